@@ -1,0 +1,39 @@
+"""Send Python logs as typed rows to your own Log Analytics table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import ConfigurationError
+    from .handler import AzureMonitorHandler
+    from .pipeline import Pipeline
+    from .report import Stats, Trouble
+    from .table import Column, Table
+
+__all__ = ["AzureMonitorHandler", "Column", "ConfigurationError", "Pipeline", "Stats", "Table", "Trouble"]
+
+_HOMES = {
+    "AzureMonitorHandler": "handler",
+    "Column": "table",
+    "ConfigurationError": "errors",
+    "Pipeline": "pipeline",
+    "Stats": "report",
+    "Table": "table",
+    "Trouble": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package costs next to nothing."""
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

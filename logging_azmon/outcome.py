@@ -1,0 +1,162 @@
+"""What an answer means, and what to do. Pure: no I/O, no clock of its own, no state.
+
+204                                            done
+connection, time-out, 408, 429, 5xx            retry; the service is away or busy, everybody waits
+401                                            once with a new token, then as 403
+403, 404, 400 InvalidStream                    retry slowly; somebody must configure something
+413                                            split; a single row is shrunk, then rejected
+400 RecordsTimeRangeIsMoreThan30Minutes        split by time
+other 400                                      split; a single row is rejected
+no token, TLS, 407, 415, 3xx, 200, the rest    retry slowly; nothing was delivered, somebody must look
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+MOST_RETRY_AFTER_SECONDS = 300.0
+FIRST_RETRY_SECONDS = 0.5
+TIME_RANGE = "RecordsTimeRangeIsMoreThan30Minutes"
+
+_OK, _FOUND, _BAD_REQUEST = 204, 300, 400
+_BUSY = 429
+_EXPONENT_LIMIT = 16
+
+
+class Failure(Enum):
+    """Why there was no answer that could be read."""
+
+    CONNECTION = "connection"
+    CREDENTIAL = "credential"
+    TLS = "tls"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Hold what came back for one request."""
+
+    status: int | None = None
+    code: str = ""
+    message: str = ""
+    retry_after: str | None = None
+    failure: Failure | None = None
+
+
+class Action(Enum):
+    """What happens to the rows of a request."""
+
+    DONE = "done"
+    RETRY = "retry"
+    RENEW = "renew"
+    SPLIT = "split"
+    SPLIT_BY_TIME = "split_by_time"
+    SHRINK = "shrink"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Say what to do, and for a retry of what kind the trouble is: "outage", "throttled" or "configuration"."""
+
+    action: Action
+    trouble: str = ""
+
+
+_CONFIGURATION = Decision(Action.RETRY, "configuration")
+
+
+def judge(answer: Answer, *, rows: int, has_renewed: bool = False, is_shrunk: bool = False) -> Decision:
+    """Decide what an answer means for so many rows."""
+    status = answer.status
+    if answer.failure is Failure.CONNECTION:
+        return Decision(Action.RETRY, "outage")
+    if answer.failure is not None or status is None:
+        return _CONFIGURATION
+    if status == _OK:
+        return Decision(Action.DONE)
+    if status == _BUSY:
+        return Decision(Action.RETRY, "throttled")
+    if status == 408 or status >= 500:
+        return Decision(Action.RETRY, "outage")
+    if status == 401 and not has_renewed:
+        return Decision(Action.RENEW)
+    if status == 413:
+        return _judge_size(rows, is_shrunk=is_shrunk)
+    if status == _BAD_REQUEST and answer.code != "InvalidStream":
+        if answer.code == TIME_RANGE and rows > 1:
+            return Decision(Action.SPLIT_BY_TIME)
+        return Decision(Action.SPLIT if rows > 1 else Action.REJECT)
+    return _CONFIGURATION
+
+
+def _judge_size(rows: int, *, is_shrunk: bool) -> Decision:
+    if rows > 1:
+        return Decision(Action.SPLIT)
+    return Decision(Action.REJECT if is_shrunk else Action.SHRINK)
+
+
+def retry_delay(
+    decision: Decision, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
+) -> float:
+    """Say how long to wait: what the service asks for, or else exponentially longer with full jitter.
+
+    `failures` counts this one; `now` is wall time, which a Retry-After date is held against.
+    """
+    asked = retry_after_seconds(answer.retry_after, now)
+    if asked is not None:
+        return asked
+    if decision.trouble == "configuration":
+        return longest * (0.5 + random() / 2)
+    return min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(failures, _EXPONENT_LIMIT)) * random()
+
+
+def retry_after_seconds(header: str | None, now: float) -> float | None:
+    """Read Retry-After, in seconds or as a date; None if there is none that can be read."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - now
+        except (TypeError, ValueError, OverflowError):
+            return None
+    if seconds != seconds:  # noqa: PLR0124 - NaN is no number of seconds
+        return None
+    return min(max(seconds, 0.0), MOST_RETRY_AFTER_SECONDS)
+
+
+def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
+    """Say what an answer means and what to do about it, in one line."""
+    said = f"{answer.code}: {answer.message}".strip(": ")
+    said = f" ({said})" if said else ""
+    if answer.failure is Failure.CREDENTIAL:
+        return f"no token could be had for {endpoint}{said}: check credential= and the identity it stands for"
+    if answer.failure is Failure.TLS:
+        return f"TLS to {endpoint} failed{said}: check the certificate, the proxy and the clock of this machine"
+    if answer.failure is Failure.CONNECTION:
+        return f"{endpoint} cannot be reached{said}"
+    if answer.failure is Failure.UNREADABLE or answer.status is None:
+        return f"the request to {endpoint} failed{said}"
+    hint = _HINTS.get(answer.code) or _HINTS.get(answer.status, "")
+    if 200 <= answer.status < _BAD_REQUEST:
+        hint = _HINTS[200] if answer.status < _FOUND else _HINTS[300]
+    hint = hint.format(rule=rule_id, stream=stream)
+    return f"{answer.status} from {endpoint} for {stream} of {rule_id}{said}{': ' if hint else ''}{hint}"
+
+
+_HINTS: dict[int | str, str] = {
+    200: "this is not the ingestion service (a captive portal, a proxy?); check endpoint=",
+    300: "redirects are not followed, because they would carry rows and token elsewhere; check endpoint=",
+    401: "the token is not accepted; check credential= and cloud=",
+    403: "the identity lacks the role Monitoring Metrics Publisher on {rule}; once assigned, it can take 30 minutes",
+    404: "rule_id={rule} is not known there; give the immutable id, and the endpoint of the same rule or its DCE",
+    407: "a proxy asks for a login; put it into HTTPS_PROXY, or let the endpoint bypass it with NO_PROXY",
+    415: "something on the way does not accept gzipped JSON",
+    429: "the rule's quota is used up; rows wait and requests become fewer and larger",
+    "InvalidStream": "{stream} is not declared in {rule}; after an edit of the rule it can take 5 minutes",
+}

@@ -1,0 +1,248 @@
+"""Turns any object into something JSON can hold and a person can read, without waking what is lazy.
+
+Nothing here calls ``isinstance`` on a foreign object or asks it for attributes it may compute: a proxy's
+``__class__``, a QuerySet's ``__repr__`` and a model's ``__str__`` run queries. Objects are judged by their type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import Enum
+from itertools import islice
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+CACHED_TYPES = 1_024
+OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+_MAX_DEPTH = 32
+# No dynamic value can hold more nodes than bytes; beyond this the rest would be cut away anyway.
+_MAX_NODES = 20_000
+_converters: dict[type, Callable[[Any], Any]] = {}
+
+
+def readable(value: Any) -> Any:
+    """Convert an object that JSON does not know; total, and orjson's hook for such objects."""
+    kind = type(value)
+    convert = _converters.get(kind)
+    if convert is None:
+        if len(_converters) >= CACHED_TYPES:
+            _converters.clear()
+        convert = _converters[kind] = _converter(kind)
+    try:
+        return convert(value)
+    except Exception:  # noqa: BLE001 - whatever its methods do, the row goes on with its type
+        return _unreadable(kind)
+
+
+def text(value: Any) -> str:
+    """Return an object's text: itself, or what a reader would want to see of it."""
+    kind = type(value)
+    if kind is int:
+        return _huge(value)
+    if kind not in _JSON_TYPES and not issubclass(kind, str):
+        value = readable(value)
+    shown = plain(value) if type(value) is float else value
+    return shown if issubclass(type(shown), str) else dumps(shown).decode()
+
+
+def dumps(value: Any) -> bytes:
+    """Encode anything as JSON; total."""
+    try:
+        encoded = orjson.dumps(value, readable, OPTIONS)
+    except Exception:  # noqa: BLE001 - cycles, depth, huge ints, odd keys, lone surrogates: all are handled below
+        return orjson.dumps(plain(value))
+    if b"null" in encoded and _has_non_finite(value, 0):
+        return orjson.dumps(plain(value))
+    return encoded
+
+
+def plain(value: Any) -> Any:
+    """Rebuild a value from what JSON surely takes: unique text keys, finite numbers, valid text, no cycles."""
+    return _plain(value, 0, [_MAX_NODES], frozenset())
+
+
+def utc_text(moment: dt.datetime) -> str:
+    """Write a datetime as the service reads it; naive ones are local time."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def clean(string: str) -> str:
+    """Replace lone surrogates, which no valid UTF-8 can hold, by their escapes."""
+    return string.encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> Any:
+    nodes[0] -= 1
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if issubclass(kind, str):
+        return clean(str.__str__(value))
+    if issubclass(kind, int) and not issubclass(kind, Enum):
+        return int(value) if -(2**63) <= value < 2**63 else _huge(value)
+    if kind is float:
+        return value if math.isfinite(value) else _NON_FINITE[str(value)]
+    if depth >= _MAX_DEPTH or nodes[0] <= 0:
+        return "…"
+    if id(value) in above:
+        return "(cycle)"
+    above |= {id(value)}
+    if issubclass(kind, dict):
+        return _plain_dict(value, depth, nodes, above)
+    if kind in (list, tuple):
+        return [_plain(item, depth + 1, nodes, above) for item in islice(value, max(0, nodes[0]))]
+    return _plain(readable(value), depth + 1, nodes, above)
+
+
+def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: frozenset[int]) -> dict[str, Any]:
+    built: dict[str, Any] = {}
+    for key, item in islice(list(dict.items(value)), max(0, nodes[0])):
+        name = clean(text(key))
+        while name in built:
+            name += "_"
+        built[name] = _plain(item, depth + 1, nodes, above)
+    return built
+
+
+def _has_non_finite(value: Any, depth: int) -> bool:
+    """Tell whether a null in the output may stand for NaN or an infinity rather than None."""
+    kind = type(value)
+    if kind is float:
+        return not math.isfinite(value)
+    if value is None or kind in (str, int, bool):
+        return False
+    if depth >= _MAX_DEPTH:
+        return True
+    if kind is dict:
+        return any(_has_non_finite(item, depth + 1) for item in value.values())
+    if kind in (list, tuple):
+        return any(_has_non_finite(item, depth + 1) for item in value)
+    return True
+
+
+def _huge(value: int) -> str:
+    return str(value) if value.bit_length() < _PRINTABLE_BITS else hex(value)
+
+
+def _unreadable(kind: type) -> str:
+    return f"({kind.__module__}.{kind.__qualname__} that cannot be shown)"
+
+
+def _converter(kind: type) -> Callable[[Any], Any]:
+    """Choose how objects of a type are shown, by its classes' names and then by what it is built on."""
+    for base in kind.__mro__:
+        foreign = _FOREIGN.get((base.__module__, base.__qualname__))
+        if foreign is not None:
+            return foreign
+    for bases, convert in _BUILT_ON:
+        if issubclass(kind, bases):
+            return convert
+    if dataclasses.is_dataclass(kind):
+        return _dataclass
+    return repr
+
+
+def _dataclass(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+
+
+def _bytes(value: bytes | bytearray | memoryview) -> str:
+    return bytes(value).decode("utf-8", "backslashreplace")
+
+
+def _float(value: float) -> float | str:
+    return float(value) if math.isfinite(value) else _NON_FINITE[str(float(value))]
+
+
+def _exception(value: BaseException) -> str:
+    return f"{type(value).__qualname__}: {value}"
+
+
+def _duration(value: dt.timedelta) -> str:
+    """Write a duration as Kusto's timespan literal, d.hh:mm:ss.ffffff."""
+    sign = "-" if value < dt.timedelta() else ""
+    value = abs(value)
+    minutes, seconds = divmod(value.seconds, 60)
+    return f"{sign}{value.days}.{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{value.microseconds:06}"
+
+
+def _numpy_scalar(value: Any) -> Any:
+    return value.item()
+
+
+_JSON_TYPES = frozenset({dict, list, tuple, int, float, bool, type(None)})
+_NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+# Python refuses to print ints of more than 4,300 digits, about this many bits.
+_PRINTABLE_BITS = 14_000
+
+_BUILT_ON: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (dt.datetime, utc_text),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    (dt.timedelta, _duration),
+    (Enum, lambda value: value.value),
+    (Decimal, str),
+    ((set, frozenset, deque, tuple), list),
+    ((bytes, bytearray, memoryview), _bytes),
+    (BaseException, _exception),
+    (PurePath, str),
+    (float, _float),
+    (MappingProxyType, dict),
+    (Mapping, dict),
+    (type, lambda value: f"{value.__module__}.{value.__qualname__}"),
+)
+
+
+def _model(value: Any) -> str:
+    """Show a Django model by type and key: its __str__ may follow a relation, which is a query."""
+    kind = type(value)
+    key = value.__dict__.get(kind._meta.pk.attname)  # noqa: SLF001 - Django documents _meta as public
+    return f"{kind.__module__}.{kind.__qualname__}({key})"
+
+
+def _query_set(value: Any) -> str:
+    return f"({type(value).__qualname__} of {value.model.__qualname__}, not evaluated)"
+
+
+def _lazy_object(value: Any) -> Any:
+    """Show what Django's lazy object stands for if it was loaded already, and never load it."""
+    loaded = value.__dict__.get("_wrapped")
+    if type(loaded) is object or loaded is None:
+        return "(lazy, not loaded)"
+    return readable(loaded) if type(loaded) not in _JSON_TYPES | {str} else loaded
+
+
+def _promise(value: Any) -> str:
+    """Show a lazy translation by what would be translated."""
+    return str(value.__dict__["_args"][0]) if "_args" in value.__dict__ else _unreadable(type(value))
+
+
+def _http_request(value: Any) -> dict[str, Any]:
+    """Show a Django request by what its WSGI or ASGI server said, without touching session or user."""
+    shown = {"method": value.method, "path": value.path}
+    user = value.__dict__.get("user")
+    if user is not None:
+        user = user.__dict__.get("_wrapped", user)
+        key = getattr(user, "__dict__", {}).get("id")
+        if key is not None:
+            shown["user"] = key
+    return shown
+
+
+_FOREIGN: Mapping[tuple[str, str], Callable[[Any], Any]] = {
+    ("django.db.models.base", "Model"): _model,
+    ("django.db.models.query", "QuerySet"): _query_set,
+    ("django.db.models.manager", "BaseManager"): lambda value: f"({type(value).__qualname__})",
+    ("django.utils.functional", "LazyObject"): _lazy_object,
+    ("django.utils.functional", "Promise"): _promise,
+    ("django.http.request", "HttpRequest"): _http_request,
+    ("numpy", "generic"): _numpy_scalar,
+}

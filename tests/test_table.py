@@ -1,0 +1,417 @@
+"""Columns and tables: what the grammar accepts, and what every refusal says."""
+
+import pickle
+import re
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logging_azmon.errors import AzureMonitorLoggingError, ConfigurationError
+from logging_azmon.table import (
+    FIELD_TYPES,
+    MAX_COLUMNS,
+    RESERVED_NAMES,
+    TYPES,
+    Column,
+    Constant,
+    Extra,
+    Table,
+)
+
+NAME = r"[A-Za-z][A-Za-z0-9_]{1,44}"
+NAME_RULE = (
+    "is not possible in Log Analytics: use 2 to 45 ASCII letters, digits and underscores, beginning with a letter"
+)
+FORMS = "is not accepted; use 'field', 'field:type', a mapping with 'field' or 'value'"
+KNOWN_TYPES = "a stream knows string, int, long, real, boolean, datetime, dynamic"
+
+
+def shout(call):
+    """Stand for a user's own source."""
+    return str(call).upper()
+
+
+def only(spec, name="Column"):
+    """Build a table of one column and return that column."""
+    (column,) = Table.from_mapping({name: spec})
+    return column
+
+
+def problems(columns):
+    """Return what is said against a mapping."""
+    with pytest.raises(ConfigurationError) as caught:
+        Table.from_mapping(columns)
+    return caught.value.problems
+
+
+class TestGrammar:
+    @pytest.mark.parametrize(("field", "type_name"), FIELD_TYPES.items())
+    def test_a_field_brings_its_own_type(self, field, type_name):
+        """`"Line": "line"` is an int without anybody saying so."""
+        assert only(field) == Column("Column", type_name, field)
+        assert only({"field": field}) == Column("Column", type_name, field)
+
+    @pytest.mark.parametrize("type_name", TYPES)
+    def test_a_field_takes_the_type_it_is_given(self, type_name):
+        """`"field:type"` and the mapping mean the same."""
+        expected = Column("Column", type_name, "message")
+
+        assert only(f"message:{type_name}") == expected
+        assert only({"field": "message", "type": type_name}) == expected
+
+    def test_an_empty_type_is_the_fields_own(self):
+        """A colon too many does no harm."""
+        assert only("line:") == Column("Column", "int", "line")
+
+    def test_any_other_name_is_an_extra_of_type_string(self):
+        """`"UserId": "user_id"` takes what `extra={"user_id": …}` brought."""
+        assert only("user_id") == Column("Column", "string", Extra(("user_id",)))
+        assert only({"field": "user_id"}) == only("user_id")
+
+    @pytest.mark.parametrize("type_name", TYPES)
+    def test_an_extra_takes_the_type_it_is_given(self, type_name):
+        """Extras may be of every type."""
+        assert only(f"user_id:{type_name}") == Column("Column", type_name, Extra(("user_id",)))
+
+    @pytest.mark.parametrize("field", [field for field in FIELD_TYPES if field != "*"])
+    def test_extra_dot_name_is_the_extra_where_a_field_has_the_name(self, field):
+        """`"extra.level"` is the extra called level, a string like every extra, and not the field."""
+        assert only(f"extra.{field}") == Column("Column", "string", Extra((field,)))
+        assert only(f"extra.{field}:int") == Column("Column", "int", Extra((field,)))
+
+    def test_dots_are_kept_to_reach_into_mappings(self):
+        """Only the prefix is cut off."""
+        assert only("request.user.id").source == Extra(("request.user.id",))
+        assert only("extra.request.user.id").source == Extra(("request.user.id",))
+
+    @pytest.mark.parametrize(
+        ("value", "type_name"),
+        [
+            (True, "boolean"),
+            (3, "long"),
+            (0.5, "real"),
+            ("shop", "string"),
+            ({"team": "payments"}, "dynamic"),
+            (["a"], "dynamic"),
+        ],
+    )
+    def test_a_constant_has_the_type_of_its_value(self, value, type_name):
+        """`{"value": …}` needs no type; True is a boolean though Python calls it an int."""
+        assert only({"value": value}) == Column("Column", type_name, Constant(value))
+
+    def test_a_constant_takes_the_type_it_is_given(self):
+        """A small number may go into an int column."""
+        assert only({"value": 3, "type": "int"}) == Column("Column", "int", Constant(3))
+
+    def test_any_mapping_will_do_as_a_spec(self):
+        """Frozen configuration is configuration."""
+        assert only(MappingProxyType({"field": "line"})) == only("line")
+
+    def test_a_callable_fills_a_column_in_python(self):
+        """It is given as a Column's source, or as a field; its type is string unless told."""
+        assert only(Column("Column", "dynamic", shout)).source is shout
+        assert only({"field": shout}) == Column("Column", "string", shout)
+        assert only({"field": shout, "type": "long"}) == Column("Column", "long", shout)
+
+    def test_a_column_given_as_such_is_taken_as_it_is(self):
+        """The grammar is for configuration files; in Python everything can be said outright."""
+        column = Column("Column", "real", Extra(("a", "b"), 0.5))
+
+        assert only(column) is column
+
+    @pytest.mark.parametrize("type_name", ["dynamic", "string"])
+    def test_the_rest_may_be_structured_or_text(self, type_name):
+        """Built-in tables have string columns for additional data."""
+        assert only(f"*:{type_name}") == Column("Column", type_name, "*")
+
+    @given(st.sampled_from(sorted(FIELD_TYPES)), st.sampled_from(TYPES))
+    def test_a_field_with_a_type_is_that_column_or_a_refusal_naming_both(self, field, type_name):
+        """No combination is silently read as something else."""
+        refused = {"*": {*TYPES} - {"dynamic", "string"}, "sequence": {"boolean", "datetime"}}
+        spec = f"{field}:{type_name}"
+
+        if type_name in refused.get(field, ()):
+            (problem,) = problems({"Column": spec})
+            assert repr(field) in problem
+            assert repr(type_name) in problem
+        else:
+            assert only(spec) == Column("Column", type_name, field)
+
+
+class TestRefusedSpecs:
+    @pytest.mark.parametrize("spec", [3, None, ["message"], b"message", shout])
+    def test_what_is_no_spec_is_refused_with_the_forms_there_are(self, spec):
+        """dictConfig passes on whatever stands in the file."""
+        assert problems({"Column": spec}) == (f"column 'Column': {spec!r} {FORMS}",)
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            {},
+            {"type": "int"},
+            {"field": "message", "value": "x"},
+            {"field": None, "value": "x"},
+            {"field": "message", "typ": "int"},
+            {"value": 3, 4: "int"},
+        ],
+    )
+    def test_a_mapping_says_either_field_or_value_and_nothing_unknown(self, spec):
+        """A misspelt key would otherwise be ignored in silence."""
+        (problem,) = problems({"Column": spec})
+
+        assert problem.startswith(f"column 'Column': {spec!r} is not accepted; ")
+        assert problem.endswith("give either 'field' or 'value', and 'type' if needed")
+
+    @pytest.mark.parametrize("field", [None, 3, ["message"]])
+    def test_a_field_that_is_no_name_is_refused(self, field):
+        """The message shows what was given."""
+        (problem,) = problems({"Column": {"field": field}})
+
+        assert problem.startswith(f"column 'Column': field {field!r} is n")
+        assert "a field's" in problem
+
+    @pytest.mark.parametrize("field", ["", "extra."])
+    def test_an_empty_field_is_refused(self, field):
+        """An extra without a name cannot exist."""
+        expected = f"column 'Column': source {field!r} is neither a field's or extra's name nor a callable"
+
+        assert problems({"Column": field}) == (expected,)
+        assert problems({"Column": {"field": field}}) == (expected,)
+
+    @pytest.mark.parametrize("source", [None, 3, ["message"]])
+    def test_a_source_of_another_kind_is_refused(self, source):
+        """In Python too, with the same words."""
+        with pytest.raises(ConfigurationError, match=re.escape(f"source {source!r} is neither a field's")):
+            Column("Column", "string", source)
+
+    @pytest.mark.parametrize("type_name", ["guid", "integer", "bool", "int:long", " int", "Int"])
+    def test_an_unknown_type_is_refused_with_the_types_there_are(self, type_name):
+        """The service would refuse the rule, or turn every value to null."""
+        expected = (f"column 'Column': unknown type {type_name!r}; {KNOWN_TYPES}",)
+
+        assert problems({"Column": f"message:{type_name}"}) == expected
+        assert problems({"Column": {"field": "message", "type": type_name}}) == expected
+        assert problems({"Column": {"value": "x", "type": type_name}}) == expected
+
+    @pytest.mark.parametrize("type_name", [None, ["int"], 3])
+    def test_a_type_that_is_no_text_is_refused_like_an_unknown_one(self, type_name):
+        """Whatever its kind, it is shown."""
+        assert problems({"Column": {"field": "message", "type": type_name}}) == (
+            f"column 'Column': unknown type {type_name!r}; {KNOWN_TYPES}",
+        )
+
+    @pytest.mark.parametrize("type_name", [name for name in TYPES if name != "datetime"])
+    def test_time_generated_is_a_datetime(self, type_name):
+        """Every table of Log Analytics has it so."""
+        assert problems({"TimeGenerated": f"time:{type_name}"}) == (
+            f"column 'TimeGenerated' must be a datetime, not {type_name!r}",
+        )
+
+    @pytest.mark.parametrize("type_name", [name for name in TYPES if name not in {"dynamic", "string"}])
+    def test_the_rest_fits_no_other_type(self, type_name):
+        """All extras together are no number."""
+        assert problems({"Column": f"*:{type_name}"}) == (
+            f"column 'Column' takes '*', so its type must be dynamic or string, not {type_name!r}",
+        )
+
+    @pytest.mark.parametrize("type_name", ["boolean", "datetime"])
+    def test_the_sequence_is_a_number(self, type_name):
+        """It makes rows unique only as one."""
+        assert problems({"Column": f"sequence:{type_name}"}) == (
+            f"column 'Column' takes 'sequence', which is a number, so its type cannot be {type_name!r}",
+        )
+
+    def test_a_column_stands_under_its_own_name(self):
+        """Two names for one column is a mistake in one of them."""
+        assert problems({"Level": Column("Severity", "string", "level")}) == (
+            "column 'Level' is given a Column named 'Severity': names must agree",
+        )
+
+
+class TestNames:
+    @given(st.from_regex(NAME, fullmatch=True).filter(lambda name: name.lower() not in RESERVED_NAMES))
+    def test_every_name_that_log_analytics_allows_is_accepted(self, name):
+        """2 to 45 ASCII letters, digits and underscores, a letter first."""
+        assert only("message", name).name == name
+
+    @given(st.text(max_size=60).filter(lambda name: not re.fullmatch(NAME, name)))
+    def test_every_other_name_is_refused_with_the_rule(self, name):
+        """The service would refuse the table, or drop the column in silence."""
+        assert problems({name: "message"}) == (f"column name {name!r} {NAME_RULE}",)
+
+    @pytest.mark.parametrize("name", ["Id2", "A" * 45, "a_", "Z9"])
+    def test_the_longest_and_the_shortest_names_are_accepted(self, name):
+        """The limits belong to what is allowed."""
+        assert only("message", name).name == name
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "A",
+            "A" * 46,
+            "",
+            "1st",
+            "_Item",
+            "Größe",
+            "Ölstand",
+            "用户",
+            "\uff2cevel",
+            "Le vel",
+            "Le-vel",
+            "Le.vel",
+            "Level\n",
+            3,
+            None,
+        ],
+    )
+    def test_impossible_names_are_refused_with_the_rule(self, name):
+        """One character, 46 characters, other alphabets, a line break at the end, no text at all."""
+        assert problems({name: "message"}) == (f"column name {name!r} {NAME_RULE}",)
+
+    @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, str.swapcase])
+    @pytest.mark.parametrize(
+        "reserved",
+        ["id", "BilledSize", "IsBillable", "InvalidTimeGenerated", "TenantId", "Title", "Type", "UniqueId"],
+    )
+    def test_reserved_names_are_refused_in_any_case(self, reserved, spell):
+        """Log Analytics does not look at the case either."""
+        name = spell(reserved)
+
+        assert problems({name: "message"}) == (f"column name {name!r} is reserved by Log Analytics: choose another",)
+
+    @pytest.mark.parametrize(
+        "reserved", ["_ItemId", "_ResourceGroup", "_ResourceId", "_SubscriptionId", "_TimeReceived"]
+    )
+    def test_the_services_own_columns_are_refused(self, reserved):
+        """They begin with an underscore, so that nobody can have them."""
+        (problem,) = problems({reserved: "message"})
+
+        assert problem.startswith(f"column name {reserved!r} is ")
+
+
+class TestTable:
+    def test_keeps_the_order_it_was_given(self):
+        """Rows and declarations follow the configuration."""
+        names = ["Zeta", "Alpha", "Message"]
+
+        assert [column.name for column in Table.from_mapping(dict.fromkeys(names, "message"))] == names
+
+    def test_equal_columns_make_equal_tables(self):
+        """A table is a value: it can be compared and be a key."""
+        first, second = (Table.from_mapping({"Level": "level", "Rest": "*"}) for _ in range(2))
+
+        assert first == second
+        assert len({first, second}) == 1
+
+    def test_cannot_be_changed(self):
+        """What was checked stays checked."""
+        table = Table.from_mapping({"Level": "level"})
+
+        with pytest.raises(AttributeError):
+            table.columns = ()
+        with pytest.raises(AttributeError):
+            table.columns[0].type = "int"
+
+    def test_survives_pickling(self):
+        """multiprocessing hands handlers to its children."""
+        table = Table.from_mapping({"Level": "level", "User": "user.id", "App": {"value": "shop"}, "Rest": "*"})
+
+        assert pickle.loads(pickle.dumps(table)) == table
+
+    def test_without_columns_it_is_refused(self):
+        """An empty row is no row."""
+        assert problems({}) == ("columns is empty: a row needs at least one column",)
+
+    def test_holds_as_many_columns_as_log_analytics_and_no_more(self):
+        """500 fit, the 501st would make Azure refuse the table."""
+        most = {f"Column{number}": "message" for number in range(MAX_COLUMNS)}
+
+        assert len(Table.from_mapping(most).columns) == 500
+        assert problems({**most, "More": "message"}) == ("columns has 501 entries; a table holds at most 500",)
+
+    def test_names_that_differ_in_case_alone_are_refused(self):
+        """Analytics tables would keep both, Auxiliary tables drop the data."""
+        assert problems({"UserId": "user_id", "Level": "level", "UserID": "user"}) == (
+            "columns 'UserId' and 'UserID' differ in case at most: Log Analytics keeps one of them",
+        )
+
+    def test_the_same_column_twice_is_refused(self):
+        """Keys of a row's JSON are unique."""
+        column = Column("Level", "string", "level")
+
+        with pytest.raises(ConfigurationError, match="columns 'Level' and 'Level' differ in case at most"):
+            Table((column, column))
+
+    @pytest.mark.parametrize("once", ["*", "sequence"])
+    def test_some_fields_are_taken_by_one_column_at_most(self, once):
+        """All extras have one place; a number that counts rows is there once."""
+        assert problems({"First": once, "Level": "level", "Second": once}) == (
+            f"columns 'First', 'Second' all take {once!r}: one column at most can",
+        )
+
+    def test_any_other_field_may_be_taken_twice(self):
+        """The service overwrites TimeGenerated at times: a second column for the time makes sense."""
+        table = Table.from_mapping({"TimeGenerated": "time", "EventTime": "time"})
+
+        assert [column.source for column in table] == ["time", "time"]
+
+
+class TestSeveralMistakes:
+    def test_of_several_columns_are_reported_together(self):
+        """One run is enough to find them all."""
+        assert problems({"Level": "level", "A": "message", "type": "message", "Number": 3, "Line": "line:number"}) == (
+            f"column name 'A' {NAME_RULE}",
+            "column name 'type' is reserved by Log Analytics: choose another",
+            f"column 'Number': 3 {FORMS}",
+            f"column 'Line': unknown type 'number'; {KNOWN_TYPES}",
+        )
+
+    def test_of_one_column_are_reported_together(self):
+        """Its name, its type and its source are judged each on its own."""
+        with pytest.raises(ConfigurationError) as caught:
+            Column("Count", "guid", 3)
+
+        assert caught.value.problems == (
+            f"column 'Count': unknown type 'guid'; {KNOWN_TYPES}",
+            "column 'Count': source 3 is neither a field's or extra's name nor a callable",
+        )
+        assert problems({"1st": "message:guid"}) == (
+            f"column name '1st' {NAME_RULE}",
+            f"column '1st': unknown type 'guid'; {KNOWN_TYPES}",
+        )
+
+    def test_of_a_whole_table_are_reported_together(self):
+        """What columns do to each other counts too."""
+        assert problems({"Rest": "*", "REST": "*"}) == (
+            "columns 'Rest' and 'REST' differ in case at most: Log Analytics keeps one of them",
+            "columns 'Rest', 'REST' all take '*': one column at most can",
+        )
+
+
+class TestConfigurationError:
+    def test_one_problem_is_the_message(self):
+        """No heading over a single sentence."""
+        assert str(ConfigurationError(["level=x is not accepted"])) == "level=x is not accepted"
+
+    def test_several_problems_are_a_list(self):
+        """Each on a line of its own, under their number."""
+        assert str(ConfigurationError(iter(["a is wrong", "b is wrong"]))) == (
+            "2 problems:\n  - a is wrong\n  - b is wrong"
+        )
+
+    def test_is_a_value_error_and_one_of_this_packages_errors(self):
+        """dictConfig turns a ValueError into its own; everybody else can catch the root."""
+        assert issubclass(ConfigurationError, ValueError)
+        assert issubclass(ConfigurationError, AzureMonitorLoggingError)
+
+    def test_survives_pickling(self):
+        """Errors in worker processes reach the parent with all that they say."""
+        error = ConfigurationError(["a is wrong", "b is wrong"])
+
+        again = pickle.loads(pickle.dumps(error))
+
+        assert type(again) is ConfigurationError
+        assert again.problems == error.problems == ("a is wrong", "b is wrong")
+        assert str(again) == str(error)
