@@ -25,6 +25,7 @@ from .settings import Settings
 SPLITS_PER_MINUTE = 600
 # What gzip adds to a body that cannot be compressed: five bytes for 64 KB, and its frame.
 GZIP_OVERHEAD = 1_024
+LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
 _NEVER = 60.0
 
@@ -190,8 +191,10 @@ class Delivery:
             self._buffer.settle(piece)
             return []
         if action is Action.SHRINK:
-            # What is shorter than the wire's limit fits, however badly it compresses.
-            data = shrink(bytes(piece.data), min(len(piece.data) // 2, MOST_WIRE_BYTES - GZIP_OVERHEAD))
+            # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
+            # as it is than delivered without its words.
+            limit = max(LEAST_SHRUNK_BYTES, min(len(piece.data) // 2, MOST_WIRE_BYTES - GZIP_OVERHEAD))
+            data = shrink(bytes(piece.data), limit)
             parts = [replace(piece, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:
             parts = []
@@ -288,9 +291,10 @@ class Delivery:
         """Queue a row for each reason for which rows were lost; what finds no room is told later."""
         for reason, loss in self._ledger.take_untold().items():
             said = f"{count(loss.rows)} dropped: {reason}, {clock_time(loss.first)} to {clock_time(loss.last)} UTC"
-            if not self._buffer.put_notice(self._encoder.notice(said, "WARNING", 30)):
+            if self._buffer.put_notice(self._encoder.notice(said, "WARNING", 30)):
+                self._say("lost", said, rows=loss.rows, reason=reason)
+            else:
                 self._ledger.untell(reason, loss)
-            self._say("lost", said, rows=loss.rows, reason=reason)
 
     def _say(self, kind: str, said: str, answer: Answer | None = None, **more: Any) -> None:
         status, code = (None, "") if answer is None else (answer.status, answer.code)

@@ -9,8 +9,6 @@ A forked child begins with no entry: a process that a delivering thread has star
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -38,11 +36,6 @@ def delivering() -> Iterator[None]:
         depth = depths.pop(thread, 1)  # none in a child that was forked in between
         if depth > 1:
             depths[thread] = depth - 1
-
-
-def has_made(record: logging.LogRecord) -> bool:
-    """Tell whether a delivering thread of this process has made a record, which may have come round by a queue."""
-    return record.thread in depths and record.process == os.getpid()
 
 
 def renew() -> None:

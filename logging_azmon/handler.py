@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from os import getpid
 from threading import get_ident
 from typing import Any
 
@@ -40,7 +41,7 @@ class AzureMonitorHandler(logging.Handler):
     ) -> None:
         given = dict(zip(_ARGUMENTS, (endpoint, rule_id, stream, credential), strict=True)) | options
         problems = list(_level_problems(level))
-        shared: Pipeline | _Referenced | None = None
+        shared: Any = None
         try:
             shared = Pipeline(**given) if pipeline is None else _shared(pipeline, given)
         except ConfigurationError as error:
@@ -55,13 +56,12 @@ class AzureMonitorHandler(logging.Handler):
         self._is_useless = False
         if isinstance(shared, Pipeline):
             self._attach(shared, is_maker=pipeline is None)
-        elif shared is not None:
-            self._reference = shared
+        else:
+            self._reference: _Referenced = shared
 
     def _attach(self, pipeline: Pipeline, *, is_maker: bool = False) -> Pipeline:
         pipeline.uncounted.update(self._uncounted)
         self._uncounted = pipeline.uncounted
-        self._read = pipeline.reader.record
         self._pipeline = pipeline.attach(self, is_maker=is_maker)
         return pipeline
 
@@ -111,10 +111,17 @@ class AzureMonitorHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Give a record to the pipeline. What a delivering thread logs is left out."""
         depths = guard.depths
-        if depths and (get_ident() in depths or guard.has_made(record)):
-            return
+        if depths:
+            if get_ident() in depths:
+                return
+            try:
+                # It may have come round by a queue. Another process may have threads of the same number.
+                if record.thread in depths and record.process == getpid():
+                    return
+            except (AttributeError, TypeError):
+                pass  # set or deleted by hand
         pipeline = self._pipeline if self._pipeline is not None else self.pipeline
-        pipeline.accept(self._read(record, self.formatter))
+        pipeline.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Deliver every row accepted before this call; True if none is left. None waits `close_seconds`."""

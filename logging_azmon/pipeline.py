@@ -12,11 +12,12 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -25,7 +26,6 @@ from .buffer import MemoryBuffer
 from .clock import Clock, SystemClock
 from .delivery import Delivery, Destination
 from .encode import Encoder
-from .fields import Fields
 from .listener import Listeners
 from .report import Ledger, Reporter, Stats, Trouble, count
 from .settings import read
@@ -125,15 +125,10 @@ class Pipeline:
 
     # The application's side.
 
-    @property
-    def reader(self) -> Any:
-        """Return what reads records and event dicts for this pipeline's table."""
-        return self._encoder.reader
-
-    def accept(self, fields: Fields) -> None:
-        """Take a row; one that cannot be taken is counted."""
+    def accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
+        """Take a record as a row, with the formatter's output for its message if there is one; never raises."""
         try:
-            if not self._put(self._encoder(fields)):
+            if not self._put(self._encoder.record(record, formatter)):
                 self._refused()
         except RecursionError as error:
             error.__traceback__ = None
@@ -187,12 +182,9 @@ class Pipeline:
         return self._ledger.snapshot()
 
     def _count_uncounted(self) -> None:
-        while self.uncounted:
-            try:
-                error, _ = self.uncounted.popitem()
-            except KeyError:  # another thread was faster
-                return
-            self._failed(error)
+        with suppress(KeyError):
+            while True:
+                self._failed(self.uncounted.popitem()[0])
 
     # Those who flush and close.
 
@@ -347,7 +339,8 @@ class Pipeline:
                 self._listeners.wake()
             self._finish_alone()
 
-    def _redirect(self, put: Put | None) -> None:
+    def redirect(self, put: Put | None) -> None:
+        """Give rows to somebody else, or to the buffer again."""
         self._put = self._buffer.put if put is None else put
 
 
@@ -355,10 +348,12 @@ class Pipeline:
 def captured(put: Put) -> Iterator[None]:
     """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
     _capturing.append(put)
-    process.for_each(lambda pipeline: pipeline._redirect(put))  # noqa: SLF001 - of this very class
+    for pipeline in process.alive():
+        pipeline.redirect(put)
     try:
         yield
     finally:
         _capturing.remove(put)
         before = _capturing[-1] if _capturing else None
-        process.for_each(lambda pipeline: pipeline._redirect(before))  # noqa: SLF001
+        for pipeline in process.alive():
+            pipeline.redirect(before)

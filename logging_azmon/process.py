@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -102,8 +102,7 @@ def at_exit(*, is_last: bool = False) -> None:
     """Deliver the tail of all pipelines; close those that nobody will, or all if nothing comes later."""
     global _seconds_left  # noqa: PLW0603 - a process ends once
     pipelines = [pipeline for pipeline in alive() if not pipeline.has_ended]
-    if _seconds_left is None:
-        _seconds_left = max((pipeline.settings.close_seconds for pipeline in pipelines), default=0.0)
+    _seconds_left = max((pipeline.settings.close_seconds for pipeline in pipelines), default=0.0)
     for pipeline in pipelines:
         pipeline.urge()
     # One that hangs must leave time for others, which may have nobody but this thread to deliver for them.
@@ -120,8 +119,9 @@ def ensure_exit_hook() -> None:
         if util is None or not _ends_without_atexit(name):
             continue
         known = _finalizers.get(name)
-        if known is None or not known.still_active():
-            _finalizers[name] = util.Finalize(None, _at_end_of_child, args=(name,), exitpriority=_LAST)
+        if known is not None and known.still_active():
+            continue
+        _finalizers[name] = util.Finalize(None, _at_end_of_child, args=(name,), exitpriority=_LAST)
         signals = sys.modules.get("celery.signals")
         if name == "billiard" and signals is not None:
             signals.worker_process_shutdown.connect(_at_end_of_worker, weak=False, dispatch_uid="logging_azmon")
@@ -129,7 +129,9 @@ def ensure_exit_hook() -> None:
 
 def _ends_without_atexit(name: str) -> bool:
     """Tell whether this is a forked child: a spawned one ends as any program does."""
-    current = sys.modules[f"{name}.process"].current_process()
+    # Not there yet while another thread imports it, which a child has behind it.
+    current_process = getattr(sys.modules.get(f"{name}.process"), "current_process", None)
+    current = None if current_process is None else current_process()
     if getattr(current, "_parent_pid", None) is None:
         return False
     method = getattr(current, "_start_method", None) or sys.modules[name].get_start_method(allow_none=True)
@@ -174,12 +176,6 @@ def _after_fork_in_child() -> None:
     _seconds_left = None
     for pipeline in alive():
         pipeline.start_afresh()
-
-
-def for_each(act: Callable[[Pipeline], object]) -> None:
-    """Do something with every pipeline of the process."""
-    for pipeline in alive():
-        act(pipeline)
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows

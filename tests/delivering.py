@@ -1,6 +1,9 @@
-"""Put the delivering side together without threads: a buffer, a delivery, a destination, a clock that the test drives."""
+"""Put the delivering side together without threads: buffer, delivery, destination, and a clock that the test drives."""
+
+# ruff: noqa: SLF001 - a full batch is had by closing the open one
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +18,13 @@ from logging_azmon.settings import read
 from logging_azmon.testing import FakeDestination, ManualClock
 
 AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
+_numbers = itertools.count()
 COLUMNS = {"TimeGenerated": "time", "Level": "level", "Message": "message"}
+
+
+def a_rule() -> dict[str, str]:
+    """Name a rule that no other test uses: pipelines of one rule share their pauses."""
+    return AZURE | {"rule_id": f"dcr-test{next(_numbers)}"}
 
 
 def settings_of(**arguments: Any) -> Any:

@@ -2,10 +2,15 @@
 
 import logging
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from logging_azmon.table import FIELD_TYPES, Column, Table
 from odd_values import ODD_VALUES
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # With surrogates, which no UTF-8 can hold.
 texts = st.text(st.characters(), max_size=40)
@@ -31,12 +36,12 @@ plain = st.recursive(
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8"), max_size=200),
+    | st.text(st.characters(codec="utf-8"), max_size=120),
     lambda inner: (
         st.lists(inner, max_size=30)
         | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=60), inner, max_size=30)
     ),
-    max_leaves=60,
+    max_leaves=30,
 )
 anything = jsonish | light_odd_values | st.lists(light_odd_values, max_size=3)
 

@@ -1,5 +1,7 @@
 """The queue in memory: bounded by bytes, in order, whole under threads, signal handlers and finalisers."""
 
+# ruff: noqa: SLF001 - what must hold inside, at any moment
+
 import asyncio
 import dis
 import sys
@@ -7,10 +9,10 @@ import threading
 from queue import SimpleQueue
 
 import pytest
-from delivering import is_balanced, line
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivering import is_balanced, line
 from logging_azmon import batch as batch_module
 from logging_azmon import buffer as buffer_module
 from logging_azmon import guard
@@ -40,7 +42,9 @@ class Jumping(ManualClock):
             tokens.get()
 
 
-def buffer_of(queue_bytes=1_000, batch_bytes=301, overflow="drop_new", clock=None, wake=lambda: None, block_seconds=1.0):
+def buffer_of(
+    queue_bytes=1_000, batch_bytes=301, overflow="drop_new", clock=None, wake=lambda: None, block_seconds=1.0
+):
     clock = Jumping() if clock is None else clock
     return MemoryBuffer(
         Ledger(),
@@ -777,7 +781,10 @@ class TestDividing:
     @given(st.lists(st.integers(0, 3 * 24 * 60), min_size=1, max_size=40))
     def test_groups_by_time_hold_all_rows_in_their_order_none_too_far_apart(self, minutes):
         rows = [
-            line(number, TimeGenerated=f"2026-11-{20 + minute // 1440}T{minute // 60 % 24:02}:{minute % 60:02}:00.000000Z")
+            line(
+                number,
+                TimeGenerated=f"2026-11-{20 + minute // 1440}T{minute // 60 % 24:02}:{minute % 60:02}:00.000000Z",
+            )
             for number, minute in enumerate(minutes)
         ]
         batch = Batch(b"".join(rows), len(rows), 7)

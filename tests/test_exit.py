@@ -10,6 +10,9 @@ from lifecycle import assert_each_once, messages, run, running
 # Beyond close_seconds: the interpreter's own end, on a machine with other things to do.
 MARGIN_SECONDS = 2.5
 
+# Where little time is given, importing the SDK must not take it.
+IMPORTED = "import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic\n"
+
 ENDINGS = {
     "end of script": ("", 0),
     "sys.exit": ("sys.exit(3)", 3),
@@ -77,7 +80,7 @@ import atexit, logging, threading
 atexit.register(lambda: (threading.Event().wait(1.2), logging.getLogger('app').info('late')))
 """
     with Endpoint() as endpoint:
-        stderr = run("handle(close_seconds=1)\nlog.info('main')", endpoint, early=early)
+        stderr = run("handle(close_seconds=1)\nlog.info('main')\nroot.handlers[0].flush(9)", endpoint, early=early)
         assert messages(endpoint.rows) == ["late", "main"]
         assert stderr == ""
 
@@ -126,7 +129,8 @@ say('end')
 
 def test_a_refused_endpoint_is_told_with_the_number_of_rows() -> None:
     """Nobody listens: the process ends in time, and names the loss."""
-    with running("handle()\nfor _ in range(5): log.info('row')\nsay('end')", None, close_seconds=0.5) as program:
+    source = IMPORTED + "handle()\nfor _ in range(5): log.info('row')\nsay('end')"
+    with running(source, None, close_seconds=0.5) as program:
         program.wait_until("end")
         assert program.finish() < 0.5 + MARGIN_SECONDS
         assert program.process.returncode == 0
@@ -162,7 +166,7 @@ atexit.register(watch)
 
 def test_a_hanging_server_does_not_hold_up_delivery_from_atexit() -> None:
     """What is delivered on the calling thread is bounded by close_seconds, too."""
-    source = "handle()\natexit.register(lambda: (log.info('from atexit'), say('end')))"
+    source = IMPORTED + "handle()\natexit.register(lambda: (log.info('from atexit'), say('end')))"
     with Endpoint() as endpoint:
         endpoint.default = Hang("answer")
         with running(source, endpoint, close_seconds=1) as program:
@@ -190,7 +194,7 @@ else:
 """
     with Endpoint() as hangs, Endpoint() as works:
         hangs.default = Hang("answer")
-        with running(source, None, hangs=hangs.url, works=works.url) as program:
+        with running(IMPORTED + source, None, hangs=hangs.url, works=works.url) as program:
             program.wait_until("end")
             assert program.finish() < 1.5 + MARGIN_SECONDS
             assert program.process.returncode == 0
@@ -208,7 +212,7 @@ wait()
 log.info('waiting')
 """
     with Endpoint(Hang("answer")) as endpoint:
-        with running(source, endpoint, close_seconds=1.5) as program:
+        with running(IMPORTED + source, endpoint, close_seconds=1.5) as program:
             program.wait_until("waiting")
             endpoint.wait_for_hung(1)
             program.go_on()
@@ -254,7 +258,8 @@ def test_what_nobody_owns_is_told_when_it_is_lost(source: str) -> None:
     """Also where nobody would close the pipeline, its loss is named."""
     with Endpoint() as endpoint:
         endpoint.default = status(503)
-        stderr = run(source.replace("Pipeline()", "Pipeline(close_seconds=0.3)"), endpoint, close_seconds=0.3)
+        source = IMPORTED + source.replace("Pipeline()", "Pipeline(close_seconds=0.3)")
+        stderr = run(source, endpoint, close_seconds=0.3)
         assert "1 row lost: not delivered within close_seconds=0.3" in stderr
 
 
@@ -263,6 +268,6 @@ def test_rows_dropped_before_the_end_are_told_at_the_end() -> None:
     source = "handle(batch_bytes=4096, queue_bytes=8192)\nfor _ in range(100): log.info('x' * 200)"
     with Endpoint() as endpoint:
         endpoint.default = status(503)
-        stderr = run(source, endpoint, close_seconds=0.3)
+        stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
         assert "dropped: queue_full" in stderr
         assert "lost: not delivered" in stderr

@@ -254,7 +254,7 @@ class TestRecord:
 
     @pytest.mark.parametrize("attribute", list(make().__dict__))
     @pytest.mark.parametrize(
-        ("name", "odd"), [(n, m) for n, m in ODD_VALUES if "100,000" not in n and "million" not in n]
+        ("name", "odd"), [(n, m) for n, m in ODD_VALUES if not any(large in n for large in ("000", "million"))]
     )
     def test_a_standard_attribute_may_be_anything(self, attribute, name, odd):
         """makeLogRecord({...}) checks nothing."""

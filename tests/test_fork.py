@@ -254,7 +254,8 @@ def test_gunicorn_with_preload(worker: str) -> None:
         assert process.returncode == 0, stderr
         assert "logging_azmon" not in stderr
         expected = [f"request /{number}{more}" for number in range(10) for more in ("", " answered")] + ["preloaded"]
-        assert [text for text in messages(endpoint.rows) if text.startswith(("request", "preloaded"))] == sorted(expected)
+        texts = messages(endpoint.rows)
+        assert [text for text in texts if text.startswith(("request", "preloaded"))] == sorted(expected)
         assert_each_once(endpoint.rows)
 
 
@@ -318,10 +319,32 @@ def test_multiprocessing(method: str) -> None:
         assert_each_once(endpoint.rows)
 
 
+@pytest.mark.parametrize("module", ["multiprocessing", "billiard"])
+def test_a_child_of_a_process_module_delivers_its_last_rows(module: str) -> None:
+    """No atexit callback runs in it, but finalizers do; billiard is multiprocessing's fork in Celery."""
+    source = f"""
+import {module} as module
+handle(batch_seconds=3600)
+def child():
+    log.info('first')
+    assert root.handlers[0].flush()
+    log.info('last')
+process = module.get_context('fork').Process(target=child)
+process.start()
+process.join(20)
+assert process.exitcode == 0
+"""
+    with Endpoint() as endpoint:
+        assert fork_and_run(source, endpoint) == ""
+        assert [text for text in messages(endpoint.rows) if text in {"first", "last"}] == ["first", "last"]
+        assert_each_once(endpoint.rows)
+
+
 def test_a_child_of_multiprocessing_tells_what_it_lost() -> None:
-    """A child that cannot deliver ends in time and says so, although no atexit callback runs in it."""
+    """A child that cannot deliver ends in time and says so."""
     source = """
 import multiprocessing
+import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic
 handle(close_seconds=0.5)
 def child():
     log.info('child')

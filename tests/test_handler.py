@@ -44,7 +44,7 @@ def handler(destination: FakeDestination) -> Iterator[AzureMonitorHandler]:
 
 @pytest.fixture
 def logger(handler: AzureMonitorHandler) -> logging.Logger:
-    logger = logging.Logger("app")  # noqa: LOG001 - not in the tree, so nobody else hears it
+    logger = logging.Logger("app")  # not in the tree, so nobody else hears it
     logger.addHandler(handler)
     return logger
 
@@ -146,6 +146,77 @@ class TestInFront:
         assert logged(handler, destination) == ["theirs"]
 
 
+class TestTrouble:
+    """A log call does not raise, whatever happens."""
+
+    def test_records_without_a_thread(self, handler: AzureMonitorHandler, destination: FakeDestination) -> None:
+        """Filters may have deleted it, or set it to anything."""
+        guard.depths[1] = 1
+        try:
+            handler.handle(logging.makeLogRecord({"msg": "a list", "thread": []}))
+            record = logging.makeLogRecord({"msg": "none at all"})
+            del record.thread
+            handler.handle(record)
+        finally:
+            del guard.depths[1]
+        assert logged(handler, destination) == ["a list", "none at all"]
+
+    def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self, destination: FakeDestination) -> None:
+        """Counted as `internal`."""
+
+        class Broken(ManualClock):
+            def monotonic(self) -> float:
+                if is_broken:
+                    raise OSError("no clock")
+                return super().monotonic()
+
+        is_broken: list[bool] = []
+        told: list[str] = []
+        pipeline = Pipeline(
+            "http://127.0.0.1:9",
+            f"dcr-handler-{next(RULES)}",
+            "Custom-App_CL",
+            destination=destination,
+            clock=Broken(jumps=True),
+            background=False,
+            report=lambda trouble: told.append(str(trouble)),
+        )
+        handler = AzureMonitorHandler(pipeline=pipeline)
+        is_broken.append(True)
+        handler.handle(logging.makeLogRecord({"msg": "row"}))
+        is_broken.clear()
+        assert handler.stats().dropped == {"internal": 1}
+        assert told == ["a row could not be made: OSError('no clock')"]
+        pipeline.close()
+
+    def test_a_failure_at_the_end_of_the_stack_is_counted_later(
+        self, handler: AzureMonitorHandler, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where nothing can be called any more."""
+
+        def fail(*_: object) -> None:
+            raise RecursionError
+
+        monkeypatch.setattr(handler, "emit", fail)
+        handler.handle(logging.makeLogRecord({"msg": "row"}))
+        assert handler.stats().dropped == {"internal": 1}
+
+    def test_values_that_do_not_fit_are_counted(self, destination: FakeDestination) -> None:
+        """`misfits` says that a column's type is not what is logged."""
+        pipeline = Pipeline(
+            "http://127.0.0.1:9",
+            f"dcr-handler-{next(RULES)}",
+            "Custom-App_CL",
+            columns={"TimeGenerated": "time", "Count": "count:int", "Rest": "*"},
+            destination=destination,
+            background=False,
+        )
+        handler = AzureMonitorHandler(pipeline=pipeline)
+        handler.handle(logging.makeLogRecord({"msg": "row", "count": "many"}))
+        assert handler.stats().misfits == 1
+        pipeline.close()
+
+
 class TestLock:
     """There is none."""
 
@@ -185,6 +256,19 @@ assert second.stats().accepted == 5
         assert run(CONFIG + source, endpoint) == ""
         assert messages(endpoint.rows) == ["once", "still open", "still open", "twice", "twice"]
         assert_each_once(endpoint.rows)
+
+
+def test_closing_a_handler_that_was_never_used() -> None:
+    """It has not even looked for the pipeline that it would have shared."""
+    source = """
+configure({"m": {**AZURE, "pipeline": "cfg://handlers.z"}, "z": AZURE}, ["m", "z"])
+root.handlers[0].close()
+root.handlers.pop(0)
+log.info('row')
+"""
+    with Endpoint() as endpoint:
+        assert run(CONFIG + source, endpoint) == ""
+        assert messages(endpoint.rows) == ["row"]
 
 
 def test_a_pipeline_shared_by_way_of_another_handler() -> None:

@@ -194,7 +194,12 @@ def test_backing_off_never_overflows():
     [
         (
             Answer(status=403, code="OperationFailed", message="no access"),
-            ["403 from https://dce", "Monitoring Metrics Publisher on dcr-0", "30 minutes", "OperationFailed: no access"],
+            [
+                "403 from https://dce",
+                "Monitoring Metrics Publisher on dcr-0",
+                "30 minutes",
+                "OperationFailed: no access",
+            ],
         ),
         (Answer(status=404, code="NotFound"), ["404", "rule_id=dcr-0", "immutable id"]),
         (Answer(status=400, code="InvalidStream"), ["400", "Custom-A is not declared in dcr-0", "5 minutes"]),
@@ -207,7 +212,10 @@ def test_backing_off_never_overflows():
         (Answer(status=302), ["302", "redirects are not followed"]),
         (Answer(status=418), ["418 from https://dce for Custom-A of dcr-0"]),
         (Answer(failure=Failure.CREDENTIAL, message="CredentialUnavailableError: x"), ["no token", "credential=", "x"]),
-        (Answer(failure=Failure.TLS, message="certificate verify failed"), ["TLS to https://dce", "certificate", "clock"]),
+        (
+            Answer(failure=Failure.TLS, message="certificate verify failed"),
+            ["TLS to https://dce", "certificate", "clock"],
+        ),
         (Answer(failure=Failure.CONNECTION, message="refused"), ["https://dce cannot be reached (refused)"]),
         (Answer(failure=Failure.UNREADABLE, message="garbage"), ["cannot be read", "garbage", "proxy"]),
         (Answer(failure=Failure.TOO_LARGE, message="9 bytes"), ["too large", "9 bytes"]),

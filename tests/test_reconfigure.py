@@ -34,7 +34,7 @@ def in_time(act, seconds):
 
 HOWS = {
     "dictConfig": "logging.config.dictConfig(CONFIG)",
-    "basicConfig": "logging.basicConfig(force=True, level='DEBUG', handlers=[AzureMonitorHandler()], format='%(message)s')",
+    "basicConfig": "logging.basicConfig(force=True, level=10, handlers=[AzureMonitorHandler()], format='%(message)s')",
 }
 
 

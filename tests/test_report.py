@@ -1,5 +1,7 @@
 """What people are told, and how every row is counted."""
 
+# ruff: noqa: SLF001 - what is remembered must be bounded
+
 import io
 import logging
 import os
@@ -8,8 +10,8 @@ import sys
 import threading
 
 import pytest
-from delivering import AZURE, Bench, is_balanced
 
+from delivering import Bench, a_rule, is_balanced
 from logging_azmon import AzureMonitorHandler, Pipeline, guard
 from logging_azmon.report import (
     _KINDS_REMEMBERED,
@@ -112,7 +114,9 @@ class TestOnStderr:
     def test_a_process_prints_it(self, flags):
         code = "from logging_azmon.report import print_line; print_line('caf\\u00e9')"
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
-        done = subprocess.run([sys.executable, *flags, "-c", code], env=environment, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(
+            [sys.executable, *flags, "-c", code], env=environment, capture_output=True, timeout=60, check=True
+        )
         assert done.stderr.decode().splitlines() == ["logging_azmon: caf\u00e9"]
 
 
@@ -149,11 +153,11 @@ class TestToACallable:
 
     def test_what_it_logs_breeds_no_rows(self):
         """Also when it logs to the very handler whose trouble it is told."""
-        destination = FakeDestination(Answer(status=503), Answer(status=403))
+        destination = FakeDestination(Answer(status=503), Answer(status=429))
         logger = logging.Logger("app")
         handler = AzureMonitorHandler(
             pipeline=Pipeline(
-                **AZURE,
+                **a_rule(),
                 destination=destination,
                 clock=ManualClock(jumps=True),
                 background=False,
@@ -162,10 +166,9 @@ class TestToACallable:
         )
         logger.addHandler(handler)
         logger.warning("mine")
-        while not handler.flush():
-            pass
+        assert handler.flush()
         assert [row["Message"] for row in destination.rows] == ["mine"]
-        handler.close()
+        handler.pipeline.close()
 
     def test_it_may_flush_and_close(self):
         destination = FakeDestination(Answer(status=503))
@@ -175,7 +178,7 @@ class TestToACallable:
             handler.close()
 
         pipeline = Pipeline(
-            **AZURE, destination=destination, clock=ManualClock(jumps=True), background=False, report=report
+            **a_rule(), destination=destination, clock=ManualClock(jumps=True), background=False, report=report
         )
         handler = AzureMonitorHandler(pipeline=pipeline)
         logger = logging.Logger("app")
@@ -287,12 +290,11 @@ class TestGuard:
         assert seen == [False]
         assert not guard.is_delivering()
 
-    def test_marks_of_threads_that_did_not_survive_a_fork_are_dropped(self):
-        guard.depths[-1] = 1
-        with guard.delivering():
-            guard.forget_other_threads()
-            assert guard.is_delivering()
-            assert -1 not in guard.depths
+    def test_a_forked_child_begins_without_marks(self):
+        with guard.delivering(), guard.delivering():
+            guard.renew()
+            assert not guard.is_delivering()
+        assert not guard.is_delivering()
 
     def test_opentelemetry_may_be_half_imported(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.utils", type(sys)("utils"))

@@ -1,5 +1,7 @@
 """The wire and the SDK: what is sent, where, with which token, through which proxy, and what is left alone."""
 
+# ruff: noqa: SLF001 - the SDK is replaced at its border
+
 import gzip
 import logging
 import os
@@ -11,9 +13,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from delivering import AZURE, Bench, closing, line, messages, settings_of
 from endpoint import Endpoint, status
-
 from logging_azmon import AzureMonitorHandler, upload
 from logging_azmon.outcome import MOST_WIRE_BYTES, Failure
 from logging_azmon.upload import Uploader
@@ -68,9 +70,7 @@ class TestWire:
     @pytest.mark.parametrize("batch_bytes", [1_000_000, 50 * 1024 * 1024])
     def test_no_body_is_longer_on_the_wire_than_the_service_takes(self, server, batch_bytes):
         """Rows that cannot be compressed are split here, and no request is spent on finding that out."""
-        bench = Bench(
-            endpoint=server.url, destination=Uploader, batch_bytes=batch_bytes, queue_bytes=200 * 1024 * 1024
-        )
+        bench = Bench(endpoint=server.url, destination=Uploader, batch_bytes=batch_bytes, queue_bytes=200 * 1024 * 1024)
         noise = [os.urandom(30_000).hex() for _ in range(100)]
         with closing(bench.destination):
             bench.put(*noise)
@@ -145,7 +145,8 @@ class TestWire:
             assert parents.client is not uploader._connection.client
 
     @pytest.mark.parametrize(
-        ("seconds", "connect", "read"), [(None, 5, 30), (3.0, 3.0, 3.0), (8.0, 5, 8.0), (100.0, 5, 30), (0.0, 0.01, 0.01)]
+        ("seconds", "connect", "read"),
+        [(None, 5, 30), (3.0, 3.0, 3.0), (8.0, 5, 8.0), (100.0, 5, 30), (0.0, 0.01, 0.01)],
     )
     def test_time_outs_are_passed_and_shortened_for_whoever_cannot_wait(self, server, seconds, connect, read):
         uploader, seen = uploader_of(server), {}
@@ -357,7 +358,7 @@ class TestCredentials:
 
 
 class TestSecrets:
-    SECRET = "hunter2-very-secret"  # noqa: S105 - what is looked for
+    SECRET = "hunter2-very-secret"
 
     def test_none_is_in_a_repr(self):
         class Credential:
