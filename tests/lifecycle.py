@@ -17,6 +17,8 @@ from typing import Any
 from endpoint import Endpoint
 
 LIMIT_SECONDS = 60
+# What programs whose rows must arrive have for it, on a machine that is slow and busy.
+PATIENT_SECONDS = 40
 SCRIPTS = Path(__file__).parent / "scripts"
 
 # What every program begins with. `OPTIONS` are the handler's settings.
@@ -48,7 +50,7 @@ def environment(endpoint: Endpoint | None, options: dict[str, Any]) -> dict[str,
         "DATA_COLLECTION_ENDPOINT": endpoint.url if endpoint else "http://127.0.0.1:9",
         "LOGS_DCR_RULE_ID": "dcr-1",
         "LOGS_DCR_STREAM_NAME": "Custom-App_CL",
-        "OPTIONS": json.dumps(options),
+        "OPTIONS": json.dumps({"close_seconds": PATIENT_SECONDS} | options),
         "PYTHONPATH": os.pathsep.join([str(SCRIPTS.parent), str(SCRIPTS)]),
     }
 

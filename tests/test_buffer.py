@@ -43,7 +43,7 @@ class Jumping(ManualClock):
 
 
 def buffer_of(
-    queue_bytes=1_000, batch_bytes=301, overflow="drop_new", clock=None, wake=lambda: None, block_seconds=1.0
+    *, queue_bytes=1_000, batch_bytes=301, overflow="drop_new", clock=None, wake=lambda: None, block_seconds=1.0
 ):
     clock = Jumping() if clock is None else clock
     return MemoryBuffer(
@@ -705,7 +705,7 @@ class TestInterrupted:
                 return super().time()
 
         clock = Logging()
-        buffer = buffer_of(queue_bytes=1_000, clock=clock, wake=lambda: clock.log())
+        buffer = buffer_of(queue_bytes=1_000, clock=clock, wake=clock.log)
         for _ in range(20):
             buffer.put(ROW)
         stats = stats_of(buffer)
@@ -713,10 +713,44 @@ class TestInterrupted:
         assert stats.queued == 10
         assert len(lines_of(take_all(buffer))) == 10
 
+    def test_two_that_drop_the_same_rows_at_once_cut_no_row_in_two(self):
+        """The inner one has dropped them already when the outer one comes to it."""
+        buffer = buffer_of(queue_bytes=1_000, overflow="drop_old")
+        for number in range(10):
+            buffer.put(line(number, 100))
+
+        class Interrupting(bytearray):
+            def count(self, *args):
+                if not inner:
+                    inner.append("begun")
+                    inner.append(buffer.put(line("inner", 150)))
+                return super().count(*args)
+
+        inner = []
+        buffer._waiting[0].data = Interrupting(buffer._waiting[0].data)
+        assert buffer.put(line("outer", 150))
+        assert inner == ["begun", True]
+        rows = lines_of(take_all(buffer))
+        assert rows == [*[line(number, 100) for number in range(3, 10)], line("inner", 150), line("outer", 150)]
+        assert stats_of(buffer).dropped == {"queue_full": 3}
+
+    def test_a_wake_up_at_the_end_of_the_stack_costs_nothing_but_time(self):
+        def wake():
+            wakes.append(1)
+            if len(wakes) == 1:
+                raise RecursionError
+
+        wakes = []
+        buffer = buffer_of(wake=wake)
+        assert [buffer.put(ROW), buffer.put(ROW)] == [True, True]
+        assert len(wakes) == 2, "the next row wakes again"
+        assert stats_of(buffer).accepted == 2
+        assert lines_of(take_all(buffer)) == [ROW, ROW]
+
 
 class TestThreads:
     @pytest.mark.parametrize("overflow", ["drop_new", "drop_old"])
-    def test_every_snapshot_adds_up_while_all_are_at_work(self, overflow):
+    def test_every_snapshot_adds_up_while_all_are_at_work(self, overflow):  # noqa: C901 - three roles at once
         buffer = buffer_of(queue_bytes=20_000, batch_bytes=1_000, overflow=overflow)
         is_over, start, snapshots, ends = threading.Event(), threading.Barrier(5), [], []
 

@@ -225,7 +225,7 @@ log.info('waiting')
 
 OWNERS = {
     "a pipeline without handlers": """
-pipeline = Pipeline()
+pipeline = Pipeline(**OPTIONS)
 root.addHandler(AzureMonitorHandler(pipeline=pipeline))
 log.info('row')
 root.handlers.pop().close()
@@ -238,7 +238,7 @@ log.info('row')
 root.handlers.clear()
 """,
     "a pipeline that was dropped": """
-root.addHandler(AzureMonitorHandler(pipeline=Pipeline()))
+root.addHandler(AzureMonitorHandler(pipeline=Pipeline(**OPTIONS)))
 log.info('row')
 root.handlers.clear()
 """,
@@ -258,8 +258,7 @@ def test_what_nobody_owns_is_told_when_it_is_lost(source: str) -> None:
     """Also where nobody would close the pipeline, its loss is named."""
     with Endpoint() as endpoint:
         endpoint.default = status(503)
-        source = IMPORTED + source.replace("Pipeline()", "Pipeline(close_seconds=0.3)")
-        stderr = run(source, endpoint, close_seconds=0.3)
+        stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
         assert "1 row lost: not delivered within close_seconds=0.3" in stderr
 
 

@@ -14,10 +14,10 @@ import types
 
 import pytest
 import structlog
-from django.conf import settings
 from django.utils.functional import SimpleLazyObject
 from hypothesis import given
 
+import django_app  # noqa: F401 - lazy objects want settings
 import rows as rows_module
 from logging_azmon import fields as module
 from logging_azmon.fields import Reader, merge, span_ids, task_name
@@ -25,9 +25,6 @@ from logging_azmon.table import FIELD_TYPES, Table
 from odd_values import ODD_VALUES, AttributesRaise, EqualsRaises, MappingRaises, StrRaises
 from rows import Rows, fail, make, raised
 from strategies import events, records
-
-if not settings.configured:
-    settings.configure()
 
 EVERY_FIELD = Table.from_mapping({f"The_{name}": name for name in FIELD_TYPES if name != "*"} | {"Rest": "*"})
 

@@ -91,12 +91,12 @@ class Gate:
             assert self.opened.wait(30)
 sys.meta_path.insert(0, Gate())
 os.register_at_fork(before=lambda: threading.Timer(0.2, Gate.opened.set).start())
-handle(close_seconds=5)
+handle()
 log.info('parent')
 assert Gate.reached.wait(30)
 def child():
     log.info('child')
-    assert root.handlers[0].flush(4)
+    assert root.handlers[0].flush()
 join(fork(child))
 """
     with Endpoint() as endpoint:

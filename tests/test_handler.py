@@ -234,7 +234,8 @@ def configure(handlers, root, loggers=()):
         "version": 1, "disable_existing_loggers": False, "handlers": handlers, "loggers": dict(loggers),
         "root": {"level": "DEBUG", "handlers": root},
     })
-AZURE = {"class": "logging_azmon.AzureMonitorHandler"}
+SHARES = {"class": "logging_azmon.AzureMonitorHandler"}
+AZURE = {**SHARES, **OPTIONS}
 """
 
 
@@ -242,7 +243,7 @@ AZURE = {"class": "logging_azmon.AzureMonitorHandler"}
 def test_a_pipeline_shared_in_dict_config(owner: str) -> None:
     """dictConfig makes handlers in the order of their names; the one that shares may come first."""
     source = f"""
-configure({{{owner!r}: AZURE, "azure_m": {{**AZURE, "pipeline": "cfg://handlers.{owner}", "level": "ERROR"}}}},
+configure({{{owner!r}: AZURE, "azure_m": {{**SHARES, "pipeline": "cfg://handlers.{owner}", "level": "ERROR"}}}},
           [{owner!r}, "azure_m"])
 log.info('once')
 log.error('twice')
@@ -261,7 +262,7 @@ assert second.stats().accepted == 5
 def test_closing_a_handler_that_was_never_used() -> None:
     """It has not even looked for the pipeline that it would have shared."""
     source = """
-configure({"m": {**AZURE, "pipeline": "cfg://handlers.z"}, "z": AZURE}, ["m", "z"])
+configure({"m": {**SHARES, "pipeline": "cfg://handlers.z"}, "z": AZURE}, ["m", "z"])
 root.handlers[0].close()
 root.handlers.pop(0)
 log.info('row')
@@ -275,7 +276,7 @@ def test_a_pipeline_shared_by_way_of_another_handler() -> None:
     """One names one that names one that is made last."""
     source = """
 configure({
-    "a": {**AZURE, "pipeline": "cfg://handlers.c"}, "b": {**AZURE, "pipeline": "cfg://handlers.a"}, "c": AZURE,
+    "a": {**SHARES, "pipeline": "cfg://handlers.c"}, "b": {**SHARES, "pipeline": "cfg://handlers.a"}, "c": AZURE,
 }, ["a", "b", "c"])
 log.info('row')
 assert len({handler.pipeline for handler in root.handlers}) == 1
@@ -291,7 +292,7 @@ def test_a_shared_pipeline_must_be_that_of_a_handler_of_ours(name: str, other: s
     """Noticed while it is configured."""
     source = f"""
 try:
-    configure({{{name!r}: {other}, "m": {{**AZURE, "pipeline": "cfg://handlers.{name}"}}}}, ["m"])
+    configure({{{name!r}: {other}, "m": {{**SHARES, "pipeline": "cfg://handlers.{name}"}}}}, ["m"])
 except ValueError as error:
     assert "give a Pipeline, an AzureMonitorHandler, or in dictConfig" in str(error.__cause__), error.__cause__
 else:
@@ -304,11 +305,11 @@ else:
     ("handlers", "said"),
     [
         (
-            '{"z": {"()": lambda: logging.NullHandler()}, "m": {**AZURE, "pipeline": "cfg://handlers.z"}}',
+            '{"z": {"()": lambda: logging.NullHandler()}, "m": {**SHARES, "pipeline": "cfg://handlers.z"}}',
             "rows are lost: pipeline='cfg://handlers.z' is not an AzureMonitorHandler",
         ),
         (
-            '{"z": {**AZURE, "pipeline": "cfg://handlers.m"}, "m": {**AZURE, "pipeline": "cfg://handlers.z"}}',
+            '{"z": {**SHARES, "pipeline": "cfg://handlers.m"}, "m": {**SHARES, "pipeline": "cfg://handlers.z"}}',
             "rows are lost: pipeline: these handlers name each other, and none has a pipeline",
         ),
     ],

@@ -8,29 +8,22 @@ import json
 import types
 import uuid
 
-import django
 import pytest
-from django.conf import settings
-from django.utils.functional import SimpleLazyObject
 
-from logging_azmon import readable as module
-from logging_azmon.readable import CACHED_TYPES, dumps, plain, readable, text, utc_text
-from odd_values import Colour, Items, OddMeta, Pair, Person, ReprRecurses
+import django_app  # noqa: F401 - before the models
 
-if not settings.configured:
-    settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
-        USE_TZ=True,
-    )
-    django.setup()
+# isort: split
 
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import connection
 from django.http import HttpRequest, QueryDict
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 
+from logging_azmon import readable as module
+from logging_azmon.readable import CACHED_TYPES, dumps, plain, readable, text, utc_text
 from logging_azmon.values import ENCODERS, LENIENT
+from odd_values import Colour, Items, OddMeta, Pair, Person, ReprRecurses
 
 
 @pytest.mark.parametrize(

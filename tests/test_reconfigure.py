@@ -26,6 +26,7 @@ CONFIG = {
     "handlers": {"azure": {"class": "logging_azmon.AzureMonitorHandler", **OPTIONS}},
     "root": {"handlers": ["azure"], "level": "DEBUG"},
 }
+FORMAT = "%(message)s"
 def in_time(act, seconds):
     begun = time.monotonic()
     act()
@@ -34,7 +35,7 @@ def in_time(act, seconds):
 
 HOWS = {
     "dictConfig": "logging.config.dictConfig(CONFIG)",
-    "basicConfig": "logging.basicConfig(force=True, level=10, handlers=[AzureMonitorHandler()], format='%(message)s')",
+    "basicConfig": "logging.basicConfig(force=True, level=10, handlers=[AzureMonitorHandler(**OPTIONS)], format=FORMAT)",
 }
 
 
@@ -143,7 +144,7 @@ log.info('in flight')
 wait()
 log.info('queued')
 say('shutting down')
-in_time(logging.shutdown, 9)
+in_time(logging.shutdown, 30)
 assert root.handlers[0].stats().delivered == 2
 """
     held = Held()

@@ -215,8 +215,8 @@ class TestTrouble:
         bench.run()
         first, last = map(str, bench.troubles)
         assert first.startswith(
-            "403 from https://dce.example for Custom-App_CL of dcr-0123 (OperationFailed: no access): the identity lacks"
-            " the role Monitoring Metrics Publisher on dcr-0123; once assigned, it can take 30 minutes;"
+            "403 from https://dce.example for Custom-App_CL of dcr-0123 (OperationFailed: no access): the identity"
+            " lacks the role Monitoring Metrics Publisher on dcr-0123; once assigned, it can take 30 minutes;"
             " 2 rows are waiting, next try in "
         )
         assert last == "https://dce.example takes rows again"

@@ -5,11 +5,14 @@
 import gzip
 import logging
 import os
+import ssl
 import subprocess
 import sys
 import threading
 import types
+from http.client import BadStatusLine, RemoteDisconnected
 from pathlib import Path
+from typing import ClassVar
 
 import orjson
 import pytest
@@ -252,9 +255,10 @@ def identity(monkeypatch):
     return made
 
 
-class TestCredentials:
-    PUBLIC = {"authority": "login.microsoftonline.com"}
+PUBLIC = {"authority": "login.microsoftonline.com"}
 
+
+class TestCredentials:
     @pytest.mark.parametrize(
         ("credential", "made"),
         [
@@ -312,7 +316,7 @@ class TestCredentials:
 
     def test_ones_own_is_left_open(self):
         class Own(Recorded):
-            made = []
+            made: ClassVar = []
 
         uploader = Uploader(settings_of(endpoint="https://127.0.0.1:9", credential=Own(), connect_seconds=0.1))
         uploader.send(line("a"))
@@ -355,6 +359,53 @@ class TestCredentials:
         uploader = Uploader(settings_of(credential=Interrupted()))
         with closing(uploader), pytest.raises(KeyboardInterrupt):
             uploader.send(line("a"))
+
+
+class TestFailures:
+    """Which errors below the SDK mean that a connection broke, and which that somebody must look."""
+
+    @pytest.mark.parametrize(
+        ("cause", "failure"),
+        [
+            (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), Failure.CONNECTION),
+            (ssl.SSLZeroReturnError(6, "closed"), Failure.CONNECTION),
+            (ConnectionResetError(104, "reset"), Failure.CONNECTION),
+            (RemoteDisconnected("closed"), Failure.CONNECTION),
+            (TimeoutError(), Failure.CONNECTION),
+            (ssl.SSLCertVerificationError(1, "certificate verify failed"), Failure.TLS),
+            (ssl.SSLError(1, "wrong version number"), Failure.TLS),
+            (BadStatusLine("SSH-2.0"), Failure.UNREADABLE),
+        ],
+        ids=repr,
+    )
+    def test_the_cause_is_found_however_deep_it_is_wrapped(self, server, cause, failure):
+        import requests
+        import urllib3
+        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+        pool = urllib3.HTTPConnectionPool("127.0.0.1")
+        wrapped = requests.exceptions.SSLError(
+            urllib3.exceptions.MaxRetryError(pool, "/", urllib3.exceptions.SSLError(cause))
+        )
+        protocol = requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", cause))
+        for error in (
+            ServiceRequestError(wrapped, error=wrapped),
+            ServiceResponseError(protocol, error=protocol),
+            ServiceResponseError("x", error=cause),
+        ):
+
+            class Client:
+                def upload(self, *args, error=error, **options):
+                    raise error
+
+                def close(self):
+                    pass
+
+            uploader = uploader_of(server)
+            uploader._connected().client.close()
+            uploader._connection.client = Client()
+            assert uploader.send(line("a")).failure is failure
+            uploader.close()
 
 
 class TestSecrets:

@@ -27,7 +27,7 @@ def set_up(**_):
     root = logging.getLogger()
     root.setLevel("INFO")
     # Only the first row goes at once: the others wait for the end.
-    root.addHandler(AzureMonitorHandler(batch_seconds=3600, retry_seconds=0.1))
+    root.addHandler(AzureMonitorHandler(batch_seconds=3600, retry_seconds=0.1, close_seconds=40))
     app.log.redirect_stdouts("WARNING")
 
 

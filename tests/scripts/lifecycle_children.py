@@ -16,7 +16,7 @@ def set_up() -> None:
     root = logging.getLogger()
     if not root.handlers:
         root.setLevel("DEBUG")
-        root.addHandler(AzureMonitorHandler())
+        root.addHandler(AzureMonitorHandler(close_seconds=40))
 
 
 def grandchild(method: str) -> None:

@@ -6,7 +6,7 @@ from logging_azmon import AzureMonitorHandler
 
 logging.getLogger().setLevel("DEBUG")
 # Only the first row goes at once: the others wait for the end.
-logging.getLogger().addHandler(AzureMonitorHandler(batch_seconds=3600))
+logging.getLogger().addHandler(AzureMonitorHandler(batch_seconds=3600, close_seconds=40))
 log = logging.getLogger("app")
 log.info("preloaded")
 
