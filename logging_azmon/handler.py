@@ -92,8 +92,8 @@ class AzureMonitorHandler(logging.Handler):
         passed: Any = True
         if self.filters:
             passed = self.filter(record)
-            if isinstance(passed, logging.LogRecord):  # from 3.12 on, a filter may replace the record
-                record = passed
+            if isinstance(passed, logging.LogRecord):
+                record = passed  # pragma: no cover - from 3.12 on, a filter may replace the record
         if passed:
             try:
                 self.emit(record)

@@ -14,7 +14,7 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon.report import Trouble
-from logging_azmon.testing import Answer, FakeDestination, ManualClock
+from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 
 LIMIT_SECONDS = 10
 STORED = Answer(status=204)
@@ -223,6 +223,27 @@ class TestNone:
             assert handler.flush()
             assert len(listeners()) == 1
             assert len(destination.rows) == 21
+
+
+def test_a_refused_thread_leaves_captured_rows_alone(
+    make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is delivered by a flush; what the test captures stays with the test."""
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    clock = ManualClock(jumps=True)
+    with FakeDestination() as destination:
+        handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=lambda _: None))
+        handler.handle(record("for Azure"))
+        with capture() as rows:
+            clock.advance(2)
+            assert handler.flush()
+            handler.handle(record("for the test"))
+        assert [row["Message"] for row in destination.rows] == ["for Azure"]
+        assert [row["Message"] for row in rows] == ["for the test"]
 
 
 class TestErrors:
