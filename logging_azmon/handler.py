@@ -124,7 +124,10 @@ class AzureMonitorHandler(logging.Handler):
         pipeline.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Deliver every row accepted before this call; True if none is left. None waits `close_seconds`."""
+        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+
+        None waits `close_seconds`.
+        """
         return self.pipeline.flush(timeout)
 
     def close(self) -> None:
