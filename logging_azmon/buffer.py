@@ -139,7 +139,7 @@ class MemoryBuffer:
         """Drop the oldest rows that wait; those on their way cannot be dropped."""
         with self._lock:
             while self._bytes + size > self._limit:
-                if not self._waiting:
+                if not self._waiting or size > self._limit:  # which is 0 once another thread has closed
                     return False
                 oldest = self._waiting[0]
                 if oldest is self._open:
@@ -228,7 +228,8 @@ class MemoryBuffer:
     def next_retry(self) -> float | None:
         """Tell when the first of those that were given back may go, if there are any."""
         with self._lock:
-            return min((batch.not_before for batch in list(self._waiting) if batch is not self._open), default=None)
+            waiting = [batch for batch in list(self._waiting) if batch is not self._open and batch.rows]
+            return min((batch.not_before for batch in waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
         """Queue a batch again, before those that came later; or count it as lost if that is too late."""

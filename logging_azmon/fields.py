@@ -26,7 +26,7 @@ from operator import attrgetter
 from typing import Any
 
 from .exceptions import normalized
-from .readable import is_lazy, readable, simple, text
+from .readable import distinct, is_lazy, readable, simple, text
 
 Fields = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any, Any, Any, dict[str, Any] | None, Any]
 
@@ -272,10 +272,7 @@ def merge(first: Mapping[str, Any] | None, second: Any) -> dict[str, Any]:
     """Join two sets of extras; what both have keeps both values, the second's under a name with an underscore."""
     merged = dict(first or ())
     for key, value in dict(second or ()).items():
-        name = key
-        while name in merged and isinstance(name, str):
-            name += "_"
-        merged[name] = value
+        merged[distinct(key, merged) if isinstance(key, str) else key] = value
     return merged
 
 

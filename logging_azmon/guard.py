@@ -10,11 +10,14 @@ A forked child begins with no entry: a process that a delivering thread has star
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from threading import get_ident
 
 depths: dict[int, int] = {}
+# Since when, in wall time: the number of a thread that has ended may be given to another.
+since: dict[int, float] = {}
 
 
 def is_delivering() -> bool:
@@ -26,6 +29,7 @@ def is_delivering() -> bool:
 def delivering() -> Iterator[None]:
     """Mark this thread as delivering, for OpenTelemetry's instrumentations too: an upload makes no span."""
     thread = get_ident()
+    since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
     try:
         # If the module was never imported, nothing is instrumented; and it may be half imported.
@@ -36,8 +40,11 @@ def delivering() -> Iterator[None]:
         depth = depths.pop(thread, 1)  # none in a child that was forked in between
         if depth > 1:
             depths[thread] = depth - 1
+        else:
+            since.pop(thread, None)
 
 
 def renew() -> None:
     """Drop all marks, in a forked child."""
     depths.clear()
+    since.clear()

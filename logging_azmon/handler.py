@@ -99,7 +99,7 @@ class AzureMonitorHandler(logging.Handler):
                 self.emit(record)
             except RecursionError as error:
                 # So near the end of the stack nothing can be called: the pipeline counts it later.
-                error.__traceback__ = None
+                error.__traceback__ = error.__context__ = None
                 self._uncounted[error] = None
             except ConfigurationError as error:
                 # What `pipeline` names came out of a factory as something else: too late to raise that.
@@ -115,11 +115,12 @@ class AzureMonitorHandler(logging.Handler):
             if get_ident() in depths:
                 return
             try:
-                # It may have come round by a queue. Another process may have threads of the same number.
-                if record.thread in depths and record.process == getpid():
+                # It may have come round by a queue. Another process, and an ended thread, may have the same number.
+                thread = record.thread
+                if thread in depths and record.process == getpid() and record.created >= guard.since.get(thread, 0.0):
                     return
-            except (AttributeError, TypeError):
-                pass  # set or deleted by hand
+            except Exception:  # noqa: BLE001, S110 - set or deleted by hand: then it is no record of ours
+                pass
         pipeline = self._pipeline if self._pipeline is not None else self.pipeline
         pipeline.accept(record, self.formatter)
 

@@ -135,7 +135,7 @@ class Pipeline:
             if not self._put(self._encoder.record(record, formatter)):
                 self._refused()
         except RecursionError as error:
-            error.__traceback__ = None
+            error.__traceback__ = error.__context__ = None
             self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
             self._failed(error)

@@ -157,8 +157,12 @@ atexit.register(at_exit)
 
 def _before_fork() -> None:
     deadline = time.monotonic() + _FORK_WAIT_SECONDS
-    locks: list[Any] = [upload.building, *(pipeline.lock for pipeline in alive())]
-    _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
+    # Logging's own hook takes its lock after ours, and dictConfig holds that while it wants a pipeline's. `building`
+    # comes first, because importing the SDK makes loggers.
+    locks: list[Any] = [upload.building, getattr(logging, "_lock", None), *(pipeline.lock for pipeline in alive())]
+    _held[get_ident()] = [
+        lock for lock in locks if lock is not None and lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    ]
 
 
 def _after_fork_in_parent() -> None:

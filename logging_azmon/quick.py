@@ -28,7 +28,7 @@ import orjson
 from .fields import LAST_STANDARD, NOT_EXTRA, SITE_FIELDS, STANDARD_COUNT, THREAD_FIELDS
 from .layout import Layout
 from .pieces import CACHED_PIECES, Pieces, Seconds, escaped, numbered
-from .readable import OPTIONS, readable
+from .readable import OPTIONS
 from .values import MAX_VALUE_BYTES, as_dynamic, as_string
 
 Record = Callable[[logging.LogRecord, logging.Formatter | None], bytes]
@@ -51,7 +51,7 @@ def can_be_quick(layout: Layout) -> bool:
 
 
 # In one piece, see above.
-def quick(  # noqa: C901
+def quick(  # noqa: C901, PLR0915
     layout: Layout,
     *,
     threads: Pieces,
@@ -120,9 +120,12 @@ def quick(  # noqa: C901
                 encoded = as_string(message)
             middle = None
             if extras and has_rest:
-                middle = dumps(extras, readable, OPTIONS)
-                # A null may stand for NaN, which is to be seen.
-                if len(middle) > MAX_VALUE_BYTES or middle.find(b"null") >= 0:
+                try:
+                    middle = dumps(extras, None, OPTIONS)
+                except TypeError:
+                    middle = as_dynamic(extras)
+                # A null may stand for NaN, which is to be seen; a line has one end.
+                if len(middle) > MAX_VALUE_BYTES or b"null" in middle or b"\n" in middle:
                     middle = as_dynamic(extras)
         except Exception:  # noqa: BLE001 - whatever it was, the general way knows what to do
             return otherwise(record, formatter)

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
 from pathlib import PurePath
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +23,7 @@ CACHED_TYPES = 1_024
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 _MAX_DEPTH = 32
+_UNDERSCORES = 8
 # Each node takes two bytes at least: what has more would not fit a value, and is cut anyway.
 _MAX_NODES = 32_768
 _MAX_STEPS = 4
@@ -77,12 +77,24 @@ def text(value: Any) -> str:
 def dumps(value: Any) -> bytes:
     """Encode anything as JSON; total."""
     try:
-        encoded = orjson.dumps(value, readable, OPTIONS)
+        # Never with `readable` as its hook: what Python code changes meanwhile, here or in another thread, orjson reads
+        # after it is freed.
+        encoded = orjson.dumps(value, None, OPTIONS)
     except Exception:  # noqa: BLE001 - cycles, depth, huge ints, odd keys, lone surrogates: all are handled below
         return orjson.dumps(plain(value))
+    if b"\n" in encoded:
+        return _on_one_line(encoded, value)
     if b"null" in encoded and _has_non_finite(value, 0):
         return orjson.dumps(plain(value))
     return encoded
+
+
+def _on_one_line(encoded: bytes, value: Any) -> bytes:
+    """Encode again what holds a fragment, which orjson takes as it is, be it JSON or not."""
+    try:
+        return orjson.dumps(orjson.loads(encoded))
+    except ValueError:
+        return orjson.dumps(plain(value))
 
 
 def plain(value: Any) -> Any:
@@ -128,22 +140,33 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
 
 
 def _plain_list(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> list[Any]:
-    items = tuple.__iter__(value) if type(value) is tuple else list.__iter__(value)
-    built = [_plain(item, depth + 1, nodes, above) for item in islice(items, max(0, nodes[0]))]
-    length = tuple.__len__(value) if type(value) is tuple else list.__len__(value)
-    return built if len(built) == length else [*built, entries_cut(length)]
+    # A copy, made in one step: showing an item may change the list.
+    items = value if type(value) is tuple else list.copy(value)
+    built = [_plain(item, depth + 1, nodes, above) for item in items[: max(0, nodes[0])]]
+    return built if len(built) == len(items) else [*built, entries_cut(len(items))]
 
 
 def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: frozenset[int]) -> dict[str, Any]:
     built: dict[str, Any] = {}
-    for key, item in islice(list(dict.items(value)), max(0, nodes[0])):
-        name = clean(text(key))
-        while name in built:
-            name += "_"
-        built[name] = _plain(item, depth + 1, nodes, above)
-    if len(built) < dict.__len__(value):
-        built["…"] = entries_cut(dict.__len__(value))
+    items = list(dict.items(value))
+    for key, item in items[: max(0, nodes[0])]:
+        built[distinct(clean(text(key)), built)] = _plain(item, depth + 1, nodes, above)
+    if len(built) < len(items):
+        built["…"] = entries_cut(len(items))
     return built
+
+
+def distinct(name: str, taken: Mapping[Any, object]) -> str:
+    """Return the name, or one like it that is not taken."""
+    for _ in range(_UNDERSCORES):
+        if name not in taken:
+            return name
+        name += "_"
+    # One by one, many names of the same text would take for ever.
+    number = len(taken)
+    while f"{name}{number}" in taken:
+        number += 1
+    return f"{name}{number}"
 
 
 def _has_non_finite(value: Any, depth: int) -> bool:

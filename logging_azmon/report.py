@@ -182,7 +182,9 @@ class Reporter:
             if self._report is not None:
                 try:
                     self._report(trouble)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's; its failure is told in its stead
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the user's; its failure is told in its stead
                     self._print(("internal", "report"), f"report= raised {described(error)} for: {trouble}")
             elif at_once:
                 print_line(trouble.text)

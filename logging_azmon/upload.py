@@ -47,6 +47,8 @@ _LOGIN_LESS = frozenset({"managed_identity", "azure_cli"})
 _MESSAGE_LENGTH = 300
 # A token that takes longer does not come.
 _ASKING_SECONDS = 60.0
+# How long the thread at hand may wait for that; the SDK hands no such thing through.
+_patience = threading.local()
 
 building = threading.Lock()
 
@@ -68,6 +70,7 @@ class Uploader:
         """Upload rows, given as lines; `seconds` shortens the time-outs for somebody who cannot wait."""
         settings = self._settings
         limit = seconds if seconds is not None else max(settings.connect_seconds, settings.read_seconds)
+        _patience.seconds = _ASKING_SECONDS if seconds is None else min(seconds, _ASKING_SECONDS)
         # Marked anew for each upload: an instrumentation may have been set up since the thread was.
         with guard.delivering():
             try:
@@ -188,8 +191,9 @@ class _Credential:
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token."""
-        if not self._asking.acquire(timeout=_ASKING_SECONDS):
-            raise _CredentialError(f"another thread has been waiting for it for {_ASKING_SECONDS:g} s")
+        seconds = getattr(_patience, "seconds", _ASKING_SECONDS)
+        if not self._asking.acquire(timeout=max(0.0, seconds)):
+            raise _CredentialError(f"another thread has been waiting for it for {seconds:.0f} s")
         try:
             return self._credential.get_token(*scopes, **options)  # type: ignore[no-any-return]
         except KeyboardInterrupt:

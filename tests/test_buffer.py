@@ -224,7 +224,33 @@ class TestBound:
         buffer = buffer_of(queue_bytes=1_000, overflow="drop_old")
         buffer.put(ROW)
         assert not buffer.put(line("big", 1_001))
-        assert stats_of(buffer).dropped == {"queue_full": 2}
+        assert stats_of(buffer).dropped == {"queue_full": 1}
+        assert lines_of(take_all(buffer)) == [ROW], "nothing gives way to a row that will not come in"
+
+    def test_a_close_in_the_middle_of_drop_old_drops_nothing_that_waits(self):
+        """Another thread's close comes between finding the queue full and making room in it."""
+        buffer = buffer_of(queue_bytes=1_000, overflow="drop_old")
+        for number in range(10):
+            buffer.put(line(number, 100))
+        make_room = buffer._make_room
+
+        def interrupted(size):
+            buffer.close()
+            return make_room(size)
+
+        buffer._make_room = interrupted
+        assert not buffer.put(ROW)
+        assert stats_of(buffer).queued == 10
+        assert "queue_full" not in stats_of(buffer).dropped or stats_of(buffer).dropped["queue_full"] == 1
+
+    def test_what_drop_old_has_emptied_is_not_waited_for(self):
+        """A batch that is left without rows is no reason to look again at once, and for ever."""
+        buffer = buffer_of(queue_bytes=1_000, batch_bytes=301, overflow="drop_old")
+        for number in range(10):
+            buffer.put(line(number, 100))
+        buffer.put(line("big", 950))
+        take_all(buffer)
+        assert buffer.next_retry() is None
 
 
 class TestBlock:

@@ -40,6 +40,35 @@ def fork_and_run(source: str, endpoint: Endpoint, **options: Any) -> str:
     return run(HELPERS + source, endpoint, **options)
 
 
+def test_a_fork_while_another_thread_runs_dictconfig() -> None:
+    """Both take logging's lock and a pipeline's, in the same order: neither waits for the other."""
+    source = """
+configuration = {
+    'version': 1, 'disable_existing_loggers': False, 'root': {'handlers': ['a']},
+    'handlers': {'a': {'class': 'logging_azmon.AzureMonitorHandler', 'endpoint': url, 'rule_id': 'dcr-1',
+                       'stream': 'Custom-A'}},
+}
+stop = threading.Event()
+begun = threading.Event()
+def configure():
+    while not stop.is_set():
+        logging.config.dictConfig(configuration)
+        begun.set()
+thread = threading.Thread(target=configure, daemon=True)
+thread.start()
+begun.wait(10)
+for _ in range(60):
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    os.waitpid(pid, 0)
+stop.set()
+thread.join(10)
+assert not thread.is_alive()
+"""
+    with Endpoint() as endpoint:
+        fork_and_run("import logging.config\n" + source.replace("url,", f"{endpoint.url!r},"), endpoint)
+
+
 def test_parent_and_child_each_deliver_their_own_rows() -> None:
     """With rows queued, an upload in flight and other threads logging at the fork, every row arrives exactly once."""
     source = """

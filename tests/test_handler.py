@@ -8,13 +8,14 @@ import logging.handlers
 import os
 import queue
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from endpoint import Endpoint, status
-from lifecycle import assert_each_once, messages, run
+from lifecycle import LIMIT_SECONDS, assert_each_once, messages, run
 from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline, guard
 from logging_azmon.testing import FakeDestination, ManualClock
 
@@ -404,6 +405,51 @@ handler.flush()
         assert {name.partition(".")[0] for name in loggers} == {"app", "azure", "urllib3"}
         assert any("/mine" in row["Message"] for row in endpoint.rows)
         assert not any("dataCollectionRules" in row["Message"] for row in endpoint.rows), rows
+
+
+def test_a_listener_may_have_the_number_of_a_thread_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that wait in a queue are their thread's, although a delivering one has its number by now."""
+    with FakeDestination() as destination:
+        pipeline = Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
+        handler = AzureMonitorHandler(pipeline=pipeline)
+        early = logging.LogRecord("app", logging.ERROR, __file__, 1, "early", None, None)
+        monkeypatch.setitem(guard.depths, early.thread, 1)
+        monkeypatch.setitem(guard.since, early.thread, early.created + 1)
+        thread = threading.Thread(target=handler.handle, args=(early,))
+        thread.start()
+        thread.join(LIMIT_SECONDS)
+        late = logging.LogRecord("app", logging.ERROR, __file__, 1, "late", None, None)
+        late.created += 2
+        thread = threading.Thread(target=handler.handle, args=(late,))
+        thread.start()
+        thread.join(LIMIT_SECONDS)
+        monkeypatch.undo()
+        assert handler.flush()
+        assert [row["Message"] for row in destination.rows] == ["early"]
+
+
+class Raising(logging.LogRecord):
+    """Raise where a property of a subclass may."""
+
+    @property
+    def thread(self) -> int:
+        raise ValueError
+
+    @thread.setter
+    def thread(self, _: int) -> None:
+        """Take what the base class sets."""
+
+
+def test_a_record_whose_properties_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is raised into the application, and the row arrives, also while another thread delivers."""
+    with FakeDestination() as destination:
+        handler = AzureMonitorHandler(
+            pipeline=Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
+        )
+        monkeypatch.setitem(guard.depths, -1, 1)
+        handler.handle(Raising("app", logging.ERROR, __file__, 1, "odd", None, None))
+        assert handler.flush()
+        assert len(destination.rows) == 1
 
 
 def test_one_row_breeds_no_others_with_a_queue_in_between() -> None:

@@ -349,7 +349,9 @@ class TestClose:
                 for thread in threads:
                     thread.join(LIMIT_SECONDS)
                 stats = pipeline.stats()
-                assert stats.accepted == stats.delivered + stats.dropped["after_close"]
+                # The notice of the rows after close may itself come too late.
+                assert stats.dropped.get("closed", 0) <= 1
+                assert stats.accepted == stats.delivered + sum(stats.dropped.values())
                 assert stats.delivered == len(destination.rows)
 
     def test_by_two_threads_at_once(self) -> None:

@@ -8,6 +8,7 @@ import json
 import types
 import uuid
 
+import orjson
 import pytest
 
 import django_app  # noqa: F401 - before the models
@@ -107,6 +108,44 @@ def test_a_nan_is_seen_however_deep_it_lies():
         value = [value]
     assert b"NaN" not in dumps(value)
     assert "…".encode() in dumps(value)
+
+
+def test_a_list_that_changes_while_it_is_shown_is_shown_as_it_was():
+    """Objects are shown by Python code, which may change what holds them: no C code looks at it meanwhile."""
+
+    class Clears:
+        def __repr__(self):
+            items.clear()
+            return "cleared"
+
+    items = [Clears(), *range(100)]
+    shown = json.loads(dumps({"items": items}))
+    assert shown["items"] == ["cleared", *range(100)]
+    assert items == []
+
+
+def test_a_fragment_cannot_break_the_line():
+    """What orjson takes as it is may hold line ends; a row has one."""
+    fragment = orjson.Fragment(b'{\n  "a": 1\n}')
+    assert b"\n" not in dumps({"doc": fragment})
+    assert json.loads(dumps({"doc": fragment}))["doc"] == {"a": 1}
+    assert "orjson.Fragment" in json.loads(dumps({"doc": orjson.Fragment(b"no\nJSON")}))["doc"]
+
+
+def test_many_keys_of_the_same_text_take_no_longer():
+    """Each keeps its value under a name of its own; the steps are counted, because time is not reliable."""
+
+    class Same:
+        shown = 0
+
+        def __repr__(self):
+            Same.shown += 1
+            return "same"
+
+    shown = json.loads(dumps({Same(): number for number in range(2_000)}))
+    assert len(shown) == 2_000
+    assert max(map(len, shown)) < 20
+    assert Same.shown <= 4_000
 
 
 def test_the_same_object_twice_is_no_cycle():

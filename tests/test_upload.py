@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import types
 from http.client import BadStatusLine, RemoteDisconnected
 from pathlib import Path
@@ -350,6 +351,16 @@ class TestCredentials:
             answer = uploader.send(line("a"))
         assert answer.failure is Failure.CREDENTIAL
         assert "another thread" in answer.message
+
+    def test_and_somebody_who_cannot_wait_waits_no_longer_than_he_says(self):
+        """As at exit, where close_seconds must hold whoever asks for the token meanwhile."""
+        uploader = Uploader(settings_of(credential=Forbidden()))
+        uploader._connected()
+        begun = time.monotonic()
+        with closing(uploader), uploader._connection._credential._asking:
+            answer = uploader.send(line("a"), seconds=0.01)
+        assert answer.failure is Failure.CREDENTIAL
+        assert time.monotonic() - begun < 10
 
     def test_ctrl_c_is_not_swallowed(self):
         class Interrupted:
