@@ -15,6 +15,7 @@ import importlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -49,6 +50,13 @@ _MESSAGE_LENGTH = 300
 _ASKING_SECONDS = 60.0
 # How long the thread at hand may wait for that; the SDK hands no such thing through.
 _patience = threading.local()
+# What the SDK and its HTTP library import when a request is made; in other versions there may be less of it.
+_IMPORTED_BY_REQUESTS = (
+    "encodings.idna",
+    "encodings.utf_8_sig",
+    "azure.core.rest._requests_basic",
+    "azure.core.rest._http_response_impl",
+)
 
 building = threading.Lock()
 
@@ -114,8 +122,10 @@ class _Connection:
     """Hold what a process needs to send: the client, its credential, and what compresses."""
 
     def __init__(self, settings: Settings) -> None:
-        # First all imports, see the rules; a host's name would import the codec when it is first looked up.
-        import encodings.idna  # noqa: F401
+        # First all imports, see the rules; also those that the first request would make.
+        for module in _IMPORTED_BY_REQUESTS:
+            with suppress(ImportError):
+                importlib.import_module(module)
 
         import requests
         from azure.core.pipeline import policies

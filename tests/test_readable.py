@@ -22,7 +22,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 
 from logging_azmon import readable as module
-from logging_azmon.readable import CACHED_TYPES, dumps, plain, readable, text, utc_text
+from logging_azmon.readable import CACHED_TYPES, distinct, dumps, plain, readable, text, utc_text
 from logging_azmon.values import ENCODERS, LENIENT
 from odd_values import Colour, Items, OddMeta, Pair, Person, ReprRecurses
 
@@ -146,6 +146,16 @@ def test_many_keys_of_the_same_text_take_no_longer():
     assert len(shown) == 2_000
     assert max(map(len, shown)) < 20
     assert Same.shown <= 4_000
+
+
+def test_a_distinct_name_is_found_whatever_is_taken():
+    """Underscores first, then numbers; also where both are taken."""
+    taken = {"a" + "_" * number: None for number in range(9)}
+    number = len(taken) + 1
+    taken["a" + "_" * 8 + str(number)] = None
+    assert distinct("a", {}) == "a"
+    assert distinct("a", {"a": None}) == "a_"
+    assert distinct("a", taken) == "a" + "_" * 8 + str(number + 1)
 
 
 def test_the_same_object_twice_is_no_cycle():

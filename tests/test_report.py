@@ -300,3 +300,13 @@ class TestGuard:
         monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.utils", type(sys)("utils"))
         with guard.delivering():
             assert guard.is_delivering()
+
+
+def test_ctrl_c_in_a_report_is_not_swallowed():
+    """It is meant for the program; anything else that a callable raises is told in its stead."""
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Reporter(interrupted, ManualClock().monotonic)(Trouble(kind="lost", text="rows"))

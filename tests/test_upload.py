@@ -372,6 +372,36 @@ class TestCredentials:
             uploader.send(line("a"))
 
 
+def test_requests_import_nothing_any_more():
+    """A fork waits while the client is built, not while it sends: a child could never finish an import begun here."""
+    source = """
+import sys
+from endpoint import Endpoint, status
+from logging_azmon.settings import read
+from logging_azmon.upload import Uploader
+with Endpoint(status(400)) as endpoint:
+    uploader = Uploader(read({"endpoint": endpoint.url, "rule_id": "dcr-1", "stream": "Custom-A"}, {}))
+    uploader._connected()
+    before = set(sys.modules)
+    for _ in range(2):
+        uploader.send(b'{"a":1}\\n')
+    endpoint.refuse()
+    uploader.send(b'{"a":1}\\n')
+    uploader.close()
+print(sorted(set(sys.modules) - before))
+"""
+    path = str(Path(__file__).parent)
+    program = subprocess.run(
+        [sys.executable, "-c", source],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert program.stdout.strip() == "[]", program.stderr
+
+
 class TestFailures:
     """Which errors below the SDK mean that a connection broke, and which that somebody must look."""
 
