@@ -428,6 +428,24 @@ def test_a_listener_may_have_the_number_of_a_thread_that_has_ended(monkeypatch: 
         assert [row["Message"] for row in destination.rows] == ["early"]
 
 
+def test_basic_config_gives_a_formatter() -> None:
+    """And with a formatter its output is the message, as README warns."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    with FakeDestination() as destination:
+        handler = AzureMonitorHandler(
+            pipeline=Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
+        )
+        root.handlers[:] = []
+        try:
+            logging.basicConfig(handlers=[handler])
+            logging.getLogger("shop").warning("slow")
+        finally:
+            root.handlers[:] = before
+        assert handler.flush()
+        assert [row["Message"] for row in destination.rows] == ["WARNING:shop:slow"]
+
+
 class Raising(logging.LogRecord):
     """Raise where a property of a subclass may."""
 
