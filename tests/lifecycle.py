@@ -44,9 +44,10 @@ def wait():
 """
 
 
-def environment(endpoint: Endpoint | None, options: dict[str, Any]) -> dict[str, str]:
-    """Return the environment in which a program finds its endpoint."""
-    return os.environ | {
+def environment(endpoint: Endpoint | None, options: dict[str, Any], *, is_measured: bool = True) -> dict[str, str]:
+    """Return the environment in which a program finds its endpoint; and coverage, if it is to be measured."""
+    inherited = {name: value for name, value in os.environ.items() if is_measured or not name.startswith("COVERAGE_")}
+    return inherited | {
         "DATA_COLLECTION_ENDPOINT": endpoint.url if endpoint else "http://127.0.0.1:9",
         "LOGS_DCR_RULE_ID": "dcr-1",
         "LOGS_DCR_STREAM_NAME": "Custom-App_CL",
@@ -84,11 +85,13 @@ class Program:
 
 
 @contextmanager
-def running(source: str, endpoint: Endpoint | None = None, *, early: str = "", **options: Any) -> Iterator[Program]:
+def running(
+    source: str, endpoint: Endpoint | None = None, *, early: str = "", is_measured: bool = True, **options: Any
+) -> Iterator[Program]:
     """Run a program while the block runs; `early` comes before everything else."""
     process = subprocess.Popen(
         [sys.executable, "-c", early + PREAMBLE + source],
-        env=environment(endpoint, options),
+        env=environment(endpoint, options, is_measured=is_measured),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
