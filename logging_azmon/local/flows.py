@@ -20,8 +20,8 @@ from functools import cached_property
 from ..errors import ConfigurationError
 from ..presets import BUILT_IN, preset
 from . import gaps, kql
-from .gaps import quoted
 from .kql import Columns, Describe, QueryError, Translation
+from .names import quoted
 from .rules import Flow, Rule
 
 MAX_VALUE_BYTES = 65_536
@@ -66,15 +66,21 @@ class FlowPlan:
         """Columns whose values can be too long."""
         return tuple(name for name, kind in self.columns.items() if kind in ("string", "dynamic"))
 
+    @property
+    def rows(self) -> str:
+        """Name the temporary table with the rows as the table wants them: a copy that changes nothing costs time."""
+        return "staged" if self.transform is None else "yielded"
+
     @cached_property
-    def yield_sql(self) -> str:
-        """Make the temporary table `yielded`."""
-        inner = "SELECT * FROM source" if self.transform is None else self.transform.sql
+    def yield_sql(self) -> str | None:
+        """Make the temporary table `yielded`, if there is something to do."""
+        if self.transform is None:
+            return None
         source = ", ".join(map(quoted, self.source))
         columns = ", ".join(_to_column(name, kind) for name, kind in self.columns.items())
         return (
             "CREATE OR REPLACE TEMP TABLE yielded AS"
-            f" WITH source AS MATERIALIZED (SELECT {source} FROM staged) SELECT {columns} FROM ({inner})"
+            f" WITH source AS MATERIALIZED (SELECT {source} FROM staged) SELECT {columns} FROM ({self.transform.sql})"
         )
 
     @cached_property
@@ -85,13 +91,13 @@ class FlowPlan:
             'count(*) FILTER ("TimeGenerated" < $oldest OR "TimeGenerated" > $newest)',
             *(f"count(*) FILTER (strlen({quoted(name)}) > {MAX_VALUE_BYTES})" for name in self.texts),
         ]
-        return f"SELECT {', '.join(counts)} FROM yielded"
+        return f"SELECT {', '.join(counts)} FROM {self.rows}"
 
     def insert_sql(self, *, cut: bool) -> str:
         """Append `yielded` to the table; `cut` only where something is too long, because looking costs time."""
         values = [_final(name, kind, cut=cut) for name, kind in self.columns.items()]
         names = ", ".join(quoted(name) for name in self.columns)
-        return f"INSERT INTO main.{quoted(self.flow.table)} ({names}) SELECT {', '.join(values)} FROM yielded"
+        return f"INSERT INTO main.{quoted(self.flow.table)} ({names}) SELECT {', '.join(values)} FROM {self.rows}"
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,8 @@ def _refused(node: kql.Node) -> str | None:
                 f"the operator '{name}' is refused in a transformation, which sees one row at a time;"
                 f" allowed are {', '.join(sorted(ALLOWED_OPERATORS))}"
             )
-        if sum("NameAndOptionalType" in child.kind for child in node.walk()) > PARSED_COLUMNS_PER_STATEMENT:
+        segments = [child for child in node.walk() if child.kind == "ParseOperatorPatternSegment"]
+        if sum(each.children[-1].kind != "StringLiteralExpression" for each in segments) > PARSED_COLUMNS_PER_STATEMENT:
             return f"parse fills at most {PARSED_COLUMNS_PER_STATEMENT} columns in a transformation: split it in two"
     if node.kind.startswith("DynamicLiteral"):
         return "dynamic(…) literals are refused in a transformation: use parse_json('…')"

@@ -19,7 +19,8 @@ from .flows import StreamPlan
 from .message import Request, Response, failure
 from .problems import no_array, no_rows, refused, undeclared
 from .quota import Quota
-from .store import FullError, Store
+from .store import Store
+from .writer import FullError
 
 MAX_BODY_BYTES = 1_048_576
 MAX_DECOMPRESSED_BYTES = 50 * 1024 * 1024

@@ -120,6 +120,12 @@ def kusto_type(duckdb_type: object) -> str:
     return "dynamic" if str(duckdb_type).upper() in ('"NULL"', "NULL") else str(name_of(str(duckdb_type)))
 
 
+def plain_name(node: Node) -> str:
+    """Take the quotes off a name."""
+    text = node.text.strip()
+    return text[2:-2] if text[:2] in ("['", '["') else text
+
+
 def place(kql: str, offset: int) -> tuple[int, int]:
     """Return line and position, counted from 1, of an offset."""
     before = kql[:offset]
@@ -244,6 +250,11 @@ class _Names:
         from duckdb_kql.schema import _operator_columns
         from duckdb_kql.translate import _referenced_columns
 
+        if isinstance(operator, ir.ProjectAway) and any("*" in name for name in operator.columns):
+            # The engine would take the pattern for a name, find none, and drop nothing.
+            raise located(
+                "project-away with a pattern works at the top level only.", self._kql, "project-away", "Unsupported"
+            )
         if columns is None:
             return None
         if not isinstance(operator, ir.Join | ir.Lookup | ir.Union):

@@ -16,10 +16,11 @@ from typing import Any
 import orjson
 
 from . import gaps
-from .gaps import quoted
+from .database import explain, run
 from .kql import Columns, QueryError, Schema, kusto_type
 from .message import Request, Response, answer, failure
-from .store import Store, explain, run
+from .names import quoted
+from .store import Store
 from .timespan import Timespan, parse_timespan
 
 MAX_SECONDS = 30.0

@@ -1,57 +1,27 @@
-"""Keep the tables: DuckDB, one writer thread, any number of readers.
+"""Keep the tables: the rules' plans, the database, its writer and its readers.
 
-The rules:
-
-- The writer thread alone changes tables. It takes everything that waits, joins the bodies of a stream into one
-  statement (a statement costs milliseconds whatever its size), and commits each joined body as a whole.
-- `submit` queues a body that was judged already and returns: Azure, too, answers before data can be queried. The queue
-  is bounded by bytes; a full one makes the caller wait, then raises `FullError`.
-- `_lock` (inside both conditions) guards the queue and the counters; it is never held while SQL runs.
-- A reader takes a cursor of its own and interrupts it at its deadline. The SQL it runs came out of `kql`, so it is a
-  SELECT; the connection has lost its way to files and the network before the first request comes in.
-- `close` stores what waits, within a limit; twice is fine.
+Any thread may call anything here. A reader takes a cursor of its own, which is interrupted at its deadline. The SQL it
+runs came out of `kql`, so it is a SELECT; who changes tables is `writer`, and it says how.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
 from . import problems as _problems
-from .flows import SQL_TYPES, FlowPlan, StreamPlan, merge, plan_rule
-from .gaps import quoted
+from .database import connect, explain, run
+from .flows import SQL_TYPES, StreamPlan, merge, plan_rule
 from .kql import Columns, QueryError, Schema, Translation, kusto_type
-from .problems import Finding, Problems, cut, mistyped, no_column, not_stored, replaced
+from .names import quoted
+from .problems import Problems, no_column
 from .rules import Rule
-
-QUEUE_BYTES = 64 * 1024 * 1024
-JOINED_BYTES = 8 * 1024 * 1024
-FULL_SECONDS = 10.0
-CLOSE_SECONDS = 30.0
-MEMORY_LIMIT = "2GB"
-# How far TimeGenerated may lie from the time of receipt.
-OLDEST, NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
-
-
-class FullError(Exception):
-    """The writer does not keep up: try again later."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """Hold a JSON array of objects, without its brackets."""
-
-    plan: StreamPlan
-    rows: str
-    count: int
-    received: dt.datetime
+from .writer import CLOSE_SECONDS, Writer
 
 
 class Store:
@@ -65,12 +35,9 @@ class Store:
         discard: bool = False,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
-        import duckdb
-
-        self._now = now
         self._discard = discard
         self.problems = Problems(now)
-        self._connection = _connect(data, duckdb)
+        self._connection = connect(data)
         try:
             self.plans = {
                 (plan.rule_id, plan.stream): plan for rule in rules for plan in plan_rule(rule, self.describe)
@@ -80,68 +47,33 @@ class Store:
         except BaseException:
             self._connection.close()
             raise
-
-        lock = threading.Lock()
-        self._to_do = threading.Condition(lock)
-        self._done = threading.Condition(lock)
-        self._queue: deque[_Body] = deque()
-        self._queued_bytes = 0
-        self._submitted = 0
-        self._stored = 0
-        self._version = 0
-        self._flush_wanted = False
-        self._closing = False
-        self._writer = threading.Thread(target=self._write, name="azmon-local-writer", daemon=True)
-        self._writer.start()
-
-    # what requests call
+        self._writer = Writer(self._connection, self.problems, now)
+        self._closed = False
 
     def submit(self, plan: StreamPlan, rows: str, count: int) -> None:
         """Queue the rows of a body, given as JSON objects with commas between; they can be queried soon."""
-        if self._discard or not count:
-            return
-        body = _Body(plan, rows, count, self._now())
-        with self._done:
-            if not self._done.wait_for(lambda: self._queued_bytes < QUEUE_BYTES or self._closing, FULL_SECONDS):
-                raise FullError
-            if self._closing:
-                raise FullError
-            self._queue.append(body)
-            self._queued_bytes += len(rows)
-            self._submitted += 1
-            self._to_do.notify()
+        if count and not self._discard:
+            self._writer.submit(plan, rows, count)
 
     def sync(self, timeout: float = CLOSE_SECONDS) -> None:
         """Wait until everything that was acknowledged can be queried."""
-        with self._done:
-            goal = self._submitted
-            self._flush_wanted = True
-            self._to_do.notify()
-            if not self._done.wait_for(lambda: self._stored >= goal and not self._flush_wanted, timeout):
-                raise TimeoutError(f"rows that were accepted are not in their tables after {timeout:g} s")
+        self._writer.sync(timeout)
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
         """Wait until tables have changed since `seen`; return what to wait from the next time."""
-        with self._done:
-            self._done.wait_for(lambda: self._version != seen or self._closing, timeout)
-            return self._version
+        return self._writer.wait_for_change(seen, timeout)
 
     @property
     def closing(self) -> bool:
         """Tell whether `close` was called."""
-        return self._closing
+        return self._writer.closing
 
     def close(self) -> None:
         """Store what waits and let go of the files."""
-        with self._done:
-            first, self._closing = not self._closing, True
-            self._to_do.notify_all()
-            self._done.notify_all()
-        self._writer.join(CLOSE_SECONDS)
-        if first:
+        self._writer.close()
+        if not self._closed:
+            self._closed = True
             self._connection.close()
-
-    # what readers call
 
     def schema(self) -> Schema:
         """Return every table's columns, in Kusto's types."""
@@ -189,8 +121,6 @@ class Store:
                 timer.join()  # it may be interrupting just now, and must not touch a closed cursor
             cursor.close()
 
-    # the tables
-
     def _create_tables(self) -> None:
         tables = merge(flow for plan in self.plans.values() for flow in plan.flows)
         tables[_problems.TABLE] = dict(_problems.COLUMNS)
@@ -219,125 +149,3 @@ class Store:
             for flow in plan.flows:
                 for column in flow.ignored:
                     self.problems.add(no_column(plan.stream, column, flow.flow.table))
-
-    # the writer's side
-
-    def _write(self) -> None:
-        cursor = self._connection.cursor()
-        try:
-            while self._write_once(cursor):
-                pass
-        finally:
-            cursor.close()
-
-    def _write_once(self, cursor: Any) -> bool:
-        with self._to_do:
-            # The limit is for problems that no body brings along: they become rows all the same.
-            self._to_do.wait_for(lambda: self._queue or self._closing or self._flush_wanted, 0.5)
-            waiting, self._queue = list(self._queue), deque()
-            closing, flush = self._closing, self._flush_wanted
-        for bodies in _joined(waiting):
-            self._store(cursor, bodies)
-            with self._done:
-                self._stored += len(bodies)
-                self._queued_bytes -= sum(len(body.rows) for body in bodies)
-                self._version += 1
-                self._done.notify_all()
-        noted = self._store_problems(cursor)
-        with self._done:
-            if flush:
-                self._flush_wanted = False
-            self._version += noted
-            self._done.notify_all()
-            return not (closing and not self._queue)
-
-    def _store(self, cursor: Any, bodies: list[_Body]) -> None:
-        """Store joined bodies; if they fail together, each alone, so that one cannot cost the others their rows."""
-        import duckdb
-
-        plan = bodies[0].plan
-        try:
-            cursor.execute("BEGIN")
-            findings = list(self._statements(cursor, plan, bodies))
-            cursor.execute("COMMIT")
-        except duckdb.Error as error:
-            cursor.execute("ROLLBACK")
-            if len(bodies) > 1:
-                for body in bodies:
-                    self._store(cursor, [body])
-                return
-            self.problems.add(not_stored(plan.stream, bodies[0].count, explain(error)))
-            return
-        for finding in findings:
-            self.problems.add(finding)
-
-    def _statements(self, cursor: Any, plan: StreamPlan, bodies: list[_Body]) -> Iterator[Finding]:
-        cursor.execute(plan.stage_sql, {"body": f"[{','.join(body.rows for body in bodies)}]"})
-        _, *lost = cursor.execute(plan.mistyped_sql).fetchone()
-        for name, count in zip(plan.checked, lost, strict=True):
-            if count:
-                yield mistyped(plan.stream, name, count, plan.columns[name])
-        for flow in plan.flows:
-            yield from self._flow(cursor, plan.stream, flow, bodies[-1].received)
-
-    def _flow(self, cursor: Any, stream: str, flow: FlowPlan, received: dt.datetime) -> Iterator[Finding]:
-        now = received.astimezone(dt.UTC).replace(tzinfo=None)
-        window = {"oldest": now - OLDEST, "newest": now + NEWEST}
-        cursor.execute(flow.yield_sql)
-        _, out_of_time, *too_long = cursor.execute(flow.findings_sql, window).fetchone()
-        cursor.execute(flow.insert_sql(cut=any(too_long)), {**window, "now": now})
-        if out_of_time:
-            yield replaced(stream, out_of_time)
-        for name, count in zip(flow.texts, too_long, strict=True):
-            if count:
-                yield cut(stream, name, count)
-
-    def _store_problems(self, cursor: Any) -> bool:
-        new = self.problems.take_new()
-        if new and not self._discard:
-            marks = ", ".join("?" * len(_problems.COLUMNS))
-            cursor.executemany(
-                f"INSERT INTO main.{_problems.TABLE} VALUES ({marks})", [problem.row() for problem in new]
-            )
-        return bool(new)
-
-
-def _connect(data: Path | None, duckdb: Any) -> Any:
-    try:
-        connection = duckdb.connect(str(data / "workspace.duckdb") if data else ":memory:")
-    except duckdb.Error as error:
-        raise ConfigurationError([f"data directory {str(data)!r} cannot be opened: {explain(error)}"]) from error
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-    connection.execute("SET temp_directory = ''")
-    # Nothing a query says reaches a file, the network or another database, and nothing can undo that.
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
-
-
-def run(cursor: Any, sql: str, parameters: Mapping[str, Any]) -> None:
-    """Execute a SELECT; DuckDB takes no empty set of values."""
-    if parameters:
-        cursor.execute(sql, dict(parameters))
-    else:
-        cursor.execute(sql)
-
-
-def explain(error: Exception) -> str:
-    """Take the first sentence of a database error, without the SQL that nobody wrote."""
-    return str(error).split("\n")[0][:300]
-
-
-def _joined(waiting: Iterable[_Body]) -> Iterator[list[_Body]]:
-    """Group bodies by stream, in the order of their streams' first body; no group much above `JOINED_BYTES`."""
-    groups: dict[int, list[_Body]] = {}
-    sizes: dict[int, int] = {}
-    for body in waiting:
-        key = id(body.plan)
-        if sizes.get(key, 0) + len(body.rows) > JOINED_BYTES and key in groups:
-            yield groups.pop(key)
-            sizes[key] = 0
-        groups.setdefault(key, []).append(body)
-        sizes[key] = sizes.get(key, 0) + len(body.rows)
-    yield from groups.values()

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from .gaps import quoted
 from .message import Response, failure
+from .names import quoted
 from .queries import page_row
 from .store import Store
 
