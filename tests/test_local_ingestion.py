@@ -5,8 +5,8 @@ import gzip
 import json
 
 import pytest
-from local_client import call, send
 
+from local_client import call, send
 from logging_azmon.local import Workspace
 
 NOW = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
@@ -295,13 +295,14 @@ def test_what_was_lost_is_a_row_of_DCRLogErrors(workspace):  # noqa: N802 - the 
 def test_a_body_that_the_transformation_chokes_on_costs_no_other_body_its_rows():
     flow = {
         "streams": ["Custom-T"],
-        "transformKql": "source | where Text == 'x' or bin(1, Big) > 0",
+        "transformKql": "source | extend Later = datetime_add('day', toint(Big), TimeGenerated)",
         "outputStream": "Custom-T_CL",
     }
     with Workspace(rule(flow), now=lambda: NOW) as ws:
-        for n in range(5):
-            send(ws, [{"Text": "x", "Big": n}])
-        assert sorted(only(ws, "Big")) == [0, 1, 2, 3, 4]
+        for n in (0, 1, 2**31 - 1, 3, 4):
+            assert send(ws, [{"TimeGenerated": NOW.isoformat(), "Big": n}]).status == 204
+        assert only(ws, "Big") == [0, 1, 3, 4]
+        assert problem(ws) == ("refused", "", 1)
 
 
 def test_one_stream_can_feed_several_tables_and_two_streams_one():

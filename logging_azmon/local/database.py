@@ -9,7 +9,14 @@ from typing import Any
 from ..errors import ConfigurationError
 
 FILE = "workspace.duckdb"
-MEMORY_LIMIT = "2GB"
+_SETTINGS = (
+    "SET GLOBAL TimeZone = 'UTC'",
+    "SET memory_limit = '2GB'",
+    "SET temp_directory = ''",
+    # Nothing a query says reaches a file, the network or another database, and nothing can undo that.
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
 
 
 def connect(data: Path | None) -> Any:
@@ -18,14 +25,12 @@ def connect(data: Path | None) -> Any:
 
     try:
         connection = duckdb.connect(str(data / FILE) if data else ":memory:")
+        for setting in _SETTINGS:
+            connection.execute(setting)
     except duckdb.Error as error:
-        raise ConfigurationError([f"data directory {str(data)!r} cannot be opened: {explain(error)}"]) from error
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-    connection.execute("SET temp_directory = ''")
-    # Nothing a query says reaches a file, the network or another database, and nothing can undo that.
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+        # Within one process DuckDB shares what is open, and ours is locked.
+        reason = "it is open already" if "locked" in str(error) else explain(error)
+        raise ConfigurationError([f"data directory {str(data)!r} cannot be opened: {reason}"]) from error
     return connection
 
 

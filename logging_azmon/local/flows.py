@@ -263,9 +263,9 @@ def _typed(name: str, kind: str) -> str:
         return f"CASE WHEN contains({raw}, '.') THEN NULL ELSE TRY_CAST({raw} AS {SQL_TYPES[kind]}) END"
     if kind == "datetime":
         # A cast to TIMESTAMP would ignore the offset. The second form is RFC 822's.
-        cast = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
-        iso = f"CASE WHEN isfinite({cast}) THEN {cast} END"
-        return f"coalesce({iso}, try_strptime({raw}, '%a, %d %b %Y %H:%M:%S GMT'))"
+        iso = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        time = f"coalesce({iso}, try_strptime({raw}, '%a, %d %b %Y %H:%M:%S GMT'))"
+        return f"CASE WHEN isfinite({time}) THEN {time} END"  # both read "infinity"
     return f"TRY_CAST({raw} AS {SQL_TYPES[kind]})"
 
 

@@ -21,6 +21,15 @@ from .search import condition, is_case_sensitive
 from .series import AXIS_TYPES, read_series
 
 _WINDOW = frozenset({"row_number", "prev", "next", "row_cumsum"})
+_STAGED = frozenset(
+    {
+        "MakeSeriesOperator",
+        "SerializeOperator",
+        "StringStarOperatorExpression",
+        "WildcardedName",
+        "DistinctOperatorStarTarget",
+    }
+)
 _REWRITTEN = frozenset(
     {"SearchOperator", "ProjectKeepOperator", "ProjectReorderOperator", "SampleOperator", "ConsumeOperator"}
 )
@@ -64,9 +73,7 @@ class _Filler:
     def _needed(self, tree: Node) -> bool:
         return any(
             node.kind in _REWRITTEN
-            or node.kind
-            in {"MakeSeriesOperator", "SerializeOperator", "StringStarOperatorExpression", "WildcardedName"}
-            or node.kind == "DistinctOperatorStarTarget"
+            or node.kind in _STAGED
             or (node.kind == "DistinctOperator" and node.children[-1].text == "*")
             or _call_name(node) in {*_WINDOW, *_FUNCTIONS}
             for node in tree.walk()

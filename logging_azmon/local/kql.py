@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 MAX_LENGTH = 100_000
+MAX_REPEATS = 1_024
 
 Columns = Mapping[str, str]
 """Column name to Kusto type, in order."""
@@ -109,7 +110,7 @@ def to_sql(kql: str, schema: Schema, *, now: dt.datetime | None = None) -> Trans
         raise QueryError("The query is nested too deeply.", code="SyntaxError") from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
         raise QueryError(f"The local engine cannot translate this query ({error}).", code="Unsupported") from error
-    return Translation(str(result), dict(result.parameters))
+    return Translation(_streamed(str(result)), dict(result.parameters))
 
 
 def kusto_type(duckdb_type: object) -> str:
@@ -182,6 +183,32 @@ def _syntax_error(kql: str, diagnostics: Sequence[Any]) -> QueryError:
     )
 
 
+_SERIES = "SELECT UNNEST(generate_series("
+
+
+def _streamed(sql: str) -> str:
+    """Let a `range` come row by row: as a list it is built in one piece, which neither a limit nor a timer stops."""
+    start = sql.find(_SERIES)
+    if start < 0:
+        return sql
+    arguments = start + len(_SERIES)
+    depth, end, quote = 1, arguments, ""
+    while depth:
+        sign = sql[end]
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        else:
+            depth += (sign == "(") - (sign == ")")
+        end += 1
+    named = re.compile(r'\) AS ("(?:[^"]|"")*")(?! FROM)').match(sql, end)
+    if named is None:  # mv-expand's index, which is as long as a value that is there
+        return sql[:arguments] + _streamed(sql[arguments:])
+    source = f"SELECT {named[1]} FROM generate_series({sql[arguments : end - 1]}) AS _range({named[1]})"
+    return sql[:start] + source + _streamed(sql[named.end() :])
+
+
 def _unsupported(kql: str, error: Any) -> QueryError:
     construct = str(error.construct)
     hint = str(error.hint or "")
@@ -242,6 +269,7 @@ class _Names:
                 )
             if source.name not in schema:
                 raise unresolved(self._kql, source.name, list(schema))
+        _check_repeats(source, self._kql)
         for nested in _nested(source):
             self.query(nested, schema)
 
@@ -255,6 +283,7 @@ class _Names:
             raise located(
                 "project-away with a pattern works at the top level only.", self._kql, "project-away", "Unsupported"
             )
+        _check_repeats(operator, self._kql)
         if columns is None:
             return None
         if not isinstance(operator, ir.Join | ir.Lookup | ir.Union):
@@ -282,21 +311,46 @@ class _Names:
             return None
 
 
+def _walk(node: Any) -> Iterator[Any]:
+    """Yield an operator's or a source's parts, down to the queries inside it and not into them."""
+    from duckdb_kql import ir
+
+    stack, seen = [node], {id(node)}
+    while stack:
+        current = stack.pop()
+        if isinstance(current, list | tuple):
+            parts = list(current)
+        elif isinstance(current, ir.Query) and current is not node:
+            yield current
+            continue
+        elif is_dataclass(current):
+            yield current
+            parts = [getattr(current, member.name) for member in fields(current)]
+        else:
+            continue
+        # What a `let` binds is shared by those who read it.
+        fresh = [part for part in parts if id(part) not in seen]
+        seen.update(map(id, fresh))
+        stack.extend(fresh)
+
+
 def _nested(node: Any) -> Iterator[Any]:
     """Yield the queries directly inside an operator or a source: a join's other side, a toscalar's body."""
     from duckdb_kql import ir
 
-    stack = [getattr(node, member.name) for member in fields(node)] if is_dataclass(node) else []
-    seen: set[int] = set()
-    while stack:
-        current = stack.pop()
-        if isinstance(current, ir.Query):
-            yield current
-        elif isinstance(current, list | tuple):
-            stack.extend(current)
-        elif is_dataclass(current) and id(current) not in seen:
-            seen.add(id(current))
-            stack.extend(getattr(current, member.name) for member in fields(current))
+    return (part for part in _walk(node) if isinstance(part, ir.Query))
+
+
+def _check_repeats(node: Any, kql: str) -> None:
+    """Hold `strrep` to Kusto's limit: one short query could ask for all the memory there is."""
+    from duckdb_kql import ir
+
+    for part in _walk(node):
+        if isinstance(part, ir.FunctionCall) and part.name == "strrep":
+            times = part.args[1] if len(part.args) > 1 else None
+            value = times.value if isinstance(times, ir.Literal) else None
+            if not isinstance(value, int) or value > MAX_REPEATS:
+                raise located(f"strrep repeats at most {MAX_REPEATS} times, written out.", kql, "strrep")
 
 
 Describe = Callable[[Translation], Columns]

@@ -145,7 +145,8 @@ class Queries:
         schema = self._store.schema()
         shadows = _shadows(schema, timespan)
         translation = gaps.translate(query, schema, self._store.describe, now=self._now())
-        sql = f"WITH {', '.join(shadows)} SELECT * FROM ({translation.sql})" if shadows else translation.sql
+        covered = f"WITH {', '.join(shadows)} " if shadows else ""
+        sql = f"{covered}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
         parameters = {**translation.parameters, **(timespan.parameters() if shadows else {})}
         try:
             with self._store.cursor(self._max_seconds) as cursor:

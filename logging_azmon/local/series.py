@@ -73,7 +73,7 @@ class Series:
         outputs.append(f"to_json(list({shown} ORDER BY s._slot)) AS {quoted(self.axis)}")
         sql = (
             f"SELECT {', '.join(outputs)} FROM ({groups}) g"
-            f" CROSS JOIN (SELECT unnest(range({low}, {high}, {step})) AS _slot) s"
+            f" CROSS JOIN range({low}, {high}, {step}) AS s(_slot)"
             f" LEFT JOIN {data} d ON {' AND '.join(same)}{grouping}"
         )
         lists = [*(name for name, _, _ in self.aggregates), self.axis]

@@ -38,6 +38,8 @@ class Store:
         self._discard = discard
         self.problems = Problems(now)
         self._connection = connect(data)
+        # DuckDB refuses two calls on one connection at a time, and making a cursor is one.
+        self._connecting = threading.Lock()
         try:
             self.plans = {
                 (plan.rule_id, plan.stream): plan for rule in rules for plan in plan_rule(rule, self.describe)
@@ -47,7 +49,7 @@ class Store:
         except BaseException:
             self._connection.close()
             raise
-        self._writer = Writer(self._connection, self.problems, now)
+        self._writer = Writer(self._cursor, self.problems, now)
         self._closed = False
 
     def submit(self, plan: StreamPlan, rows: str, count: int) -> None:
@@ -63,17 +65,26 @@ class Store:
         """Wait until tables have changed since `seen`; return what to wait from the next time."""
         return self._writer.wait_for_change(seen, timeout)
 
+    def end_waits(self) -> None:
+        """Let those who wait for changes go home."""
+        self._writer.end_waits()
+
     @property
-    def closing(self) -> bool:
-        """Tell whether `close` was called."""
-        return self._writer.closing
+    def ending(self) -> bool:
+        """Tell whether waiting for changes is over."""
+        return self._writer.ending
 
     def close(self) -> None:
         """Store what waits and let go of the files."""
         self._writer.close()
-        if not self._closed:
-            self._closed = True
-            self._connection.close()
+        with self._connecting:
+            if not self._closed:
+                self._closed = True
+                self._connection.close()
+
+    def _cursor(self) -> Any:
+        with self._connecting:
+            return self._connection.cursor()
 
     def schema(self) -> Schema:
         """Return every table's columns, in Kusto's types."""
@@ -108,7 +119,7 @@ class Store:
     @contextmanager
     def cursor(self, seconds: float | None = None) -> Iterator[Any]:
         """Lend a connection of its own; with a limit, what it runs is interrupted then."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor()
         timer = threading.Timer(seconds, cursor.interrupt) if seconds is not None else None
         if timer is not None:
             timer.daemon = True

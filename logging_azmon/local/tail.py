@@ -49,7 +49,7 @@ class Tail:
             limit = FIRST_ROWS
             spoke = time.monotonic()
             yield b": listening\n\n"
-            while not self._store.closing:
+            while not self._store.ending:
                 version = self._store.wait_for_change(version, KEEP_ALIVE_SECONDS)
                 rows, last = self._after(table, columns, last, limit)
                 limit = MAX_ROWS

@@ -105,6 +105,8 @@ class Workspace:
         """Stop listening, store what was acknowledged, and let go of everything; twice is fine."""
         server, store, scratch = self._server, self._store, self._scratch
         self._faults.clear()
+        if store is not None:
+            store.end_waits()
         if server is not None:
             server.close()
         if store is not None:

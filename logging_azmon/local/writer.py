@@ -53,8 +53,8 @@ class _Body:
 class Writer:
     """Own the queue and the threads."""
 
-    def __init__(self, connection: Any, problems: Problems, now: Callable[[], dt.datetime]) -> None:
-        self._connection = connection
+    def __init__(self, cursor: Callable[[], Any], problems: Problems, now: Callable[[], dt.datetime]) -> None:
+        self._cursor = cursor
         self._problems = problems
         self._now = now
         self._lock = threading.Lock()
@@ -70,6 +70,7 @@ class Writer:
         self._problems_wanted = 0
         self._problems_stored = 0
         self.closing = False
+        self.ending = False
         self._threads = [
             threading.Thread(target=self._run, args=(number == 0,), name=f"azmon-local-writer-{number}", daemon=True)
             for number in range(THREADS)
@@ -105,13 +106,19 @@ class Writer:
     def wait_for_change(self, seen: int, timeout: float) -> int:
         """Wait until tables have changed since `seen`; return what to wait from the next time."""
         with self._done:
-            self._done.wait_for(lambda: self._version != seen or self.closing, timeout)
+            self._done.wait_for(lambda: self._version != seen or self.ending, timeout)
             return self._version
+
+    def end_waits(self) -> None:
+        """Let those who wait for changes go home."""
+        with self._done:
+            self.ending = True
+            self._done.notify_all()
 
     def close(self) -> None:
         """Store what waits and end the threads."""
         with self._done:
-            self.closing = True
+            self.closing = self.ending = True
             self._to_do.notify_all()
             self._done.notify_all()
         for thread in self._threads:
@@ -120,7 +127,7 @@ class Writer:
     # the threads' side
 
     def _run(self, keeps_problems: bool) -> None:  # noqa: FBT001 - given by Thread, which takes positions
-        cursor = self._connection.cursor()
+        cursor = self._cursor()
         try:
             while self._once(cursor, keeps_problems=keeps_problems):
                 pass
