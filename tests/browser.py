@@ -178,9 +178,7 @@ class Page:
 
     def resize(self, width: int, height: int) -> None:
         """Give the window another size."""
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def goto(self, url: str) -> None:
         """Load a page; `wait` for what it shows."""
@@ -252,9 +250,7 @@ class Page:
             ("mouseReleased", end, 0),
         ):
             button = "none" if kind == "mouseMoved" and not buttons else "left"
-            self.call(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1
-            )
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1)
 
     def screenshot(self, path: Path) -> None:
         """Write what is in sight as a PNG."""
@@ -263,9 +259,7 @@ class Page:
     def requests(self) -> list[str]:
         """Return the addresses that the page has asked for."""
         return [
-            event["params"]["request"]["url"]
-            for event in self.events
-            if event["method"] == "Network.requestWillBeSent"
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]
 
     def complaints(self) -> list[str]:

@@ -52,21 +52,17 @@ function queryError(error) {
 }
 
 /**
- * Follow a table. `onRows(rows, fresh)` is given each batch; `fresh` is true for the first after a (new) connection,
- * which begins again with the newest rows stored. Returns a function that ends it.
+ * Follow a table: `onRows(rows)` is given each batch. Each connection, also one after a broken one, begins again with
+ * the newest rows stored; `onOpen()` comes before them. Returns a function that ends it.
  */
-export function tail(table, { onRows, onState }) {
-  let fresh = true;
+export function tail(table, { onOpen, onRows, onState }) {
   onState("connecting");
   const source = new EventSource(`/api/tail?table=${encodeURIComponent(table)}`);
   source.onopen = () => {
-    fresh = true;
+    onOpen();
     onState("live");
   };
-  source.onmessage = (event) => {
-    onRows(JSON.parse(event.data), fresh);
-    fresh = false;
-  };
+  source.onmessage = (event) => onRows(JSON.parse(event.data));
   // A browser tries again by itself after a broken connection, but not after an answer that is no stream.
   let again;
   let ended = false;
@@ -74,7 +70,7 @@ export function tail(table, { onRows, onState }) {
   source.onerror = () => {
     onState("offline");
     if (source.readyState === EventSource.CLOSED && !ended) {
-      again = setTimeout(() => (replaced = tail(table, { onRows, onState })), 2000);
+      again = setTimeout(() => (replaced = tail(table, { onOpen, onRows, onState })), 2000);
     }
   };
   return () => {

@@ -22,7 +22,7 @@ function timeTicks(ticks, step) {
 export function axes({ whole = false, width = 46 } = {}) {
   const axis = { stroke: colour("muted"), font: `11px ${getComputedStyle(document.body).fontFamily}`, ticks: { show: false } };
   return [
-    { ...axis, size: 22, gap: 3, grid: { show: false }, space: 72, values: (_, ticks, __, ___, step) => timeTicks(ticks, step) },
+    { ...axis, size: 24, gap: 6, grid: { show: false }, space: 72, values: (_, ticks, __, ___, step) => timeTicks(ticks, step) },
     {
       ...axis,
       size: width,

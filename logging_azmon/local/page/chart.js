@@ -91,7 +91,7 @@ export function drawChart(root, { times, series, hidden, stacked, levels }) {
       {
         width: area.clientWidth || 600,
         height: HEIGHT,
-        padding: [8, 10, 0, 0],
+        padding: [8, 18, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked } },
         scales: { x: { time: true, range: (_, min, max) => (bars ? [min, max + step] : min === max ? [min - 30, max + 30] : [min, max]) }, y: { range: (_, min, max) => [Math.min(0, min), Math.max(max * 1.06, 1e-9)] } },

@@ -25,7 +25,7 @@ export function showEmpty(root, table) {
       h(
         "div.empty-card.calm",
         h("h2", "Nothing to report"),
-        h("p.muted", "What the workspace drops, cuts or replaces becomes a row here, as in Azure when a table's diagnostic setting asks for it."),
+        h("p.muted", "What the workspace drops, cuts or replaces becomes a row here, as in Azure when the rule's diagnostic settings ask for it."),
       ),
     );
     return;

@@ -125,7 +125,7 @@ export class Histogram {
     return {
       width,
       height: HEIGHT,
-      padding: [4, 4, 0, 0],
+      padding: [4, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
       scales: { x: { time: true, auto: false }, y: { auto: false } },
@@ -150,7 +150,9 @@ export class Histogram {
 
   #brushed(from, to) {
     this.#plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    this.#zoomed({ from: Math.floor(from), to: Math.ceil(to) });
+    // A bar that was touched is meant as a whole.
+    const { from: first, step } = this.#data;
+    this.#zoomed({ from: first + Math.floor((from - first) / step) * step, to: first + Math.ceil((to - first) / step) * step });
   }
 
   #tell(index) {

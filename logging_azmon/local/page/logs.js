@@ -51,10 +51,8 @@ export class Logs {
     this.setFollow(true);
     this.#end = tail(table.name, {
       onState: this.host.onState,
-      onRows: (rows, fresh) => {
-        if (fresh) this.store.reset(this.roles);
-        this.store.append(rows);
-      },
+      onOpen: () => this.store.reset(this.roles),
+      onRows: (rows) => this.store.append(rows),
     });
   }
 

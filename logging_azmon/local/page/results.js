@@ -129,7 +129,8 @@ export class ResultTable {
       event.preventDefault();
       show(this.#selected + step);
     };
-    dialog.onclose = () => this.grid.focus();
+    // Closing gives the focus back to what has it now.
+    this.grid.focus({ preventScroll: true });
     show(index);
   }
 }
