@@ -58,7 +58,8 @@ def serve(*arguments):
         try:
             yield Serving(process)
         finally:
-            process.kill()
+            process.terminate()  # gently: what it covered is measured
+            process.wait(LIMIT)
 
 
 def post(environment, body):

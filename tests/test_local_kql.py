@@ -219,6 +219,17 @@ QUERIES = {
     # what is filled in
     "search 'Refused' | project Sequence": [(5,)],
     "search in (Owner_CL) 'front' | count": [(1,)],
+    "search '*imeou*' | project Sequence": [(2,)],
+    "search @'Refused' and Level has 'error' | project Sequence": [(5,)],
+    "App_CL | sort by Sequence asc | serialize next_one = Sequence + 1 | take 1 | project next_one": [(2,)],
+    "App_CL | sample 2 | count": [(2,)],
+    "App_CL | sort by Sequence asc | project n = row_number(), Level | where n == 2": [(2, "ERROR")],
+    "let bad = App_CL | where not(Ok); let n = toscalar(bad | count); print n": [(2,)],
+    "print strrep('ab', 3)": [("ababab",)],
+    "App_CL | consume | count": [(0,)],
+    "App_CL | distinct Level | consume": [],
+    "App_CL | where Sequence == 1 | project-keep Message | project extract('(\\\\d+)ms', 1, Message)": [("12",)],
+    "App_CL | where Sequence == 1 | mv-expand with_itemindex=i tag = Properties.tags | project i": [(0,), (1,)],
     "search 'front' or 'Refused' | summarize count() by ['$table'] | sort by ['$table'] asc": [
         ("App_CL", 1),
         ("Owner_CL", 1),
@@ -251,6 +262,9 @@ QUERIES = {
     ],
     "App_CL | make-series n = count() default=0 on TimeGenerated from datetime(2026-03-10 09:00) to datetime(2026-03-10 11:00)"
     " step 1h by Logger | where Logger == 'db' | project n": [([1, 1],)],
+    "App_CL | make-series n = count(), m = max(Sequence) default=real(null) on Line step 10 | project n, m": [
+        ([1, 2, 2], [1, 5, 4])
+    ],
     "App_CL | make-series avg(Sequence) default=-1 on Line step 10 | project avg_Sequence, Line": [
         ([1.0, 3.5, 3.5], [10, 20, 30])
     ],
@@ -293,6 +307,16 @@ REFUSED = {
     "App_CL | extend a = 1, A = 2": ("SemanticError", None, None),
     "search 'x' and Nope == 1": ("SemanticError", 1, 1),
     "search in (Nope) 'x'": ("SemanticError", 1, 1),
+    "// a comment\n.show tables": ("SyntaxError", 2, 1),
+    "App_CL | join (Owner_CL | project-away Team, T*) on Logger": ("Unsupported", 1, 27),
+    "let o = Owner_CL | extend a = 1, A = 2; App_CL | join (o) on Logger": ("SemanticError", None, None),
+    "// nothing else": ("SyntaxError", None, None),
+    "App_CL | project-keep Level | extend a = 1, A = 2": ("SemanticError", None, None),
+    "App_CL | project-keep Level | where Level < now()-1d | project-keep *": ("SemanticError", None, None),
+    "App_CL | extend x = column_ifexists('Level')": ("Unsupported", 1, 21),
+    "App_CL | extend x = extract('a', 0, Message, 'x') | extend x = strrep()": ("SemanticError", None, None),
+    "App_CL | make-series count() default=Level on Line step 1": ("Unsupported", None, None),
+    "App_CL | extend x = strrep(Message, Line)": ("SemanticError", 1, 21),
     "App_CL | extend x = prev()": ("SemanticError", 1, 21),
     "App_CL | extend x = prev(Level, Line)": ("Unsupported", None, None),
     "App_CL | make-series count() on Level step 1": ("SemanticError", 1, 10),

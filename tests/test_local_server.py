@@ -1,5 +1,7 @@
 """The local workspace's HTTP server and what keeps it safe on a developer's machine."""
 
+import datetime as dt
+import http.client
 import json
 import socket
 import ssl
@@ -14,7 +16,15 @@ import pytest
 from local_client import TIMEOUT, ask, call, send
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import Workspace
-from logging_azmon.local.server import MAX_HEADERS, MAX_LINE
+from logging_azmon.local.intake import Intake
+from logging_azmon.local.message import Request, Response
+from logging_azmon.local.problems import MAX_KEPT, Problems, mistyped, not_stored
+from logging_azmon.local.queries import Queries
+from logging_azmon.local.quota import Quota
+from logging_azmon.local.rules import DEFAULT_RULE
+from logging_azmon.local.server import MAX_HEADERS, MAX_LINE, Server
+from logging_azmon.local.store import Store
+from logging_azmon.local.tail import Tail
 
 UPLOAD = "/dataCollectionRules/dcr-local/streams/Custom-App?api-version=2023-01-01"
 
@@ -183,6 +193,10 @@ def test_a_client_that_asks_first_is_told_to_continue_or_refused(port, wire):
     assert answer.startswith(b"HTTP/1.1 413")
 
 
+def test_a_body_that_is_too_long_is_refused_everywhere(workspace):
+    assert call(workspace, "POST", "/v1/workspaces/local/query", b" " * 1_048_577).status == 413
+
+
 def test_head_gets_no_body(workspace):
     answer = call(workspace, "HEAD", "/")
     assert (answer.status, answer.body) == (200, b"")
@@ -313,7 +327,8 @@ def test_an_answer_has_the_services_shape(workspace):
     query = (
         "print s='x', i=int(1), l=2, r=1.5, b=true, d=datetime(2026-01-01), t=1d, j=parse_json('{\"a\":1}'),"
         " n=real(nan), g=guid(00000000-0000-0000-0000-000000000001), e=int(null), m=-90m,"
-        " f=datetime(2026-01-01 00:00:00.25)"
+        " f=datetime(2026-01-01 00:00:00.25),"
+        " o=timespan(null)"
     )
     (table,) = ask(workspace, query).json["tables"]
     assert table["name"] == "PrimaryResult"
@@ -331,6 +346,7 @@ def test_an_answer_has_the_services_shape(workspace):
         "e": "int",
         "m": "timespan",
         "f": "datetime",
+        "o": "timespan",
     }
     assert table["rows"] == [
         [
@@ -347,6 +363,7 @@ def test_an_answer_has_the_services_shape(workspace):
             None,
             "-01:30:00",
             "2026-01-01T00:00:00.25Z",
+            None,
         ]
     ]
 
@@ -356,6 +373,11 @@ def test_lists_are_dynamic_and_come_as_json_text(workspace):
     (table,) = answer.json["tables"]
     assert [column["type"] for column in table["columns"]] == ["dynamic", "dynamic"]
     assert json.loads(table["rows"][0][0]) == [1, 2]
+    answer = ask(workspace, "range x from 1 to 2 step 1 | summarize make_list(x * 1h), make_list(datetime(2026-01-01))")
+    assert [json.loads(cell) for cell in answer.json["tables"][0]["rows"][0]] == [
+        ["01:00:00", "02:00:00"],
+        ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -374,8 +396,6 @@ def test_lists_are_dynamic_and_come_as_json_text(workspace):
     ],
 )
 def test_a_timespan_limits_every_table(timespan, count):
-    import datetime as dt
-
     now = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
     with Workspace(now=lambda: now) as ws:
         send(ws, [{"TimeGenerated": f"2026-03-10T{hour}:30:00Z"} for hour in ("05", "11")])
@@ -615,3 +635,97 @@ def test_a_client_that_resets_in_the_middle_is_forgotten(workspace, port):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.sendall(head(port, "Content-Length: 100") + b"[")
     assert call(workspace, "GET", "/api/tables").status == 200
+
+
+# the parts by themselves
+
+
+@pytest.fixture
+def store():
+    store = Store([DEFAULT_RULE])
+    yield store
+    store.close()
+
+
+def request(body=b"[{}]"):
+    headers = {"authorization": "Bearer x"}
+    return Request("POST", "/", {"api-version": "2023-01-01"}, headers, body)
+
+
+def test_a_failure_nobody_thought_of_is_explained():
+    def fail(_):
+        raise KeyError("what it was")
+
+    server = Server(("127.0.0.1", 0), fail)
+    server.start()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    assert answer.status == 500
+    assert b"KeyError: 'what it was' (fail, line" in answer.read()
+    connection.close()
+    server.close()
+
+
+def test_more_connections_than_allowed_are_closed_at_once():
+    server = Server(("127.0.0.1", 0), lambda _: Response(204), max_connections=1)
+    server.start()
+    first = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
+    first.request("GET", "/")
+    assert first.getresponse().status == 204
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as second:
+        assert second.recv(1) == b""
+    first.close()
+    server.close()
+
+
+def test_a_server_can_be_closed_before_it_started():
+    Server(("127.0.0.1", 0), lambda _: Response(204)).close()
+
+
+def test_after_close_rows_are_refused_for_now(store):
+    intake = Intake(store, Quota())
+    assert intake.upload(request(), "dcr-local", "Custom-App").status == 204
+    store.close()
+    answer = intake.upload(request(), "dcr-local", "Custom-App")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_waiting_for_rows_has_a_limit(store):
+    with pytest.raises(TimeoutError, match="not in their tables after 0 s"):
+        store.sync(timeout=0)
+
+
+def test_waiting_for_a_free_place_among_queries_has_a_limit(store):
+    queries = Queries(store, "local", max_seconds=0.01, max_running=0)
+    assert queries.query({"query": "print 1"}, "local").status == 429
+
+
+def test_a_silent_tail_is_kept_open(store):
+    stream = Tail(store, keep_alive_seconds=0.01).open("App_CL").stream
+    assert [next(stream) for _ in range(3)] == [b": listening\n\n", b": still listening\n\n", b": still listening\n\n"]
+    stream.close()
+
+
+def test_problems_do_not_fill_the_memory():
+    problems = Problems(lambda: dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    for n in range(MAX_KEPT + 5):
+        problems.add(mistyped("Custom-App", f"c{n}", 1, "int"))
+    assert len(problems.newest()) == len(problems.take_new()) == MAX_KEPT
+    assert problems.newest()[0].column == f"c{MAX_KEPT + 4}"
+    assert problems.take_new() == []
+
+
+def test_a_full_memory_is_told_with_the_way_out():
+    assert "--data" in not_stored("Custom-App", 1, "Out of Memory Error: …")["advice"]
+
+
+def test_a_minutes_quota_begins_anew():
+    now = 0.0
+    quota = Quota(requests_per_minute=1, clock=lambda: now)
+    assert quota.take("r", 1) is None
+    now = 59.0
+    assert quota.take("r", 1) == 1.0
+    assert quota.take("other", 1) is None
+    now = 60.0
+    assert quota.take("r", 1) is None

@@ -80,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         with _stopping(stopped), workspace:
             print(_greeting(workspace, arguments), flush=True)
             # In slices: on Windows a wait without a limit does not hear Ctrl-C.
-            while not stopped.wait(1.0):
-                pass
+            while not stopped.is_set():
+                stopped.wait(1.0)
             print("Stopping: what was accepted is being stored.", flush=True)
     except ConfigurationError as error:
         print(f"logging-azmon serve: {error}", file=sys.stderr)

@@ -19,9 +19,10 @@ import orjson
 
 from .faults import Faults
 from .intake import PATH as UPLOAD
-from .intake import Intake
+from .intake import Intake, too_long
 from .message import Request, Response, answer, failure
 from .queries import Queries
+from .server import Application
 from .store import Store
 from .tail import Tail
 from .tokens import Tokens
@@ -89,6 +90,14 @@ class App:
         self._tail = Tail(store)
         self._page = dict(_read(files(__package__) / "page"))
 
+        self._fixed: dict[str, tuple[str, Application]] = {
+            "/v1/$batch": ("POST", queries.batch),
+            "/$batch": ("POST", queries.batch),
+            "/api/tables": ("GET", self._tables),
+            "/api/tail": ("GET", lambda request: self._tail.open(request.query.get("table", ""))),
+            "/api/problems": ("GET", self._problems),
+        }
+
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
         refused = self._refuse(request)
@@ -96,18 +105,15 @@ class App:
             return refused
         if upload := UPLOAD.fullmatch(request.path):
             return self._only("POST", request, partial(self._upload, request, *upload.group("rule", "stream")))
+        if request.too_long is not None:
+            return too_long(request.too_long)
         if query := _QUERY.fullmatch(request.path):
             return self._only("POST", request, partial(self._queries.post, request, query["workspace"]))
-        if request.path in ("/v1/$batch", "/$batch"):
-            return self._only("POST", request, lambda: self._queries.batch(request))
+        if request.path in self._fixed:
+            method, act = self._fixed[request.path]
+            return self._only(method, request, partial(act, request))
         if request.path == "/api/faults":
             return self._fault_control(request)
-        if request.path == "/api/tables":
-            return self._only("GET", request, self._tables)
-        if request.path == "/api/tail":
-            return self._only("GET", request, lambda: self._tail.open(request.query.get("table", "")))
-        if request.path == "/api/problems":
-            return self._only("GET", request, self._problems)
         if request.path == "/" or request.path.startswith("/page/"):
             return self._only("GET", request, lambda: self._file(request.path))
         return self._tokens.answer(request) or failure(404, "NotFound", f"Nothing is at {request.path[:200]}.")
@@ -150,7 +156,7 @@ class App:
             return failure(405, "MethodNotAllowed", "Use GET, POST or DELETE here.", {"Allow": "GET, POST, DELETE"})
         return answer(self._faults.waiting())
 
-    def _tables(self) -> Response:
+    def _tables(self, _: Request) -> Response:
         return answer(
             [
                 {
@@ -162,7 +168,7 @@ class App:
             ]
         )
 
-    def _problems(self) -> Response:
+    def _problems(self, _: Request) -> Response:
         return answer(
             [
                 {

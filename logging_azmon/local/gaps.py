@@ -57,8 +57,6 @@ class _Filler:
         tree = parse(self._kql)
         statements = tree.children if tree.kind == "Query" else (tree,)
         statements = tuple(node for node in statements if node.text not in (";", "<EOF>"))
-        if not statements:
-            raise QueryError("The query is empty.", code="SyntaxError", line=1, pos=1)
         main = statements[-1]
         for extra in statements[:-1]:
             if not extra.kind.startswith(("Let", "Set", "Declare")):
@@ -67,7 +65,7 @@ class _Filler:
         if not self._needed(tree):
             return to_sql(self._kql, self._schema, now=self._now)
         self._lets = "".join(f"{self._rewrite(node, None)};\n" for node in statements[:-1])
-        self._pipeline(main)
+        self._pipeline(main, tree)
         return self._finish()
 
     def _needed(self, tree: Node) -> bool:
@@ -79,11 +77,17 @@ class _Filler:
             for node in tree.walk()
         )
 
-    def _pipeline(self, main: Node) -> None:
+    def _pipeline(self, main: Node, tree: Node) -> None:
         operators: list[Node] = []
         while main.kind == "PipeExpression":
             operators = [child.children[-1] for child in main.children if child.kind == "PipedOperator"] + operators
             main = main.children[0]
+        for node in tree.walk():
+            # The engine drops the names beside a pattern, ignores the pattern, and says nothing.
+            if node.kind == "ProjectAwayOperator" and _reads_all(node) and node not in operators:
+                line, pos = place(self._kql, node.start)
+                message = "project-away with a pattern works in the query's main pipeline only."
+                raise QueryError(message, code="Unsupported", line=line, pos=pos)
         if main.kind == "SearchOperator":
             self._pending = self._search_source(main)
         else:

@@ -132,8 +132,8 @@ def _refuse_request(request: Request) -> Response | None:
             "A bearer token is needed in the Authorization header; here any token will do.",
             {"WWW-Authenticate": "Bearer"},
         )
-    if len(request.body) > MAX_BODY_BYTES:
-        return too_long(len(request.body))
+    if request.too_long is not None:
+        return too_long(request.too_long)
     content_type = request.headers.get("content-type", "application/json")
     if "json" not in content_type.lower():
         return failure(

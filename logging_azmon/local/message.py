@@ -18,6 +18,8 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    too_long: int | None = None
+    """The length of a body that was thrown away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,5 +193,7 @@ def not_stored(stream: str, count: int, reason: str) -> Finding:
         "column": "",
         "count": count,
         "message": f"The rows of a request could not be stored: {reason}",
-        "advice": "Look at the transformKql of the rule: it fails for these values.",
+        "advice": "Give the workspace a directory with --data: its memory is full."
+        if "memory" in reason.lower()
+        else "Look at the transformKql of the rule: it fails for these values.",
     }

@@ -10,7 +10,6 @@ import datetime as dt
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -42,13 +41,18 @@ class Queries:
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         max_seconds: float = MAX_SECONDS,
         max_rows: int = MAX_ROWS,
+        max_running: int = MAX_RUNNING,
     ) -> None:
         self._store = store
         self._workspace_id = workspace_id
         self._now = now
         self._max_seconds = max_seconds
         self._max_rows = max_rows
-        self._running = threading.BoundedSemaphore(MAX_RUNNING)
+        self._running = threading.Semaphore(max_running)
+        self._limits = {
+            "InterruptException": ("Timeout", f"The query was stopped: it may take {max_seconds:g} s here."),
+            "OutOfMemoryException": ("LimitExceeded", "The query needs more memory than it may have here."),
+        }
 
     def post(self, request: Request, workspace: str) -> Response:
         """Answer ``POST …/query``."""
@@ -153,15 +157,9 @@ class Queries:
                 run(cursor, sql, parameters)
                 columns = [(name, kusto_type(kind)) for name, kind, *_ in cursor.description]
                 rows, truncated = self._fetch(cursor)
-        except duckdb.InterruptException as error:
-            message = f"The query was stopped after {self._max_seconds:g} s, the limit of the local workspace."
-            raise QueryError(message, code="Timeout") from error
-        except duckdb.OutOfMemoryException as error:
-            raise QueryError(
-                "The query needs more memory than the local workspace allows.", code="LimitExceeded"
-            ) from error
         except (duckdb.Error, OverflowError, ValueError) as error:
-            raise QueryError(explain(error)) from error
+            code, message = self._limits.get(type(error).__name__, ("SemanticError", explain(error)))
+            raise QueryError(message, code=code) from error
         return columns, rows, truncated
 
     def _fetch(self, cursor: Any) -> tuple[list[tuple[Any, ...]], bool]:
@@ -243,13 +241,11 @@ def _dynamic(cell: Any) -> Any:
     """Write a dynamic value as the service does: JSON in a string."""
     if cell is None or isinstance(cell, str):
         return cell
-    return orjson.dumps(cell, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    return orjson.dumps(cell, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dt.timedelta):
-        return _span(value)
-    return float(value) if isinstance(value, Decimal) else str(value)
+    return _span(value) if isinstance(value, dt.timedelta) else _time(value)
 
 
 _JSON: Mapping[str, Callable[[Any], Any]] = {

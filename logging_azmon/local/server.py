@@ -25,7 +25,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from .intake import MAX_BODY_BYTES, too_long
+from .intake import MAX_BODY_BYTES
 from .message import Request, Response, failure
 
 MAX_LINE = 16_384
@@ -61,9 +61,17 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], application: Application, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        application: Application,
+        tls: ssl.SSLContext | None = None,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self.application = application
         self.tls = tls
+        self._max_connections = max_connections
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
         self._open: set[socket.socket] = set()
@@ -97,7 +105,7 @@ class Server(socketserver.ThreadingTCPServer):
     def enter(self, connection: socket.socket) -> bool:
         """Note an open connection; False if there are too many."""
         with self._lock:
-            if self._closing or len(self._open) >= MAX_CONNECTIONS:
+            if self._closing or len(self._open) >= self._max_connections:
                 return False
             self._open.add(connection)
             return True
@@ -153,14 +161,11 @@ class _Connection(socketserver.BaseRequestHandler):
         except _BadError as bad:
             self._send(bad.response, keep=False, head=False)
             return False
-        if length > len(body):
-            response = too_long(length)
-            keep = keep and length <= MAX_DRAINED_BYTES
-        else:
-            path, _, query = target.partition("?")
-            request = Request(method, unquote(path), dict(parse_qsl(query, keep_blank_values=True)), headers, body)
-            response = self._ask(request)
-        return self._send(response, keep=keep, head=method == "HEAD")
+        path, _, query = target.partition("?")
+        names = dict(parse_qsl(query, keep_blank_values=True))
+        too_long = length if length > len(body) else None
+        response = self._ask(Request(method, unquote(path), names, headers, body, too_long))
+        return self._send(response, keep=keep and length <= MAX_DRAINED_BYTES, head=method == "HEAD")
 
     def _ask(self, request: Request) -> Response:
         try:

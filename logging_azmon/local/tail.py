@@ -29,8 +29,9 @@ MAX_OPEN = 16
 class Tail:
     """Open tails of a store's tables."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS) -> None:
         self._store = store
+        self._keep_alive_seconds = keep_alive_seconds
         self._open = threading.BoundedSemaphore(MAX_OPEN)
         self._never = threading.Event()
 
@@ -50,14 +51,14 @@ class Tail:
             spoke = time.monotonic()
             yield b": listening\n\n"
             while not self._store.ending:
-                version = self._store.wait_for_change(version, KEEP_ALIVE_SECONDS)
+                version = self._store.wait_for_change(version, self._keep_alive_seconds)
                 rows, last = self._after(table, columns, last, limit)
                 limit = MAX_ROWS
                 if rows:
                     yield b"data: " + orjson.dumps(rows) + b"\n\n"
                     spoke = time.monotonic()
                     self._never.wait(BUNDLE_SECONDS)
-                elif time.monotonic() - spoke >= KEEP_ALIVE_SECONDS:
+                elif time.monotonic() - spoke >= self._keep_alive_seconds:
                     yield b": still listening\n\n"
                     spoke = time.monotonic()
         finally:

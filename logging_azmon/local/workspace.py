@@ -245,7 +245,7 @@ def _own_directory(path: Path) -> None:
         names = {entry.name for entry in path.iterdir()}
         if names and "workspace.duckdb" not in names:
             raise ConfigurationError([f"data directory {str(path)!r} holds other files: give one of its own"])
-        if os.name == "posix":
+        if os.name == "posix":  # pragma: no branch - Windows has no modes
             path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError([f"data directory {str(path)!r} cannot be used: {error.strerror or error}"]) from error

@@ -163,12 +163,12 @@ class Writer:
         return taken
 
     def _store(self, cursor: Any, bodies: list[_Body], ticket: int) -> None:
-        failure = self._stage(cursor, bodies)
+        failure = self._try(self._stage, cursor, bodies)
         with self._done:
             self._done.wait_for(lambda: self._turn == ticket)  # its holder ends: every statement does
         try:
             if failure is None:
-                failure = self._commit(cursor, bodies)
+                failure = self._try(self._commit, cursor, bodies)
             if failure is not None:
                 self._store_singly(cursor, bodies, failure)
         finally:
@@ -184,34 +184,34 @@ class Writer:
         for body in bodies:
             reason: Exception | None = failure
             if len(bodies) > 1:
-                reason = self._stage(cursor, [body]) or self._commit(cursor, [body])
+                reason = self._try(self._stage, cursor, [body]) or self._try(self._commit, cursor, [body])
             if reason is not None:
                 self._problems.add(not_stored(body.plan.stream, body.count, explain(reason)))
 
-    def _stage(self, cursor: Any, bodies: list[_Body]) -> Exception | None:
+    def _try(self, act: Callable[[Any, list[_Body]], None], cursor: Any, bodies: list[_Body]) -> Exception | None:
         import duckdb
 
         try:
-            cursor.execute(bodies[0].plan.stage_sql, {"body": f"[{','.join(body.rows for body in bodies)}]"})
+            act(cursor, bodies)
         except duckdb.Error as error:
             return error
         return None
 
-    def _commit(self, cursor: Any, bodies: list[_Body]) -> Exception | None:
-        """Move what is staged into the tables of the stream's flows: all of it, or nothing."""
-        import duckdb
+    def _stage(self, cursor: Any, bodies: list[_Body]) -> None:
+        cursor.execute(bodies[0].plan.stage_sql, {"body": f"[{','.join(body.rows for body in bodies)}]"})
 
+    def _commit(self, cursor: Any, bodies: list[_Body]) -> None:
+        """Move what is staged into the tables of the stream's flows: all of it, or nothing."""
         plan = bodies[0].plan
+        cursor.execute("BEGIN")
         try:
-            cursor.execute("BEGIN")
             findings = list(self._statements(cursor, plan, bodies[-1].received))
             cursor.execute("COMMIT")
-        except duckdb.Error as error:
+        except BaseException:
             cursor.execute("ROLLBACK")
-            return error
+            raise
         for finding in findings:
             self._problems.add(finding)
-        return None
 
     def _statements(self, cursor: Any, plan: StreamPlan, received: dt.datetime) -> Iterator[Finding]:
         _, *lost = cursor.execute(plan.mistyped_sql).fetchone()
