@@ -9,8 +9,7 @@ import pytest
 
 from local_client import send
 from logging_azmon.errors import ConfigurationError
-from logging_azmon.local import Workspace
-from logging_azmon.local.kql import QueryError
+from logging_azmon.local import QueryError, Workspace
 
 NOW = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
 

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import logging_azmon.local
 from local_client import TIMEOUT, ask, call, send
 from logging_azmon.errors import ConfigurationError
-from logging_azmon.local import Workspace
+from logging_azmon.local import QueryError, Workspace
 from logging_azmon.local.intake import Intake
 from logging_azmon.local.message import Request, Response
 from logging_azmon.local.problems import MAX_KEPT, Problems, mistyped, not_stored
@@ -603,6 +604,16 @@ def test_wait_for_returns_the_rows_as_soon_as_they_are_there(workspace):
     timer.join(TIMEOUT)
     with pytest.raises(TimeoutError, match=r"has 0 rows after 0\.05 s, not 2"):
         workspace.wait_for("App_CL | where Message == 'never'", rows=2, timeout=0.05)
+
+
+def test_python_is_never_given_half_an_answer(workspace):
+    with pytest.raises(QueryError, match="more than 500,000 rows"):
+        workspace.query("range a from 1 to 500001 step 1")
+
+
+def test_the_package_has_no_other_names():
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        _ = logging_azmon.local.nope
 
 
 def test_a_table_that_is_not_there_is_told_with_those_that_are(workspace):

@@ -114,7 +114,9 @@ class Queries:
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return a query's rows by column name, with Python's own values; dynamic ones are decoded."""
-        columns, rows, _ = self._run(query, Timespan(None, None))
+        columns, rows, truncated = self._run(query, Timespan(None, None))
+        if truncated:
+            raise QueryError(f"There are more than {self._max_rows:,} rows: ask for fewer.", code="LimitExceeded")
         readers = [_PYTHON.get(kind, _as_is) for _, kind in columns]
         return [
             {name: reader(cell) for (name, _), reader, cell in zip(columns, readers, row, strict=True)} for row in rows
