@@ -309,6 +309,8 @@ REFUSED = {
     "// a comment\n.show tables": ("SyntaxError", 2, 1),
     "App_CL | join (Owner_CL | project-away Team, T*) on Logger": ("Unsupported", 1, 27),
     "let o = Owner_CL | extend a = 1, A = 2; App_CL | join (o) on Logger": ("SemanticError", None, None),
+    "App_CL | extend a = 1, A = 2 | where a == 1": ("SemanticError", None, None),
+    "App_CL | parse Message with 'a' x '' y": ("Unsupported", None, None),
     "// nothing else": ("SyntaxError", None, None),
     "App_CL | project-keep Level | extend a = 1, A = 2": ("SemanticError", None, None),
     "App_CL | project-keep Level | where Level < now()-1d | project-keep *": ("SemanticError", None, None),

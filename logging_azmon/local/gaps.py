@@ -106,8 +106,7 @@ class _Filler:
             self._windows(node)
             return
         if node.kind == "SerializeOperator":
-            if len(node.children) > 1:
-                self._pending += "\n| extend " + self._kql[node.children[1].start : node.stop]
+            self._pending += "\n| extend " + self._kql[node.children[1].start : node.stop]
             return
         columns = self._columns() if any(_call_name(each) in _NEED_COLUMNS for each in node.walk()) else None
         self._pending += f"\n| {self._rewrite(node, columns)}"
@@ -215,10 +214,8 @@ class _Filler:
 
     def _relocated(self, error: QueryError, composed: str) -> QueryError:
         """Point into the query as it was written, at the same word."""
-        if error.line is None or error.pos is None:
-            return error
-        line = composed.split("\n")[error.line - 1]
-        word = re.compile(r"[\w-]+|\S+").match(line, error.pos - 1)
+        line = composed.split("\n")[(error.line or 1) - 1]
+        word = re.compile(r"[\w-]+|\S+").match(line, error.pos - 1) if error.pos else None
         return located(error.message, self._kql, word[0] if word else "", error.code)
 
     def _columns(self) -> Columns:

@@ -247,10 +247,10 @@ class _Names:
         from duckdb_kql import ir
 
         schema = dict(schema)
-        for name, bound in query.lets:
-            if isinstance(bound, ir.Query):
-                self.query(bound, schema)
-                schema[name] = self._columns(bound, schema) or []
+        tables = [(name, bound) for name, bound in query.lets if isinstance(bound, ir.Query)]
+        for name, bound in tables:
+            self.query(bound, schema)
+            schema[name] = self._columns(bound, schema) or []
         self._source(query.source, schema)
         columns = self._source_columns(query.source, schema)
         for operator in query.operators:

@@ -167,10 +167,8 @@ class Writer:
         with self._done:
             self._done.wait_for(lambda: self._turn == ticket)  # its holder ends: every statement does
         try:
-            if failure is None:
-                failure = self._try(self._commit, cursor, bodies)
-            if failure is not None:
-                self._store_singly(cursor, bodies, failure)
+            if failure is not None or self._try(self._commit, cursor, bodies) is not None:
+                self._store_singly(cursor, bodies)
         finally:
             with self._done:
                 self._turn += 1
@@ -179,12 +177,10 @@ class Writer:
                 self._version += 1
                 self._done.notify_all()
 
-    def _store_singly(self, cursor: Any, bodies: list[_Body], failure: Exception) -> None:
+    def _store_singly(self, cursor: Any, bodies: list[_Body]) -> None:
         """Store each body alone, so that one that cannot be stored does not cost the others their rows."""
         for body in bodies:
-            reason: Exception | None = failure
-            if len(bodies) > 1:
-                reason = self._try(self._stage, cursor, [body]) or self._try(self._commit, cursor, [body])
+            reason = self._try(self._stage, cursor, [body]) or self._try(self._commit, cursor, [body])
             if reason is not None:
                 self._problems.add(not_stored(body.plan.stream, body.count, explain(reason)))
 
