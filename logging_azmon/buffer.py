@@ -1,13 +1,13 @@
 """The bounded queue in memory: rows in, batches out.
 
 Rows are lines of JSON, kept end to end in byte strings of a batch's size: memory is what it says it is, and neither
-sealing nor sending touches a row again.
+closing a batch nor sending it touches a row again.
 
 Rules:
-- `put` is called by the application's threads, also by signal handlers and finalisers in the middle of another `put`
-  of the same thread. The lock is the ledger's: re-entrant, and never held during I/O or a wait.
-- Where `put` and `_cut_off` read and write the open batch, they call nothing: Python runs signal handlers and
-  finalisers only between calls, so that nothing of the same thread can come in between.
+- `put` is called by the application's threads, also by signal handlers and finalisers in the middle of another call
+  on the same thread. The lock is the ledger's: re-entrant, and never held during I/O or a wait.
+- Python runs signal handlers and finalisers where a call returns. So values that belong together change without a call
+  in between, and what is looked through is copied first, in one step.
 - A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
 - `_waiters` get a token whenever something is settled; nobody waits under the lock.
 """
@@ -17,29 +17,12 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from . import guard
+from .batch import Batch
 from .clock import Clock
 from .report import Ledger
-
-
-@dataclass(eq=False, slots=True)
-class Batch:
-    """Hold rows on their way, and what has been tried with them."""
-
-    data: bytes | bytearray
-    rows: int
-    # The number of its first row: a flush waits until no batch is left that begins before its mark.
-    number: int
-    notices: int = 0
-    tries: int = 0
-    first_try: float | None = None
-    not_before: float = 0.0
-    # Requests that splitting may still cost, shared by all pieces of one batch.
-    split_budget: list[int] = field(default_factory=list)
-    is_shrunk: bool = False
 
 
 class MemoryBuffer:
@@ -66,21 +49,19 @@ class MemoryBuffer:
         self._batch_bytes = batch_bytes - 1
         self._overflow = overflow
         self._block_seconds = block_seconds
-        # The open batch: its lines, their number, what it still has room for (0 where there is none), its beginning.
-        self._data = bytearray()
-        self._rows = 0
-        self._room = 0
-        self._since = 0.0
-        self._notices = 0
-        # Everything else that waits or is on its way.
-        self._sealed: deque[Batch] = deque()
+        self._none = Batch(b"", 0, 0)
+        # Batches in the order of their first rows. The open one is the last that was begun; it may be `_none`.
+        self._waiting: deque[Batch] = deque()
+        self._open = self._none
         self._taken: set[Batch] = set()
+        # The bytes of all rows that wait or are on their way, and how many there may be.
         self._bytes = 0
         self._limit = queue_bytes
         self._next_number = 0
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
         self._has_waited_in_vain = False
+        self._lost_for = ""
 
     # The application's side.
 
@@ -88,109 +69,102 @@ class MemoryBuffer:
         """Take a row, or count it as dropped and return False."""
         if self._put(line):
             return True
-        if self._limit == 0:
-            return self._refuse("after_close")
-        if self._overflow == "drop_old" and self._make_room(len(line)) and self._put(line):
-            return True
-        if self._overflow == "block" and self._put_when_there_is_room(line):
-            return True
-        return self._refuse("queue_full")
+        if self._limit:
+            if self._overflow == "drop_old" and self._make_room(len(line)) and self._put(line):
+                return True
+            if self._overflow == "block" and self._put_when_there_is_room(line):
+                return True
+        self._ledger.drop("queue_full" if self._limit else "after_close", 1, self._clock.time(), accepted=1)
+        return False
 
     def _put(self, line: bytes) -> bool:
         size = len(line)
-        begun = False
+        has_begun = False
         with self._lock:
             while self._bytes + size <= self._limit:
-                if size <= self._room:
-                    self._data += line
-                    self._room -= size
+                batch = self._open
+                if size <= batch.room:
+                    batch.data += line
+                    batch.room -= size
+                    batch.rows += 1
                     self._bytes += size
-                    self._rows += 1
                     self._next_number += 1
                     self._ledger.accepted += 1
                     self._ledger.queued += 1
                     break
-                self._begin_batch()
-                begun = True
+                # One that is interrupted here stays empty, or takes rows later: both are fine.
+                batch = Batch(bytearray(), 0, self._next_number, max(self._batch_bytes, size), self._clock.monotonic())
+                self._waiting.append(batch)
+                self._open = batch
+                has_begun = True
             else:
                 return False
-        if begun:
-            self._wake()
+        if has_begun:
+            try:
+                self._wake()
+            except RecursionError:
+                # The row is in: whatever is raised now would count it twice. The next one begins a batch, and wakes.
+                self._open = self._none
         return True
 
     def put_notice(self, line: bytes) -> bool:
-        """Take a row of the library's own if there is room, even while closing."""
+        """Take a row of the library's own, if there is room: even while closing, but not in the end."""
+        size = len(line)
         with self._lock:
-            limit, self._limit = self._limit, self._queue_bytes
-            is_in = self._put(line)
-            self._limit = limit
-            self._notices += is_in
-            return is_in
+            if self._lost_for or self._bytes + size > self._queue_bytes:
+                return False
+            batch = Batch(b"", 0, self._next_number, is_notice=True)
+            self._waiting.append(batch)
+            batch.data = line
+            batch.rows = 1
+            self._bytes += size
+            self._next_number += 1
+            self._ledger.accepted += 1
+            self._ledger.queued += 1
+        self._wake()
+        return True
 
     def close(self) -> None:
-        """Accept no more rows."""
+        """Accept no more rows; nobody waits for room any longer."""
         with self._lock:
             self._limit = 0
+            self._call_waiters()
 
     @property
     def is_closed(self) -> bool:
         """Tell whether rows are refused for good."""
         return self._limit == 0
 
-    def _refuse(self, reason: str) -> bool:
-        with self._lock:
-            self._ledger.accepted += 1
-            self._ledger.drop(reason, 1, self._clock.time())
-        return False
-
-    def _begin_batch(self) -> None:
-        batch = self._cut_off()
-        if batch is not None:
-            self._sealed.append(batch)
-        self._since = self._clock.monotonic()
-        self._room = self._batch_bytes
-
-    def _cut_off(self) -> Batch | None:
-        """Take the open batch away, in one step."""
-        fresh = bytearray()
-        data, rows, notices, self._data, self._rows, self._notices, self._room = (
-            self._data,
-            self._rows,
-            self._notices,
-            fresh,
-            0,
-            0,
-            0,
-        )
-        return Batch(data, rows, self._next_number - rows, notices) if rows else None
-
     def _make_room(self, size: int) -> bool:
         """Drop the oldest rows that wait; those on their way cannot be dropped."""
         with self._lock:
             while self._bytes + size > self._limit:
-                if not self._sealed:
-                    batch = self._cut_off()
-                    if batch is None:
-                        return False
-                    self._sealed.append(batch)
-                self._drop_first_rows(self._sealed[0], self._bytes + size - self._limit)
+                if not self._waiting:
+                    return False
+                oldest = self._waiting[0]
+                if oldest is self._open:
+                    self._open = self._none
+                if oldest.rows:
+                    self._drop_first_rows(oldest, self._bytes + size - self._limit)
+                else:
+                    self._waiting.popleft()
             return True
 
     def _drop_first_rows(self, batch: Batch, excess: int) -> None:
-        end = batch.data.find(b"\n", excess - 1) + 1
-        if end in (0, len(batch.data)):
-            self._sealed.popleft()
-            end, rows, notices = len(batch.data), batch.rows, batch.notices
-        else:
-            rows, notices = batch.data.count(b"\n", 0, end), 0
+        now = self._clock.time()
+        data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
+        rows_before = batch.rows
+        end = data.find(b"\n", excess - 1) + 1 or len(data)
+        rows = data.count(b"\n", 0, end)
+        first = slice(end)
+        if batch.rows == rows_before:  # or else this was interrupted by another that did the same
             # A bytearray gives up its first bytes without moving the rest.
-            batch.data = data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
-            del data[:end]
+            del data[first]
+            batch.data = data
             batch.rows -= rows
             batch.number += rows
-        self._bytes -= end
-        self._ledger.queued -= rows
-        self._ledger.drop("queue_full", rows, self._clock.time(), notices=notices)
+            self._bytes -= end
+            self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
 
     def _put_when_there_is_room(self, line: bytes) -> bool:
         """Wait once; whoever has waited in vain stops the others from doing so, until there is room again."""
@@ -214,77 +188,91 @@ class MemoryBuffer:
         """Tell whether this thread is in the middle of `put`, delivers, or runs an event loop."""
         if self._lock._is_owned() or guard.is_delivering():  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
             return True
-        asyncio = sys.modules.get("asyncio")
-        return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, but for the name
+        # Documented, but for the name; not there yet while another thread imports it.
+        running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+        return running_loop is not None and running_loop() is not None
 
     # The delivering side.
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Tell whether `take` would hand out a batch."""
         with self._lock:
-            return any(batch.not_before <= now for batch in self._sealed) or self._open_may_go(is_due=is_due)
+            return self._first(now, is_due=is_due) is not None
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
         """Hand out the oldest batch that may go: a full one, one given back, or the open one if it is due."""
         with self._lock:
-            batch = next((batch for batch in self._sealed if batch.not_before <= now), None)
+            batch = self._first(now, is_due=is_due)
             if batch is not None:
-                self._sealed.remove(batch)
-            elif self._open_may_go(is_due=is_due):
-                batch = self._cut_off()
-            if batch is not None:
+                if batch is self._open:
+                    self._open = self._none
                 self._taken.add(batch)
+                self._waiting.remove(batch)
                 self._ledger.queued -= batch.rows
                 self._ledger.in_flight += batch.rows
             return batch
 
-    def _open_may_go(self, *, is_due: bool) -> bool:
-        return self._rows > 0 and (is_due or self._next_number - self._rows < self._urgent_before)
+    def _first(self, now: float, *, is_due: bool) -> Batch | None:
+        for batch in list(self._waiting):
+            if batch is self._open and not is_due and batch.number >= self._urgent_before:
+                continue
+            if batch.rows and batch.not_before <= now:
+                return batch
+        return None
 
     def open_since(self) -> float | None:
         """Tell when the open batch began, if there is one."""
         with self._lock:
-            return self._since if self._rows else None
+            return self._open.since if self._open.rows else None
 
     def next_retry(self) -> float | None:
-        """Tell when the first of the sealed batches may go, if there are any."""
+        """Tell when the first of those that were given back may go, if there are any."""
         with self._lock:
-            return min((batch.not_before for batch in self._sealed), default=None)
+            return min((batch.not_before for batch in list(self._waiting) if batch is not self._open), default=None)
 
     def give_back(self, batch: Batch) -> None:
-        """Queue a batch again, in front."""
+        """Queue a batch again, before those that came later; or count it as lost if that is too late."""
         with self._lock:
-            self._taken.discard(batch)
-            self._ledger.in_flight -= batch.rows
-            self._ledger.queued += batch.rows
-            self._sealed.appendleft(batch)
+            if self._lost_for:
+                self.settle(batch, lost=self._lost_for)
+                return
+            if batch in self._taken:
+                places = enumerate(list(self._waiting))
+                self._waiting.insert(
+                    next((place for place, other in places if other.number >= batch.number), len(self._waiting)), batch
+                )
+                self._taken.discard(batch)
+                self._ledger.in_flight -= batch.rows
+                self._ledger.queued += batch.rows
         self._wake()
 
     def replace(self, batch: Batch, pieces: list[Batch]) -> None:
         """Exchange a taken batch for its pieces."""
         with self._lock:
-            self._taken.discard(batch)
+            growth = sum(len(piece.data) for piece in pieces) - len(batch.data)
             self._taken.update(pieces)
-            self._bytes += sum(len(piece.data) for piece in pieces) - len(batch.data)
+            self._taken.discard(batch)
+            self._bytes += growth
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
-        """End a batch: delivered, unless it was rejected by the service, or lost for a reason."""
+        """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
         with self._lock:
+            if batch not in self._taken:
+                return
+            now = self._clock.time()
+            size = len(batch.data)
             self._taken.discard(batch)
-            self._ledger.in_flight -= batch.rows
+            self._bytes -= size
             if lost:
-                self._ledger.drop(lost, batch.rows, self._clock.time(), notices=batch.notices)
+                self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
             elif rejected:
+                self._ledger.in_flight -= batch.rows
                 self._ledger.rejected += batch.rows
             else:
+                self._ledger.in_flight -= batch.rows
                 self._ledger.delivered += batch.rows
-            self._free(len(batch.data))
-
-    def _free(self, size: int) -> None:
-        self._bytes -= size
-        self._has_waited_in_vain = False
-        for waiter in self._waiters:
-            waiter.put(None)
+            self._has_waited_in_vain = False
+            self._call_waiters()
 
     # Those who flush and close.
 
@@ -292,22 +280,19 @@ class MemoryBuffer:
         """Ask for all that waits to go now, and return the mark to wait for."""
         with self._lock:
             self._urgent_before = self._next_number
-            for batch in self._sealed:
+            for batch in list(self._waiting):
                 batch.not_before = 0.0
-            return self._next_number
+            return self._urgent_before
 
     def is_settled(self, mark: int) -> bool:
         """Tell whether every row put before the mark has found its end."""
         with self._lock:
-            if self._rows and self._next_number - self._rows < mark:
-                return False
-            return all(batch.number >= mark for batch in (*self._sealed, *self._taken))
+            return not any(batch.rows and batch.number < mark for batch in (*self._waiting, *self._taken))
 
     @property
     def is_empty(self) -> bool:
         """Tell whether no row waits or is on its way."""
-        with self._lock:
-            return not (self._rows or self._sealed or self._taken)
+        return self._bytes == 0
 
     def watch(self, waiter: SimpleQueue[None]) -> None:
         """Put a token into this queue whenever a batch is settled."""
@@ -319,17 +304,22 @@ class MemoryBuffer:
         with self._lock:
             self._waiters.remove(waiter)
 
+    def _call_waiters(self) -> None:
+        for waiter in list(self._waiters):
+            waiter.put(None)
+
     def abandon(self, reason: str) -> int:
-        """Count all that waits as lost, and return how many rows that was."""
+        """Count all that waits as lost, and what is still given back; return how many rows that is now."""
         with self._lock:
-            batch = self._cut_off()
-            if batch is not None:
-                self._sealed.append(batch)
-            rows = sum(batch.rows for batch in self._sealed)
-            for batch in self._sealed:
-                self._ledger.queued -= batch.rows
-                self._ledger.drop(reason, batch.rows, self._clock.time(), notices=batch.notices)
-            size = sum(len(batch.data) for batch in self._sealed)
-            self._sealed.clear()
-            self._free(size)
-            return rows
+            self._lost_for = reason
+            self._limit = 0
+            self._open = self._none
+            now = self._clock.time()
+            lost = 0
+            while self._waiting:
+                batch = self._waiting.popleft()
+                self._bytes -= len(batch.data)
+                self._ledger.drop(reason, batch.rows, now, queued=batch.rows, is_notice=batch.is_notice)
+                lost += batch.rows
+            self._call_waiters()
+            return lost

@@ -86,7 +86,11 @@ def _takes_rest(name: str, type_name: str, *, rest_is_mapped: bool) -> bool:
 
 def _streams(document: Any, where: str) -> Streams:
     streams: dict[str, dict[str, str]] = {}
-    for declarations in _declarations(document):
+    try:
+        found = list(_declarations(document))
+    except RecursionError as error:
+        raise ConfigurationError([f"dcr: {where} is nested too deeply for a rule"]) from error
+    for declarations in found:
         for stream, declared in declarations.items():
             columns = declared.get("columns") if isinstance(declared, Mapping) else None
             if not isinstance(columns, list) or not all(_is_column(column) for column in columns):

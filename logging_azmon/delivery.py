@@ -12,21 +12,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-import orjson
-
-from .buffer import Batch, MemoryBuffer
+from .batch import Batch, by_time, halves
+from .buffer import MemoryBuffer
 from .clock import Clock
 from .encode import Encoder, shrink
-from .outcome import Action, Answer, Decision, explain, judge, retry_delay
-from .pacing import Lane, Pace
-from .report import Ledger, Reporter, Trouble, clock_time, count
+from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
+from .pacing import Budget, Lane, Pace
+from .report import Ledger, Reporter, Trouble, clock_time, count, described
 from .settings import Settings
 
-# What splitting may cost in requests: for one batch, and for a pipeline in a minute (a twentieth of a rule's quota).
-SPLITS_PER_BATCH = 256
+# What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = 600
-# The service refuses a body whose rows are more than 30 minutes apart; one more second for its own arithmetic.
-_TIME_RANGE_SECONDS = 30 * 60 - 1
+# What gzip adds to a body that cannot be compressed: five bytes for 64 KB, and its frame.
+GZIP_OVERHEAD = 1_024
+LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
 _NEVER = 60.0
 
@@ -71,14 +70,13 @@ class Delivery:
         self._shared = shared_lane
         self._own = Lane()
         self._pace = Pace(settings.batch_seconds)
-        self._splits: deque[float] = deque()
+        self._splits = Budget(SPLITS_PER_MINUTE, 60.0)
         self._notice_after = 0.0
-        # Set by close: tries come faster, and nothing is given back that nobody would take.
+        # Set by close: all that waits is due, and tries come faster.
         self.is_closing = False
-        self.is_abandoned = False
 
     def subscribe(self, wake: Callable[[], None]) -> None:
-        """Call this when a pause may have ended."""
+        """Call this bound method, as long as its object lives, when a pause may have ended."""
         self._shared.subscribe(wake)
         self._own.subscribe(wake)
 
@@ -111,8 +109,8 @@ class Delivery:
         due = None if since is None else self._pace.due_at(since, self._shared.stretch)
         is_due = self.is_closing or (due is not None and due <= now)
         if self._buffer.is_ready(now, is_due=is_due):
-            taken = self._enter_and_take(now, is_due=is_due)
-            return taken, 0.0 if taken is not None else _NEVER
+            # If another thread was faster: look again.
+            return self._enter_and_take(now, is_due=is_due), 0.0
         waits = [moment - now for moment in (due, self._buffer.next_retry()) if moment is not None]
         return None, max(0.0, min(waits, default=_NEVER))
 
@@ -129,130 +127,156 @@ class Delivery:
             return None
         if batch.first_try is None:
             batch.first_try = now
-            batch.split_budget = [SPLITS_PER_BATCH]
             self._pace.taken(now)
         return batch, shared, own
 
     def deliver(self, batch: Batch, shared: int, own: int, *, seconds: float | None = None) -> None:
-        """See a batch through: in the end it is settled, or given back to be tried later."""
+        """See a batch through: in the end it is settled, or given back to be tried later.
+
+        `seconds` is how long that may take for somebody who cannot wait; what is not sent by then is given back.
+        """
+        deadline = None if seconds is None else self._clock.monotonic() + seconds
         pieces = deque([batch])
         try:
+            # A piece stays in front until its parts take its place, so that nothing is lost on the way.
             while pieces:
-                piece = pieces.popleft()
-                answer, decision = self._send(piece, seconds)
-                if decision.action is Action.RETRY:
-                    pieces.appendleft(piece)
-                    self._pause(piece, answer, decision, shared, own)
+                left = None if deadline is None else deadline - self._clock.monotonic()
+                if left is not None and left <= 0:
                     break
-                has_recovered = self._shared.passed(shared) | self._own.passed(own)
-                pieces.extendleft(reversed(self._finish(piece, answer, decision)))
-                if has_recovered:
-                    self._say("recovered", f"{self._settings.endpoint} takes rows again")
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not cost rows: they are given back, and it is told
-            self._say("internal", f"unexpected {error!r} while delivering; the rows are tried again")
-            self._shared.left(shared)
-            delay = self._settings.retry_seconds
-            self._own.failed(own, self._clock.monotonic(), delay, is_ordered=False, is_throttled=False)
+                answer, decision = self._send(pieces[0], left)
+                parts = None if decision.action is Action.RETRY else self._finish(pieces[0], answer, decision)
+                if parts is None:
+                    self._pause(pieces[0], answer, decision, shared, own)
+                    break
+                pieces.popleft()
+                pieces.extendleft(reversed(parts))
+                if answer.failure is None:
+                    self._passed(shared, own)
+                if decision.action is Action.DONE:
+                    self._tell_losses()
+        except BaseException as error:
+            # A bug of ours must not cost rows: they are given back, and it is told.
+            self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
+            self._hold(pieces[0] if pieces else batch, self._own, own, self._delay(Answer(), "configuration", 1))
+            if not isinstance(error, Exception):
+                raise
         finally:
             for piece in reversed(pieces):
                 self._give_back(piece)
+            self._shared.left(shared)
+            self._own.left(own)
+
+    def _passed(self, shared: int, own: int) -> None:
+        if self._shared.passed(shared) | self._own.passed(own):
+            self._say("recovered", f"{self._settings.endpoint} takes rows again")
 
     def _send(self, piece: Batch, seconds: float | None) -> tuple[Answer, Decision]:
         """Send once, or twice if the token was refused."""
         has_renewed = False
         while True:
-            self._ledger.sent(len(piece.data), is_retry=piece.tries > 0)
             piece.tries += 1
             answer = self._destination.send(piece.data, seconds=seconds)
+            if answer.failure is not Failure.TOO_LARGE:
+                self._ledger.sent(len(piece.data), is_retry=piece.tries > 1)
             decision = judge(answer, rows=piece.rows, has_renewed=has_renewed, is_shrunk=piece.is_shrunk)
             if decision.action is not Action.RENEW:
                 return answer, decision
             # The client has dropped the token and fetches another.
             has_renewed = True
 
-    def _finish(self, piece: Batch, answer: Answer, decision: Decision) -> list[Batch]:
-        """Settle a piece that the service has judged; return the smaller ones that are to be sent in its place."""
+    def _finish(self, piece: Batch, answer: Answer, decision: Decision) -> list[Batch] | None:
+        """Settle a piece that was judged; return the smaller ones to be sent in its place. None: keep it for later."""
         action = decision.action
         if action is Action.DONE:
             self._buffer.settle(piece)
-            self._tell_losses()
             return []
         if action is Action.SHRINK:
-            data = shrink(bytes(piece.data), len(piece.data) // 2)
-            pieces = [replace(piece, data=data, is_shrunk=True)]
-        elif action is Action.REJECT or not self._may_split(piece):
-            self._reject(piece, answer)
-            return []
-        elif action is Action.SPLIT_BY_TIME:
-            pieces = _split_by_time(piece) or _halves(piece)
+            # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
+            # as it is than delivered without its words.
+            limit = max(LEAST_SHRUNK_BYTES, min(len(piece.data) // 2, MOST_WIRE_BYTES - GZIP_OVERHEAD))
+            data = shrink(bytes(piece.data), limit)
+            parts = [replace(piece, data=data, is_shrunk=True, tries=0)]
+        elif action is Action.REJECT:
+            parts = []
+        elif answer.status == 413 or answer.failure is Failure.TOO_LARGE:
+            # Nothing is wrong with these rows: where many must be divided, they wait rather than be rejected.
+            parts = halves(piece)
+            if answer.status == 413 and not self._splits.grant(len(parts), self._clock.monotonic()):
+                return None
+        elif action is Action.SPLIT_BY_TIME and (parts := by_time(piece)):
+            if not self._splits.grant(len(parts), self._clock.monotonic()):
+                return None
         else:
-            pieces = _halves(piece)
-        self._buffer.replace(piece, pieces)
-        return pieces
+            parts = halves(piece) if self._may_isolate(piece) else []
+        if parts:
+            self._buffer.replace(piece, parts)
+        else:
+            self._reject(piece, answer)
+        return parts
 
-    def _may_split(self, piece: Batch) -> bool:
-        """Take two requests from the budgets, if they are there."""
-        now = self._clock.monotonic()
-        while self._splits and self._splits[0] <= now - 60:
-            self._splits.popleft()
-        if piece.split_budget[0] < 2 or len(self._splits) + 2 > SPLITS_PER_MINUTE:
+    def _may_isolate(self, piece: Batch) -> bool:
+        """Take two requests from the batch's budget and from the minute's, if they are there."""
+        if piece.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
             return False
         piece.split_budget[0] -= 2
-        self._splits.extend((now, now))
         return True
 
     def _reject(self, piece: Batch, answer: Answer) -> None:
         self._buffer.settle(piece, rejected=True)
-        settings = self._settings
-        said = explain(answer, endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream)
         self._say(
-            "rejected", f"{count(piece.rows)} rejected: {said}", answer, rows=piece.rows, rows_json=bytes(piece.data)
+            "rejected",
+            f"{count(piece.rows)} rejected: {self._explain(answer)}",
+            answer,
+            rows=piece.rows,
+            rows_json=bytes(piece.data),
         )
 
     def _pause(self, piece: Batch, answer: Answer, decision: Decision, shared: int, own: int) -> None:
         """Stop everybody whom this answer concerns, and say so."""
-        now = self._clock.monotonic()
-        is_configuration = decision.trouble == "configuration"
-        lane, ticket = (self._own, own) if is_configuration else (self._shared, shared)
-        longest = self._settings.retry_seconds
-        if self.is_closing:
-            longest = min(longest, _CLOSING_RETRY_SECONDS)
-        delay = retry_delay(
-            decision,
-            answer,
-            failures=lane.failures_with(ticket),
-            longest=longest,
-            now=self._clock.time(),
-            random=random.random,
-        )
-        is_ordered = answer.retry_after is not None and not is_configuration
-        if is_configuration:
-            self._shared.left(shared)
-        else:
-            self._own.left(own)
-        # One batch that always fails must not hold up the others: it waits longer than they do.
-        piece.not_before = now + delay * min(piece.tries, 8) if piece.tries > 2 else 0.0
-        lane.failed(ticket, now, delay, is_ordered=is_ordered, is_throttled=decision.trouble == "throttled")
-        settings = self._settings
-        said = explain(answer, endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream)
+        trouble = decision.trouble or "configuration"
+        lane, ticket = (self._own, own) if trouble == "configuration" else (self._shared, shared)
+        delay = self._delay(answer, trouble, lane.failures_with(ticket))
+        self._hold(piece, lane, ticket, delay, is_throttled=trouble == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
-        said = f"{said}; {count(waiting)} waiting{lost}, next try in {delay:.0f} s"
-        self._say(decision.trouble, said, answer, rows=waiting)
+        verb = "is" if waiting == 1 else "are"
+        said = f"{self._explain(answer)}; {count(waiting)} {verb} waiting{lost}, next try in {delay.seconds:.0f} s"
+        self._say(trouble, said, answer, rows=waiting)
+
+    def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:
+        return retry_delay(
+            Decision(Action.RETRY, trouble),
+            answer,
+            failures=failures,
+            longest=self._longest_wait(),
+            now=self._clock.time(),
+            random=random.random,
+        )
+
+    def _longest_wait(self) -> float:
+        longest = self._settings.retry_seconds
+        return min(longest, _CLOSING_RETRY_SECONDS) if self.is_closing else longest
+
+    def _hold(self, piece: Batch, lane: Lane, ticket: int, delay: Delay, *, is_throttled: bool = False) -> None:
+        """Pause a lane, and the piece for longer: one that always fails must not hold up the others."""
+        now = self._clock.monotonic()
+        if piece.tries > 2 and not self.is_closing:
+            longest = self._longest_wait()
+            piece.not_before = now + max(delay.seconds, backoff(piece.tries, longest) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads tries
+        lane.failed(ticket, now, delay.seconds, is_ordered=delay.is_ordered, is_throttled=is_throttled)
+
+    def _explain(self, answer: Answer) -> str:
+        settings = self._settings
+        return explain(answer, endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream)
 
     def _give_back(self, piece: Batch) -> None:
         limit = self._settings.give_up_seconds
         tried_for = self._clock.monotonic() - (piece.first_try or 0.0)
-        if self.is_abandoned:
-            self._buffer.settle(piece, lost="closed")
-        elif limit is not None and tried_for >= limit:
+        if limit is not None and tried_for >= limit and piece.tries:
             self._buffer.settle(piece, lost="gave_up")
-            self._say(
-                "lost",
-                f"{count(piece.rows)} given up after {tried_for:.0f} s (give_up_seconds={limit:g})",
-                rows=piece.rows,
-            )
+            said = f"{count(piece.rows)} given up after {tried_for:.0f} s (give_up_seconds={limit:g})"
+            self._say("lost", said, reason="gave_up", rows=piece.rows)
         else:
             self._buffer.give_back(piece)
 
@@ -267,39 +291,11 @@ class Delivery:
         """Queue a row for each reason for which rows were lost; what finds no room is told later."""
         for reason, loss in self._ledger.take_untold().items():
             said = f"{count(loss.rows)} dropped: {reason}, {clock_time(loss.first)} to {clock_time(loss.last)} UTC"
-            if not self._buffer.put_notice(self._encoder.notice(said, "WARNING", 30)):
+            if self._buffer.put_notice(self._encoder.notice(said, "WARNING", 30)):
+                self._say("lost", said, rows=loss.rows, reason=reason)
+            else:
                 self._ledger.untell(reason, loss)
-            self._say("lost", said, rows=loss.rows, reason=reason)
 
     def _say(self, kind: str, said: str, answer: Answer | None = None, **more: Any) -> None:
         status, code = (None, "") if answer is None else (answer.status, answer.code)
         self._report(Trouble(kind=kind, text=said, status=status, code=code, **more))
-
-
-def _halves(piece: Batch) -> list[Batch]:
-    data = bytes(piece.data)
-    lines = data.splitlines(keepends=True)
-    middle = len(lines) // 2
-    return [_part(piece, lines[:middle]), _part(piece, lines[middle:])]
-
-
-def _split_by_time(piece: Batch) -> list[Batch]:
-    """Group rows that are less than 30 minutes apart; nothing if that does not divide them."""
-    import datetime as dt
-
-    def seconds(line: bytes) -> float:
-        stamp = orjson.loads(line).get("TimeGenerated")
-        return dt.datetime.fromisoformat(stamp).timestamp() if isinstance(stamp, str) else 0.0
-
-    groups: list[list[bytes]] = []
-    start = float("-inf")
-    for moment, line in sorted((seconds(line), line) for line in bytes(piece.data).splitlines(keepends=True)):
-        if moment - start > _TIME_RANGE_SECONDS:
-            start = moment
-            groups.append([])
-        groups[-1].append(line)
-    return [_part(piece, group) for group in groups] if len(groups) > 1 else []
-
-
-def _part(piece: Batch, lines: list[bytes]) -> Batch:
-    return replace(piece, data=b"".join(lines), rows=len(lines), notices=0)

@@ -10,46 +10,54 @@ on it between two steps. Keys are unique: each column is written once, and names
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
+import logging
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from . import fields as read
+from .exceptions import exception_text
 from .fields import Fields
 from .layout import Key, Layout, Piece
+from .pieces import Pieces, Seconds, check, join, numbered
+from .quick import Record, can_be_quick, quick
 from .readable import readable, text
-from .table import Constant, Table
-from .values import LENIENT, MAX_VALUE_BYTES, as_string, datetime_text, fit
+from .table import Column, Constant, Table
+from .values import LENIENT, as_string, datetime_text, fit
 
-CACHED_PIECES = 1_024
-# Longer pieces are encoded anew each time, so that a cache never holds more than 2 MB.
-_CACHED_BYTES = 2_048
-_QUOTE = ord('"')
-_LAST_SECOND = 253_402_300_799
+# Columns that take the moment as ISO text.
+_WRITTEN_TIMES = ("datetime", "string", "dynamic")
 
 
 class Encoder:
     """Encode the rows of one table in one process."""
 
     def __init__(self, table: Table, *, max_line_bytes: int, on_misfit: Callable[[], None]) -> None:
-        """Prepare for a table; `on_misfit` is told of each value that did not fit its column."""
+        """Prepare for a table; `on_misfit` is told of each value that did not fit its column.
+
+        `record` encodes a LogRecord, with a formatter or None; calling the encoder itself, whatever has been read.
+        """
         self._max_line_bytes = max_line_bytes
         self._on_misfit = on_misfit
         self._layout = layout = Layout.of(table)
         self.reader = layout.reader
         self._message = layout.message.json if layout.message else None
-        self._defaults = _join(layout.extras.defaults.items())
+        self._message_is_placed = layout.message is not None or any(key.field == "message" for key, _ in layout.always)
+        check(layout.extras.defaults.items())
+        self._defaults = join(layout.extras.defaults.items())
         # What a notice of the library's own is written to: some column that takes text.
         self._text = self._message or next(
-            (b'"%b":' % c.name.encode() for c in table if c.type == "string" and not isinstance(c.source, Constant)),
-            None,
+            (b'"%b":' % c.name.encode() for kind in ("string", "dynamic") for c in table if _takes_text(c, kind)), None
         )
+        self._sequence = numbered(layout.sequence) if layout.sequence is not None else None
+        self._seconds = Seconds(b"")
         self.renew()
 
     def renew(self) -> None:
@@ -57,70 +65,67 @@ class Encoder:
         layout = self._layout
         self.instance = secrets.token_hex(8)
         own = {"host": socket.gethostname(), "instance": self.instance}
-        self._fixed = _join((key, s.value if isinstance(s, Constant) else own[s]) for key, s in layout.fixed)
-        self._threads = _Pieces(self._fixed, layout.thread)
-        self._sites = _Pieces(b"", layout.site)
+        fixed = [(key, s.value if isinstance(s, Constant) else own[s]) for key, s in layout.fixed]
+        check(fixed)
+        self._fixed = join(fixed)
+        self._threads = Pieces(self._fixed, layout.thread)
+        self._sites = Pieces(b"", layout.site)
         self._next = itertools.count().__next__
-        mark = b'%b"%%d",' if layout.sequence and layout.sequence.type == "string" else b"%b%%d,"
-        self._sequence = mark % layout.sequence.json if layout.sequence else None
-        self._time = b'%b"' % layout.time.json if layout.time else b'"'
-        # One attribute, replaced as a whole: another thread sees either second, never half of each.
-        self._second: tuple[int, bytes] = (-1, b"")
+        self.record: Record = self._record
+        if can_be_quick(layout):
+            self.record = quick(
+                layout,
+                threads=self._threads,
+                sites=self._sites,
+                count=self._next,
+                more=self._more,
+                spans=self._spans,
+                limited=self._limited,
+                otherwise=self._record,
+            )
+
+    def _record(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:
+        return self(self.reader.record(record, formatter))
 
     # In one piece, because a call costs as much as what it would do.
-    def __call__(self, fields: Fields) -> bytes:  # noqa: C901, PLR0912 - see above
+    def __call__(self, fields: Fields) -> bytes:  # noqa: C901 - see above
         """Encode one row."""
         moment, site, thread, message, exception, stack, extras, _ = fields
+        layout = self._layout
         left: dict[str, Any] | None = None
         try:
             parts = [self._threads[thread], self._sites[site]]
-        except (TypeError, _DoesNotFitError):  # an unhashable or unfitting value, set by hand
+        except Exception:  # noqa: BLE001 - an unhashable or unfitting value, set by hand
             parts, left = [self._fixed], {}
-            self._spell(parts, self._layout.thread, thread, left)
-            self._spell(parts, self._layout.site, site, left)
+            self._spell(parts, layout.thread, thread, left)
+            self._spell(parts, layout.site, site, left)
 
-        if self._layout.time is not None:
-            if moment.__class__ is float and 0.0 <= moment < _LAST_SECOND:
-                second, micros = divmod(int(moment * 1_000_000 + 0.5), 1_000_000)
-                known = self._second
-                if known[0] != second:
-                    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-                    known = self._second = (second, self._time + stamp)
-                parts.append(b'%b.%06dZ",' % (known[1], micros))
-            else:
-                left = self._put_foreign_time(parts, moment, left)
+        if layout.times:
+            left = self._put_time(parts, moment, left)
         if self._sequence is not None:
             parts.append(self._sequence % self._next())
 
         if extras is not None:
-            if self._layout.extras:
-                left = self._fill_from_extras(parts, extras, left)
-            elif self._layout.rest is not None:
+            if layout.extras:
+                left = self._put_extras(parts, extras, left)
+            elif layout.rest is not None:
                 left = read.merge(left, extras) if left else extras
         elif self._defaults:
             parts.append(self._defaults)
-        if (
-            exception is not None
-            or stack is not None
-            or self._layout.always
-            or message is None
-            or self._message is None
-        ):
-            message, left = self._fill_rare(parts, fields, left)
-        if self._layout.spans and "opentelemetry.trace" in sys.modules:
-            self._fill_spans(parts)
+        if exception is not None:
+            left = self._put_exception(parts, exception, left)
+        if stack is not None or layout.always or self._message is None:
+            left = self._put_rare(parts, fields, left)
+        if layout.spans and "opentelemetry.trace" in sys.modules:
+            left = self._put_spans(parts, left)
         if left:
             message = self._put_rest(parts, left, message)
         if message is not None and self._message is not None:
-            try:
-                encoded = orjson.dumps(message)
-            except TypeError:  # no text at all, or a lone surrogate in it
-                encoded = as_string(message)
-            if len(encoded) > MAX_VALUE_BYTES or encoded[0] != _QUOTE:
-                encoded = as_string(message)
-            parts += (self._message, encoded, b",")
+            parts += (self._message, as_string(message), b",")
 
-        line = b"{%b}\n" % b"".join(parts)[:-1]
+        return self._limited(b"{%b}\n" % b"".join(parts)[:-1])
+
+    def _limited(self, line: bytes) -> bytes:
         return line if len(line) <= self._max_line_bytes else shrink(line, self._max_line_bytes)
 
     def notice(self, message: str, level: str, number: int) -> bytes:
@@ -129,24 +134,41 @@ class Encoder:
         site = tuple(values.get(name) for name in self.reader.site_fields)
         thread = (None,) * len(self.reader.thread_fields)
         has_place = self._message is not None or self._layout.rest is not None
-        row = self((time.time(), site, thread, message if has_place else None, None, None, None, {"event": message}))
+        row = self((time.time(), site, thread, message if has_place else None, None, None, None, None))
         if has_place or self._text is None:
             return row
-        # The column may be filled already (a constant level, say): the notice takes its place.
-        return orjson.dumps(orjson.loads(row) | {orjson.loads(b"{%bnull}" % self._text).popitem()[0]: message}) + b"\n"
+        # The column may be filled already (by the level, say): the notice takes its place.
+        return orjson.dumps(orjson.loads(row) | orjson.loads(b"{%b%b}" % (self._text, as_string(message)))) + b"\n"
 
-    def _put_foreign_time(self, parts: list[bytes], moment: Any, left: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Write the time of an event dict; one that cannot be read is kept elsewhere, and the row is stamped now."""
-        written = None if moment is None else datetime_text(moment)
+    def _put_time(self, parts: list[bytes], moment: Any, left: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Write the moment; one that cannot be read is kept elsewhere, and the row is stamped now."""
+        written = self._stamp(moment) if type(moment) is float else None
         if written is None:
-            if moment is not None:
-                self._on_misfit()
-                left = read.merge({"time": moment}, left)
-            written = datetime_text(time.time())
-        parts.append(b'%b%b",' % (self._time, str(written).encode()))
+            known = None if moment is None else datetime_text(moment)
+            if known is None:
+                if moment is not None:
+                    self._on_misfit()
+                    left = read.merge({"time": moment}, left)
+                known = str(datetime_text(time.time()))
+            written = known.encode()
+        for key in self._layout.times:
+            if key.type in _WRITTEN_TIMES:
+                parts.append(b'%b"%b",' % (key.json, written))
+            else:
+                seconds = dt.datetime.fromisoformat(written.decode()).timestamp()
+                left = self._put(parts, key, key.field, seconds if key.type == "real" else int(seconds), left)
         return left
 
-    def _fill_from_extras(
+    def _stamp(self, moment: float) -> bytes | None:
+        """Write a record's time quickly: the text of a second is known from the row before."""
+        try:
+            second = int(moment)
+            micros = int((moment - second) * 1_000_000 + 0.5)
+            return b"%b%06dZ" % (self._seconds[second], micros) if micros < 1_000_000 else None
+        except (ValueError, OverflowError):
+            return None
+
+    def _put_extras(
         self, parts: list[bytes], extras: dict[str, Any], left: dict[str, Any] | None
     ) -> dict[str, Any] | None:
         columns = self._layout.extras
@@ -156,21 +178,40 @@ class Encoder:
         for key, (name, value) in found.items():
             left = self._put(parts, key, name, value, left)
         if self._defaults:
-            parts.append(_join((key, value) for key, value in columns.defaults.items() if key not in found))
+            parts.append(join((key, value) for key, value in columns.defaults.items() if key not in found))
         return left
 
-    def _fill_rare(
-        self, parts: list[bytes], fields: Fields, left: dict[str, Any] | None
-    ) -> tuple[Any, dict[str, Any] | None]:
-        """Write what few rows have: exceptions, stacks, and columns that must be asked each time."""
+    def _more(self, extras: dict[str, Any] | None) -> bytes:
+        """Encode extras that have columns, and what is left of them, as the middle of a row."""
+        parts: list[bytes] = []
+        if extras:
+            left = self._put_extras(parts, extras, None)
+            if left:
+                self._put_rest(parts, left, None)
+        else:
+            parts.append(self._defaults)
+        return _middle(parts)
+
+    def _spans(self) -> bytes:
+        """Encode the current span as the middle of a row."""
+        parts: list[bytes] = []
+        self._put_spans(parts, None)
+        return _middle(parts)
+
+    def _put_exception(self, parts: list[bytes], exception: Any, left: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Write what an exception has columns for; if none of them takes all of it, it is left over as text."""
+        is_shown = False
+        for key, get in self._layout.exception:
+            value = _ask(get, exception)
+            left = self._put(parts, key, key.field, value, left)
+            is_shown = is_shown or (value is not None and key.field in ("exception", "exceptions"))
+        shown = None if is_shown else _ask(exception_text, exception)
+        return left if shown is None else read.merge({"exception": shown}, left)
+
+    def _put_rare(self, parts: list[bytes], fields: Fields, left: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Write what few rows have, and columns that must be asked each time."""
         layout = self._layout
-        _, _, _, message, exception, stack, _, _ = fields
-        if exception is not None:
-            for key, get in layout.exception:
-                left = self._put(parts, key, key.field, _ask(get, exception), left)
-            shown = None if layout.exception else _ask(read.exception_text, exception)
-            if shown is not None:
-                left = read.merge({"exception": shown}, left)
+        message, stack = fields[3], fields[5]
         if stack is not None:
             for key in layout.stack:
                 left = self._put(parts, key, key.field, stack, left)
@@ -178,17 +219,16 @@ class Encoder:
                 left = read.merge({"stack": stack}, left)
         for key, ask in layout.always:
             left = self._put(parts, key, key.field, _ask(ask, fields), left)
-        if self._message is None and message is not None and not any(k.field == "message" for k, _ in layout.always):
+        if not self._message_is_placed and message is not None:
             left = read.merge({"message": message}, left)
-        return message, left
+        return left
 
-    def _fill_spans(self, parts: list[bytes]) -> None:
-        try:
-            ids = read.span_ids()
-        except Exception:  # noqa: BLE001 - a broken tracer must not cost the row
-            ids = None
-        if ids is not None:
-            parts.append(_join((key, ids[index]) for key, index in self._layout.spans))
+    def _put_spans(self, parts: list[bytes], left: dict[str, Any] | None) -> dict[str, Any] | None:
+        ids = _ask(lambda _: read.span_ids(), None)
+        if type(ids) is tuple:  # else there is no span, or the tracer is broken, which must not cost the row
+            for key, index in self._layout.spans:
+                left = self._put(parts, key, key.field, ids[index], left)
+        return left
 
     def _put(
         self, parts: list[bytes], key: Key, name: str, value: Any, left: dict[str, Any] | None
@@ -212,8 +252,10 @@ class Encoder:
         if rest is not None:
             parts += (rest.json, rest.encode(left) or b"null", b",")
             return message
-        shown = "".join(f"\n{name}: {text(value)}" for name, value in left.items())
-        return f"{text(message)}{shown}" if message is not None else shown[1:]
+        said = "" if message is None else text(message)
+        # A formatter may have put the traceback into the message already.
+        shown = [f"{text(name)}: {shown}" for name, value in left.items() if (shown := text(value)) not in said]
+        return "\n".join([said, *shown] if message is not None else shown)
 
     def _spell(self, parts: list[bytes], pieces: list[Piece], values: tuple[Any, ...], left: dict[str, Any]) -> None:
         for key, place, derive in pieces:
@@ -221,42 +263,19 @@ class Encoder:
             left |= self._put(parts, key, key.field, value, None) or {}
 
 
-class _DoesNotFitError(Exception):
-    """Say that a site's or thread's value does not fit its column, so that the row must take the long way."""
-
-
-class _Pieces(dict[tuple[Any, ...], bytes]):
-    """Remember what the columns of a call site, or of a thread, look like."""
-
-    def __init__(self, prefix: bytes, columns: list[Piece]) -> None:
-        self._prefix = prefix
-        self._columns = columns
-
-    def __missing__(self, values: tuple[Any, ...]) -> bytes:
-        piece = self._prefix + _join(
-            (key, values[place] if derive is None else derive(values[place])) for key, place, derive in self._columns
-        )
-        if len(piece) <= _CACHED_BYTES:
-            if len(self) >= CACHED_PIECES:
-                self.clear()
-            self[values] = piece
-        return piece
-
-
 def shrink(line: bytes, limit: int) -> bytes:
     """Make a row at most so long, the largest values first."""
     return orjson.dumps(fit(orjson.loads(line), limit - 1)) + b"\n"
 
 
-def _join(pairs: Iterable[tuple[Key, Any]]) -> bytes:
-    piece = b""
-    for key, value in pairs:
-        if value is not None:
-            encoded = key.encode(value)
-            if encoded is None:
-                raise _DoesNotFitError
-            piece += key.json + encoded + b","
-    return piece
+def _middle(parts: list[bytes]) -> bytes:
+    """Join columns that each end in a comma to such as begin with one."""
+    joined = b"".join(parts)
+    return b"," + joined[:-1] if joined else b""
+
+
+def _takes_text(column: Column, kind: str) -> bool:
+    return column.type == kind and not isinstance(column.source, Constant)
 
 
 def _ask(get: Callable[[Any], Any], subject: Any) -> Any:

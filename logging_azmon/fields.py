@@ -20,13 +20,13 @@ import logging
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from .readable import text
+from .exceptions import normalized
+from .readable import is_lazy, readable, simple, text
 
 Fields = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any, Any, Any, dict[str, Any] | None, Any]
 
@@ -48,7 +48,7 @@ THREAD_FIELDS: Mapping[str, str] = {
 
 # All that is told by the level.
 LEVEL_FIELDS = frozenset(
-    {"level", "level_number", "syslog_severity", "cef_severity", "event_level", "event_level_name"}
+    {"level", "level_number", "syslog_severity", "cef_severity", "event_level", "event_level_name", "event_type"}
 )
 
 # Where structlog's processors put a field, in order of preference.
@@ -74,11 +74,11 @@ _STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"
 
 # Derived from a dummy, not listed: the attributes differ between Pythons.
 _DUMMY = tuple(logging.LogRecord("", 0, "", 0, "", None, None).__dict__)
-_STANDARD_COUNT = len(_DUMMY)
-_LAST_STANDARD = _DUMMY[-1]
+STANDARD_COUNT = len(_DUMMY)
+LAST_STANDARD = _DUMMY[-1]
 # Formatters of other handlers add two; a record pickled by a newer Python brings its taskName.
-_STANDARD = frozenset(_DUMMY) | {"message", "asctime", "taskName"}
-_NOT_EXTRA = _STANDARD - frozenset(_DUMMY)
+STANDARD = frozenset(_DUMMY) | {"message", "asctime", "taskName"}
+NOT_EXTRA = STANDARD - frozenset(_DUMMY)
 
 
 class Reader:
@@ -102,10 +102,16 @@ class Reader:
         )
 
     def record(self, record: logging.LogRecord, formatter: logging.Formatter | None = None) -> Fields:
-        """Read a LogRecord; with a formatter, its output is the message."""
+        """Read a LogRecord; with a formatter, its output is the message. Total."""
+        try:
+            return self._record(record, formatter)
+        except Exception:  # noqa: BLE001 - a filter has deleted standard attributes, or put odd things in their place
+            return self._odd_record(record, formatter)
+
+    def _record(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Fields:
         message: Any = record.msg
         args = record.args
-        if formatter is None and message.__class__ is str and record.__class__ is logging.LogRecord:
+        if formatter is None and type(message) is str and type(record) is logging.LogRecord:
             if args:
                 try:
                     message = message % args
@@ -118,33 +124,51 @@ class Reader:
 
         attributes = record.__dict__
         extras = None
-        if len(attributes) != _STANDARD_COUNT or next(reversed(attributes)) != _LAST_STANDARD:
+        if len(attributes) != STANDARD_COUNT or next(reversed(attributes)) != LAST_STANDARD:
             extras = _extras(attributes)
-        if args and args.__class__ is not tuple:
+        if args and type(args) is not tuple and issubclass(type(args), Mapping):
             extras = merge(extras, args)
+        exception = normalized(record.exc_info)
+        if exception is None:
+            exception = record.exc_text
+        return (
+            record.created,
+            self._site(record),
+            self._thread(record),
+            message,
+            exception,
+            record.stack_info,
+            extras,
+            record,
+        )
+
+    def _odd_record(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Fields:
+        """Read what is left of a record that cannot be read in the usual way, attribute by attribute."""
+
+        def get(name: str) -> Any:
+            try:
+                return getattr(record, name, None)
+            except Exception as error:  # noqa: BLE001 - a property of a subclass; what it raises is its value
+                return readable(error)
+
         try:
-            return (
-                record.created,
-                self._site(record),
-                self._thread(record),
-                message,
-                record.exc_info or record.exc_text,
-                record.stack_info,
-                extras,
-                record,
-            )
-        except AttributeError:  # a filter has deleted standard attributes
-            get = attributes.get
-            return (
-                get("created"),
-                tuple(get(SITE_FIELDS[name]) for name in self.site_fields),
-                tuple(get(THREAD_FIELDS[name]) for name in self.thread_fields),
-                message,
-                get("exc_info") or get("exc_text"),
-                get("stack_info"),
-                extras,
-                record,
-            )
+            message: Any = _message(record, formatter)
+        except Exception:  # noqa: BLE001 - no message, no arguments, or neither
+            message = get("msg")
+        extras = {name: value for name, value in record.__dict__.copy().items() if name not in STANDARD}
+        args = get("args")
+        if args is not None and type(args) is not tuple:
+            extras = merge(extras, {"args": args})
+        return (
+            get("created"),
+            tuple(get(SITE_FIELDS[name]) for name in self.site_fields),
+            tuple(get(THREAD_FIELDS[name]) for name in self.thread_fields),
+            None if message is None else text(message),
+            exception if (exception := normalized(get("exc_info"))) is not None else get("exc_text"),
+            get("stack_info"),
+            extras or None,
+            record,
+        )
 
     def event(self, event: Mapping[str, Any], method: str, logger_name: str | None) -> Fields:
         """Read an event dict; the method called and the bound logger's name stand in for missing keys."""
@@ -157,7 +181,7 @@ class Reader:
             "thread_name": threading.current_thread().name,
             "process_name": _process_name(),
         }
-        return self._event(event, defaults, None, event)
+        return self._event(event, defaults, {}, event)
 
     def _record_of_event(
         self, record: logging.LogRecord, event: Mapping[str, Any], formatter: logging.Formatter | None
@@ -167,49 +191,69 @@ class Reader:
             name: getattr(record, attribute, None) for name, attribute in {**SITE_FIELDS, **THREAD_FIELDS}.items()
         }
         defaults["time"] = record.created
-        if record.exc_info or record.exc_text:
-            defaults["exception"] = record.exc_info or record.exc_text
+        defaults["exception"] = record.exc_info if normalized(record.exc_info) is not None else record.exc_text
         defaults["stack"] = record.stack_info
-        extras = _extras(record.__dict__)
+        extras = _extras(record.__dict__) or {}
+        if record.args:  # structlog passes none; where somebody does, there is no text to put them into
+            extras = merge(extras, {"args": record.args})
         fields = self._event(event, defaults, extras, record)
         if formatter is None:
             return fields
         return (*fields[:3], _message(record, formatter), *fields[4:])
 
     def _event(
-        self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any] | None, origin: object
+        self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any], origin: object
     ) -> Fields:
+        """Sort an event dict's keys into fields and the rest; `values` holds what stands in for missing keys."""
         rest: dict[str, Any] = {}
+        taken: dict[str, str] = {}
         for key, value in event.items():
             field = _FIELD_OF_KEY.get(key)
             if field is None:
                 if key not in _STRUCTLOG_PRIVATE:
                     rest[key] = value
-            elif not (value is None or value is False or (value is True and field == "stack")):
-                self._take(field, key, value, values, rest)
-        extras = {key: value for key, value in (extras or {}).items() if key not in _STRUCTLOG_PRIVATE}
-        level = values.get("level")
-        if isinstance(level, str):
-            level = values["level"] = level.upper()
-        if not isinstance(values.get("level_number"), int):
-            values["level_number"] = _NUMBERS.get(level, logging.INFO) if isinstance(level, str) else logging.INFO
+            elif value is None or (field in _FLAGS and (value is False or (value is True and key == "stack_info"))):
+                continue
+            elif field not in taken:
+                taken[field], values[field] = key, value
+            else:
+                # Two keys for one field: the preferred one has it. Of exceptions and stacks one form is enough.
+                first = key == EVENT_KEYS[field][0]
+                if field not in _FLAGS:
+                    rest[taken[field] if first else key] = values[field] if first else value
+                if first:
+                    taken[field], values[field] = key, value
+        _number_level(values, is_given="level" in taken)
+        # The table has no column for these, so they stay among the extras, under the field's name.
+        unplaced = {field: values[field] for field in taken if field not in self._wanted}
+        extras = {key: value for key, value in extras.items() if key not in _STRUCTLOG_PRIVATE}
         return (
             values.get("time"),
-            tuple(values.get(name) for name in self.site_fields),
-            tuple(values.get(name) for name in self.thread_fields),
+            # By these values rows are looked up: a lazy object would be loaded for its hash.
+            tuple(simple(values.get(name)) for name in self.site_fields),
+            tuple(simple(values.get(name)) for name in self.thread_fields),
             values.get("message"),
-            _exc_info(values.get("exception")),
+            normalized(values.get("exception")),
             values.get("stack"),
-            merge(extras, rest) or None,
+            merge(merge(extras, rest), unplaced) or None,
             origin,
         )
 
-    def _take(self, field: str, key: str, value: Any, values: dict[str, Any], rest: dict[str, Any]) -> None:
-        """Let a key fill its field; one that the table has no column for stays among the extras, under that name."""
-        if field not in self._wanted:
-            rest[field] = value
-        if key == EVENT_KEYS[field][0] or field not in values or field in THREAD_FIELDS or field in SITE_FIELDS:
-            values[field] = value
+
+def _number_level(values: dict[str, Any], *, is_given: bool) -> None:
+    """Complete a level's name and number from each other."""
+    level = values.get("level")
+    if type(level) is int:
+        # Numbers that no level has are not printed by the standard library, either.
+        values["level_number"] = level
+        values["level"] = logging.getLevelName(level) if level.bit_length() < _LEVEL_BITS else text(level)
+    elif issubclass(type(level), str):
+        name = values["level"] = str.upper(level)  # type: ignore[arg-type] # just looked at
+        number = _NUMBERS.get(name) or logging.getLevelNamesMapping().get(name)
+        if number is not None and (is_given or "level_number" not in values):
+            values["level_number"] = number
+    if type(values.get("level_number")) is not int:
+        values["level_number"] = logging.INFO
 
 
 def _at_least_two(used: frozenset[str], fields: Mapping[str, str], always: tuple[str, str]) -> tuple[str, ...]:
@@ -217,7 +261,11 @@ def _at_least_two(used: frozenset[str], fields: Mapping[str, str], always: tuple
 
 
 _FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
-_NUMBERS = {**logging.getLevelNamesMapping(), "TRACE": 5, "EXCEPTION": logging.ERROR}
+# Levels that structlog has and the standard library has not.
+_NUMBERS = {"TRACE": 5, "EXCEPTION": logging.ERROR}
+_LEVEL_BITS = 64
+# Fields whose key may also say that there is none, or that it is still to be made.
+_FLAGS = frozenset({"exception", "stack"})
 
 
 def merge(first: Mapping[str, Any] | None, second: Any) -> dict[str, Any]:
@@ -237,76 +285,34 @@ def _extras(attributes: dict[str, Any]) -> dict[str, Any] | None:
     The standard ones come first, in the order in which LogRecord sets them; where that does not hold (a factory that
     adds its own first, a filter that deletes some) every name is looked at.
     """
-    names = islice(attributes, _STANDARD_COUNT - 1, None)
-    if next(names, None) == _LAST_STANDARD:
-        extras = {name: attributes[name] for name in names if name not in _NOT_EXTRA}
+    names = islice(attributes, STANDARD_COUNT - 1, None)
+    if next(names, None) == LAST_STANDARD:
+        extras = {name: attributes[name] for name in names if name not in NOT_EXTRA}
     else:
-        extras = {name: value for name, value in attributes.items() if name not in _STANDARD}
+        extras = {name: value for name, value in attributes.items() if name not in STANDARD}
     return extras or None
 
 
 def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:
     try:
-        return text(record.getMessage() if formatter is None else formatter.format(record))
+        if formatter is not None:
+            return text(formatter.format(record))
+        if is_lazy(record.msg):
+            shown = text(record.msg)
+            return shown % record.args if record.args else shown
+        return text(record.getMessage())
     except Exception:  # noqa: BLE001 - a formatter, a message object or an argument at fault must not cost the row
         return _mismatched(record.msg, record.args)
 
 
 def _mismatched(message: object, args: object) -> str:
-    return f"{text(message)} (could not be formatted with the arguments {text(args)})"
+    shown = text(message)
+    return f"{shown} (could not be formatted with the arguments {text(args)})" if args else shown
 
 
 def _process_name() -> str:
     process = sys.modules.get("multiprocessing.process")
     return process.current_process().name if process is not None else "MainProcess"
-
-
-def _exc_info(value: Any) -> Any:
-    """Bring what event dicts hold (True, an exception, a tuple) to what records hold."""
-    if value is True:
-        return sys.exc_info()
-    if issubclass(type(value), BaseException):
-        return type(value), value, value.__traceback__
-    return value
-
-
-# What the encoder asks of the fields that are present in few rows.
-
-
-def exception_text(exception: Any) -> str | None:
-    """Render an exception as the standard library does."""
-    if isinstance(exception, str):
-        return exception
-    if isinstance(exception, tuple) and len(exception) == 3:
-        if not isinstance(exception[1], BaseException):
-            return None
-        return "".join(traceback.format_exception(*exception)).rstrip("\n")
-    return text(exception)
-
-
-def exception_type(exception: Any) -> str | None:
-    """Name the exception's class with its module, as tracebacks do."""
-    kind = exception[0] if isinstance(exception, tuple) else None
-    if not isinstance(kind, type):
-        return None
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def exception_message(exception: Any) -> str | None:
-    """Return the exception's own words."""
-    value = exception[1] if isinstance(exception, tuple) else None
-    return str(value) if isinstance(value, BaseException) else None
-
-
-def exceptions(exception: Any) -> Any:
-    """Structure the exception and its causes as structlog does, without local variables: these hold secrets."""
-    if isinstance(exception, list):
-        return exception
-    if not isinstance(exception, tuple) or not isinstance(exception[1], BaseException):
-        return None
-    from structlog.tracebacks import ExceptionDictTransformer
-
-    return ExceptionDictTransformer(show_locals=False)(exception)
 
 
 def task_name(origin: object) -> str | None:

@@ -4,6 +4,7 @@ The SDK, its HTTP library and a user's own `report` log on the thread that uploa
 next upload. Judged by thread, never by logger name: the application's own azure and urllib3 records do arrive.
 
 Rules: entries are added and removed only by the thread they name, so no lock is needed; a thread may enter again.
+A forked child begins with no entry: a process that a delivering thread has started is the application's.
 """
 
 from __future__ import annotations
@@ -27,19 +28,16 @@ def delivering() -> Iterator[None]:
     thread = get_ident()
     depths[thread] = depths.get(thread, 0) + 1
     try:
-        # If the module was never imported, nothing is instrumented.
+        # If the module was never imported, nothing is instrumented; and it may be half imported.
         utils = sys.modules.get("opentelemetry.instrumentation.utils")
-        with utils.suppress_instrumentation() if utils is not None else nullcontext():
+        with getattr(utils, "suppress_instrumentation", nullcontext)():
             yield
     finally:
-        if depths[thread] == 1:
-            del depths[thread]
-        else:
-            depths[thread] -= 1
+        depth = depths.pop(thread, 1)  # none in a child that was forked in between
+        if depth > 1:
+            depths[thread] = depth - 1
 
 
-def forget_other_threads() -> None:
-    """Drop the marks of threads that did not survive a fork."""
-    thread = get_ident()
-    for other in [ident for ident in depths if ident != thread]:
-        del depths[other]
+def renew() -> None:
+    """Drop all marks, in a forked child."""
+    depths.clear()

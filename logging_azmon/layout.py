@@ -3,7 +3,8 @@
 fixed      constants, host, instance: the same in every row of a process
 thread     process and thread
 site       level, logger, module, function, line: the same for every call from one place
-time, sequence, message    the one column of each that is written in the quickest way
+times      the moment, in whatever form the columns want it
+sequence, message          the one column of each that is written in the quickest way
 exception, stack, spans    filled in few rows
 extras     filled by names among the extras
 rest       the column that takes every extra left over
@@ -17,10 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from . import exceptions
 from . import fields as read
 from .fields import Fields
 from .table import Column, Constant, Extra, Table
-from .values import ENCODERS, datetime_text
+from .values import ENCODERS
 
 
 class Key(NamedTuple):
@@ -30,6 +32,11 @@ class Key(NamedTuple):
     encode: Callable[[Any], bytes | None]
     type: str
     field: str
+
+    @property
+    def column(self) -> str:
+        """Return the column's name."""
+        return self.json[1:-2].decode()
 
 
 class Piece(NamedTuple):
@@ -72,8 +79,10 @@ class ExtraColumns:
         rest: dict[str, Any] = {}
         for name, value in extras.items():
             key, rank = self.named.get(name, _NO_COLUMN)
-            if key is None or value is None:
+            if key is None:
                 rest[name] = value
+            elif value is None:
+                continue
             elif key not in found or rank < ranks[key]:
                 if key in found:
                     rest[found[key][0]] = found[key][1]
@@ -94,7 +103,7 @@ class Layout:
     fixed: list[tuple[Key, str | Constant]] = field(default_factory=list)
     thread: list[Piece] = field(default_factory=list)
     site: list[Piece] = field(default_factory=list)
-    time: Key | None = None
+    times: list[Key] = field(default_factory=list)
     sequence: Key | None = None
     message: Key | None = None
     exception: list[tuple[Key, Callable[[Any], Any]]] = field(default_factory=list)
@@ -125,7 +134,8 @@ class Layout:
         elif isinstance(source, str):
             self._place_field(key, source)
         else:
-            self.always.append((key, lambda fields: source(fields[7])))
+            # The library's own notices have no origin to ask.
+            self.always.append((key, lambda fields: None if fields[7] is None else source(fields[7])))
 
     def _place_field(self, key: Key, source: str) -> None:
         if source in ("host", "instance"):
@@ -150,19 +160,19 @@ class Layout:
             self._place_quick(key, source)
 
     def _place_quick(self, key: Key, source: str) -> None:
-        if source == "message" and key.type == "string" and self.message is None:
+        if source == "time":
+            self.times.append(key)
+        elif source == "message" and key.type == "string" and self.message is None:
             self.message = key
-        elif source == "time" and key.type == "datetime" and self.time is None:
-            self.time = key
         else:
-            self.always.append((key, _ASKED[(source, key.type)] if (source, key.type) in _ASKED else _ASKED[source]))
+            self.always.append((key, _ASKED[source]))
 
 
 def _follow(extras: Mapping[str, Any], path: list[str]) -> Any:
     """Reach into nested mappings; only real dicts, because others may compute what they hold."""
     node: Any = extras
     for name in path:
-        node = node.get(name) if issubclass(type(node), dict) else None
+        node = dict.get(node, name) if issubclass(type(node), dict) else None
     return node
 
 
@@ -170,7 +180,7 @@ def _stepped(*steps: tuple[int, Any]) -> Callable[[Any], Any]:
     """Map a level number to the word of the highest step that it reaches."""
 
     def derive(number: Any) -> Any:
-        if not isinstance(number, int):
+        if type(number) is not int:
             return None
         return next((word for least, word in steps if number >= least), steps[-1][1])
 
@@ -197,17 +207,16 @@ _DERIVED: Mapping[str, Callable[[Any], Any]] = {
         (logging.INFO, "Information"),
         (0, "Verbose"),
     ),
+    "event_type": _stepped((logging.ERROR, 1), (logging.WARNING, 2), (0, 4)),
 }
 _OF_EXCEPTION: Mapping[str, Callable[[Any], Any]] = {
-    "exception": read.exception_text,
-    "exception_type": read.exception_type,
-    "exception_message": read.exception_message,
-    "exceptions": read.exceptions,
+    "exception": exceptions.exception_text,
+    "exception_type": exceptions.exception_type,
+    "exception_message": exceptions.exception_message,
+    "exceptions": exceptions.exceptions,
 }
 _SPAN_FIELDS = ("trace_id", "span_id")
-_ASKED: Mapping[Any, Callable[[Fields], Any]] = {
-    "time": lambda fields: fields[0],
-    ("time", "string"): lambda fields: datetime_text(fields[0]),
+_ASKED: Mapping[str, Callable[[Fields], Any]] = {
     "message": lambda fields: fields[3],
     "task": lambda fields: read.task_name(fields[7]),
 }

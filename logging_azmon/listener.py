@@ -1,27 +1,30 @@
 """The background threads: QueueListeners that take batches and deliver them. The only module that starts threads.
 
 Rules:
-- The first listener is started by the first row, from inside a log call, which may be a signal handler or a finaliser
-  that interrupted `Thread.start` itself. So the log call asks the interpreter for a bare thread, which takes no lock of
-  Python's, and that thread starts the listener.
-- Further listeners are started by listeners: one more when a batch waits and nobody is idle, up to `uploads`.
-- Listeners are daemons: the interpreter joins others before atexit, where the tail is delivered.
-- No thread is started once the main thread has ended. Whoever flushes then delivers on his own thread (`run`).
+- A listener is started by a row, from inside a log call, which may be a signal handler or a finaliser that interrupted
+  `Thread.start` itself. So the log call asks the interpreter for a bare thread, which takes no lock of Python's, and
+  that thread starts the listener.
+- There is one more when a batch waits and no listener is free, up to `uploads`. A listener is free unless it delivers.
+- Listeners are daemons: the interpreter joins others before atexit, where the tail is delivered. They end when the
+  pipeline is closed and nothing is left; the last one calls `on_end`.
+- No thread is started once the main thread has ended. Whoever flushes then delivers on his own thread (`deliver_one`).
 - Tokens wake listeners; a lost or superfluous token costs a look, never a row. Nobody is joined without a limit.
 """
 
 from __future__ import annotations
 
 import _thread
+import itertools
 import threading
 import time
+from collections.abc import Callable
 from logging.handlers import QueueListener
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import guard
-from .buffer import Batch
-from .clock import Clock
+from .batch import Batch
+from .clock import Clock, SystemClock
 from .delivery import Delivery
 from .report import Reporter, Trouble
 
@@ -35,17 +38,25 @@ class Listener(QueueListener):
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.tokens)
         self._pool = pool
-        self._marks = guard.delivering()
-        self._is_marked = False
+
+    def start(self) -> None:  # pragma: no cover - called on a bare thread, which coverage does not see
+        """Start the thread."""
+        # Not without `daemon`: Thread would ask for the current thread, and for a bare one make a dummy that stays.
+        threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
+
+    def _listen(self) -> None:
+        # Marked for life: a record that comes round by a queue is known by the thread that made it.
+        with guard.delivering():
+            self._pool.begun()
+            try:
+                self._monitor()  # type: ignore[attr-defined]
+            finally:
+                self._pool.ended()
 
     def dequeue(self, block: bool) -> Any:  # noqa: ARG002, FBT001 - the base class's signature; listeners always block
         """Return the next batch to send; ends the thread by `queue.Empty` when the pool has stopped."""
-        if not self._is_marked:
-            self._is_marked = True
-            self._marks.__enter__()
         work = self._pool.next_work()
         if work is None:
-            self._marks.__exit__(None, None, None)
             raise Empty
         return work
 
@@ -57,137 +68,188 @@ class Listener(QueueListener):
 class Listeners:
     """Keep up to `uploads` listeners on one buffer."""
 
-    def __init__(self, delivery: Delivery, clock: Clock, reporter: Reporter, *, uploads: int, background: bool) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        clock: Clock,
+        reporter: Reporter,
+        *,
+        uploads: int,
+        background: bool,
+        on_end: Callable[[], None],
+        on_refusal: Callable[[], None],
+    ) -> None:
         self.tokens: SimpleQueue[None] = SimpleQueue()
         self._delivery = delivery
         self._clock = clock
         self._report = reporter
         self._uploads = uploads
         self._background = background
+        self._on_end = on_end
+        self._on_refusal = on_refusal
         # Re-entrant, because a log call may come in anywhere; held for arithmetic only.
         self._lock = threading.RLock()
+        # Listeners that were asked for and have not ended, and how many of them deliver nothing now.
         self._live = 0
-        self._idle = 0
+        self._free = 0
         self._is_stopping = False
+        self._refusal = ""
         self._refused_at = float("-inf")
-        self._threads: list[threading.Thread] = []
+        # The threads by their numbers, also those that have just ended; and a token for each end.
+        self._threads: dict[int, threading.Thread] = {}
+        self._ends: SimpleQueue[None] = SimpleQueue()
         delivery.subscribe(self._wake)
 
     # The application's side.
 
-    def wake(self) -> None:
-        """Have the buffer looked at: by a listener that waits, or by the first one."""
+    def wake(self) -> bool:
+        """Have the buffer looked at; False if there is nobody to do it."""
         self.tokens.put(None)
-        if self._live == 0:
-            self.start()
+        return self.attend()
 
     def _wake(self) -> None:
         """Wake all; the bound method is kept by the lanes weakly, as long as the pool lives."""
-        for _ in range(max(1, self._idle)):
+        for _ in range(max(1, self._free)):
             self.tokens.put(None)
 
-    def start(self) -> bool:
-        """Start a listener unless there is one; return whether there is one now."""
-        if self._is_stopping or not self._background or not threading.main_thread().is_alive():
-            return self._live > 0
+    def attend(self) -> bool:
+        """See to it that a listener takes what may go; False where none can, so that the caller must."""
+        if self._free or (self._live and not self._delivery.has_full_batch()):
+            return True
         with self._lock:
-            if self._live > 0:
+            if self._free:
                 return True
-            if time.monotonic() < self._refused_at + _START_AGAIN_SECONDS:
+            if not self._may_start():
                 return False
-            return self._start_one()
+            if self._live < self._uploads:
+                self._live += 1
+                self._free += 1
+                return self._start_one()
+            return True
+
+    def _may_start(self) -> bool:
+        return (
+            self._background
+            and not self._is_stopping
+            and threading.main_thread().is_alive()
+            and self._clock.monotonic() >= self._refused_at + _START_AGAIN_SECONDS
+        )
 
     def _start_one(self) -> bool:
-        with self._lock:
-            self._live += 1
         try:
             _thread.start_new_thread(self._start_listener, ())
-        except RuntimeError:  # no more threads, or the interpreter is going down
-            self._not_started()
+        except RuntimeError as error:  # no more threads
+            self._not_started(str(error))
             return False
         return True
 
-    def _start_listener(self) -> None:
-        listener = Listener(self)
+    def _start_listener(self) -> None:  # pragma: no cover - on a bare thread, which coverage does not see
         try:
-            listener.start()
+            if threading.main_thread().is_alive():
+                Listener(self).start()
+            else:
+                self._not_started("")
         except RuntimeError as error:
-            self._not_started()
-            self._report(Trouble(kind="internal", text=f"no thread can be started ({error}); rows wait for a flush"))
+            self._not_started(str(error))
 
-    def _not_started(self) -> None:
+    def _not_started(self, refusal: str) -> None:
         with self._lock:
             self._live -= 1
-            self._refused_at = time.monotonic()
+            self._free -= 1
+            self._refusal = refusal
+            self._refused_at = self._clock.monotonic()
+        self._ends.put(None)
+        self._on_refusal()
+
+    def tell_refusal(self) -> None:
+        """Report that there was no thread to be had. Not done by the log call that was refused one."""
+        refusal, self._refusal = self._refusal, ""
+        if refusal:
+            text = f"no thread can be started ({refusal}); rows wait for a flush, or for a thread"
+            self._report(Trouble(kind="internal", text=text, reason="thread"))
 
     # The listeners' side.
 
     def next_work(self) -> Work | None:
         """Wait for a batch; None when it is time to end."""
-        thread = threading.current_thread()
-        with self._lock:
-            if thread not in self._threads:
-                thread.name = f"logging_azmon-{len(self._threads) + 1}"
-                self._threads.append(thread)
         while not self._is_stopping:
-            work, seconds = self._next_batch()
+            work, seconds = self._take()
             if work is not None:
-                self._start_another_if_useful()
-                return work
-            with self._lock:
-                self._idle += 1
-            try:
-                self._clock.wait(self.tokens, seconds)
-            finally:
                 with self._lock:
-                    self._idle -= 1
-        with self._lock:
-            self._live -= 1
-            self._threads.remove(thread)
+                    self._free -= 1
+                if self._delivery.has_full_batch():
+                    self.wake()
+                return work
+            if self._delivery.is_closing and self._delivery.is_done():
+                self.stop()
+            else:
+                self._clock.wait(self.tokens, seconds)
         return None
 
     def deliver(self, work: Work) -> None:
         """See one batch through."""
-        self._delivery.deliver(*work)
+        try:
+            self._delivery.deliver(*work)
+        except BaseException as error:  # noqa: BLE001 - not even SystemExit ends a listener: on with the next batch
+            text = f"unexpected {error!r} while delivering; the rows are tried again"
+            self._report(Trouble(kind="internal", text=text))
+        finally:
+            with self._lock:
+                self._free += 1
 
-    def _next_batch(self) -> tuple[Work | None, float]:
+    def begun(self) -> None:
+        """Note the beginning of a listener's thread, and number it."""
+        thread = threading.current_thread()
+        with self._lock:
+            self._threads = {number: known for number, known in self._threads.items() if known.is_alive()}
+            number = next(number for number in itertools.count(1) if number not in self._threads)
+            self._threads[number] = thread
+        thread.name = f"logging_azmon-{number}"
+
+    def ended(self) -> None:
+        """Note the end of a listener's thread."""
+        with self._lock:
+            self._live -= 1
+            self._free -= 1
+            is_last = self._live == 0
+        if is_last:
+            self._on_end()
+        self._ends.put(None)
+
+    def _take(self) -> tuple[Work | None, float]:
         try:
             return self._delivery.next_batch()
         except Exception as error:  # noqa: BLE001 - a listener must survive its own errors; this one is told
             self._report(Trouble(kind="internal", text=f"unexpected {error!r} while looking for rows"))
             return None, _START_AGAIN_SECONDS
 
-    def _start_another_if_useful(self) -> None:
-        with self._lock:
-            if self._idle or self._live >= self._uploads or self._is_stopping:
-                return
-        if self._delivery.has_full_batch() and threading.main_thread().is_alive():
-            self._start_one()
-
     # Those who flush and close.
 
-    def run(self, deadline: float) -> None:
-        """Deliver on this thread what may go now, until the deadline."""
+    def deliver_one(self, seconds: float) -> float:
+        """Deliver one batch on this thread if one may go now; return how long there will be none, 0 after one."""
         with guard.delivering():
-            while (left := deadline - self._clock.monotonic()) > 0:
-                work, seconds = self._next_batch()
-                if work is None:
-                    if self._delivery.is_done() or seconds >= left:
-                        return
-                    self._clock.wait(self.tokens, min(seconds, left))
-                else:
-                    self._delivery.deliver(*work, seconds=left)
+            work, pause = self._take()
+            if work is not None:
+                self._delivery.deliver(*work, seconds=seconds)
+                return 0.0
+        return pause
+
+    def finish(self) -> bool:
+        """Have all listeners see that the pipeline is closed; return whether there are any."""
+        self._wake()
+        return self._live > 0
 
     def stop(self) -> None:
         """Ask all listeners to end after what they are at."""
         self._is_stopping = True
-        with self._lock:
-            for _ in range(self._live + 1):
-                self.tokens.put(None)
+        for _ in range(self._live):
+            self.tokens.put(None)
 
     def join(self, seconds: float) -> None:
         """Wait for them, not longer than so."""
         deadline = time.monotonic() + seconds
-        for thread in list(self._threads):
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        # Some may be about to start, so that there is no thread to join yet.
+        while self._live and (left := deadline - time.monotonic()) > 0:
+            SystemClock.wait(self._ends, left)
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, deadline - time.monotonic()))

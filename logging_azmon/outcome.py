@@ -4,7 +4,7 @@
 connection, time-out, 408, 429, 5xx            retry; the service is away or busy, everybody waits
 401                                            once with a new token, then as 403
 403, 404, 400 InvalidStream                    retry slowly; somebody must configure something
-413                                            split; a single row is shrunk, then rejected
+413, or too large to be sent at all            split; a single row is shrunk, then rejected
 400 RecordsTimeRangeIsMoreThan30Minutes        split by time
 other 400                                      split; a single row is rejected
 no token, TLS, 407, 415, 3xx, 200, the rest    retry slowly; nothing was delivered, somebody must look
@@ -12,12 +12,20 @@ no token, TLS, 407, 415, 3xx, 200, the rest    retry slowly; nothing was deliver
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+# The service refuses longer bodies, as sent.
+MOST_WIRE_BYTES = 1_048_576
 MOST_RETRY_AFTER_SECONDS = 300.0
+# What asks for less ("Retry-After: 0", a date in the past) asks for nothing: a service that always says so would be
+# called without a pause.
+LEAST_RETRY_AFTER_SECONDS = 1.0
+# The first wait is at most this long, the next twice as long, and so on.
 FIRST_RETRY_SECONDS = 0.5
 TIME_RANGE = "RecordsTimeRangeIsMoreThan30Minutes"
 
@@ -32,6 +40,8 @@ class Failure(Enum):
     CONNECTION = "connection"
     CREDENTIAL = "credential"
     TLS = "tls"
+    # Not sent: it is known that the service would refuse it.
+    TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
 
 
@@ -66,26 +76,30 @@ class Decision:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Say how long to wait, and whether the service said so, or else it may be cut short."""
+
+    seconds: float
+    is_ordered: bool = False
+
+
 _CONFIGURATION = Decision(Action.RETRY, "configuration")
 
 
 def judge(answer: Answer, *, rows: int, has_renewed: bool = False, is_shrunk: bool = False) -> Decision:
     """Decide what an answer means for so many rows."""
-    status = answer.status
-    if answer.failure is Failure.CONNECTION:
+    status = answer.status or 0
+    if answer.failure is Failure.TOO_LARGE or status == 413:
+        return _judge_size(rows, is_shrunk=is_shrunk)
+    if answer.failure is Failure.CONNECTION or status == 408 or status >= 500:
         return Decision(Action.RETRY, "outage")
-    if answer.failure is not None or status is None:
-        return _CONFIGURATION
-    if status == _OK:
-        return Decision(Action.DONE)
     if status == _BUSY:
         return Decision(Action.RETRY, "throttled")
-    if status == 408 or status >= 500:
-        return Decision(Action.RETRY, "outage")
+    if status == _OK:
+        return Decision(Action.DONE)
     if status == 401 and not has_renewed:
         return Decision(Action.RENEW)
-    if status == 413:
-        return _judge_size(rows, is_shrunk=is_shrunk)
     if status == _BAD_REQUEST and answer.code != "InvalidStream":
         if answer.code == TIME_RANGE and rows > 1:
             return Decision(Action.SPLIT_BY_TIME)
@@ -101,17 +115,22 @@ def _judge_size(rows: int, *, is_shrunk: bool) -> Decision:
 
 def retry_delay(
     decision: Decision, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
-) -> float:
+) -> Delay:
     """Say how long to wait: what the service asks for, or else exponentially longer with full jitter.
 
     `failures` counts this one; `now` is wall time, which a Retry-After date is held against.
     """
-    asked = retry_after_seconds(answer.retry_after, now)
-    if asked is not None:
-        return asked
+    asked = retry_after_seconds(answer.retry_after, now) or 0.0
+    if asked >= LEAST_RETRY_AFTER_SECONDS:
+        return Delay(asked, is_ordered=decision.trouble != "configuration")
     if decision.trouble == "configuration":
-        return longest * (0.5 + random() / 2)
-    return min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(failures, _EXPONENT_LIMIT)) * random()
+        return Delay(longest * (0.5 + random() / 2))
+    return Delay(backoff(failures, longest) * random())
+
+
+def backoff(tries: int, longest: float) -> float:
+    """Double the longest wait with each try."""
+    return min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(tries - 1, _EXPONENT_LIMIT))
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
@@ -122,10 +141,12 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
         seconds = float(header)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(header).timestamp() - now
-        except (TypeError, ValueError, OverflowError):
+            date = email.utils.parsedate_to_datetime(header)
+            # HTTP dates are in UTC, also those that do not say so.
+            seconds = (date if date.tzinfo is not None else date.replace(tzinfo=dt.UTC)).timestamp() - now
+        except (TypeError, ValueError, LookupError, OverflowError):
             return None
-    if seconds != seconds:  # noqa: PLR0124 - NaN is no number of seconds
+    if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), MOST_RETRY_AFTER_SECONDS)
 
@@ -140,8 +161,12 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
         return f"TLS to {endpoint} failed{said}: check the certificate, the proxy and the clock of this machine"
     if answer.failure is Failure.CONNECTION:
         return f"{endpoint} cannot be reached{said}"
+    if answer.failure is Failure.TOO_LARGE:
+        return f"too large to be sent to {endpoint}{said}"
     if answer.failure is Failure.UNREADABLE or answer.status is None:
-        return f"the request to {endpoint} failed{said}"
+        return (
+            f"the answer of {endpoint} cannot be read{said}: check endpoint= and what is in between (proxy, firewall)"
+        )
     hint = _HINTS.get(answer.code) or _HINTS.get(answer.status, "")
     if 200 <= answer.status < _BAD_REQUEST:
         hint = _HINTS[200] if answer.status < _FOUND else _HINTS[300]

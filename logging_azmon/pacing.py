@@ -3,8 +3,8 @@
 `Pace` belongs to a pipeline. A `Lane` is shared by all pipelines that send to the same endpoint and rule: what the
 service says to one it says to all. A pipeline also has a lane of its own, for what only its stream or identity meets.
 
-Rules: lanes are used by delivering threads and those who flush, never inside a log call; their lock is held for
-arithmetic only. Listeners who wait for a probe are woken by its end.
+Rules: lanes are used by delivering threads and those who flush, also in a signal handler; their lock is re-entrant and
+held for arithmetic only. Listeners who wait for a pause or a probe to end are woken when it does, without the lock.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from __future__ import annotations
 import random
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 
 # The first row after a quiet time goes this soon: enough for what comes with it to join.
 FIRST_ROW_SECONDS = 0.1
-# The longest that stretching may make rows wait.
+# How many times longer than usual, and how long at most, stretching may make rows wait.
+MOST_STRETCH = 32.0
 MOST_STRETCHED_SECONDS = 120.0
-_CALMING = 0.95
+_CALMING = 0.9
 
 
 class Pace:
@@ -40,18 +42,45 @@ class Pace:
         return since + interval * self._jitter
 
     def taken(self, now: float) -> None:
-        """Note that the open batch has gone."""
+        """Note that a batch has gone."""
         self._last_taken = now
         self._jitter = self._uniform(0.8, 1.0)
 
 
+class Budget:
+    """Grant so many requests in so many seconds."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._lock = threading.RLock()
+        self._granted: deque[tuple[float, int]] = deque()
+        self._sum = 0
+
+    def grant(self, number: int, now: float) -> bool:
+        """Take that many, or none if that would be too many."""
+        with self._lock:
+            while self._granted and self._granted[0][0] <= now - self._seconds:
+                self._sum -= self._granted.popleft()[1]
+            if self._sum and self._sum + number > self._most:
+                return False
+            self._granted.append((now, number))
+            self._sum += number
+            return True
+
+
 class Lane:
-    """Pause all who send to one place, then let one batch probe before all resume."""
+    """Pause all who send to one place, then let one batch probe before all resume.
+
+    Who may send gets a ticket, which goes back with `passed`, `failed` or `left`; a second time does no harm.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._wakes: weakref.WeakSet[Callable[[], None]] = weakref.WeakSet()
-        # Grows with each failure: a request that began before the last one tells nothing new by failing, too.
+        self._lock = threading.RLock()
+        # Replaced as a whole. Weak, because a lane outlives the pipelines that share it.
+        self._wakes: tuple[weakref.WeakMethod[Callable[[], None]], ...] = ()
+        # Grows with each failure, and is the ticket: a request that began before the last failure tells nothing new
+        # by failing, too.
         self._era = 0
         self._failures = 0
         self._resume_at = 0.0
@@ -77,7 +106,7 @@ class Lane:
             return None if self._is_probing else 0.0
 
     def enter(self, now: float) -> int | None:
-        """Ask to send one request; the ticket goes back with `passed`, `failed` or `left`. None: not now."""
+        """Ask to send; returns a ticket, or None: not now."""
         with self._lock:
             if now < self._resume_at or self._is_probing:
                 return None
@@ -85,10 +114,12 @@ class Lane:
             return self._era
 
     def left(self, ticket: int) -> None:
-        """Give a ticket back unused."""
+        """Give a ticket back that has told nothing; if it was for a probe, somebody else may probe."""
         with self._lock:
-            if ticket == self._era:
-                self._is_probing = False
+            if ticket != self._era or not self._is_probing:
+                return
+            self._is_probing = False
+        self._wake()
 
     def passed(self, ticket: int) -> bool:
         """Note that the service answers; return whether that ends a trouble."""
@@ -106,7 +137,7 @@ class Lane:
         with self._lock:
             return self._failures + (ticket == self._era)
 
-    def failed(self, ticket: int, now: float, delay: float, *, is_ordered: bool, is_throttled: bool) -> None:
+    def failed(self, ticket: int, now: float, seconds: float, *, is_ordered: bool, is_throttled: bool) -> None:
         """Pause everybody; `is_ordered` says that the service named the time, so that no one may hurry it."""
         with self._lock:
             if ticket == self._era:
@@ -114,27 +145,32 @@ class Lane:
                 self._failures += 1
                 self._is_probing = False
                 if is_throttled:
-                    self._stretch = min(self._stretch * 2, MOST_STRETCHED_SECONDS)
+                    self._stretch = min(self._stretch * 2, MOST_STRETCH)
             elif not is_ordered:
                 return
-            self._resume_at = max(self._resume_at, now + delay)
-            self._is_ordered = is_ordered
+            if now + seconds >= self._resume_at:
+                self._resume_at = now + seconds
+                self._is_ordered = is_ordered
         self._wake()
 
     def hurry(self, now: float) -> None:
         """Let one batch probe now, for somebody who flushes: unless the service said when to come back."""
         with self._lock:
-            if not self._is_ordered:
-                self._resume_at = min(self._resume_at, now)
+            if self._is_ordered or self._resume_at <= now:
+                return
+            self._resume_at = now
         self._wake()
 
     def subscribe(self, wake: Callable[[], None]) -> None:
-        """Call this when the pause changes or a probe has ended."""
-        self._wakes.add(wake)
+        """Call this bound method, as long as its object lives, when a pause has changed or a probe has ended."""
+        with self._lock:
+            self._wakes = (*(known for known in self._wakes if known() is not None), weakref.WeakMethod(wake))
 
     def _wake(self) -> None:
-        for wake in list(self._wakes):
-            wake()
+        for known in self._wakes:
+            wake = known()
+            if wake is not None:
+                wake()
 
 
 class Lanes:

@@ -5,16 +5,19 @@ Rules:
   (but for room, with overflow="block"). What it uses is replaced as a whole in a forked child, never changed.
 - `flush` and `close` wait for listeners, so they hold no lock of ours, have a deadline, and do not wait at all where
   waiting could deadlock: on a delivering thread, and inside dictConfig, which holds a lock that a listener may need.
-  There the pipeline goes on in the background, and the process's exit waits for it.
-- A pipeline made by a handler is closed by the last handler that uses it; any other at exit, or by its maker.
+  There the pipeline goes on in the background: its listeners end when nothing is left, or the process's exit waits.
+- A pipeline made by a handler is closed when the last handler that uses it is closed or gone; any other by its maker,
+  or at exit.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -23,7 +26,6 @@ from .buffer import MemoryBuffer
 from .clock import Clock, SystemClock
 from .delivery import Delivery, Destination
 from .encode import Encoder
-from .fields import Fields
 from .listener import Listeners
 from .report import Ledger, Reporter, Stats, Trouble, count
 from .settings import read
@@ -34,7 +36,8 @@ Put = Callable[[bytes], bool]
 # Who takes the rows instead of the buffers, while `testing.capture` is open.
 _capturing: list[Put] = []
 
-# While somebody waits for listeners, he looks this often whether there are any.
+# While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
+_FIRST_LOOK_SECONDS = 0.005
 _LOOK_SECONDS = 0.5
 # A close right after a flush that waited in vain does not wait a second time.
 _SAME_SHUTDOWN_SECONDS = 1.0
@@ -68,7 +71,13 @@ class Pipeline:
         self._encoder = Encoder(
             self.settings.table, max_line_bytes=self.settings.batch_bytes - 1, on_misfit=self._misfit
         )
-        self._users = 0
+        # Handlers that log to this pipeline; whether the last of them closes it; whether that has been begun, and done.
+        self._users: dict[weakref.ref[Any], None] = {}
+        self._is_handlers_own = False
+        self._is_closed = False
+        self.has_ended = False
+        # Errors at the end of the stack, where nothing can be called to count them.
+        self.uncounted: dict[Any, None] = {}
         self.start_afresh()
         process.register(self)
 
@@ -98,9 +107,16 @@ class Pipeline:
             process.lanes.of(settings.endpoint, settings.rule_id),
         )
         self._listeners = Listeners(
-            self._delivery, self._clock, self._reporter, uploads=settings.uploads, background=self._background
+            self._delivery,
+            self._clock,
+            self._reporter,
+            uploads=settings.uploads,
+            background=self._background,
+            on_end=self._on_last_listener,
+            on_refusal=self._ask_again,
         )
-        self._is_closed = False
+        if self._is_closed:
+            self._buffer.abandon("closed")
         self._refused_after_close = 0
         # When waits of the default length end, and when one last ended in vain.
         self._patience_ends = float("-inf")
@@ -109,16 +125,14 @@ class Pipeline:
 
     # The application's side.
 
-    @property
-    def reader(self) -> Any:
-        """Return what reads records and event dicts for this pipeline's table."""
-        return self._encoder.reader
-
-    def accept(self, fields: Fields) -> None:
-        """Take a row; one that cannot be taken is counted."""
+    def accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
+        """Take a record as a row, with the formatter's output for its message if there is one; never raises."""
         try:
-            if not self._put(self._encoder(fields)):
+            if not self._put(self._encoder.record(record, formatter)):
                 self._refused()
+        except RecursionError as error:
+            error.__traceback__ = None
+            self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
             self._failed(error)
 
@@ -132,9 +146,7 @@ class Pipeline:
                 self._reporter(Trouble(kind="lost", text=said, reason=f"after_close {rows}", rows=rows))
 
     def _failed(self, error: Exception) -> None:
-        with self._ledger.lock:
-            self._ledger.accepted += 1
-            self._ledger.drop("internal", 1, self._clock.time())
+        self._ledger.drop("internal", 1, self._clock.time(), accepted=1)
         self._reporter(Trouble(kind="internal", text=f"a row could not be made: {error!r}", reason="internal", rows=1))
 
     def _misfit(self) -> None:
@@ -144,6 +156,21 @@ class Pipeline:
         process.ensure_exit_hook()
         self._listeners.wake()
 
+    def _ask_again(self) -> None:
+        """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
+        process.keep(self)
+        if not _capturing:
+            self._put = self._put_and_wake
+
+    def _put_and_wake(self, line: bytes) -> bool:
+        self._put = self._buffer.put
+        is_in = self._buffer.put(line)
+        if self._listeners.wake():
+            process.release(self)
+        else:
+            self._ask_again()
+        return is_in
+
     @property
     def lock(self) -> threading.RLock:
         """Return what a fork must hold."""
@@ -151,7 +178,13 @@ class Pipeline:
 
     def stats(self) -> Stats:
         """Say where every row is."""
+        self._count_uncounted()
         return self._ledger.snapshot()
+
+    def _count_uncounted(self) -> None:
+        with suppress(KeyError):
+            while True:
+                self._failed(self.uncounted.popitem()[0])
 
     # Those who flush and close.
 
@@ -161,41 +194,61 @@ class Pipeline:
         None waits `close_seconds`. On a delivering thread and inside dictConfig nothing is waited for.
         """
         mark = self.urge()
-        if guard.is_delivering() or process.owns_logging_lock():
+        if self._must_not_wait():
             return self._buffer.is_settled(mark)
         return self._wait(mark, self._deadline(timeout), is_patient=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
-        if self._is_closed:
+        if not self._begin_to_close():
             return
-        self._is_closed = True
-        self._buffer.close()
-        self._delivery.is_closing = True
         mark = self.urge()
-        if guard.is_delivering() or process.owns_logging_lock():
+        if self._must_not_wait():
+            self._finish_alone()
             return
         deadline = self._deadline(timeout)
         self._wait(mark, deadline, is_patient=timeout is None)
         self._end(deadline)
 
+    def _begin_to_close(self) -> bool:
+        """Take no more rows; False if that was so already."""
+        with self._ledger.lock:
+            if self._is_closed:
+                return False
+            self._is_closed = True
+        self._buffer.close()
+        self._delivery.is_closing = True
+        return True
+
+    def _finish_alone(self) -> None:
+        """Leave the rest to the listeners, who end when nothing is left, or else to the exit."""
+        process.keep(self)
+        if not self._listeners.finish() and self._delivery.is_done():
+            self._on_last_listener()
+
+    @staticmethod
+    def _must_not_wait() -> bool:
+        return guard.is_delivering() or process.owns_logging_lock()
+
     def urge(self) -> int:
         """Have everything that waits sent now; return the mark to wait for."""
+        self._count_uncounted()
         if self._ledger.has_untold and not self._delivery.is_troubled:
             self._delivery.put_notices()
         mark = self._buffer.urge()
         if not self._buffer.is_settled(mark):
             self._delivery.hurry()
             self._listeners.wake()
+        self._listeners.tell_refusal()
         return mark
 
-    def finish_at_exit(self) -> None:
+    def finish_at_exit(self, *, is_last: bool) -> None:
         """Flush what a handler will close later; end what nobody else will."""
         deadline = self._deadline(None)
         self._wait(self._buffer.urge(), deadline, is_patient=True)
         if self._is_closed:
             self._end(deadline)
-        elif not self._users:
+        elif is_last or not self._users:
             self.close()
 
     def _deadline(self, timeout: float | None) -> float:
@@ -206,35 +259,41 @@ class Pipeline:
             if now - self._gave_up_at >= _SAME_SHUTDOWN_SECONDS:
                 self._patience_ends = now + self.settings.close_seconds
             deadline = self._patience_ends
-        at_exit = process.exit_deadline()
-        return deadline if at_exit is None else min(deadline, at_exit)
+        left = process.seconds_left()
+        return deadline if left is None else min(deadline, now + left)
 
     def _wait(self, mark: int, deadline: float, *, is_patient: bool) -> bool:
-        """Wait until all before the mark is settled; where no listener can run, deliver here."""
+        """Wait until all before the mark is settled; what no listener can deliver is delivered here."""
         lost_before = sum(self.stats().dropped.values())
         waiter: SimpleQueue[None] = SimpleQueue()
         self._buffer.watch(waiter)
+        look = _FIRST_LOOK_SECONDS
         try:
-            while not self._buffer.is_settled(mark):
-                left = deadline - self._clock.monotonic()
-                if left <= 0:
-                    if is_patient:
-                        self._gave_up_at = self._clock.monotonic()
-                    return False
-                if self._listeners.start():
-                    self._clock.wait(waiter, min(left, _LOOK_SECONDS))
-                else:
-                    self._listeners.run(deadline)
+            with process.waiting():
+                while not self._buffer.is_settled(mark):
+                    left = deadline - self._clock.monotonic()
+                    if left <= 0:
+                        if is_patient:
+                            self._gave_up_at = self._clock.monotonic()
+                        return False
+                    # Whoever interrupted a log call holds the lock that listeners need.
+                    if not self._ledger.lock._is_owned() and self._listeners.attend():  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+                        pause = left
+                    else:
+                        pause = self._listeners.deliver_one(left)
+                    self._clock.wait(waiter, min(pause, left, look))
+                    look = min(2 * look, _LOOK_SECONDS)
         finally:
             self._buffer.unwatch(waiter)
         return sum(self.stats().dropped.values()) == lost_before
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners and count what is left."""
-        self._delivery.is_abandoned = True
+        self.has_ended = True
         rows = self._buffer.abandon("closed")
         self._listeners.stop()
-        self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
+        with process.waiting():
+            self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
         in_flight = self.stats().in_flight
         if rows:
             said = f"{count(rows)} lost: not delivered within close_seconds={self.settings.close_seconds:g}"
@@ -244,27 +303,44 @@ class Pipeline:
                 f"{count(in_flight)} still on the way when the pipeline was closed: whether they arrived is not known"
             )
             self._reporter(Trouble(kind="lost", text=said, reason="in_flight", rows=in_flight))
-        else:
-            self._destination.close()
+        self._on_last_listener()
+
+    def _on_last_listener(self) -> None:
+        """Let go of everything once the pipeline is closed and nothing is on its way any more."""
+        if not self._is_closed or not self._delivery.is_done():
+            return
+        self._destination.close()
         for reason, loss in self._ledger.take_untold().items():
             if reason not in ("closed", "after_close"):
                 said = f"{count(loss.rows)} dropped: {reason}"
                 self._reporter(Trouble(kind="lost", text=said, reason=reason, rows=loss.rows))
+        process.release(self)
 
     # Shared by handlers.
 
-    def attach(self) -> Self:
-        """Count a handler that will close this pipeline."""
-        self._users += 1
+    def attach(self, user: object, *, is_maker: bool = False) -> Self:
+        """Know somebody who logs to this pipeline; it is closed with the last of them if one of them made it."""
+        self._is_handlers_own |= is_maker
+        self._users[weakref.ref(user, self._lost_sight_of)] = None
         return self
 
-    def detach(self) -> None:
-        """Close the pipeline when its last handler is closed."""
-        self._users -= 1
-        if self._users <= 0:
+    def detach(self, user: object) -> None:
+        """Close the pipeline when the last who made and used it is gone."""
+        self._users.pop(weakref.ref(user), None)
+        is_ending = process.seconds_left() is not None
+        if not self._users and (self._is_handlers_own or is_ending):
             self.close()
 
-    def _redirect(self, put: Put | None) -> None:
+    def _lost_sight_of(self, user: weakref.ref[Any]) -> None:
+        """Do without a handler that was dropped: by a finaliser, so nothing is waited for."""
+        self._users.pop(user, None)
+        if not self._users and self._is_handlers_own and self._begin_to_close():
+            if not self._delivery.is_done():
+                self._listeners.wake()
+            self._finish_alone()
+
+    def redirect(self, put: Put | None) -> None:
+        """Give rows to somebody else, or to the buffer again."""
         self._put = self._buffer.put if put is None else put
 
 
@@ -272,10 +348,12 @@ class Pipeline:
 def captured(put: Put) -> Iterator[None]:
     """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
     _capturing.append(put)
-    process.for_each(lambda pipeline: pipeline._redirect(put))  # noqa: SLF001 - of this very class
+    for pipeline in process.alive():
+        pipeline.redirect(put)
     try:
         yield
     finally:
         _capturing.remove(put)
         before = _capturing[-1] if _capturing else None
-        process.for_each(lambda pipeline: pipeline._redirect(before))  # noqa: SLF001
+        for pipeline in process.alive():
+            pipeline.redirect(before)

@@ -228,9 +228,8 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
     ),
     # Source: reference event.md@079747596649 (2026-07-27).
     #
-    # EventLevel is left to extras: 1 is an error here, 2 a warning and 4 information (azure-docs#21082), so
-    # event_level, in which 2 is an error, would make warnings of errors. Message would repeat
-    # RenderedDescription, and be billed again.
+    # EventLevel counts otherwise than WindowsEvent's: 1 is an error here, 2 a warning and 4 information
+    # (azure-docs#21082). Message would repeat RenderedDescription, and be billed again.
     "event": _BuiltIn(
         table="Event",
         sources={
@@ -238,6 +237,7 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
             "Computer": "host",
             "EventLog": Extra(("EventLog",), default="Application"),
             "Source": "logger",
+            "EventLevel": "event_type",
             "EventLevelName": "event_level_name",
             "RenderedDescription": "message",
             "EventData": "*",

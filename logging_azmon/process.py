@@ -4,9 +4,12 @@ Fork. Before it, every lock that a row or an upload may hold is taken, so that t
 guard whole; the wait is bounded. The child starts afresh: the rows that wait are the parent's, the threads are gone.
 
 Exit. The interpreter joins its threads, then calls atexit callbacks, last registered first. Ours comes before
-`logging.shutdown`, flushes all pipelines at once under one deadline, and closes those that no handler will. Callbacks
-that come later may still log: `logging.shutdown` flushes and closes handlers within what is left of that deadline.
-A child of multiprocessing or billiard ends without atexit; it has finalizers, where the same is done.
+`logging.shutdown`, flushes all pipelines at once, and closes those that no handler will. Callbacks that come later may
+still log: `logging.shutdown` flushes and closes handlers. All of that may take `close_seconds` together, the longest of
+them; what the application's own callbacks take is not counted.
+
+Children of multiprocessing and billiard that were forked end by `os._exit`. They call finalizers before, or, if they
+are Celery's pool, send a signal: there the same is done, and everything is closed.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from . import guard, upload
 from .pacing import Lanes
@@ -27,29 +33,43 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 _FORK_WAIT_SECONDS = 10.0
+# Finalizers run from the highest number to the lowest: after everybody else's, which may log.
 _LAST = -100
 
-_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+# Dicts, because copying one is a single step: other threads may add to them, finalisers may remove.
+_pipelines: dict[weakref.ref[Pipeline], None] = {}
+# Those that have rows but perhaps no owner any more.
+_kept: dict[Pipeline, None] = {}
+_finalizers: dict[str, Any] = {}
+# What a forking thread holds, by its number: several may fork at once.
+_held: dict[int, list[Any]] = {}
 lanes = Lanes()
-_exit_deadline: float | None = None
-_finalizing_pid = 0
-_held: list[tuple[Pipeline | None, bool]] = []
+# How long flush and close may still wait, once the process has begun to end.
+_seconds_left: float | None = None
 
 
 def register(pipeline: Pipeline) -> None:
     """Include a pipeline in what happens at fork and exit."""
-    _pipelines.add(pipeline)
+    _pipelines[weakref.ref(pipeline, _forget)] = None
 
 
-def for_each(act: Callable[[Pipeline], object]) -> None:
-    """Do something with every pipeline of the process."""
-    for pipeline in list(_pipelines):
-        act(pipeline)
+def _forget(reference: weakref.ref[Pipeline]) -> None:
+    _pipelines.pop(reference, None)
 
 
-def exit_deadline() -> float | None:
-    """Tell until when everything must be over, once the process has begun to end; in monotonic time."""
-    return _exit_deadline
+def alive() -> list[Pipeline]:
+    """Return all pipelines of the process."""
+    return [pipeline for reference in list(_pipelines) if (pipeline := reference()) is not None]
+
+
+def keep(pipeline: Pipeline) -> None:
+    """Hold on to a pipeline that nobody else may, until it is released."""
+    _kept[pipeline] = None
+
+
+def release(pipeline: Pipeline) -> None:
+    """Let go of it."""
+    _kept.pop(pipeline, None)
 
 
 def owns_logging_lock() -> bool:
@@ -58,60 +78,105 @@ def owns_logging_lock() -> bool:
     return lock is not None and bool(lock._is_owned())  # noqa: SLF001 - Condition relies on the same method
 
 
-def ensure_exit_hook() -> None:
-    """In a child that will end without atexit, register what is called instead."""
-    global _finalizing_pid  # noqa: PLW0603 - one flag a process
-    if _finalizing_pid == os.getpid():
-        return
-    _finalizing_pid = os.getpid()
-    for name in ("multiprocessing", "billiard"):
-        process, util = sys.modules.get(f"{name}.process"), sys.modules.get(f"{name}.util")
-        if process is not None and util is not None and _is_child(process):
-            util.Finalize(None, at_exit, exitpriority=_LAST)
+# Exit.
 
 
-def _is_child(process: object) -> bool:
-    current = process.current_process()  # type: ignore[attr-defined]
-    return getattr(current, "_parent_pid", None) is not None
+def seconds_left() -> float | None:
+    """Tell how long flush and close may still wait, once the process has begun to end."""
+    return _seconds_left
 
 
-def at_exit() -> None:
-    """Deliver the tail of all pipelines within one deadline."""
-    global _exit_deadline  # noqa: PLW0603 - a process ends once
-    pipelines = list(_pipelines)
-    longest = max((pipeline.settings.close_seconds for pipeline in pipelines), default=0.0)
-    if _exit_deadline is None:
-        _exit_deadline = time.monotonic() + longest
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Count what is spent here as waiting for rows to be delivered."""
+    global _seconds_left  # noqa: PLW0603 - a process ends once
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        if _seconds_left is not None:
+            _seconds_left = max(0.0, _seconds_left - (time.monotonic() - begun))
+
+
+def at_exit(*, is_last: bool = False) -> None:
+    """Deliver the tail of all pipelines; close those that nobody will, or all if nothing comes later."""
+    global _seconds_left  # noqa: PLW0603 - a process ends once
+    pipelines = [pipeline for pipeline in alive() if not pipeline.has_ended]
+    _seconds_left = max((pipeline.settings.close_seconds for pipeline in pipelines), default=0.0)
     for pipeline in pipelines:
         pipeline.urge()
+    # One that hangs must leave time for others, which may have nobody but this thread to deliver for them.
+    for number, pipeline in enumerate(pipelines):
+        pipeline.flush(_seconds_left / (len(pipelines) - number))
     for pipeline in pipelines:
-        pipeline.finish_at_exit()
+        pipeline.finish_at_exit(is_last=is_last)
 
 
-def _before_fork() -> None:
-    is_held = upload.building.acquire(timeout=_FORK_WAIT_SECONDS)
-    _held[:] = [(None, is_held)]
-    _held.extend((pipeline, pipeline.lock.acquire(timeout=_FORK_WAIT_SECONDS)) for pipeline in list(_pipelines))
+def ensure_exit_hook() -> None:
+    """In a child that will end without atexit, register what is called instead."""
+    for name in ("multiprocessing", "billiard"):
+        util = sys.modules.get(f"{name}.util")
+        if util is None or not _ends_without_atexit(name):
+            continue
+        known = _finalizers.get(name)
+        if known is not None and known.still_active():
+            continue
+        _finalizers[name] = util.Finalize(None, _at_end_of_child, args=(name,), exitpriority=_LAST)
+        signals = sys.modules.get("celery.signals")
+        if name == "billiard" and signals is not None:
+            signals.worker_process_shutdown.connect(_at_end_of_worker, weak=False, dispatch_uid="logging_azmon")
 
 
-def _after_fork_in_parent() -> None:
-    for pipeline, is_held in reversed(_held):
-        if is_held:
-            (upload.building if pipeline is None else pipeline.lock).release()
-    _held.clear()
+def _ends_without_atexit(name: str) -> bool:
+    """Tell whether this is a forked child: a spawned one ends as any program does."""
+    # Not there yet while another thread imports it, which a child has behind it.
+    current_process = getattr(sys.modules.get(f"{name}.process"), "current_process", None)
+    current = None if current_process is None else current_process()
+    if getattr(current, "_parent_pid", None) is None:
+        return False
+    method = getattr(current, "_start_method", None) or sys.modules[name].get_start_method(allow_none=True)
+    return bool(method != "spawn")
 
 
-def _after_fork_in_child() -> None:
-    global lanes, _exit_deadline  # noqa: PLW0603 - the parent's are of no use to the child
-    _held.clear()
-    upload.renew_lock()
-    guard.forget_other_threads()
-    lanes = Lanes()
-    _exit_deadline = None
-    for pipeline in list(_pipelines):
-        pipeline.start_afresh()
+def _at_end_of_child(name: str) -> None:
+    if name == "multiprocessing":
+        # Until 3.12 the child joins its threads after its finalizers, by this very function; they may log until then.
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
+    at_exit(is_last=True)
+
+
+def _at_end_of_worker(**_: object) -> None:
+    at_exit(is_last=True)
 
 
 atexit.register(at_exit)
-if hasattr(os, "register_at_fork"):
+
+
+# Fork.
+
+
+def _before_fork() -> None:
+    deadline = time.monotonic() + _FORK_WAIT_SECONDS
+    locks: list[Any] = [upload.building, *(pipeline.lock for pipeline in alive())]
+    _held[get_ident()] = [lock for lock in locks if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
+
+
+def _after_fork_in_parent() -> None:
+    for lock in reversed(_held.pop(get_ident(), [])):
+        lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global lanes, _seconds_left  # noqa: PLW0603 - the parent's are of no use to the child
+    _held.clear()
+    _kept.clear()
+    upload.renew_lock()
+    guard.renew()
+    lanes = Lanes()
+    _seconds_left = None
+    for pipeline in alive():
+        pipeline.start_afresh()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

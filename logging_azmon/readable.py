@@ -10,12 +10,12 @@ import dataclasses
 import datetime as dt
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from decimal import Decimal
 from enum import Enum
 from itertools import islice
 from pathlib import PurePath
-from types import MappingProxyType
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -24,34 +24,54 @@ CACHED_TYPES = 1_024
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 _MAX_DEPTH = 32
-# No dynamic value can hold more nodes than bytes; beyond this the rest would be cut away anyway.
-_MAX_NODES = 20_000
+# Each node takes two bytes at least: what has more would not fit a value, and is cut anyway.
+_MAX_NODES = 32_768
+_MAX_STEPS = 4
 _converters: dict[type, Callable[[Any], Any]] = {}
 
 
 def readable(value: Any) -> Any:
     """Convert an object that JSON does not know; total, and orjson's hook for such objects."""
     kind = type(value)
-    convert = _converters.get(kind)
-    if convert is None:
-        if len(_converters) >= CACHED_TYPES:
-            _converters.clear()
-        convert = _converters[kind] = _converter(kind)
     try:
+        convert = _converters.get(kind)
+        if convert is None:
+            if len(_converters) >= CACHED_TYPES:
+                _converters.clear()
+            convert = _converters[kind] = _converter(kind)
         return convert(value)
-    except Exception:  # noqa: BLE001 - whatever its methods do, the row goes on with its type
+    except Exception:  # noqa: BLE001 - whatever its methods, or its metaclass, do, the row goes on with its type
         return _unreadable(kind)
+
+
+def is_lazy(value: Any) -> bool:
+    """Tell whether an object must not be asked for its text, because that may run a query."""
+    return any(_name(base) in _FOREIGN for base in type(value).__mro__)
+
+
+def simple(value: Any) -> Any:
+    """Convert an object until it is of a JSON type; enums of dates and the like take more than one step."""
+    for _ in range(_MAX_STEPS):
+        kind = type(value)
+        if value is None or kind is int or kind is float or kind is bool or kind is tuple:
+            return value
+        if issubclass(kind, (str, dict, list)):
+            return value
+        value = readable(value)
+    return _unreadable(type(value))
 
 
 def text(value: Any) -> str:
     """Return an object's text: itself, or what a reader would want to see of it."""
-    kind = type(value)
+    shown = simple(value)
+    kind = type(shown)
+    if issubclass(kind, str):
+        return str.__str__(shown)
     if kind is int:
-        return _huge(value)
-    if kind not in _JSON_TYPES and not issubclass(kind, str):
-        value = readable(value)
-    shown = plain(value) if type(value) is float else value
-    return shown if issubclass(type(shown), str) else dumps(shown).decode()
+        return _huge(shown)
+    if kind is float:
+        shown = plain(shown)
+    return shown if type(shown) is str else dumps(shown).decode()
 
 
 def dumps(value: Any) -> bytes:
@@ -71,8 +91,11 @@ def plain(value: Any) -> Any:
 
 
 def utc_text(moment: dt.datetime) -> str:
-    """Write a datetime as the service reads it; naive ones are local time."""
-    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    """Write a datetime as the service reads it; naive ones are local time. What is no moment (NaT) is a ValueError."""
+    written = moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
+    if not written.endswith("+00:00"):
+        raise ValueError(written)
+    return written[:-6] + "Z"
 
 
 def clean(string: str) -> str:
@@ -88,7 +111,8 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
     if issubclass(kind, str):
         return clean(str.__str__(value))
     if issubclass(kind, int) and not issubclass(kind, Enum):
-        return int(value) if -(2**63) <= value < 2**63 else _huge(value)
+        number = int.__index__(value)
+        return number if -(2**63) <= number < 2**63 else _huge(number)
     if kind is float:
         return value if math.isfinite(value) else _NON_FINITE[str(value)]
     if depth >= _MAX_DEPTH or nodes[0] <= 0:
@@ -98,9 +122,16 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
     above |= {id(value)}
     if issubclass(kind, dict):
         return _plain_dict(value, depth, nodes, above)
-    if kind in (list, tuple):
-        return [_plain(item, depth + 1, nodes, above) for item in islice(value, max(0, nodes[0]))]
+    if kind is tuple or issubclass(kind, list):
+        return _plain_list(value, depth, nodes, above)
     return _plain(readable(value), depth + 1, nodes, above)
+
+
+def _plain_list(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> list[Any]:
+    items = tuple.__iter__(value) if type(value) is tuple else list.__iter__(value)
+    built = [_plain(item, depth + 1, nodes, above) for item in islice(items, max(0, nodes[0]))]
+    length = tuple.__len__(value) if type(value) is tuple else list.__len__(value)
+    return built if len(built) == length else [*built, entries_cut(length)]
 
 
 def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: frozenset[int]) -> dict[str, Any]:
@@ -110,6 +141,8 @@ def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: froz
         while name in built:
             name += "_"
         built[name] = _plain(item, depth + 1, nodes, above)
+    if len(built) < dict.__len__(value):
+        built["…"] = entries_cut(dict.__len__(value))
     return built
 
 
@@ -118,13 +151,13 @@ def _has_non_finite(value: Any, depth: int) -> bool:
     kind = type(value)
     if kind is float:
         return not math.isfinite(value)
-    if value is None or kind in (str, int, bool):
+    if value is None or kind is str or kind is int or kind is bool:
         return False
     if depth >= _MAX_DEPTH:
         return True
     if kind is dict:
         return any(_has_non_finite(item, depth + 1) for item in value.values())
-    if kind in (list, tuple):
+    if kind is list or kind is tuple:
         return any(_has_non_finite(item, depth + 1) for item in value)
     return True
 
@@ -133,14 +166,28 @@ def _huge(value: int) -> str:
     return str(value) if value.bit_length() < _PRINTABLE_BITS else hex(value)
 
 
+def entries_cut(number: int) -> str:
+    """Say in a list or mapping that it was longer."""
+    return f"…(cut, {number:,} entries)"
+
+
+def _name(kind: type) -> tuple[Any, Any]:
+    """Return a class's module and name, unless its metaclass has other ideas."""
+    try:
+        return kind.__module__, kind.__qualname__
+    except Exception:  # noqa: BLE001 - see above
+        return None, type.__getattribute__(kind, "__name__")
+
+
 def _unreadable(kind: type) -> str:
-    return f"({kind.__module__}.{kind.__qualname__} that cannot be shown)"
+    module, name = _name(kind)
+    return f"({module}.{name} that cannot be shown)"
 
 
 def _converter(kind: type) -> Callable[[Any], Any]:
     """Choose how objects of a type are shown, by its classes' names and then by what it is built on."""
     for base in kind.__mro__:
-        foreign = _FOREIGN.get((base.__module__, base.__qualname__))
+        foreign = _FOREIGN.get(_name(base)) or _WITH_TEXT.get(_name(base))
         if foreign is not None:
             return foreign
     for bases, convert in _BUILT_ON:
@@ -153,6 +200,13 @@ def _converter(kind: type) -> Callable[[Any], Any]:
 
 def _dataclass(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+
+
+def _moment(value: dt.datetime) -> str:
+    try:
+        return utc_text(value)
+    except (ValueError, OverflowError):  # at the ends of the calendar there is no UTC to convert to
+        return value.isoformat()
 
 
 def _bytes(value: bytes | bytearray | memoryview) -> str:
@@ -176,27 +230,28 @@ def _duration(value: dt.timedelta) -> str:
 
 
 def _numpy_scalar(value: Any) -> Any:
-    return value.item()
+    item = value.item()
+    return item if type(item) is not type(value) else repr(value)  # a longdouble's item is itself
 
 
-_JSON_TYPES = frozenset({dict, list, tuple, int, float, bool, type(None)})
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 # Python refuses to print ints of more than 4,300 digits, about this many bits.
 _PRINTABLE_BITS = 14_000
 
 _BUILT_ON: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
-    (dt.datetime, utc_text),
+    (dt.datetime, _moment),
     ((dt.date, dt.time), lambda value: value.isoformat()),
     (dt.timedelta, _duration),
     (Enum, lambda value: value.value),
     (Decimal, str),
-    ((set, frozenset, deque, tuple), list),
+    # Never by their repr, which would ask what they hold for theirs.
+    ((list, tuple, set, frozenset, deque, KeysView, ValuesView, ItemsView), list),
     ((bytes, bytearray, memoryview), _bytes),
     (BaseException, _exception),
     (PurePath, str),
     (float, _float),
-    (MappingProxyType, dict),
     (Mapping, dict),
+    (SimpleNamespace, vars),
     (type, lambda value: f"{value.__module__}.{value.__qualname__}"),
 )
 
@@ -215,9 +270,7 @@ def _query_set(value: Any) -> str:
 def _lazy_object(value: Any) -> Any:
     """Show what Django's lazy object stands for if it was loaded already, and never load it."""
     loaded = value.__dict__.get("_wrapped")
-    if type(loaded) is object or loaded is None:
-        return "(lazy, not loaded)"
-    return readable(loaded) if type(loaded) not in _JSON_TYPES | {str} else loaded
+    return "(lazy, not loaded)" if type(loaded) is object or loaded is None else simple(loaded)
 
 
 def _promise(value: Any) -> str:
@@ -244,5 +297,13 @@ _FOREIGN: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("django.utils.functional", "LazyObject"): _lazy_object,
     ("django.utils.functional", "Promise"): _promise,
     ("django.http.request", "HttpRequest"): _http_request,
+}
+# What has a plain text, and a repr with a class's name around it. By name, so that nothing is imported for it.
+_WITH_TEXT: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("numpy", "generic"): _numpy_scalar,
+    ("uuid", "UUID"): str,
+    ("ipaddress", "IPv4Address"): str,
+    ("ipaddress", "IPv6Address"): str,
+    ("ipaddress", "IPv4Network"): str,
+    ("ipaddress", "IPv6Network"): str,
 }

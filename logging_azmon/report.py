@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,17 +82,35 @@ class Ledger:
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.requests = self.retries = self.sent_bytes = 0
-        self.dropped: dict[str, int] = {}
+        # Counts without a call, so that nothing of the same thread can come in between.
+        self.dropped: defaultdict[str, int] = defaultdict(int)
         # Losses that no row of the library's own has told yet.
         self._untold: dict[str, Loss] = {}
 
-    def drop(self, reason: str, rows: int, now: float, *, notices: int = 0) -> None:
-        """Count rows as lost; the library's own notices among them are counted, but breed no further notice."""
+    def drop(
+        self,
+        reason: str,
+        rows: int,
+        now: float,
+        *,
+        accepted: int = 0,
+        queued: int = 0,
+        in_flight: int = 0,
+        is_notice: bool = False,
+    ) -> None:
+        """Count rows as lost: offered only now, or taken from the counter where they were until then.
+
+        The library's own notices are counted, but breed no further notice.
+        """
         with self.lock:
-            self.dropped[reason] = self.dropped.get(reason, 0) + rows
-            if rows > notices:
+            self.accepted += accepted
+            self.queued -= queued
+            self.in_flight -= in_flight
+            if rows:
+                self.dropped[reason] += rows
+            if rows and not is_notice:
                 loss = self._untold.setdefault(reason, Loss(0, now, now))
-                loss.rows += rows - notices
+                loss.rows += rows
                 loss.last = now
 
     def misfit(self) -> None:
@@ -162,8 +181,8 @@ class Reporter:
             if self._report is not None:
                 try:
                     self._report(trouble)
-                except Exception as error:  # noqa: BLE001 - the user's callable; its failure is told in its stead
-                    self._print(("internal", "report"), f"report= raised {error!r} for: {trouble}")
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's; its failure is told in its stead
+                    self._print(("internal", "report"), f"report= raised {described(error)} for: {trouble}")
             else:
                 self._print((trouble.kind, trouble.reason or trouble.code or str(trouble.status)), trouble.text)
 
@@ -182,12 +201,30 @@ class Reporter:
 
 
 def print_line(text: str) -> None:
-    """Write a line to the process's own stderr: `sys.stderr` may be one that logs, as Celery's is."""
+    """Write a line to the process's own stderr: `sys.stderr` may be one that logs, as Celery's is.
+
+    Past the buffer where there is one: a daemon thread that holds its lock when the interpreter ends takes the process
+    down with it.
+    """
     try:
-        sys.__stderr__.write(f"logging_azmon: {text}\n")  # type: ignore[union-attr]
-        sys.__stderr__.flush()  # type: ignore[union-attr]
+        stream: Any = sys.__stderr__
+        line = f"logging_azmon: {text}\n"
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        if raw is not None:
+            raw.write(line.encode(stream.encoding, "backslashreplace"))
+        else:
+            stream.write(line)
+            stream.flush()
     except (AttributeError, OSError, ValueError):
         return  # no stderr, or a closed one: there is nobody to tell
+
+
+def described(error: BaseException) -> str:
+    """Say what was raised, even if it cannot say so itself."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - a __repr__ of somebody else's
+        return type(error).__name__
 
 
 def count(rows: int) -> str:

@@ -6,7 +6,7 @@ A `Table` is a value: built once, checked when built, never changed. It knows no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ FIELD_TYPES: Mapping[str, str] = {
     "cef_severity": "string",
     "event_level": "int",
     "event_level_name": "string",
+    "event_type": "int",
     "*": "dynamic",
 }
 
@@ -96,6 +97,8 @@ class Column:
             object.__setattr__(self, "source", Extra((self.source.removeprefix("extra."),)))
 
     def _problems(self) -> Iterator[str]:
+        if not _is_name(self.name):
+            yield f"column {self.name!r}: a name must be printable text without quotes and backslashes"
         if self.type not in TYPES:
             yield f"column {self.name!r}: unknown type {self.type!r}; a stream knows {', '.join(TYPES)}"
         elif self.source == "*" and self.type not in ("dynamic", "string"):
@@ -113,7 +116,13 @@ class Table:
     columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        problems = list(self._problems())
+        given: Iterable[object] = self.columns
+        problems = [
+            f"{item!r} is not a Column: a Table takes Columns" for item in given if not isinstance(item, Column)
+        ]
+        if not problems:
+            object.__setattr__(self, "columns", tuple(self.columns))
+            problems = list(self._problems())
         if problems:
             raise ConfigurationError(problems)
 
@@ -147,17 +156,34 @@ class Table:
         for name, spec in columns.items():
             if not declared:
                 problems.extend(_naming_problems(name))
+                if not _is_name(name):
+                    continue
             try:
                 column = _column(name, spec)
             except ConfigurationError as error:
                 problems.extend(error.problems)
             else:
                 built.append(column)
-                if not declared and name == "TimeGenerated" and column.type != "datetime":
-                    problems.append(f"column 'TimeGenerated' must be a datetime, not {column.type!r}")
+                problems.extend(() if declared else _time_problems(column))
         if problems:
             raise ConfigurationError(problems)
         return cls(tuple(built))
+
+    def check_names(self) -> None:
+        """Refuse what Log Analytics would, for a table whose columns no rule declares."""
+        problems = [problem for column in self for problem in (*_naming_problems(column.name), *_time_problems(column))]
+        if problems:
+            raise ConfigurationError(problems)
+
+
+def _is_name(name: object) -> bool:
+    """Tell whether a JSON key can be made of this as it stands; a rule may declare names that no table has."""
+    return isinstance(name, str) and name != "" and name.isprintable() and not set(name) & {'"', "\\"}
+
+
+def _time_problems(column: Column) -> Iterator[str]:
+    if column.name == "TimeGenerated" and column.type != "datetime":
+        yield f"column 'TimeGenerated' must be a datetime, not {column.type!r}"
 
 
 def _naming_problems(name: object) -> Iterator[str]:

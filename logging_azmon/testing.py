@@ -8,19 +8,22 @@
 
 `FakeDestination` and `ManualClock` take the place of Azure and of time in a `Pipeline`:
 
-    destination = FakeDestination(Answer(status=503), Answer(status=204))
-    pipeline = Pipeline(..., destination=destination, clock=ManualClock())
+    with FakeDestination(Answer(status=503)) as destination:
+        clock = ManualClock(jumps=True)
+        pipeline = Pipeline(..., destination=destination, clock=clock, background=False)
+        ...
+        assert pipeline.flush()
+    assert destination.rows
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -29,6 +32,9 @@ from .outcome import Answer, Failure
 
 __all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
 
+Rows = list[dict[str, Any]]
+Script = Answer | Callable[[Rows], Answer]
+
 STORED = Answer(status=204)
 _REAL_SECONDS = 30.0
 
@@ -36,38 +42,59 @@ _REAL_SECONDS = 30.0
 class FakeDestination:
     """Record rows in memory and play a script of answers; 204 when the script is over.
 
-    An answer may be a callable that is given the rows and returns an Answer, or raises.
-    Misuse is noticed: a batch after close, an empty batch, and lines that are no JSON objects raise AssertionError.
+    An answer may be a callable that is given the rows and returns an Answer, or raises. A 204 adds the rows to `rows`;
+    `batches` holds what was sent, whatever the answer.
+
+    Misuse (a batch after close, an empty batch, a line that is no JSON object, a script of something else) happens on
+    delivering threads, so it is noted there and raised in the test's: by `check`, by `wait_for`, and at the end of a
+    ``with``.
     """
 
-    def __init__(self, *answers: Answer | Callable[[list[dict[str, Any]]], Answer]) -> None:
+    def __init__(self, *answers: Script) -> None:
         self._script = deque(answers)
         self._changed = threading.Condition()
         self._is_closed = False
-        self.rows: list[dict[str, Any]] = []
-        self.batches: list[list[dict[str, Any]]] = []
+        self.rows: Rows = []
+        self.batches: list[Rows] = []
         self.misuse: list[str] = []
 
-    def play(self, *answers: Answer | Callable[[list[dict[str, Any]]], Answer]) -> None:
+    def play(self, *answers: Script) -> None:
         """Append to the script."""
         with self._changed:
             self._script.extend(answers)
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - a fake is never late
         """Answer as the script says; a 204 stores the rows."""
-        rows = [orjson.loads(line) for line in bytes(lines).splitlines()]
+        rows = self._read(bytes(lines))
         with self._changed:
-            if self._is_closed or not rows:
-                self.misuse.append("a batch after close" if self._is_closed else "an empty batch")
+            if self._is_closed:
+                self.misuse.append("a batch after close")
             self.batches.append(rows)
-            answer = self._script.popleft() if self._script else STORED
-        if not isinstance(answer, Answer):
-            answer = answer(rows)
+            entry = self._script.popleft() if self._script else STORED
+        answer: Any = entry(rows) if callable(entry) else entry
         with self._changed:
-            if answer == STORED:
+            if not isinstance(answer, Answer):
+                self.misuse.append(f"the script gave {answer!r}, which is no Answer")
+                answer = STORED
+            if answer.status == STORED.status and answer.failure is None:
                 self.rows.extend(rows)
             self._changed.notify_all()
-        return answer
+        return answer  # type: ignore[no-any-return]
+
+    def _read(self, lines: bytes) -> Rows:
+        rows = []
+        for line in lines.splitlines():
+            try:
+                row = orjson.loads(line)
+            except ValueError:
+                row = None
+            if isinstance(row, dict):
+                rows.append(row)
+            else:
+                self.misuse.append(f"a line that is no JSON object: {line!r}")
+        if not lines:
+            self.misuse.append("an empty batch")
+        return rows
 
     def close(self) -> None:
         """Note that no batch may come any more."""
@@ -77,20 +104,40 @@ class FakeDestination:
         """Begin anew, as in a forked child."""
         self._is_closed = False
 
+    def check(self) -> None:
+        """Raise an AssertionError if anything was misused."""
+        if self.misuse:
+            raise AssertionError("; ".join(self.misuse))
+
     def wait_for(self, condition: Callable[[FakeDestination], bool], seconds: float = _REAL_SECONDS) -> None:
         """Wait until something holds, which is looked at after each batch."""
         with self._changed:
-            if not self._changed.wait_for(lambda: condition(self), seconds):
-                message = f"still waiting after {seconds} s; {len(self.batches)} batches, {len(self.rows)} rows stored"
-                raise AssertionError(message)
+            is_met = self._changed.wait_for(lambda: condition(self), seconds)
+        self.check()
+        if not is_met:
+            seen = f"{len(self.batches)} batches, {len(self.rows)} rows stored"
+            raise AssertionError(f"still waiting after {seconds} s; {seen}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.check()
 
 
 class ManualClock:
-    """Stand still until somebody says `advance`; those who wait are woken then."""
+    """Stand still until somebody says `advance`; those who wait are woken then.
 
-    def __init__(self, now: float = 1_000.0, wall: float = 1_800_000_000.0) -> None:
+    With ``jumps=True`` whoever waits goes ahead to the end of his wait at once. That is for pipelines made with
+    ``background=False``, where the test itself waits and nobody else could advance.
+    """
+
+    def __init__(self, now: float = 1_000.0, wall: float = 1_800_000_000.0, *, jumps: bool = False) -> None:
         self._now = now
         self._wall = wall
+        self._jumps = jumps
+        self._maker = threading.get_ident()
         self._moved = threading.Condition()
         self._waiting: list[SimpleQueue[None]] = []
 
@@ -103,24 +150,34 @@ class ManualClock:
         return self._wall
 
     def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives or the clock has been advanced far enough."""
-        until = self._now + seconds
+        """Return when a token arrives or the clock has been advanced.
+
+        The thread that made the clock, a test's, gives up after 30 real seconds: it has forgotten to advance.
+        """
+        if seconds <= 0:
+            return
+        if self._jumps:
+            if tokens.empty():
+                self.advance(seconds)
+            else:
+                tokens.get()
+            return
         with self._moved:
-            if self._now >= until and seconds <= 0:
-                return
             self._waiting.append(tokens)
             self._moved.notify_all()
-        deadline = time.monotonic() + _REAL_SECONDS
         try:
-            tokens.get(timeout=max(0.0, deadline - time.monotonic()))
+            tokens.get(timeout=_REAL_SECONDS)
         except Empty:
-            return
+            if threading.get_ident() == self._maker:
+                raise AssertionError(f"nobody has advanced the clock for {_REAL_SECONDS:.0f} s") from None
         finally:
             with self._moved:
                 self._waiting.remove(tokens)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
+        if seconds < 0:
+            raise AssertionError(f"time does not go back, not even by {-seconds} s")
         with self._moved:
             self._now += seconds
             self._wall += seconds
@@ -135,9 +192,13 @@ class ManualClock:
 
 
 @contextmanager
-def capture() -> Iterator[list[dict[str, Any]]]:
-    """Collect the rows that handlers and processors would send, in order, as dicts."""
-    rows: list[dict[str, Any]] = []
+def capture() -> Iterator[Rows]:
+    """Collect the rows that handlers and processors would send, in order, as dicts.
+
+    Of all pipelines, also of those made or closed meanwhile; their `stats` do not count these rows. Of two captures,
+    one inside the other, the inner one has the rows.
+    """
+    rows: Rows = []
 
     def take(line: bytes) -> bool:
         rows.append(orjson.loads(line))

@@ -14,18 +14,22 @@ from typing import Any
 
 import orjson
 
-from .readable import clean, dumps, plain, readable, text, utc_text
+from .readable import clean, dumps, entries_cut, plain, readable, simple, text, utc_text
 
 # The service cuts longer values without a word.
 MAX_VALUE_BYTES = 65_536
 _QUOTES = 2
 _INT_BITS, _LONG_BITS = 31, 63
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def as_string(value: Any) -> bytes:
     """Encode text; everything has one."""
     if type(value) is not str:
-        value = text(value)
+        value = simple(value)
+        # A structure is cut so that it still is JSON.
+        is_structure = issubclass(type(value), dict | list | tuple)
+        value = as_dynamic(value).decode() if is_structure else text(value)
     try:
         encoded = orjson.dumps(value)
     except TypeError:  # a lone surrogate
@@ -52,9 +56,10 @@ def as_datetime(value: Any) -> bytes | None:
 
 def as_boolean(value: Any) -> bytes | None:
     """Encode true and false."""
-    if value is True:
-        return b"true"
-    return b"false" if value is False else None
+    known = value if type(value) is bool else readable(value)  # NumPy has truth values of its own
+    if type(known) is not bool:
+        return None
+    return b"true" if known else b"false"
 
 
 def as_int(value: Any) -> bytes | None:
@@ -71,7 +76,7 @@ def as_real(value: Any) -> bytes | None:
     """Encode a finite number."""
     try:
         number = float(_number(value))
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # a signalling NaN is a ValueError
         return None
     return orjson.dumps(number) if math.isfinite(number) else None
 
@@ -88,7 +93,8 @@ def datetime_text(value: Any) -> str | None:
             return utc_text(dt.datetime.fromisoformat(value))
         if kind is bool:
             return None
-        return utc_text(dt.datetime.fromtimestamp(float(_number(value)), dt.UTC))
+        # Not fromtimestamp: Windows knows no time before 1970.
+        return utc_text(_EPOCH + dt.timedelta(seconds=float(_number(value))))
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -103,7 +109,10 @@ def cut(string: str, limit: int) -> str:
 
 
 def fit(value: Any, limit: int) -> Any:
-    """Make a plain value's JSON at most so long: the largest parts give way first, small ones stay as they are."""
+    """Make a plain value's JSON at most so long: the largest parts give way first, small ones stay as they are.
+
+    Numbers and the like always fit: no limit is shorter than they are.
+    """
     if len(orjson.dumps(value)) <= limit:
         return value
     if isinstance(value, str):
@@ -115,9 +124,7 @@ def fit(value: Any, limit: int) -> Any:
         if share >= _LEAST_SHARE:
             return {key: item if sizes[key] <= share else fit(item, share) for key, item in value.items()}
         return _first_parts(value, limit)
-    if isinstance(value, list):
-        return _first_parts(dict(enumerate(value)), limit)
-    return "…"
+    return _first_parts(dict(enumerate(value)), limit)
 
 
 def _fit_text(value: str, limit: int) -> str:
@@ -133,7 +140,10 @@ def _fit_text(value: str, limit: int) -> str:
 def _first_parts(parts: dict[Any, Any], limit: int) -> Any:
     """Keep what fits of many parts, from the first on, and say how many there were."""
     is_list = all(isinstance(key, int) for key in parts)
-    mark = f"…(cut, {len(parts):,} entries)"
+    mark = entries_cut(len(parts))
+    last = next(reversed(parts))
+    if isinstance(parts[last], str) and parts[last].startswith("…(cut, "):  # has been cut before: that was the number
+        mark = parts.pop(last)
     size, kept = len(orjson.dumps(mark)) + 8, {}
     for key, part in parts.items():
         shortened = fit(part, max(_LEAST_SHARE, limit // 2))
@@ -147,12 +157,12 @@ def _first_parts(parts: dict[Any, Any], limit: int) -> Any:
 def _fair_share(sizes: list[int], room: int) -> int:
     """Return the most that one part may take so that all together fit: what small ones leave, large ones share."""
     left = len(sizes)
-    for size in sorted(sizes):
+    for size in sorted(sizes):  # pragma: no branch - it is asked only where not all fit
         if size * left > room:
-            return room // left
+            break
         room -= size
         left -= 1
-    return max(sizes, default=0)
+    return room // max(1, left)
 
 
 _LEAST_SHARE = 64
@@ -161,10 +171,13 @@ _LEAST_SHARE = 64
 def _whole(value: Any, bits: int) -> bytes | None:
     try:
         number = _number(value)
+        # Compared before it is converted: Decimal("1e999999999") as an int would take all memory.
+        if not -(1 << bits) <= number < 1 << bits:
+            return None
         whole = int(number)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ArithmeticError):  # text, or a Decimal that is no number
         return None
-    return b"%d" % whole if whole == number and -(1 << bits) <= whole < 1 << bits else None
+    return b"%d" % whole if whole == number else None
 
 
 def _number(value: Any) -> Any:
@@ -172,11 +185,11 @@ def _number(value: Any) -> Any:
 
     Types are compared, never instances: asking a lazy object for its class would load it.
     """
-    kind = type(value)
-    if issubclass(kind, int | float | Decimal):
-        return value
+    for base in (int, float, Decimal):
+        if issubclass(type(value), base):
+            return base(value) if base is Decimal else base.__pos__(value)  # whatever a subclass makes of comparisons
     shown = readable(value)
-    if type(shown) in (int, float, bool):
+    if issubclass(type(shown), (int, float, Decimal)):
         return shown
     raise TypeError
 

@@ -19,6 +19,7 @@ import os
 import queue
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -162,8 +163,8 @@ STORED = status(204)
 class Endpoint:
     """Be a real ingestion endpoint on 127.0.0.1 that can answer anything."""
 
-    def __init__(self, *answers: Script, port: int = 0) -> None:
-        """Take the script; `start` or the context manager opens the port."""
+    def __init__(self, *answers: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Take the script; `start` or the context manager opens the port, for https if `tls` is given."""
         self.url = ""  # there, and always the same, from the first start() on
         self.default: Script = STORED
         self.requests: list[Request] = []
@@ -172,6 +173,7 @@ class Endpoint:
         self.connections = 0
         self._lock = threading.Condition()
         self._port = port
+        self._tls = tls
         self._script = deque(answers)
         self._errors: list[Exception] = []
         self._listener: socket.socket | None = None
@@ -184,9 +186,9 @@ class Endpoint:
         """Listen, if it does not yet."""
         with self._lock:
             if self._acceptor is None:
-                self._listener = self._listener or self._bind()
-                self._listener.listen(128)
-                self._acceptor = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
+                listener = self._bind()
+                listener.listen(128)
+                self._acceptor = threading.Thread(target=self._accept, args=(listener,), daemon=True)
                 self._acceptor.start()
         return self
 
@@ -194,11 +196,7 @@ class Endpoint:
 
     def refuse(self) -> None:
         """Refuse connections until `listen_again`, and close the open ones."""
-        self._close()
-        with self._lock:
-            # Bound without listening still refuses, and nobody else can get the port meanwhile. There already is
-            # a listener when a callable refuses and the test listens again on seeing it.
-            self._listener = self._listener or self._bind()
+        self._close(keep_port=True)
 
     def stop(self) -> None:
         """Close everything, end every thread, and raise if the script went wrong."""
@@ -256,14 +254,15 @@ class Endpoint:
             raise AssertionError(f"the endpoint or its script went wrong: {error!r}") from error
 
     def _bind(self) -> socket.socket:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self._port))
-        self._port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
-        return listener
+        if self._listener is None:
+            self._listener = socket.socket()
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._listener.bind(("127.0.0.1", self._port))
+            self._port = self._listener.getsockname()[1]
+            self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+        return self._listener
 
-    def _close(self) -> set[threading.Thread]:
+    def _close(self, *, keep_port: bool = False) -> set[threading.Thread]:
         with self._lock:
             listener, self._listener = self._listener, None
             acceptor, self._acceptor = self._acceptor, None
@@ -274,6 +273,10 @@ class Endpoint:
         if acceptor:
             acceptor.join(LIMIT_SECONDS)  # so that no connection slips in behind those cut below
         with self._lock:
+            if keep_port:
+                # Bound without listening still refuses, and nobody else can get the port meanwhile. Before the
+                # cut, because on seeing that a test may go on to listen again, or to stop.
+                self._bind()
             for connection in self._open.values():
                 connection.cut()
             self._hung.clear()
@@ -282,7 +285,11 @@ class Endpoint:
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):  # the listener was closed
             while True:
-                connection = _Connection(listener.accept()[0])
+                sock = listener.accept()[0]
+                if self._tls:
+                    # The handshake comes with the first read, on the connection's thread.
+                    sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                connection = _Connection(sock)
                 thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
                 with self._lock:
                     self.connections += 1
@@ -291,7 +298,8 @@ class Endpoint:
 
     def _converse(self, connection: "_Connection") -> None:
         try:
-            with suppress(ConnectionError):  # the client has vanished, or the connection was reset or cut
+            # The client has vanished, or does not like the certificate, or the connection was reset or cut.
+            with suppress(ConnectionError, ssl.SSLError):
                 self._reach(connection, "connect")
                 while self._exchange(connection):
                     pass

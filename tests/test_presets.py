@@ -70,6 +70,7 @@ FILLED = {
         "Computer": "host",
         "EventLog": Extra(("EventLog",), "Application"),
         "Source": "logger",
+        "EventLevel": "event_type",
         "EventLevelName": "event_level_name",
         "RenderedDescription": "message",
         "EventData": "*",

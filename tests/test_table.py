@@ -358,6 +358,45 @@ class TestTable:
         assert [column.source for column in table] == ["time", "time"]
 
 
+class TestTablesBuiltInPython:
+    def test_any_sequence_of_columns_will_do(self):
+        """The columns are kept as a tuple, so that the table stays a value."""
+        column = Column("Text", "string", "message")
+
+        assert Table([column]) == Table((column,))
+        assert hash(Table([column])) == hash(Table((column,)))
+
+    @pytest.mark.parametrize("wrong", [["Text"], [("Text", "string", "message")], {"Text": "message"}, "T"])
+    def test_takes_nothing_but_columns(self, wrong):
+        """A mapping goes through `from_mapping`."""
+        with pytest.raises(ConfigurationError) as caught:
+            Table(wrong)
+
+        assert caught.value.problems == (f"{next(iter(wrong))!r} is not a Column: a Table takes Columns",)
+
+    @pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\ud800", 3, None])
+    def test_a_column_has_a_name_that_json_can_hold(self, name):
+        """It is written as it stands."""
+        with pytest.raises(ConfigurationError) as caught:
+            Column(name, "string", "message")
+
+        assert caught.value.problems == (
+            f"column {name!r}: a name must be printable text without quotes and backslashes",
+        )
+
+    def test_names_are_checked_on_demand(self):
+        """A rule may declare what no table has, so the table itself does not decide."""
+        table = Table((Column("_id", "string", "message"), Column("TimeGenerated", "string", "time")))
+
+        with pytest.raises(ConfigurationError) as caught:
+            table.check_names()
+
+        assert caught.value.problems == (
+            f"column name '_id' {NAME_RULE}",
+            "column 'TimeGenerated' must be a datetime, not 'string'",
+        )
+
+
 class TestSeveralMistakes:
     def test_of_several_columns_are_reported_together(self):
         """One run is enough to find them all."""

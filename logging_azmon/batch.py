@@ -1,0 +1,77 @@
+"""Rows on their way: a batch, what has been tried with it, and how it is divided. Pure.
+
+A division is lossless: the pieces hold the rows of the batch, each once, and those of a piece in the order they had.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+# The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
+TIME_RANGE_SECONDS = 30 * 60 - 1
+# What isolating rows at fault may cost in requests.
+SPLITS_PER_BATCH = 256
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Hold rows on their way, and what has been tried with them."""
+
+    # Lines of JSON, each with its end.
+    data: bytes | bytearray
+    rows: int
+    # The number of its first row: a flush waits until no batch is left that begins before its mark.
+    number: int
+    # While it is open: how many bytes it still takes, and when it was begun.
+    room: int = 0
+    since: float = 0.0
+    # Rows of the library's own that tell of losses: losing them breeds no further ones.
+    is_notice: bool = False
+    tries: int = 0
+    first_try: float | None = None
+    not_before: float = 0.0
+    # One list for all pieces of a batch.
+    split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
+    is_shrunk: bool = False
+
+
+def halves(batch: Batch) -> list[Batch]:
+    """Divide a batch of several rows in two."""
+    lines = _lines(batch)
+    middle = len(lines) // 2
+    return [_part(batch, lines[:middle], batch.number), _part(batch, lines[middle:], batch.number + middle)]
+
+
+def by_time(batch: Batch) -> list[Batch]:
+    """Group rows that are less than 30 minutes apart; empty if that does not divide them."""
+    lines = _lines(batch)
+    moments = [_moment(line) for line in lines]
+    groups: list[list[int]] = []
+    start = float("-inf")
+    for index in sorted(range(len(lines)), key=moments.__getitem__):
+        if moments[index] - start > TIME_RANGE_SECONDS:
+            start = moments[index]
+            groups.append([])
+        groups[-1].append(index)
+    if len(groups) < 2:
+        return []
+    return [_part(batch, [lines[index] for index in sorted(group)], batch.number) for group in groups]
+
+
+def _lines(batch: Batch) -> list[bytes]:
+    return bytes(batch.data).splitlines(keepends=True)
+
+
+def _moment(line: bytes) -> float:
+    stamp = orjson.loads(line).get("TimeGenerated")
+    try:
+        return dt.datetime.fromisoformat(stamp).timestamp()
+    except (TypeError, ValueError, OverflowError):  # a column that holds something else: it is no help
+        return 0.0
+
+
+def _part(batch: Batch, lines: list[bytes], number: int) -> Batch:
+    return replace(batch, data=b"".join(lines), rows=len(lines), number=number, tries=0)

@@ -1,0 +1,140 @@
+"""Checks arguments one by one: each check yields a sentence for every mistake, with the value and what is accepted.
+
+What may hold a secret is never shown: a credential by its type alone, a URL with a login or a query not at all.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+CREDENTIALS = ("default", "managed_identity", "workload_identity", "environment", "azure_cli", "local")
+
+_WITH_OPTIONS = CREDENTIALS[:-1]
+_RULE_ID = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+_STREAM = re.compile(r"(Custom|Microsoft)-[A-Za-z0-9_.-]+", re.ASCII)
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+_WANTED_URL = "give the logs ingestion endpoint of the rule or its DCE, https://…"
+_SHOWN_LENGTH = 200
+
+
+def shown(value: object) -> str:
+    """Show a value in a message, whatever its ``__repr__`` does."""
+    try:
+        written = repr(value)
+    except Exception:  # noqa: BLE001 - a message about a bad value must not fail because of it
+        written = f"(a {type(value).__name__})"
+    return written if len(written) <= _SHOWN_LENGTH else f"{written[:_SHOWN_LENGTH]}…"
+
+
+def check_number(name: str, value: Any, *, unit: type, low: float, high: float) -> Iterator[str]:
+    """Check a numeric setting's type and range."""
+    accepted = int if unit is int else int | float
+    # NaN is not within any range.
+    if isinstance(value, bool) or not isinstance(value, accepted) or not low <= value <= high:
+        kind = "a whole number" if unit is int else "a number"
+        yield f"{name}={shown(value)} is not accepted; give {kind} from {low:,} to {high:,}"
+
+
+def check_choice(name: str, value: Any, accepted: tuple[str, ...]) -> Iterator[str]:
+    """Check a setting that is one of a few words."""
+    if not isinstance(value, str) or value not in accepted:
+        yield f"{name}={shown(value)} is not known; accepted are {', '.join(map(repr, accepted))}"
+
+
+def check_report(report: Any) -> Iterator[str]:
+    """Check the callable that troubles are given to."""
+    if not callable(report):
+        yield f"report={shown(report)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
+
+
+def check_credential(credential: Any) -> Iterator[str]:
+    """Check a credential's kind; what it holds is left to the SDK, on the delivering thread."""
+    if isinstance(credential, Mapping):
+        name, options = next(iter(credential.items())) if len(credential) == 1 else (None, None)
+        if name not in _WITH_OPTIONS or not isinstance(options, Mapping):
+            keys = ", ".join(map(shown, credential)) or "none"
+            yield (
+                f"credential is a mapping with the keys {keys}; give one credential's name with its options, such as"
+                f" {{'managed_identity': {{'client_id': '…'}}}}; names are {', '.join(map(repr, _WITH_OPTIONS))}"
+            )
+    elif isinstance(credential, str):
+        if credential not in CREDENTIALS:
+            # A secret pasted in the wrong place must not end up in a traceback.
+            yield f"credential is a text that is not known (not shown here); accepted are {_CREDENTIAL_FORMS}"
+    elif isinstance(credential, type) or not callable(getattr(credential, "get_token", None)):
+        kind = f"the class {credential.__name__}" if isinstance(credential, type) else type(credential).__name__
+        yield f"credential is not accepted: {kind} has no get_token() to call; accepted are {_CREDENTIAL_FORMS}"
+
+
+_CREDENTIAL_FORMS = (
+    f"a TokenCredential, one of {', '.join(map(repr, CREDENTIALS))},"
+    " or a mapping of one of these to its options, such as {'managed_identity': {'client_id': '…'}}"
+)
+
+
+def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:
+    """Check the URL, and that no token would travel in clear text."""
+    if isinstance(endpoint, str) and "@" in endpoint:
+        yield "endpoint holds a user name or password (not shown here); give the URL without: credential= has the token"
+        return
+    if isinstance(endpoint, str) and ("?" in endpoint or "#" in endpoint):
+        start = shown(re.split("[?#]", endpoint)[0])
+        yield f"endpoint={start} is followed by a query or fragment; give the URL without"
+        return
+    parts = _split(endpoint)
+    if parts is None or parts.hostname is None:
+        yield f"endpoint={shown(endpoint)} is not an http(s) URL; {_WANTED_URL}"
+    elif parts.scheme == "http" and credential != "local" and not is_loopback(parts.hostname):
+        yield (
+            f"endpoint={shown(endpoint)} would send a token in clear text: use https://, or credential='local' for a"
+            " local workspace on another host (http:// is accepted for 127.0.0.0/8, [::1] and localhost)"
+        )
+
+
+def normal_endpoint(endpoint: str) -> str:
+    """Write a checked URL in the one way that it is compared in: lower case, no slash at its end."""
+    parts = urlsplit(endpoint)
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Judge a host by its address, not by its text: '127.0.0.1.example.org' is not loopback."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    # Asking whether it `is_loopback` would take in mapped addresses, on some Pythons.
+    return address in _LOOPBACK if address.version == 4 else str(address) == "::1"
+
+
+def check_rule_id(rule_id: Any) -> Iterator[str]:
+    """Check the immutable id, which people take for the rule's name or resource id."""
+    if not isinstance(rule_id, str) or not _RULE_ID.fullmatch(rule_id):
+        yield (
+            f"rule_id={shown(rule_id)} is not accepted; give the rule's immutable id, dcr-… (not its name or resource"
+            " id: it is 'immutableId' in the rule's JSON)"
+        )
+
+
+def check_stream(stream: Any) -> Iterator[str]:
+    """Check the stream's name."""
+    if not isinstance(stream, str) or not _STREAM.fullmatch(stream):
+        yield f"stream={shown(stream)} is not accepted; give the stream's name as the rule declares it, Custom-…"
+
+
+def _split(endpoint: Any) -> SplitResult | None:
+    """Take a URL apart; None unless it is one that every library on the way reads in the same way."""
+    if not isinstance(endpoint, str) or not endpoint.isprintable() or " " in endpoint or "\\" in endpoint:
+        return None
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    written = f"[{host}]" if ":" in host else host
+    is_plain = parts.netloc.lower() == (written if port is None else f"{written}:{port}")
+    return parts if is_plain and parts.scheme in ("http", "https") else None

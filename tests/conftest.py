@@ -1,0 +1,15 @@
+"""Keeps tests apart: whatever a test has left open is closed behind it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from logging_azmon import process
+
+
+@pytest.fixture(autouse=True)
+def _closed_behind() -> Iterator[None]:
+    yield
+    for pipeline in process.alive():
+        if not pipeline.has_ended:
+            pipeline.close(0)

@@ -1,0 +1,11 @@
+"""Sets Django up, once a process, for the tests that log its objects. Import it before any of Django's models."""
+
+import django
+from django.conf import settings
+
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+    USE_TZ=True,
+)
+django.setup()

@@ -1,0 +1,191 @@
+"""The command line: what it prints, the exit codes that scripts rely on, and how commands plug in."""
+
+import importlib
+import subprocess
+import sys
+import textwrap
+from importlib.metadata import entry_points, version
+
+import pytest
+
+from logging_azmon import cli
+
+GREET = '''
+    """Greet somebody.
+
+    More that only readers of the source see.
+    """
+
+    EXTRA = "party"
+
+
+    def configure(parser):
+        parser.add_argument("name")
+        parser.add_argument("--times", type=int, default=1)
+        parser.add_argument("--missing", metavar="MODULE")
+
+
+    def run(arguments):
+        if arguments.missing:
+            __import__(arguments.missing)
+        for _ in range(arguments.times):
+            print(f"hello {arguments.name}")
+        return 3
+'''
+SHOW_ALL = '''
+    def configure(parser):
+        """Nothing to add."""
+
+
+    def run(arguments):
+        import no_such_module_anywhere
+'''
+
+
+@pytest.fixture
+def plug_in(tmp_path, monkeypatch):
+    """Put modules beside the dispatcher."""
+    monkeypatch.setattr(cli, "__path__", [*cli.__path__, str(tmp_path)])
+
+    def write(**modules):
+        for name, source in modules.items():
+            tmp_path.joinpath(f"{name}.py").write_text(textwrap.dedent(source), "utf-8")
+        importlib.invalidate_caches()
+
+    yield write
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(f"logging_azmon.cli.{path.stem}", None)
+        vars(cli).pop(path.stem, None)
+
+
+@pytest.fixture
+def commands(plug_in):
+    plug_in(greet=GREET, show_all=SHOW_ALL, _private="raise AssertionError('a private module is no command')")
+
+
+def refused(*words):
+    """Run words that argparse ends by itself; return the exit code."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    return caught.value.code
+
+
+class TestWithoutACommand:
+    def test_version_is_the_distributions(self, capsys):
+        """As installed."""
+        assert refused("--version") == 0
+        assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')}\n"
+
+    def test_help_says_what_the_command_is_for(self, capsys):
+        """On stdout, because it was asked for."""
+        assert refused("--help") == 0
+
+        out = capsys.readouterr().out
+        assert out.startswith("usage: logging-azmon [-h] [--version]")
+        assert "Send Python logs as typed rows to your own Log Analytics table." in out
+
+    @pytest.mark.usefixtures("commands")
+    def test_nothing_at_all_is_a_usage_error_with_help_and_commands(self, capsys):
+        """Which ones there are is what this user has to learn."""
+        assert cli.main([]) == 2
+        assert "show-all" in capsys.readouterr().err
+
+    def test_nothing_at_all_is_a_usage_error_with_help(self, capsys):
+        """On stderr, because a script did not ask for it."""
+        assert cli.main([]) == 2
+
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("usage: logging-azmon")
+
+    def test_an_unknown_option_is_a_usage_error(self, capsys):
+        """Named."""
+        assert refused("--verbos") == 2
+        assert "unrecognized arguments: --verbos" in capsys.readouterr().err
+
+    def test_an_unknown_command_is_a_usage_error(self, capsys, monkeypatch):
+        """Named, even where there is none at all."""
+        monkeypatch.setattr(cli, "__path__", [])
+
+        assert refused("bogus", "--option") == 2
+        assert "logging-azmon: error: unknown command 'bogus'; this version has none\n" in capsys.readouterr().err
+
+    def test_words_come_from_the_command_line(self, monkeypatch, capsys):
+        """Where the entry point passes none."""
+        monkeypatch.setattr(sys, "argv", ["logging-azmon"])
+
+        assert cli.main() == 2
+        assert capsys.readouterr().err.startswith("usage: logging-azmon")
+
+
+@pytest.mark.usefixtures("commands")
+class TestCommands:
+    def test_are_the_modules_beside_the_dispatcher(self, capsys):
+        """With the first line of their docstring, and dashes where a module has underscores."""
+        assert refused("--help") == 0
+
+        out = capsys.readouterr().out
+        assert "greet" in out
+        assert "Greet somebody." in out
+        assert "show-all" in out
+        assert "private" not in out
+        assert "More that only readers" not in out
+
+    def test_get_their_arguments_and_give_the_exit_code(self, capsys):
+        """Parsed as the command asked for."""
+        assert cli.main(["greet", "Ada", "--times", "2"]) == 3
+        assert capsys.readouterr().out == "hello Ada\nhello Ada\n"
+
+    def test_have_help_of_their_own(self, capsys):
+        """Under the full name."""
+        assert refused("greet", "--help") == 0
+
+        out = capsys.readouterr().out
+        assert out.startswith("usage: logging-azmon greet [-h]")
+        assert "Greet somebody." in out
+
+    def test_refuse_bad_arguments(self, capsys):
+        """As a usage error of that command."""
+        assert refused("greet") == 2
+        assert "logging-azmon greet: error: the following arguments are required: name" in capsys.readouterr().err
+
+    def test_are_listed_where_an_unknown_one_was_asked_for(self, capsys):
+        """A typo is mended at once."""
+        assert refused("gret") == 2
+        assert "error: unknown command 'gret'; choose from greet, show-all\n" in capsys.readouterr().err
+
+    def test_say_which_extra_to_install(self, capsys):
+        """Instead of a traceback."""
+        assert cli.main(["greet", "Ada", "--missing", "no_such_module_anywhere"]) == 2
+        assert capsys.readouterr().err == (
+            "logging-azmon greet: no_such_module_anywhere is missing: python -m pip install 'logging-azmon[party]'\n"
+        )
+
+    def test_without_an_extra_do_not_hide_what_is_missing(self):
+        """That is a bug of ours, and needs its traceback."""
+        with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
+            cli.main(["show-all"])
+
+
+class TestFromAShell:
+    def test_the_module_is_the_command(self):
+        """`python -m logging_azmon`, for machines whose PATH lacks the scripts."""
+        done = subprocess.run(
+            [sys.executable, "-m", "logging_azmon", "--version"], capture_output=True, text=True, timeout=60, check=True
+        )
+
+        assert (done.stdout, done.stderr) == (f"logging-azmon {version('logging-azmon')}\n", "")
+
+    def test_the_exit_code_reaches_the_shell(self):
+        """With nothing on stdout that a pipe could take for a result."""
+        done = subprocess.run(
+            [sys.executable, "-m", "logging_azmon", "bogus"], capture_output=True, text=True, timeout=60, check=False
+        )
+
+        assert (done.returncode, done.stdout) == (2, "")
+
+    def test_the_command_is_installed(self):
+        """Under the documented name."""
+        (command,) = entry_points(group="console_scripts", name="logging-azmon")
+
+        assert command.load() is cli.main

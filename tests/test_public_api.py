@@ -1,0 +1,168 @@
+"""The names, arguments and errors that users' configuration depends on."""
+
+import importlib
+import importlib.resources
+import inspect
+import logging
+import pkgutil
+
+import pytest
+
+import logging_azmon
+from logging_azmon import testing
+from logging_azmon.settings import ARGUMENTS, OPTIONS
+
+PUBLIC = ["AzureMonitorHandler", "Column", "ConfigurationError", "Pipeline", "Stats", "Table", "Trouble"]
+
+
+def parameters(function):
+    """Return a signature's names, each with its kind and default."""
+    return [(p.name, p.kind.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+ADDRESS = [(name, "POSITIONAL_OR_KEYWORD", None) for name in ("endpoint", "rule_id", "stream", "credential")]
+OPEN_END = ("options", "VAR_KEYWORD", inspect.Parameter.empty)
+
+
+class TestThePackage:
+    def test_has_exactly_the_documented_names(self):
+        """One more is a promise, one less a broken application."""
+        assert sorted(logging_azmon.__all__) == PUBLIC
+
+    @pytest.mark.parametrize("name", PUBLIC)
+    def test_gives_each_name_when_it_is_asked_for(self, name):
+        """From the module that it lives in, and the same object each time."""
+        found = getattr(logging_azmon, name)
+
+        assert found.__name__ == name
+        assert found is getattr(importlib.import_module(found.__module__), name)
+        assert found is getattr(logging_azmon, name)
+
+    @pytest.mark.parametrize("name", PUBLIC)
+    def test_documents_each_name(self, name):
+        """`help` says what it is for."""
+        assert getattr(logging_azmon, name).__doc__
+
+    def test_lists_its_names(self):
+        """For completion in a shell; and `import *` takes them all."""
+        assert set(PUBLIC) <= set(dir(logging_azmon))
+        namespace = {}
+        exec("from logging_azmon import *", namespace)
+        assert set(namespace) - {"__builtins__"} == set(PUBLIC)
+
+    @pytest.mark.parametrize("name", ["AzureMonitorHandlr", "handlers", "_missing", "__path_to__"])
+    def test_has_no_other(self, name):
+        """In Python's own words, so that `hasattr` and typos work as everywhere."""
+        with pytest.raises(AttributeError, match=f"^module 'logging_azmon' has no attribute '{name}'$"):
+            getattr(logging_azmon, name)
+
+    def test_says_that_it_is_typed(self):
+        """PEP 561, also in the installed wheel."""
+        assert importlib.resources.files(logging_azmon).joinpath("py.typed").is_file()
+
+    def test_every_module_says_what_it_is_for(self):
+        """In its first sentence."""
+        modules = [
+            importlib.import_module(module.name)
+            for module in pkgutil.walk_packages(logging_azmon.__path__, "logging_azmon.")
+            if not module.name.endswith("__main__")
+        ]
+
+        assert [module.__name__ for module in modules if not (module.__doc__ or "").split("\n")[0].strip()] == []
+
+
+class TestAzureMonitorHandler:
+    def test_takes_the_address_by_position_and_all_else_by_name(self):
+        """Positions are for fileConfig's args."""
+        assert parameters(logging_azmon.AzureMonitorHandler) == [
+            *ADDRESS,
+            ("level", "KEYWORD_ONLY", logging.NOTSET),
+            ("pipeline", "KEYWORD_ONLY", None),
+            OPEN_END,
+        ]
+
+    def test_is_a_plain_handler(self):
+        """dictConfig builds a QueueHandler in a way of its own from 3.12 on."""
+        assert logging_azmon.AzureMonitorHandler.__bases__ == (logging.Handler,)
+
+    @pytest.mark.parametrize(
+        ("method", "expected"),
+        [
+            (
+                "flush",
+                [
+                    ("self", "POSITIONAL_OR_KEYWORD", inspect.Parameter.empty),
+                    ("timeout", "POSITIONAL_OR_KEYWORD", None),
+                ],
+            ),
+            ("close", [("self", "POSITIONAL_OR_KEYWORD", inspect.Parameter.empty)]),
+            ("stats", [("self", "POSITIONAL_OR_KEYWORD", inspect.Parameter.empty)]),
+        ],
+    )
+    def test_has_the_documented_methods(self, method, expected):
+        """With their arguments."""
+        assert parameters(getattr(logging_azmon.AzureMonitorHandler, method)) == expected
+
+    def test_takes_every_documented_argument(self):
+        """Those that the handler itself does not name go to the settings."""
+        assert set(ARGUMENTS) == {
+            "endpoint",
+            "rule_id",
+            "stream",
+            "credential",
+            "columns",
+            "dcr",
+            "batch_bytes",
+            "batch_seconds",
+            "queue_bytes",
+            "overflow",
+            "block_seconds",
+            "uploads",
+            "retry_seconds",
+            "give_up_seconds",
+            "connect_seconds",
+            "read_seconds",
+            "close_seconds",
+            "cloud",
+            "report",
+        }
+        assert set(OPTIONS) < set(ARGUMENTS)
+
+
+class TestPipeline:
+    def test_takes_the_handlers_arguments_and_three_for_tests(self):
+        """So that a pipeline can be made first, and shared."""
+        assert parameters(logging_azmon.Pipeline) == [
+            *ADDRESS,
+            ("destination", "KEYWORD_ONLY", None),
+            ("clock", "KEYWORD_ONLY", None),
+            ("background", "KEYWORD_ONLY", True),
+            OPEN_END,
+        ]
+
+
+class TestStats:
+    def test_has_a_counter_for_every_place_a_row_can_be_in(self):
+        """And four that tell about values and requests."""
+        assert [name for name, _, _ in parameters(logging_azmon.Stats)] == [
+            "accepted",
+            "delivered",
+            "queued",
+            "in_flight",
+            "rejected",
+            "dropped",
+            "adopted",
+            "spooled",
+            "handed_over",
+            "misfits",
+            "requests",
+            "retries",
+            "sent_bytes",
+        ]
+
+
+class TestTesting:
+    def test_has_exactly_the_documented_names(self):
+        """Users' tests depend on them."""
+        assert sorted(testing.__all__) == ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
+        assert all(getattr(testing, name).__doc__ for name in testing.__all__)

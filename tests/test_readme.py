@@ -1,0 +1,310 @@
+"""README, as users meet it: its code runs, its tables are true, its commands are those that are run elsewhere."""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from endpoint import Endpoint
+from logging_azmon import AzureMonitorHandler, cli, presets
+from logging_azmon.checks import CREDENTIALS
+from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, OVERFLOW, read
+from logging_azmon.table import FIELD_TYPES
+from logging_azmon.testing import capture
+
+ROOT = Path(__file__).parent.parent
+README = ROOT.joinpath("README.md").read_text("utf-8")
+
+RULE = {
+    "properties": {
+        "immutableId": "dcr-1",
+        "streamDeclarations": {
+            "Custom-App": {
+                "columns": [
+                    {"name": "TimeGenerated", "type": "datetime"},
+                    {"name": "Text", "type": "string"},
+                    {"name": "DurationMs", "type": "long"},
+                ]
+            }
+        },
+    }
+}
+
+
+def blocks(language):
+    """Return each block of a language with the heading it stands under."""
+    found = []
+    for section in re.split(r"^(?=#+ )", README, flags=re.MULTILINE)[1:]:
+        heading = section.split("\n")[0].lstrip("# ")
+        found += [
+            (heading, code) for code in re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+        ]
+    return found
+
+
+def section(heading):
+    """Return the text under a heading, up to the next one of any level."""
+    return re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", README, re.DOTALL | re.MULTILINE)[1]
+
+
+def table(heading, first):
+    """Return a table's body as cells; `first` is the heading of its first column."""
+    rows = re.search(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", section(heading), re.MULTILINE)[1]
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in rows.replace("|\n", " |\n").splitlines()
+    ]
+
+
+def names(text):
+    """Return what stands in backquotes."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def pick(rows, *columns):
+    return [tuple(row.get(column) for column in columns) for row in rows]
+
+
+# What the endpoint has received when a block is over, in the order of the blocks.
+EXPECTED = [
+    (
+        "logging_azmon",
+        lambda rows: pick(rows, "Message", "Properties") == [("order 1001 paid", {"order": 1001, "amount": 59.9})],
+    ),
+    (
+        "Columns",
+        lambda rows: (
+            pick(rows, "Severity", "Text", "DurationMs", "Region", "Release", "Length", "Properties")
+            == [("WARNING", "slow", 812.5, "north", "1.4.2", 4, {"cloud": {"region": "north"}, "order": 7})]
+        ),
+    ),
+    ("Columns", lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)]),
+    (
+        "structlog",
+        lambda rows: (
+            pick(rows, "Message", "Level", "Properties") == [("late", "ERROR", {"request": "r-17", "order": 7})]
+        ),
+    ),
+    (
+        "Sharing a pipeline",
+        lambda rows: pick(rows, "Message", "Logger") == [("hello", "shop"), ("door opened", "audit")],
+    ),
+    ("Jobs and functions", lambda rows: pick(rows, "Message") == [("got an event",)]),
+    ("Reports", lambda rows: pick(rows, "Message") == [("hello",)]),
+    ("Testing your application", lambda rows: rows == []),
+    ("Testing your application", lambda rows: rows == []),
+]
+
+
+class TestCode:
+    def test_every_block_is_expected_to_do_something(self):
+        """A new one needs an entry above."""
+        assert [heading for heading, _ in blocks("python")] == [heading for heading, _ in EXPECTED]
+
+    @pytest.mark.parametrize("number", range(len(EXPECTED)), ids=[heading for heading, _ in EXPECTED])
+    def test_every_block_runs_as_it_stands(self, number, tmp_path):
+        """In a process of its own, with nothing but the three variables; no word on stderr, and the rows arrive."""
+        _, code = blocks("python")[number]
+        calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", code, re.MULTILINE))
+        script = tmp_path / "block.py"
+        script.write_text(code + calls, "utf-8")
+        tmp_path.joinpath("rule.json").write_text(json.dumps(RULE), "utf-8")
+
+        with Endpoint() as endpoint:
+            environ = os.environ | {
+                "DATA_COLLECTION_ENDPOINT": endpoint.url,
+                "LOGS_DCR_RULE_ID": "dcr-1",
+                "LOGS_DCR_STREAM_NAME": "Custom-App",
+            }
+            done = subprocess.run(
+                [sys.executable, "-W", "error", script],
+                cwd=tmp_path,
+                env=environ,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        rows = sorted(endpoint.rows, key=lambda row: row.get("TimeGenerated", ""))
+        assert EXPECTED[number][1](rows), rows
+        assert {(request.rule, request.stream) for request in endpoint.requests} <= {("dcr-1", "Custom-App")}
+
+    def test_queries_use_columns_that_there_are(self):
+        """KQL cannot be run here, but its names can be looked up."""
+        known = {column.name for column in presets.DEFAULT} | {"Missing", "App_CL"}
+
+        assert len(blocks("kusto")) == 2
+        for _, query in blocks("kusto"):
+            assert set(re.findall(r"\b[A-Z]\w*", query)) <= known
+
+
+class TestCommands:
+    def test_the_tests_are_run_by_the_documented_command(self):
+        """`.ci/run` looks for it here."""
+        commands = [code.strip() for _, code in blocks("console")]
+
+        assert commands == [
+            "python -m pip install . && python examples/first_rows.py",
+            "python -m pip install tox && python -m tox",
+        ]
+        assert commands[1] in ROOT.joinpath(".ci/run").read_text("utf-8")
+
+    def test_every_command_is_shown(self):
+        """And none that there is not."""
+        assert set(re.findall(r"`logging-azmon ([a-z][a-z-]*)", README)) == {name for name, _ in cli.find_commands()}
+
+    def test_links_lead_somewhere(self):
+        """To a file, or to a heading of this page."""
+        headings = {
+            re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+        }
+        links = re.findall(r"\]\(([^)]+)\)", README)
+
+        assert links
+        assert [link for link in links if link.startswith("#") and link[1:] not in headings] == []
+        assert [link for link in links if not link.startswith("#") and not ROOT.joinpath(link).exists()] == []
+
+
+class TestTables:
+    def test_the_address_is_the_environments(self):
+        """Argument beside variable."""
+        cells = table("What you need in Azure", "argument")
+
+        assert {names(row[0])[0]: names(row[1])[0] for row in cells} == ENVIRONMENT
+
+    def test_every_argument_has_a_line(self):
+        """And no other has."""
+        documented = [names(row[0])[0] for row in table("Configuration", "argument")]
+
+        assert sorted(documented) == sorted({*ARGUMENTS, "level", "pipeline"} - set(ENVIRONMENT))
+
+    @pytest.mark.parametrize("row", table("Configuration", "argument"), ids=lambda row: row[0])
+    def test_every_default_is_the_real_one(self, row):
+        """As it would be written in Python."""
+        (name,), default = names(row[0]), row[1]
+        address = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
+        settings = read(address, {})
+        real = {"columns": "default", "dcr": None, "level": logging.NOTSET, "pipeline": None}.get(
+            name, getattr(settings, name, None)
+        )
+
+        assert default == "none" if real is None else eval(names(default)[0]) == real
+        assert read(address | {"columns": "default"}, {}) == settings
+
+    def test_every_word_that_is_accepted_is_named(self):
+        """For settings that are one of a few."""
+        meanings = {names(row[0])[0]: names(row[2]) for row in table("Configuration", "argument")}
+
+        assert {f'"{word}"' for word in CREDENTIALS} <= set(meanings["credential"])
+        assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
+        assert [word.strip('"') for word in meanings["overflow"]] == list(OVERFLOW)
+
+    def test_every_number_has_its_unit(self):
+        """In its name and in its meaning."""
+        for row in table("Configuration", "argument"):
+            unit = names(row[0])[0].rpartition("_")[2]
+            if unit in {"seconds", "bytes"}:
+                assert unit in row[2]
+
+    def test_fields_are_those_there_are_with_their_types(self):
+        """In the order of the source."""
+        documented = {}
+        for row in table("Columns", "field"):
+            fields = names(row[0])
+            types = [word for word in re.findall(r"\w+", row[1]) if word not in fields]
+            types = types if len(types) == len(fields) else types[:1] * len(fields)
+            documented |= dict(zip(fields, types, strict=True))
+        documented["line"] = "int"  # "string, `line` int"
+
+        assert documented == dict(FIELD_TYPES)
+
+    def test_the_default_columns_are_the_presets(self):
+        """What a stream must declare."""
+        listed = [
+            name.split() for name in names(section("What you need in Azure")) if re.fullmatch(r"[A-Z]\w+ [a-z]+", name)
+        ]
+
+        assert listed == [[column.name, column.type] for column in presets.DEFAULT]
+
+    def test_every_preset_is_named(self):
+        """And each name is one."""
+        documented = re.search(r"Instead of a mapping(.*?)\n\n", section("Columns"), re.DOTALL)[1]
+
+        assert set(re.findall(r'`"(\w+)"`', documented)) == set(presets.PRESETS)
+
+    def test_python_versions_are_those_of_the_package(self):
+        """Those that the tests really run on."""
+        text = ROOT.joinpath(".ci/run").read_text("utf-8")
+        versions = re.search(r"^versions=\((.*)\)$", text, re.MULTILINE)[1].split()
+
+        assert f"CPython {', '.join(versions[:-1])} and {versions[-1]}." in section("Installation")
+
+
+class TestClaims:
+    """Those that no other test makes good for."""
+
+    def test_a_handler_touches_nothing_when_it_is_made(self, tmp_path, monkeypatch):
+        """No network, no disk, no thread."""
+        monkeypatch.chdir(tmp_path)
+        script = """
+import sys, threading
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith("socket.") else None)
+from logging_azmon import AzureMonitorHandler
+handler = AzureMonitorHandler("https://dce.example.org", "dcr-1", "Custom-App")
+seen = [event for event in seen if event not in {"socket.gethostname", "socket.__new__"}]
+print(seen, threading.active_count())
+"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+        assert (done.stdout.strip(), done.stderr) == ("[] 1", "")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.fixture
+    def logged(self):
+        """Log once with extras to a handler with these columns; return the row and the handler's stats."""
+        logger = logging.getLogger("test_readme")
+
+        def log(columns, **extra):
+            handler = AzureMonitorHandler("http://127.0.0.1:9", "dcr-1", "Custom-App", columns=columns)
+            logger.addHandler(handler)
+            try:
+                with capture() as rows:
+                    logger.warning("hello", extra=extra)
+            finally:
+                logger.removeHandler(handler)
+                handler.close()
+            (row,) = rows
+            return row, handler.stats()
+
+        return log
+
+    def test_an_extra_cannot_forge_a_column(self, logged):
+        """It goes to `*`."""
+        row, _ = logged("default", Level="CRITICAL", Instance="forged")
+
+        assert row["Level"] == "WARNING"
+        assert row["Instance"] != "forged"
+        assert row["Properties"] == {"Level": "CRITICAL", "Instance": "forged"}
+
+    @pytest.mark.parametrize("value", ["many", 2**31, "42", 1.5])
+    def test_a_value_that_does_not_fit_goes_to_the_rest_and_is_counted(self, logged, value):
+        """Under its own name."""
+        row, stats = logged({"Text": "message", "Count": "count:int", "Properties": "*"}, count=value)
+
+        assert row == {"Text": "hello", "Properties": {"count": value}}
+        assert stats.misfits == 1
+
+    def test_without_such_a_column_it_is_converted_or_joins_the_message(self, logged):
+        """Nothing readable is lost."""
+        columns = {"Text": "message", "Count": "count:int"}
+
+        assert logged(columns, count="42")[0] == {"Text": "hello", "Count": 42}
+        assert logged(columns, count="many")[0] == {"Text": "hello\ncount: many"}

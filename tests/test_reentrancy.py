@@ -1,0 +1,212 @@
+"""Log calls in the middle of log calls: by objects logged, finalisers and signal handlers; and at the stack's end."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import logging_azmon
+from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon.testing import FakeDestination, ManualClock
+
+RULES = itertools.count()
+PACKAGE = str(Path(logging_azmon.__file__).parent)
+
+
+@pytest.fixture
+def destination() -> Iterator[FakeDestination]:
+    with FakeDestination() as destination:
+        yield destination
+
+
+@pytest.fixture
+def logger(destination: FakeDestination) -> Iterator[logging.Logger]:
+    """Log to a pipeline with small batches, so that they begin and fill up all the time."""
+    logger = logging.Logger("app")  # not in the tree, so nobody else hears it
+    pipeline = Pipeline(
+        "http://127.0.0.1:9",
+        f"dcr-reentrancy-{next(RULES)}",
+        "Custom-App_CL",
+        destination=destination,
+        batch_bytes=4_096,
+    )
+    logger.addHandler(AzureMonitorHandler(pipeline=pipeline))
+    yield logger
+    pipeline.close()
+
+
+def pipeline_of(logger: logging.Logger) -> Pipeline:
+    return logger.handlers[0].pipeline  # type: ignore[attr-defined,no-any-return]
+
+
+def assert_all_arrived(logger: logging.Logger, destination: FakeDestination, rows: int) -> None:
+    pipeline = pipeline_of(logger)
+    assert pipeline.flush()
+    stats = pipeline.stats()
+    assert (stats.accepted, stats.delivered, dict(stats.dropped)) == (rows, rows, {})
+    assert sorted(row["Sequence"] for row in destination.rows) == list(range(rows))
+
+
+def test_objects_that_log_while_they_are_turned_into_text(logger: logging.Logger, destination: FakeDestination) -> None:
+    """__str__ in the message, __repr__ among the extras, and both again in the middle of that."""
+
+    class Chatty:
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+
+        def __str__(self) -> str:
+            if self.depth:
+                logger.error("in str: %s", Chatty(self.depth - 1))
+            return f"chatty {self.depth}"
+
+        def __repr__(self) -> str:
+            logger.error("in repr")
+            return "chatty"
+
+    for _ in range(100):
+        logger.error("outside: %s", Chatty(3), extra={"chatty": Chatty(0)})
+    texts = [row["Message"] for row in destination.rows]
+    assert pipeline_of(logger).flush()
+    texts = [row["Message"] for row in destination.rows]
+    assert texts.count("outside: chatty 3") == 100
+    assert texts.count("in str: chatty 0") == 100
+    assert_all_arrived(logger, destination, len(texts))
+
+
+def test_finalisers_that_log_in_the_middle_of_a_log_call(logger: logging.Logger, destination: FakeDestination) -> None:
+    """The collector may run anywhere; here it runs everywhere."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            finalised.append(1)
+            logger.error("finalised")
+
+    finalised: list[int] = []
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(500):
+            Cycle()
+            logger.error("row", extra={"some": ["thing", {}]})
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    # Those that the collector finalised on a listener's thread cannot be told from the listener's own records.
+    rows = pipeline_of(logger).stats().accepted
+    assert len(finalised) == 500
+    assert 500 < rows <= 1000
+    assert_all_arrived(logger, destination, rows)
+    assert [row["Message"] for row in destination.rows].count("row") == 500
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no interval timers")
+def test_a_signal_handler_that_logs(logger: logging.Logger, destination: FakeDestination) -> None:
+    """However often it interrupts the main thread's log calls, every row of both arrives once."""
+    signals = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal signals
+        signals += 1
+        logger.error("signal")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    rows = 0
+    try:
+        while signals < 300:
+            # Once each time, or on a slow machine signals would only interrupt each other.
+            signal.setitimer(signal.ITIMER_REAL, rows % 50 * 0.000_002 + 0.000_001)
+            for _ in range(10):
+                logger.error("row")
+                rows += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert_all_arrived(logger, destination, rows + signals)
+
+
+def test_the_first_row_while_a_thread_is_being_started(logger: logging.Logger, destination: FakeDestination) -> None:
+    """A signal handler interrupted Thread.start, which holds a lock that every start needs: no row waits for that."""
+    with threading._active_limbo_lock:  # noqa: SLF001 - what is held then
+        logger.error("first")
+        assert destination.rows == []
+    assert_all_arrived(logger, destination, 1)
+
+
+@pytest.mark.parametrize("size", [1, 3_000], ids=["small rows", "a batch a row"])
+def test_log_calls_at_the_end_of_the_stack(logger: logging.Logger, destination: FakeDestination, size: int) -> None:
+    """The handler adds no RecursionError to the application's; each row is delivered or counted, never both."""
+    pipeline = pipeline_of(logger)
+    handler = logger.handlers[0]
+    record = logging.LogRecord("app", logging.ERROR, __file__, 1, "x" * size, None, None)
+    offered = 0
+
+    def descend() -> None:
+        nonlocal offered
+        try:
+            handler.handle(record)
+        except RecursionError as error:
+            innermost = error.__traceback__
+            while innermost is not None and innermost.tb_next is not None:
+                innermost = innermost.tb_next
+            assert innermost is not None
+            assert not innermost.tb_frame.f_code.co_filename.startswith(PACKAGE), "raised by the handler"
+            raise
+        offered += 1
+        descend()
+
+    for _ in range(8):
+        with pytest.raises(RecursionError):
+            descend()
+    pipeline.flush()
+    stats = pipeline.stats()
+    assert stats.queued == stats.in_flight == 0
+    assert stats.delivered == len(destination.rows)
+    arrived = sum(row["Message"].startswith("x") for row in destination.rows)
+    assert arrived + stats.dropped.get("internal", 0) == offered
+    assert stats.accepted == stats.delivered + sum(stats.dropped.values())
+
+
+def test_a_fake_clock_shows_the_middle_of_a_row(destination: FakeDestination) -> None:
+    """A log call that begins a batch is interrupted by one that begins a batch, and by one that fills it."""
+
+    class Interrupting(ManualClock):
+        depth = 0
+        interruptions = 0
+
+        def monotonic(self) -> float:
+            if self.depth:
+                self.depth -= 1
+                self.interruptions += 1
+                handler.handle(record)
+            return super().monotonic()
+
+    clock = Interrupting(jumps=True)
+    pipeline = Pipeline(
+        "http://127.0.0.1:9",
+        f"dcr-reentrancy-{next(RULES)}",
+        "Custom-App_CL",
+        destination=destination,
+        clock=clock,
+        background=False,
+        batch_bytes=4_096,
+    )
+    handler = AzureMonitorHandler(pipeline=pipeline)
+    record = logging.LogRecord("app", logging.ERROR, __file__, 1, "x" * 1_500, None, None)
+    for _ in range(10):
+        clock.depth = 3
+        handler.handle(record)
+    clock.depth = 0
+    assert pipeline.flush()
+    assert clock.interruptions > 10
+    assert pipeline.stats().delivered == len(destination.rows) == 10 + clock.interruptions
+    pipeline.close()

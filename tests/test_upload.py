@@ -1,0 +1,541 @@
+"""The wire and the SDK: what is sent, where, with which token, through which proxy, and what is left alone."""
+
+# ruff: noqa: SLF001 - the SDK is replaced at its border
+
+import gzip
+import logging
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import types
+from http.client import BadStatusLine, RemoteDisconnected
+from pathlib import Path
+from typing import ClassVar
+
+import orjson
+import pytest
+
+from delivering import AZURE, Bench, closing, line, messages, settings_of
+from endpoint import Endpoint, status
+from logging_azmon import AzureMonitorHandler, upload
+from logging_azmon.outcome import MOST_WIRE_BYTES, Failure
+from logging_azmon.upload import Uploader
+
+PROXIES = [name for scheme in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{scheme}_PROXY", f"{scheme}_PROXY".lower())]
+
+
+@pytest.fixture
+def server():
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def uploader_of(server, **arguments):
+    return Uploader(settings_of(**({"endpoint": server.url} | arguments)))
+
+
+class Forbidden:
+    """Be a credential that must not be asked."""
+
+    asked = False
+
+    def get_token(self, *scopes, **options):
+        self.asked = True
+        raise AssertionError
+
+
+class TestWire:
+    def test_rows_become_a_json_array(self, server):
+        uploader = uploader_of(server)
+        with closing(uploader):
+            assert uploader.send(b'{"A":1}\n{"B":"\\n,\xc3\xa9"}\n').status == 204
+            assert uploader.send(bytearray(b'{"A":1}\n')).status == 204
+        assert [request.body for request in server.requests] == [b'[{"A":1},{"B":"\\n,\xc3\xa9"}]', b'[{"A":1}]']
+
+    def test_the_request_says_who_asks(self, server):
+        uploader = uploader_of(server, rule_id="dcr-77", stream="Custom-X.y_CL")
+        with closing(uploader):
+            uploader.send(line("a"))
+        (request,) = server.requests
+        assert request.path == "/dataCollectionRules/dcr-77/streams/Custom-X.y_CL"
+        assert request.query == {"api-version": "2023-01-01"}
+        assert "logging-azmon/" in request.headers["user-agent"]
+        assert request.headers["x-ms-client-request-id"]
+
+    @pytest.mark.parametrize("batch_bytes", [1_000_000, 50 * 1024 * 1024])
+    def test_no_body_is_longer_on_the_wire_than_the_service_takes(self, server, batch_bytes):
+        """Rows that cannot be compressed are split here, and no request is spent on finding that out."""
+        bench = Bench(endpoint=server.url, destination=Uploader, batch_bytes=batch_bytes, queue_bytes=200 * 1024 * 1024)
+        noise = [os.urandom(30_000).hex() for _ in range(100)]
+        with closing(bench.destination):
+            bench.put(*noise)
+            bench.run()
+        assert messages(server.rows) == noise
+        assert all(len(request.raw) <= MOST_WIRE_BYTES for request in server.requests)
+        assert all(len(request.body) <= batch_bytes for request in server.requests)
+        assert bench.stats.requests == len(server.requests)
+        assert bench.stats.rejected == 0
+
+    def test_a_single_row_that_cannot_fit_is_shrunk_until_it_does(self, server):
+        bench = Bench(
+            endpoint=server.url, destination=Uploader, batch_bytes=50 * 1024 * 1024, queue_bytes=200 * 1024 * 1024
+        )
+        row = {"Message": "big"} | {f"C{n}": os.urandom(30_000).hex() for n in range(100)}
+        with closing(bench.destination):
+            bench.put_batch(orjson.dumps(row) + b"\n")
+            bench.run()
+        assert messages(server.rows) == ["big"]
+
+    def test_without_isal_zlib_compresses(self, server, monkeypatch):
+        monkeypatch.setitem(sys.modules, "isal", None)
+        uploader = uploader_of(server)
+        with closing(uploader):
+            assert uploader.send(line("a" * 10_000)).status == 204
+        assert gzip.decompress(server.requests[0].raw) == b"[%b]" % line("a" * 10_000)[:-1]
+        assert len(server.requests[0].raw) < 1_000
+
+    def test_one_connection_serves_many_batches(self, server):
+        uploader = uploader_of(server)
+        with closing(uploader):
+            for number in range(20):
+                uploader.send(line(number))
+        assert server.connections == 1
+
+    def test_several_threads_share_one_client_and_warn_of_nothing(self, server, caplog):
+        uploader = uploader_of(server, uploads=8)
+        start = threading.Barrier(8)
+
+        def send():
+            start.wait(10)
+            for number in range(5):
+                assert uploader.send(line(number)).status == 204
+
+        threads = [threading.Thread(target=send) for _ in range(8)]
+        with closing(uploader), caplog.at_level(logging.WARNING):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+        assert len(server.rows) == 40
+        assert server.connections <= 8
+        assert caplog.records == []
+
+    def test_closing_ends_the_connections_and_sending_goes_on_afterwards(self, server):
+        uploader = uploader_of(server)
+        uploader.close()
+        uploader.send(line("a"))
+        uploader.close()
+        uploader.close()
+        with closing(uploader):
+            assert uploader.send(line("b")).status == 204
+        assert server.connections == 2
+
+    def test_a_child_leaves_its_parents_connections_alone(self, server):
+        uploader = uploader_of(server)
+        uploader.send(line("a"))
+        parents = uploader._connection
+        uploader.forget()
+        with closing(uploader, parents):
+            uploader.send(line("b"))
+            assert parents.client is not uploader._connection.client
+
+    @pytest.mark.parametrize(
+        ("seconds", "connect", "read"),
+        [(None, 5, 30), (3.0, 3.0, 3.0), (8.0, 5, 8.0), (100.0, 5, 30), (0.0, 0.01, 0.01)],
+    )
+    def test_time_outs_are_passed_and_shortened_for_whoever_cannot_wait(self, server, seconds, connect, read):
+        uploader, seen = uploader_of(server), {}
+
+        class Client:
+            def upload(self, *args, **options):
+                seen.update(options)
+
+            def close(self):
+                pass
+
+        with closing(uploader):
+            uploader._connected().client.close()
+            uploader._connection.client = Client()
+            uploader.send(line("a"), seconds=seconds)
+        assert (seen["connection_timeout"], seen["read_timeout"]) == (connect, read)
+
+
+class TestLoopback:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_no_credential_is_asked_and_the_token_is_a_dummy(self, server, host):
+        credential = Forbidden()
+        uploader = uploader_of(server, endpoint=server.url.replace("127.0.0.1", host), credential=credential)
+        with closing(uploader):
+            assert uploader.send(line("a")).status == 204
+        assert not credential.asked
+        assert server.requests[0].headers["authorization"] == "Bearer local"
+
+    def test_whatever_proxy_the_environment_names(self, server, monkeypatch):
+        with Endpoint() as proxy:
+            for name in PROXIES[:6]:
+                monkeypatch.setenv(name, proxy.url)
+            uploader = uploader_of(server)
+            with closing(uploader):
+                assert uploader.send(line("a")).status == 204
+            assert proxy.connections == 0
+
+
+class TestProxies:
+    """With https: the credential is a fake, and the proxy sees the request to connect only."""
+
+    class Token:
+        def get_token(self, *scopes, **options):
+            from azure.core.credentials import AccessToken
+
+            self.scopes = scopes
+            return AccessToken("secret-token", 4_000_000_000)
+
+    def send(self, **arguments):
+        uploader = Uploader(settings_of(credential=self.Token(), **arguments))
+        with closing(uploader):
+            return uploader.send(line("a"))
+
+    def test_the_environments_proxy_is_used(self, server, monkeypatch):
+        server.default = status(502)
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        answer = self.send()
+        assert answer.failure is Failure.CONNECTION
+        assert [request.method for request in server.requests] == ["CONNECT"]
+
+    def test_a_proxy_that_asks_for_a_login_is_told_apart_and_its_password_is_never_told(self, server, monkeypatch):
+        server.default = status(407)
+        monkeypatch.setenv("HTTPS_PROXY", server.url.replace("//", "//user:hunter2@"))
+        answer = self.send()
+        assert answer.status == 407
+        assert "hunter2" not in repr(answer)
+
+    def test_no_proxy_is_heeded(self, server, monkeypatch):
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        answer = self.send(endpoint="https://127.0.0.1:9", connect_seconds=1.0)
+        assert answer.failure is Failure.CONNECTION
+        assert server.connections == 0
+
+
+class Recorded:
+    """Stand for an azure-identity class: remember how it was made."""
+
+    made: list
+
+    def __init__(self, **options):
+        self.made.append((type(self).__name__, options))
+        self.closed = 0
+
+    def get_token(self, *scopes, **options):
+        from azure.core.credentials import AccessToken
+
+        self.made.append(scopes)
+        return AccessToken("token", 4_000_000_000)
+
+    def close(self):
+        self.made.append("closed")
+
+
+@pytest.fixture
+def identity(monkeypatch):
+    """Replace azure.identity; return what is made and asked."""
+    made = []
+    module = types.ModuleType("azure.identity")
+    for name in upload._CREDENTIAL_CLASSES.values():
+        setattr(module, name, type(name, (Recorded,), {"made": made}))
+    monkeypatch.setitem(sys.modules, "azure.identity", module)
+    return made
+
+
+PUBLIC = {"authority": "login.microsoftonline.com"}
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(
+        ("credential", "made"),
+        [
+            (None, ("DefaultAzureCredential", PUBLIC)),
+            ("default", ("DefaultAzureCredential", PUBLIC)),
+            ("workload_identity", ("WorkloadIdentityCredential", PUBLIC)),
+            ("environment", ("EnvironmentCredential", PUBLIC)),
+            ("azure_cli", ("AzureCliCredential", {})),
+            ("managed_identity", ("ManagedIdentityCredential", {})),
+            ({"managed_identity": {"client_id": "abc"}}, ("ManagedIdentityCredential", {"client_id": "abc"})),
+            ({"default": {}}, ("DefaultAzureCredential", PUBLIC)),
+            ({"default": {"authority": "login.example"}}, ("DefaultAzureCredential", {"authority": "login.example"})),
+        ],
+        ids=repr,
+    )
+    def test_each_name_makes_its_credential_with_its_options(self, identity, credential, made):
+        uploader = Uploader(settings_of(endpoint="https://127.0.0.1:9", credential=credential, connect_seconds=0.1))
+        uploader.send(line("a"))
+        assert identity == [made, ("https://monitor.azure.com/.default",)]
+        uploader.close()
+        assert identity[-1] == "closed"
+
+    @pytest.mark.parametrize(
+        ("cloud", "audience", "authority"),
+        [
+            ("public", "https://monitor.azure.com/.default", "login.microsoftonline.com"),
+            ("china", "https://monitor.azure.cn/.default", "login.chinacloudapi.cn"),
+            ("usgov", "https://monitor.azure.us/.default", "login.microsoftonline.us"),
+        ],
+    )
+    def test_the_cloud_chooses_audience_and_authority(self, identity, cloud, audience, authority):
+        uploader = Uploader(settings_of(endpoint="https://127.0.0.1:9", cloud=cloud, connect_seconds=0.1))
+        with closing(uploader):
+            uploader.send(line("a"))
+        assert identity[:2] == [("DefaultAzureCredential", {"authority": authority}), (audience,)]
+
+    @pytest.mark.parametrize("credential", ["managed_identity", {"managed_identity": {"client_id": "abc"}}])
+    def test_the_real_classes_accept_what_they_are_given(self, credential):
+        made = upload._make_credential(settings_of(credential=credential))
+        assert type(made).__name__ == "ManagedIdentityCredential"
+        made.close()
+
+    @pytest.mark.parametrize("name", ["default", "environment", "azure_cli"])
+    def test_so_do_the_others(self, name):
+        upload._make_credential(settings_of(credential=name)).close()
+
+    def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
+        for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
+            monkeypatch.delenv(name, raising=False)
+        uploader = Uploader(settings_of(credential="workload_identity"))
+        answer = uploader.send(line("a"))
+        assert answer.failure is Failure.CREDENTIAL
+        assert "ValueError" in answer.message
+        uploader.close()
+
+    def test_ones_own_is_left_open(self):
+        class Own(Recorded):
+            made: ClassVar = []
+
+        uploader = Uploader(settings_of(endpoint="https://127.0.0.1:9", credential=Own(), connect_seconds=0.1))
+        uploader.send(line("a"))
+        uploader.close()
+        assert "closed" not in Own.made
+
+    def test_only_one_thread_asks_at_a_time(self):
+        running, most = [], []
+
+        class Counting:
+            def get_token(self, *scopes, **options):
+                running.append(1)
+                most.append(len(running))
+                running.pop()
+                raise ValueError
+
+        uploader = Uploader(settings_of(credential=Counting()))
+        threads = [threading.Thread(target=uploader.send, args=(line("a"),)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        uploader.close()
+        assert most == [1] * 8
+
+    def test_and_nobody_waits_for_it_without_a_limit(self, monkeypatch):
+        monkeypatch.setattr(upload, "_ASKING_SECONDS", 0.01)
+        uploader = Uploader(settings_of(credential=Forbidden()))
+        uploader._connected()
+        with closing(uploader), uploader._connection._credential._asking:
+            answer = uploader.send(line("a"))
+        assert answer.failure is Failure.CREDENTIAL
+        assert "another thread" in answer.message
+
+    def test_ctrl_c_is_not_swallowed(self):
+        class Interrupted:
+            def get_token(self, *scopes, **options):
+                raise KeyboardInterrupt
+
+        uploader = Uploader(settings_of(credential=Interrupted()))
+        with closing(uploader), pytest.raises(KeyboardInterrupt):
+            uploader.send(line("a"))
+
+
+class TestFailures:
+    """Which errors below the SDK mean that a connection broke, and which that somebody must look."""
+
+    @pytest.mark.parametrize(
+        ("cause", "failure"),
+        [
+            (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), Failure.CONNECTION),
+            (ssl.SSLZeroReturnError(6, "closed"), Failure.CONNECTION),
+            (ConnectionResetError(104, "reset"), Failure.CONNECTION),
+            (RemoteDisconnected("closed"), Failure.CONNECTION),
+            (TimeoutError(), Failure.CONNECTION),
+            (ssl.SSLCertVerificationError(1, "certificate verify failed"), Failure.TLS),
+            (ssl.SSLError(1, "wrong version number"), Failure.TLS),
+            (BadStatusLine("SSH-2.0"), Failure.UNREADABLE),
+        ],
+        ids=repr,
+    )
+    def test_the_cause_is_found_however_deep_it_is_wrapped(self, server, cause, failure):
+        import requests
+        import urllib3
+        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+        pool = urllib3.HTTPConnectionPool("127.0.0.1")
+        wrapped = requests.exceptions.SSLError(
+            urllib3.exceptions.MaxRetryError(pool, "/", urllib3.exceptions.SSLError(cause))
+        )
+        protocol = requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", cause))
+        for error in (
+            ServiceRequestError(wrapped, error=wrapped),
+            ServiceResponseError(protocol, error=protocol),
+            ServiceResponseError("x", error=cause),
+        ):
+
+            class Client:
+                def upload(self, *args, error=error, **options):
+                    raise error
+
+                def close(self):
+                    pass
+
+            uploader = uploader_of(server)
+            uploader._connected().client.close()
+            uploader._connection.client = Client()
+            assert uploader.send(line("a")).failure is failure
+            uploader.close()
+
+
+class TestSecrets:
+    SECRET = "hunter2-very-secret"
+
+    def test_none_is_in_a_repr(self):
+        class Credential:
+            def __repr__(self):
+                return TestSecrets.SECRET
+
+            def get_token(self, *scopes, **options):
+                raise AssertionError
+
+        for credential in (Credential(), {"managed_identity": {"client_id": self.SECRET}}):
+            handler = AzureMonitorHandler(**AZURE, credential=credential)
+            for thing in (handler, handler.pipeline, handler.pipeline.settings, handler.pipeline._destination):
+                assert self.SECRET not in repr(thing)
+            handler.close()
+
+    def test_none_is_in_a_report(self, server):
+        class Credential:
+            def get_token(self, *scopes, **options):
+                from azure.core.credentials import AccessToken
+
+                return AccessToken(TestSecrets.SECRET, 4_000_000_000)
+
+        bench = Bench(endpoint=server.url.replace("http", "https"), credential=Credential(), destination=Uploader)
+        bench.put_batch("a")
+        bench.step()
+        bench.destination.close()
+        assert bench.troubles
+        assert self.SECRET not in repr(bench.troubles)
+
+    def test_what_others_write_is_one_line_without_control_characters(self, server):
+        said = {"error": {"code": "A\x1b[31m\nB", "message": "x" * 2_000 + "\x07"}}
+        server.play(status(503, body=orjson.dumps(said)))
+        uploader = uploader_of(server)
+        with closing(uploader):
+            answer = uploader.send(line("a"))
+        assert answer.code == "A?[31m B"
+        assert len(answer.message) <= 301
+        assert answer.message.isprintable()
+
+
+class TestTracing:
+    @pytest.fixture
+    def spans(self):
+        """Collect spans of the requests library's instrumentation, and of the SDK's own tracing."""
+        from azure.core.settings import settings
+        from opentelemetry import trace
+        from opentelemetry.instrumentation.requests import RequestsInstrumentor
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        instrumentor = RequestsInstrumentor()
+        instrumentor.instrument(tracer_provider=provider)
+        old = trace._TRACER_PROVIDER
+        trace._TRACER_PROVIDER = provider
+        settings.tracing_enabled = True
+        yield exporter
+        settings.tracing_enabled.unset_value()
+        trace._TRACER_PROVIDER = old
+        instrumentor.uninstrument()
+
+    def test_an_upload_makes_no_span_but_the_application_does(self, server, spans):
+        import requests
+
+        uploader = uploader_of(server)
+        with closing(uploader):
+            assert uploader.send(line("a")).status == 204
+        assert spans.get_finished_spans() == ()
+        with requests.get(server.url, timeout=10) as response:
+            assert response.status_code == 204
+        assert len(spans.get_finished_spans()) == 1
+
+    def test_also_if_instrumented_after_the_first_upload(self, server, request):
+        uploader = uploader_of(server)
+        with closing(uploader):
+            uploader.send(line("a"))
+            spans = request.getfixturevalue("spans")
+            uploader.send(line("b"))
+        assert spans.get_finished_spans() == ()
+
+
+class TestLaziness:
+    def run(self, script, **environment):
+        code = "import sys\nimport logging_azmon\nfrom logging_azmon.testing import *\n" + script
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def test_making_a_handler_imports_neither_azure_nor_requests_and_starts_no_thread(self):
+        done = self.run(
+            f"""
+import threading
+handler = logging_azmon.AzureMonitorHandler(**{AZURE!r})
+print([name for name in sys.modules if name.split(".")[0] in ("azure", "requests", "urllib3", "msal", "isal", "ssl")])
+print(threading.active_count())
+handler.close()
+print("azure" in sys.modules)
+"""
+        )
+        assert done.stdout.split("\n")[:3] == ["[]", "1", "False"], done
+
+    def test_the_sdk_is_imported_by_the_delivering_thread_only(self, server):
+        done = self.run(
+            f"""
+import builtins, logging, threading
+real, threads = builtins.__import__, set()
+def watching(name, *args, **options):
+    if name.split(".")[0] in ("azure", "requests"):
+        threads.add(threading.current_thread().name.split("-")[0])
+    return real(name, *args, **options)
+builtins.__import__ = watching
+handler = logging_azmon.AzureMonitorHandler("{server.url}", "dcr-1", "Custom-A_CL")
+logger = logging.Logger("app")
+logger.addHandler(handler)
+logger.warning("row")
+assert handler.flush()
+handler.close()
+print(threads)
+"""
+        )
+        assert done.stdout == "{'logging_azmon'}\n", done
+        assert messages(server.rows) == ["row"]
