@@ -6,14 +6,11 @@ Data goes to memory, or stays in the directory given with --data. Ctrl-C ends th
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ._stop import stopping, wait
 
 if TYPE_CHECKING:
     from ..local import Workspace
@@ -63,7 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     from ..local import Workspace
 
-    stopped = threading.Event()
     try:
         workspace = Workspace(
             arguments.dcr,
@@ -77,31 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
             rows_per_minute=arguments.rows_per_minute,
             discard=arguments.discard,
         )
-        with _stopping(stopped), workspace:
+        with stopping() as stopped, workspace:
             print(_greeting(workspace, arguments), flush=True)
-            # In slices: on Windows a wait without a limit does not hear Ctrl-C.
-            while not stopped.is_set():
-                stopped.wait(1.0)
+            wait(stopped)
             print("Stopping: what was accepted is being stored.", flush=True)
     except ConfigurationError as error:
         print(f"logging-azmon serve: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-@contextlib.contextmanager
-def _stopping(stopped: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM set an event, and nothing else, for the time of the block."""
-
-    def stop(*_: Any) -> None:
-        stopped.set()
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _greeting(workspace: Workspace, arguments: argparse.Namespace) -> str:
