@@ -44,8 +44,8 @@ SHOW_ALL = '''
 
 @pytest.fixture
 def plug_in(tmp_path, monkeypatch):
-    """Put modules beside the dispatcher."""
-    monkeypatch.setattr(cli, "__path__", [*cli.__path__, str(tmp_path)])
+    """Put modules where the commands are, in their place."""
+    monkeypatch.setattr(cli, "__path__", [str(tmp_path)])
 
     def write(**modules):
         for name, source in modules.items():

@@ -150,6 +150,9 @@ QUERIES = {
     "App_CL | summarize countif(Level == 'ERROR'), sumif(Sequence, Ok)": [(2, 8)],
     "App_CL | summarize errors = countif(not(Ok)) * 100.0 / count()": [(pytest.approx(33.3333, abs=1e-3),)],
     "App_CL | summarize percentile(Line, 50)": [(20,)],
+    # A whole row, also where it has nulls.
+    "App_CL | summarize take_any(*) by Logger | where Logger == 'web' | project Sequence, Duration": [(5, None)],
+    "App_CL | summarize take_any(Level) by Logger | where Logger == 'cache' | project Level": [("DEBUG",)],
     "App_CL | summarize arg_max(TimeGenerated, Message) by Logger | where Logger == 'web' | project Message": [
         ("GET /a failed: Refused",)
     ],

@@ -349,15 +349,21 @@ def _extract(arguments: list[str], _: Columns) -> str | None:
     return f"to{kind[1]}(extract({', '.join(arguments[:3])}))" if kind else None
 
 
+def _take_any(arguments: list[str], columns: Columns) -> str | None:
+    """Take a whole row of the group, which any is: the newest. Column by column would mix rows."""
+    return "arg_max(TimeGenerated, *)" if arguments == ["*"] and "TimeGenerated" in columns else None
+
+
 def _renamed(name: str) -> Callable[[list[str], Columns], str]:
     return lambda arguments, _: f"{name}({', '.join(arguments)})"
 
 
-_NEED_COLUMNS = frozenset({"columnifexists", "column_ifexists"})
+_NEED_COLUMNS = frozenset({"columnifexists", "column_ifexists", "take_any"})
 _FUNCTIONS: Mapping[str, Callable[[list[str], Columns], str | None]] = {
     "columnifexists": _if_exists,
     "column_ifexists": _if_exists,
     "extract": _extract,
+    "take_any": _take_any,
     "base64_encodestring": _renamed("base64_encode_tostring"),
     "base64_decodestring": _renamed("base64_decode_tostring"),
     "pack": _renamed("bag_pack"),

@@ -20,7 +20,7 @@ from .store import Store
 
 FIRST_ROWS = 1_000
 # What a browser can take in at once; of a flood it is shown the newest.
-MAX_ROWS = 2_000
+MAX_ROWS = 10_000
 BUNDLE_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15.0
 MAX_OPEN = 16
