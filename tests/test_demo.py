@@ -84,7 +84,7 @@ def test_the_outage_and_its_end_are_reported(told):
 
 def test_the_chart_has_a_bar_for_each_level(told):
     chart = part(told, "Rows by level, and when they were logged")
-    bars = re.findall(r"^  (\w+) +([\d,]+)  (█+) +[▁▂▃▄▅▆▇█][ ▁▂▃▄▅▆▇█]+$", chart, re.MULTILINE)
+    bars = re.findall(r"^  (\w+) +([\d,]+)  (▆+) +[▁▂▃▄▅▆▇█][ ▁▂▃▄▅▆▇█]+$", chart, re.MULTILINE)
     counts = {level: int(count.replace(",", "")) for level, count, _ in bars}
 
     assert list(counts) == ["ERROR", "WARNING", "INFO", "DEBUG"]
@@ -109,7 +109,7 @@ def test_two_queries_are_shown_with_their_results(told):
 def test_the_ledger_balances_and_agrees_with_the_table(told):
     ledger = part(told, "The ledger")
     accepted = re.search(
-        r"^  ([\d,]+) accepted = \1 delivered \+ 0 queued \+ 0 in flight \+ 0 rejected \+ 0 dropped$",
+        r"^  ([\d,]+) accepted = \1 delivered \+ 0 waiting \+ 0 rejected \+ 0 dropped$",
         ledger,
         re.MULTILINE,
     )[1]

@@ -56,7 +56,7 @@ class Levels:
         width = max(10, min(48, options.max_width - _MOMENTS - 24))
         grid = Table.grid(padding=(0, 2, 0, 0))
         for name, count in sums.items():
-            bar = ("#" if options.ascii_only else "█") * max(1, round(width * count / most))
+            bar = ("#" if options.ascii_only else "▆") * max(1, round(width * count / most))
             when = "" if options.ascii_only else _spark(self._over_time[name])
             style = LEVELS[name]
             grid.add_row(
@@ -93,8 +93,7 @@ def ledger(stats: Stats, stored: int) -> Padding:
     dropped = sum(stats.dropped.values())
     parts = {
         "delivered": (stats.delivered, "green"),
-        "queued": (stats.queued, ""),
-        "in flight": (stats.in_flight, ""),
+        "waiting": (stats.queued + stats.in_flight, ""),
         "rejected": (stats.rejected, "red" if stats.rejected else ""),
         "dropped": (dropped, "red" if dropped else ""),
     }
