@@ -3,6 +3,7 @@
 import datetime as dt
 import http.client
 import json
+import re
 import socket
 import ssl
 import struct
@@ -213,6 +214,7 @@ def test_the_page_may_load_nothing_from_elsewhere(workspace):
     answer = call(workspace, "GET", "/")
     assert answer.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"unsafe|data:", answer.headers["content-security-policy"])
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 

@@ -74,7 +74,7 @@ def _spark(counts: Sequence[int]) -> str:
 def answer(kql: str, rows: Sequence[Mapping[str, Any]]) -> Group:
     """Show a query above its result."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name, value in rows[0].items():
+    for name, value in (rows[0] if rows else {}).items():
         table.add_column(name, justify="right" if isinstance(value, _NUMBERS) else "left", overflow="ellipsis")
     for row in rows:
         table.add_row(*(_cell(name, value) for name, value in row.items()))

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..handler import AzureMonitorHandler
 from ._stop import stopping, wait
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ..local import Workspace
-    from ..report import Trouble
+    from ..report import Stats, Trouble
 
 EXTRA = "local"
 INTERRUPTED = 130
@@ -162,7 +162,7 @@ class _Story:
                 break
         return task
 
-    def _show(self, stats: Any) -> None:
+    def _show(self, stats: Stats) -> None:
         from . import _pictures
 
         show = self._console.print
