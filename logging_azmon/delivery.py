@@ -1,7 +1,7 @@
 """Takes one batch to its end: sends it, and does with its rows what the answer means.
 
 Rules: called by one thread at a time for each batch, which owns it. Every batch is settled or given back, whatever
-happens; nothing here raises. No lock is held while anything is sent.
+happens; nothing leaves here but SystemExit and its like. No lock is held while anything is sent.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ class Delivery:
                 answer, decision = self._send(pieces[0], left)
                 parts = None if decision.action is Action.RETRY else self._finish(pieces[0], answer, decision)
                 if parts is None:
-                    self._pause(pieces[0], answer, decision, shared, own)
+                    trouble = decision.trouble or "divisions"
+                    self._pause(pieces[0], answer, trouble, shared, own)
                     break
                 pieces.popleft()
                 pieces.extendleft(reversed(parts))
@@ -155,8 +156,9 @@ class Delivery:
                 if decision.action is Action.DONE:
                     self._tell_losses()
         except BaseException as error:
-            # A bug of ours must not cost rows: they are given back, and it is told.
-            self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
+            # A bug of ours must not cost rows: they are given back, and it is told, by the listener if it is no bug.
+            if isinstance(error, Exception):
+                self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
             self._hold(pieces[0] if pieces else batch, self._own, own, self._delay(Answer(), "configuration", 1))
             if not isinstance(error, Exception):
                 raise
@@ -231,17 +233,20 @@ class Delivery:
             rows_json=bytes(piece.data),
         )
 
-    def _pause(self, piece: Batch, answer: Answer, decision: Decision, shared: int, own: int) -> None:
-        """Stop everybody whom this answer concerns, and say so."""
-        trouble = decision.trouble or "configuration"
-        lane, ticket = (self._own, own) if trouble == "configuration" else (self._shared, shared)
-        delay = self._delay(answer, trouble, lane.failures_with(ticket))
+    def _pause(self, piece: Batch, answer: Answer, trouble: str, shared: int, own: int) -> None:
+        """Stop everybody whom this answer concerns, and say so; "divisions" are a limit of our own."""
+        is_own = trouble in ("configuration", "divisions")
+        lane, ticket = (self._own, own) if is_own else (self._shared, shared)
+        delay = self._delay(answer, "configuration" if is_own else trouble, lane.failures_with(ticket))
         self._hold(piece, lane, ticket, delay, is_throttled=trouble == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
         verb = "is" if waiting == 1 else "are"
-        said = f"{self._explain(answer)}; {count(waiting)} {verb} waiting{lost}, next try in {delay.seconds:.0f} s"
+        why = self._explain(answer)
+        if trouble == "divisions":
+            trouble, why = "throttled", f"{why}; more divisions than {SPLITS_PER_MINUTE} requests a minute allow"
+        said = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {delay.seconds:.0f} s"
         self._say(trouble, said, answer, rows=waiting)
 
     def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:

@@ -92,8 +92,8 @@ class AzureMonitorHandler(logging.Handler):
         passed: Any = True
         if self.filters:
             passed = self.filter(record)
-            if isinstance(passed, logging.LogRecord):  # from 3.12 on, a filter may replace the record
-                record = passed
+            if isinstance(passed, logging.LogRecord):
+                record = passed  # pragma: no cover - from 3.12 on, a filter may replace the record
         if passed:
             try:
                 self.emit(record)
@@ -124,7 +124,10 @@ class AzureMonitorHandler(logging.Handler):
         pipeline.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Deliver every row accepted before this call; True if none is left. None waits `close_seconds`."""
+        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+
+        None waits `close_seconds`.
+        """
         return self.pipeline.flush(timeout)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from . import guard
 from .batch import Batch
 from .clock import Clock, SystemClock
 from .delivery import Delivery
-from .report import Reporter, Trouble
+from .report import Reporter, Trouble, described
 
 Work = tuple[Batch, int, int]
 _START_AGAIN_SECONDS = 1.0
@@ -39,7 +39,7 @@ class Listener(QueueListener):
         super().__init__(pool.tokens)
         self._pool = pool
 
-    def start(self) -> None:  # pragma: no cover - called on a bare thread, which coverage does not see
+    def start(self) -> None:  # pragma: no cover - coverage sees no bare thread
         """Start the thread."""
         # Not without `daemon`: Thread would ask for the current thread, and for a bare one make a dummy that stays.
         threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
@@ -137,16 +137,16 @@ class Listeners:
 
     def _start_one(self) -> bool:
         try:
-            _thread.start_new_thread(self._start_listener, ())
+            _thread.start_new_thread(self._start_listener, (Listener(self),))
         except RuntimeError as error:  # no more threads
             self._not_started(str(error))
             return False
         return True
 
-    def _start_listener(self) -> None:  # pragma: no cover - on a bare thread, which coverage does not see
+    def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage sees no bare thread
         try:
             if threading.main_thread().is_alive():
-                Listener(self).start()
+                listener.start()
             else:
                 self._not_started("")
         except RuntimeError as error:
@@ -191,7 +191,7 @@ class Listeners:
         try:
             self._delivery.deliver(*work)
         except BaseException as error:  # noqa: BLE001 - not even SystemExit ends a listener: on with the next batch
-            text = f"unexpected {error!r} while delivering; the rows are tried again"
+            text = f"unexpected {described(error)} while delivering; the rows are tried again"
             self._report(Trouble(kind="internal", text=text))
         finally:
             with self._lock:
@@ -220,7 +220,7 @@ class Listeners:
         try:
             return self._delivery.next_batch()
         except Exception as error:  # noqa: BLE001 - a listener must survive its own errors; this one is told
-            self._report(Trouble(kind="internal", text=f"unexpected {error!r} while looking for rows"))
+            self._report(Trouble(kind="internal", text=f"unexpected {described(error)} while looking for rows"))
             return None, _START_AGAIN_SECONDS
 
     # Those who flush and close.

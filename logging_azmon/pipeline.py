@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from .clock import Clock, SystemClock
 from .delivery import Delivery, Destination
 from .encode import Encoder
 from .listener import Listeners
-from .report import Ledger, Reporter, Stats, Trouble, count
+from .report import Ledger, Reporter, Stats, Trouble, count, described
 from .settings import read
 from .upload import Uploader
 
@@ -39,6 +40,8 @@ _capturing: list[Put] = []
 # While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
 _FIRST_LOOK_SECONDS = 0.005
 _LOOK_SECONDS = 0.5
+# Later than any row: a pipeline that takes no more waits for its own notices, too.
+_ALL = sys.maxsize
 # A close right after a flush that waited in vain does not wait a second time.
 _SAME_SHUTDOWN_SECONDS = 1.0
 
@@ -117,10 +120,11 @@ class Pipeline:
         )
         if self._is_closed:
             self._buffer.abandon("closed")
-        self._refused_after_close = 0
+        self._told_after_close = 0
         # When waits of the default length end, and when one last ended in vain.
         self._patience_ends = float("-inf")
         self._gave_up_at = float("-inf")
+        self._asks_again = False
         self._put: Put = _capturing[-1] if _capturing else self._buffer.put
 
     # The application's side.
@@ -137,17 +141,21 @@ class Pipeline:
             self._failed(error)
 
     def _refused(self) -> None:
-        """Tell of rows after close: nobody else will. At each power of ten, because there may be many."""
-        if self._buffer.is_closed:
-            self._refused_after_close += 1
-            rows = self._refused_after_close
-            if str(rows).strip("0") == "1":
-                said = f"{count(rows)} logged after close dropped: after_close"
-                self._reporter(Trouble(kind="lost", text=said, reason=f"after_close {rows}", rows=rows))
+        """Tell of rows after close, because nobody else will: of the first, of the tenth, of the hundredth."""
+        with self._ledger.lock:
+            rows = self._ledger.dropped.get("after_close", 0)
+            told = self._told_after_close
+            if rows < max(1, 10 * told):
+                return
+            self._told_after_close = rows
+        said = f"{count(rows)} logged after close dropped: after_close"
+        self._reporter(Trouble(kind="lost", text=said, reason="after_close", rows=rows - told), at_once=True)
 
     def _failed(self, error: Exception) -> None:
         self._ledger.drop("internal", 1, self._clock.time(), accepted=1)
-        self._reporter(Trouble(kind="internal", text=f"a row could not be made: {error!r}", reason="internal", rows=1))
+        self._reporter(
+            Trouble(kind="internal", text=f"a row could not be made: {described(error)}", reason="internal", rows=1)
+        )
 
     def _misfit(self) -> None:
         self._ledger.misfit()
@@ -159,10 +167,12 @@ class Pipeline:
     def _ask_again(self) -> None:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
         process.keep(self)
+        self._asks_again = True
         if not _capturing:
-            self._put = self._put_and_wake
+            self.redirect(None)
 
     def _put_and_wake(self, line: bytes) -> bool:
+        self._asks_again = False
         self._put = self._buffer.put
         is_in = self._buffer.put(line)
         if self._listeners.wake():
@@ -189,7 +199,7 @@ class Pipeline:
     # Those who flush and close.
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver every row accepted before this call; True if that was done in time and none was lost meanwhile.
+        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
 
         None waits `close_seconds`. On a delivering thread and inside dictConfig nothing is waited for.
         """
@@ -202,12 +212,12 @@ class Pipeline:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
         if not self._begin_to_close():
             return
-        mark = self.urge()
+        self.urge()
         if self._must_not_wait():
             self._finish_alone()
             return
         deadline = self._deadline(timeout)
-        self._wait(mark, deadline, is_patient=timeout is None)
+        self._wait(_ALL, deadline, is_patient=timeout is None)
         self._end(deadline)
 
     def _begin_to_close(self) -> bool:
@@ -245,7 +255,8 @@ class Pipeline:
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Flush what a handler will close later; end what nobody else will."""
         deadline = self._deadline(None)
-        self._wait(self._buffer.urge(), deadline, is_patient=True)
+        mark = self._buffer.urge()
+        self._wait(_ALL if self._is_closed else mark, deadline, is_patient=True)
         if self._is_closed:
             self._end(deadline)
         elif is_last or not self._users:
@@ -341,7 +352,8 @@ class Pipeline:
 
     def redirect(self, put: Put | None) -> None:
         """Give rows to somebody else, or to the buffer again."""
-        self._put = self._buffer.put if put is None else put
+        own = self._put_and_wake if self._asks_again else self._buffer.put
+        self._put = own if put is None else put
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 Nearly all records are like that, and what a log call costs is what these cost. Anything out of the ordinary (a
 formatter, an exception, a mapping, an attribute that is missing or odd) takes the general way, which is right for every
-record. So the rules are: take nothing for granted, and give up before anything has an effect. A row's number is such an
-effect, a misfit counted is another, so these come last.
+record. So the rules are: take nothing for granted, and give up before a number is taken or a misfit counted. What is
+given up is begun anew, so an argument's ``__str__`` may be asked twice.
 
 It is one function over local names, because here each further call and each ``self.`` shows. A row is put together from
 
@@ -108,7 +108,7 @@ def quick(  # noqa: C901
                 for name in names[standard:]:
                     extras[name] = attributes[name]
                 # Left by another handler's formatter, or by another Python's pickle.
-                if "message" in extras or "taskName" in extras:
+                if "message" in extras or "asctime" in extras or "taskName" in extras:
                     extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
             args = attributes["args"]
             if args:

@@ -2,7 +2,8 @@
 
 Rules: the ledger's lock is re-entrant and short; no I/O happens under it, so a log call may take it. The buffer shares
 it, because a row's way from one counter to the next must be one step for `snapshot`. Reports are made by delivering
-threads and by whoever closes a pipeline, never inside a log call while the pipeline is open, and never through logging.
+threads and by whoever flushes or closes; inside a log call only after close, and for a row that a bug of ours has cost.
+Never through logging.
 """
 
 from __future__ import annotations
@@ -175,14 +176,16 @@ class Reporter:
         self._silent_until: dict[tuple[str, str], float] = {}
         self._held_back: dict[tuple[str, str], int] = {}
 
-    def __call__(self, trouble: Trouble) -> None:
-        """Report; never raises, and what the callable logs never enters a pipeline."""
+    def __call__(self, trouble: Trouble, *, at_once: bool = False) -> None:
+        """Report; never raises, and what the callable logs never enters a pipeline. `at_once` prints in any case."""
         with guard.delivering():
             if self._report is not None:
                 try:
                     self._report(trouble)
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's; its failure is told in its stead
                     self._print(("internal", "report"), f"report= raised {described(error)} for: {trouble}")
+            elif at_once:
+                print_line(trouble.text)
             else:
                 self._print((trouble.kind, trouble.reason or trouble.code or str(trouble.status)), trouble.text)
 

@@ -269,7 +269,7 @@ class TestSplitting:
         assert len(bench.destination.rows) == 1_000
         assert bench.stats.rejected == 0
         assert bench.stats.requests < 2_200
-        assert "next try in" in bench.told("configuration")[0]
+        assert "next try in" in bench.told("throttled")[0]
 
     def test_a_single_row_that_is_too_large_is_shrunk(self):
         bench = Bench(TOO_LONG)
@@ -339,7 +339,7 @@ class TestSplitting:
         bench.run()
         assert len(bench.destination.rows) == 702
         assert bench.stats.rejected == 0
-        assert bench.told("configuration"), "the second batch had to wait for its minute"
+        assert "more divisions than 600 requests a minute" in bench.told("throttled")[0], "the second batch had to wait"
 
     def test_rows_without_a_time_are_split_like_any_others(self):
         bench = Bench(destination=Always(picky(lambda row: row["Message"] == "3", SPREAD)))

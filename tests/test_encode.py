@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from logging_azmon.encode import Encoder, shrink
 from logging_azmon.errors import ConfigurationError
+from logging_azmon.fields import NOT_EXTRA
 from logging_azmon.pieces import CACHED_PIECES
 from logging_azmon.presets import PRESETS
 from logging_azmon.table import Column, Constant, Extra, Table
@@ -562,6 +563,15 @@ class TestQuickWay:
         assert {column: without_addresses(value) for column, value in quick.items()} == {
             column: without_addresses(value) for column, value in general.items()
         }
+
+    @pytest.mark.parametrize("name", sorted(NOT_EXTRA))
+    def test_what_others_leave_on_a_record_is_no_extra(self, name):
+        """Each attribute alone: another handler's formatter sets one or two, another Python's pickle brings a third."""
+        record = make("hello", extra={"a": 1})
+        setattr(record, name, "left behind")
+        quick, general, *_ = self.both(QUICK["default"], record)
+        assert quick == general
+        assert quick["Properties"] == {"a": 1}
 
     @pytest.mark.parametrize("name", QUICK)
     @pytest.mark.parametrize(

@@ -193,15 +193,17 @@ class TestFlush:
         flushed: list[bool] = []
         clock = Interrupting()
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination, clock=clock)
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, batch_bytes=4_096)
             with logging_to(pipeline) as logger:
-                logger.error("before")
-                assert pipeline.flush()
+                logger.error("x" * 2_500)
+                clock.wait_for_waiters()
                 clock.is_armed = True
-                logger.error("interrupted")
+                # Begins a batch, while the first one waits for its time.
+                logger.error("y" * 2_500)
                 assert flushed == [True]
+                assert [row["Message"][0] for row in destination.rows] == ["x"]
                 assert pipeline.flush()
-                assert [row["Message"] for row in destination.rows] == ["before", "interrupted"]
+                assert [row["Message"][0] for row in destination.rows] == ["x", "y"]
             pipeline.close()
 
 
@@ -236,13 +238,14 @@ class TestClose:
 
     def test_a_row_after_it_is_counted(self) -> None:
         """Counted and told, not raised; told again at each power of ten."""
-        said: list[str] = []
-        handler = AzureMonitorHandler(*where(), report=lambda trouble: said.append(str(trouble)))
+        told: list[Trouble] = []
+        handler = AzureMonitorHandler(*where(), report=told.append)
         handler.close()
         for _ in range(12):
             handler.handle(RECORD)
         assert handler.stats().dropped == {"after_close": 12}
-        assert said == [
+        assert [(trouble.reason, trouble.rows) for trouble in told] == [("after_close", 1), ("after_close", 9)]
+        assert [str(trouble) for trouble in told] == [
             "1 row logged after close dropped: after_close",
             "10 rows logged after close dropped: after_close",
         ]
@@ -293,6 +296,34 @@ class TestClose:
                 gate.opened.set()
                 listener.join(LIMIT_SECONDS)
                 assert pipeline.stats().delivered == 1
+
+    def test_a_notice_on_its_way_is_waited_for(self) -> None:
+        """A row of our own about rows that came too late is not lost by the close itself, nor told as a loss."""
+
+        def refuse_one(rows: list[dict[str, Any]]) -> Answer:
+            late = threading.Thread(target=logger.error, args=("late",))
+            late.start()
+            late.join(LIMIT_SECONDS)
+            return Answer(status=204)
+
+        told: list[str] = []
+        with FakeDestination(refuse_one) as destination:
+            pipeline = Pipeline(
+                *where(),
+                destination=destination,
+                clock=ManualClock(jumps=True),
+                background=False,
+                report=lambda trouble: told.append(trouble.reason),
+            )
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                pipeline.close()
+            assert pipeline.stats().dropped == {"after_close": 1}
+            assert "closed" not in told
+            assert [row["Message"].partition(",")[0] for row in destination.rows] == [
+                "row",
+                "1 row dropped: after_close",
+            ]
 
     def test_while_others_log(self) -> None:
         """Every row is delivered or counted as after_close; nobody hangs, nothing is raised."""

@@ -97,6 +97,18 @@ def test_plain_bounds_depth_and_size():
     assert plain(tuple(range(40_000)))[-1] == "…(cut, 40,000 entries)"
 
 
+def test_a_nan_is_seen_however_deep_it_lies():
+    """Deeper than is looked for a NaN among nulls, every null is taken for one: depth is cut, nothing becomes null."""
+    value = [None, float("nan")]
+    for _ in range(30):
+        value = [value]
+    assert b'[null,"NaN"]' in dumps(value)
+    for _ in range(10):
+        value = [value]
+    assert b"NaN" not in dumps(value)
+    assert "…".encode() in dumps(value)
+
+
 def test_the_same_object_twice_is_no_cycle():
     """Only an object within itself is one."""
     shared = {1: 2}

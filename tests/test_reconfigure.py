@@ -26,7 +26,7 @@ CONFIG = {
     "handlers": {"azure": {"class": "logging_azmon.AzureMonitorHandler", **OPTIONS}},
     "root": {"handlers": ["azure"], "level": "DEBUG"},
 }
-FORMAT = "%(message)s"
+F = "%(message)s"
 def in_time(act, seconds):
     begun = time.monotonic()
     act()
@@ -35,7 +35,7 @@ def in_time(act, seconds):
 
 HOWS = {
     "dictConfig": "logging.config.dictConfig(CONFIG)",
-    "basicConfig": "logging.basicConfig(force=True, level=10, handlers=[AzureMonitorHandler(**OPTIONS)], format=FORMAT)",
+    "basicConfig": "logging.basicConfig(force=True, level=10, handlers=[AzureMonitorHandler(**OPTIONS)], format=F)",
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon.report import Trouble
-from logging_azmon.testing import Answer, FakeDestination, ManualClock
+from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 
 LIMIT_SECONDS = 10
 STORED = Answer(status=204)
@@ -34,6 +34,16 @@ def listeners() -> list[threading.Thread]:
 
 def record(message: str = "row") -> logging.LogRecord:
     return logging.LogRecord("app", logging.ERROR, __file__, 1, message, None, None)
+
+
+def log_until_there_is_a_thread(handler: AzureMonitorHandler, clock: ManualClock) -> None:
+    waiting = threading.Event()
+    for _ in range(1_000):
+        clock.advance(1.1)
+        handler.handle(record("later"))
+        if listeners() or waiting.wait(0.01):
+            break
+    assert len(listeners()) == 1
 
 
 class Uploads:
@@ -198,15 +208,25 @@ class TestNone:
             handler.handle(record("first"))
             assert listeners() == []
             refusal.clear()
-            waiting = threading.Event()
-            for _ in range(1_000):
-                clock.advance(1.1)
-                handler.handle(record("later"))
-                if listeners() or waiting.wait(0.01):
-                    break
-            assert len(listeners()) == 1
+            log_until_there_is_a_thread(handler, clock)
             assert handler.flush()
             assert len(destination.rows) == handler.stats().accepted
+
+    def test_a_refusal_while_rows_are_captured(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
+        """A test that captures rows has them, whatever the threads do."""
+        clock = ManualClock()
+        with FakeDestination() as destination:
+            handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=lambda _: None))
+            handler.handle(record("sent"))
+            with capture() as rows:
+                clock.advance(2)
+                handler.pipeline.urge()
+                handler.handle(record("captured"))
+            assert [row["Message"] for row in rows] == ["captured"]
+            refusal.clear()
+            log_until_there_is_a_thread(handler, clock)
+            assert handler.flush()
+            assert {row["Message"] for row in destination.rows} == {"sent", "later"}
 
     def test_one_thread_refused_beside_others(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
         """The listener that there is goes on."""
@@ -223,6 +243,27 @@ class TestNone:
             assert handler.flush()
             assert len(listeners()) == 1
             assert len(destination.rows) == 21
+
+
+def test_a_refused_thread_leaves_captured_rows_alone(
+    make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is delivered by a flush; what the test captures stays with the test."""
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    clock = ManualClock(jumps=True)
+    with FakeDestination() as destination:
+        handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=lambda _: None))
+        handler.handle(record("for Azure"))
+        with capture() as rows:
+            clock.advance(2)
+            assert handler.flush()
+            handler.handle(record("for the test"))
+        assert [row["Message"] for row in destination.rows] == ["for Azure"]
+        assert [row["Message"] for row in rows] == ["for the test"]
 
 
 class TestErrors:
@@ -297,8 +338,10 @@ class TestErrors:
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=make(destination, clock=clock))
             handler.handle(record("first"))
-            while clock.is_armed or listeners():
-                threading.Event().wait(0.001)
+            for _ in range(LIMIT_SECONDS * 100):
+                if not (clock.is_armed or listeners()) or threading.Event().wait(0.01):
+                    break
+            assert listeners() == []
             assert handler.flush()
             assert len(destination.rows) == 1
 
