@@ -30,5 +30,5 @@ def stopping() -> Iterator[threading.Event]:
 
 def wait(stopped: threading.Event) -> None:
     """Wait until somebody stops the command."""
-    while not stopped.wait(_SLICE_SECONDS):
-        pass
+    while not stopped.is_set():
+        stopped.wait(_SLICE_SECONDS)
