@@ -1,5 +1,6 @@
 """README, as users meet it: its code runs, its tables are true, its commands are those that are run elsewhere."""
 
+import argparse
 import json
 import logging
 import os
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from endpoint import Endpoint
+from local_client import send
 from logging_azmon import AzureMonitorHandler, cli, presets
 from logging_azmon.checks import CREDENTIALS
+from logging_azmon.cli import demo, serve
+from logging_azmon.local import Workspace
 from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, OVERFLOW, read
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
@@ -97,6 +101,8 @@ EXPECTED = [
     ("Reports", lambda rows: pick(rows, "Message") == [("hello",)]),
     ("Testing your application", lambda rows: rows == []),
     ("Testing your application", lambda rows: rows == []),
+    ("The local workspace", lambda rows: rows == []),
+    ("The local workspace", lambda rows: rows == []),
 ]
 
 
@@ -109,6 +115,8 @@ class TestCode:
     def test_every_block_runs_as_it_stands(self, number, tmp_path):
         """In a process of its own, with nothing but the three variables; no word on stderr, and the rows arrive."""
         _, code = blocks("python")[number]
+        # A test with a fixture is run by pytest, any other by a call.
+        runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "pytest.mark" in code else []
         calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", code, re.MULTILINE))
         script = tmp_path / "block.py"
         script.write_text(code + calls, "utf-8")
@@ -121,7 +129,7 @@ class TestCode:
                 "LOGS_DCR_STREAM_NAME": "Custom-App",
             }
             done = subprocess.run(
-                [sys.executable, "-W", "error", script],
+                [sys.executable, "-W", "error", *runner, script],
                 cwd=tmp_path,
                 env=environ,
                 capture_output=True,
@@ -135,13 +143,19 @@ class TestCode:
         assert EXPECTED[number][1](rows), rows
         assert {(request.rule, request.stream) for request in endpoint.requests} <= {("dcr-1", "Custom-App")}
 
-    def test_queries_use_columns_that_there_are(self):
-        """KQL cannot be run here, but its names can be looked up."""
-        known = {column.name for column in presets.DEFAULT} | {"Missing", "App_CL"}
+    def test_queries_find_what_the_text_says(self):
+        """Copies of a row, and rows that are missing."""
+        arrived = [("a", 0), ("a", 1), ("a", 1), ("a", 4), ("b", 1)]
+        rows = [{"Instance": instance, "Sequence": number, "Message": f"{number}"} for instance, number in arrived]
+        (_, copies), (_, missing) = blocks("kusto")
 
-        assert len(blocks("kusto")) == 2
-        for _, query in blocks("kusto"):
-            assert set(re.findall(r"\b[A-Z]\w*", query)) <= known
+        with Workspace() as workspace:
+            assert send(workspace, rows).status == 204
+            once = pick(workspace.query(copies), "Instance", "Sequence", "Message")
+            gaps = pick(workspace.query(missing), "Instance", "Sequence", "Missing")
+
+        assert sorted(once) == [("a", 0, "0"), ("a", 1, "1"), ("a", 4, "4"), ("b", 1, "1")]
+        assert gaps == [("a", 4, 2), ("b", 1, 1)]
 
 
 class TestCommands:
@@ -150,8 +164,9 @@ class TestCommands:
         commands = [code.strip() for _, code in blocks("console")]
 
         assert commands == [
-            "python -m pip install . && python examples/first_rows.py",
+            'python -m pip install ".[local]" && logging-azmon demo',
             "python -m pip install tox && python -m tox",
+            "logging-azmon serve",
         ]
         assert commands[1] in ROOT.joinpath(".ci/run").read_text("utf-8")
 
@@ -166,6 +181,7 @@ class TestCommands:
             for heading in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
         }
         links = re.findall(r"\]\(([^)]+)\)", README)
+        assert "docs/local-page.png" in links
 
         assert links
         assert [link for link in links if link.startswith("#") and link[1:] not in headings] == []
@@ -245,6 +261,62 @@ class TestTables:
         versions = re.search(r"^versions=\((.*)\)$", text, re.MULTILINE)[1].split()
 
         assert f"CPython {', '.join(versions[:-1])} and {versions[-1]}." in section("Installation")
+
+
+class TestLocalWorkspace:
+    TEXT = re.sub(r"^```.*?^```$", "", section("The local workspace"), flags=re.DOTALL | re.MULTILINE)
+
+    def test_it_is_called_as_the_text_says(self):
+        """Port, rule, stream, table and workspace without any option."""
+        with Workspace() as workspace:
+            assert {workspace.rule_id, workspace.stream, workspace.workspace_id} <= set(names(self.TEXT))
+            assert list(workspace.tables) == ["App_CL", "DCRLogErrors"]
+            assert set(workspace.tables) <= set(names(self.TEXT))
+        assert f"127.0.0.1:{serve.PORT}," in self.TEXT
+
+    def test_every_option_is_one(self):
+        """Of `serve`, or of `demo`."""
+        parser = argparse.ArgumentParser()
+        for command in (serve, demo):
+            command.configure(parser)
+
+        assert set(re.findall(r"--[a-z][a-z-]+", self.TEXT)) <= set(re.findall(r"--[a-z][a-z-]+", parser.format_help()))
+
+    def test_every_fault_is_accepted(self):
+        """In the table and around it."""
+        faults = [names(row[0])[0] for row in table("The local workspace", "fault")]
+
+        assert len(faults) == 6
+        with Workspace(faults=faults) as workspace:
+            workspace.fault(*faults)
+
+    def test_a_lost_answer_makes_a_batch_arrive_twice(self):
+        """What `reset,stored` is for."""
+        with Workspace(faults=["reset,stored"]) as workspace:
+            handler = AzureMonitorHandler(
+                workspace.endpoint, workspace.rule_id, workspace.stream, report=lambda _: None, retry_seconds=0.01
+            )
+            handler.handle(logging.makeLogRecord({"msg": "twice"}))
+            assert handler.flush(30)
+            handler.close()
+            assert [row["Message"] for row in workspace.rows("App_CL")] == ["twice", "twice"]
+
+    def test_variables_for_tls_are_those_that_are_printed(self):
+        """All of them, and no other."""
+        with Workspace(tls=True) as workspace:
+            printed = workspace.trust_environment | workspace.identity_environment
+
+        assert set(re.findall(r"`([A-Z_]{10,})`", self.TEXT)) == set(printed)
+
+    def test_what_azure_drops_in_silence_is_told(self):
+        """An undeclared column, a value of another type, an old time: as problems and as rows."""
+        row = {"TimeGenerated": "2001-01-01T00:00:00Z", "Line": "many", "Undeclared": 1}
+        with Workspace() as workspace:
+            assert send(workspace, [row]).status == 204
+            told = {(problem["column"], problem["kind"]) for problem in workspace.problems()}
+            assert len(workspace.rows("DCRLogErrors")) == 3
+
+        assert told == {("TimeGenerated", "replaced"), ("Line", "mistyped"), ("Undeclared", "dropped")}
 
 
 class TestClaims:

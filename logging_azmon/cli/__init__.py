@@ -28,15 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"logging-azmon {version('logging-azmon')}")
     if words and not words[0].startswith("-") and words[0] not in commands:
-        there_is = f"choose from {', '.join(commands)}" if commands else "this version has none"
-        parser.error(f"unknown command {words[0]!r}; {there_is}")
-    if commands:
-        subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-        for name, module in commands.items():
-            said = (module.__doc__ or "").partition("\n")[0]
-            module.configure(subparsers.add_parser(name, help=said, description=said))
+        parser.error(f"unknown command {words[0]!r}; choose from {', '.join(commands)}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for name, module in commands.items():
+        said = (module.__doc__ or "").partition("\n")[0]
+        module.configure(subparsers.add_parser(name, help=said, description=said))
     arguments = parser.parse_args(words)
-    if getattr(arguments, "command", None) is None:
+    if arguments.command is None:
         parser.print_help(sys.stderr)
         return USAGE_ERROR
     return _run(commands[arguments.command], arguments)

@@ -1,0 +1,22 @@
+"""Run the whole loop without Azure: ingestion endpoint, rules, tables, KQL queries, and a page to look at them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .kql import QueryError
+    from .workspace import Workspace
+
+__all__ = ["QueryError", "Workspace"]
+
+_HOMES = {"QueryError": "kql", "Workspace": "workspace"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the workspace, and DuckDB with it, when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return value

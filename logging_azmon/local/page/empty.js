@@ -1,0 +1,61 @@
+/** What is shown while a table has no rows: how to send the first one. */
+
+import { copyButton, h } from "./dom.js";
+
+const SNIPPET = `import logging
+from logging_azmon import AzureMonitorHandler
+
+log = logging.getLogger("shop")
+log.setLevel(logging.INFO)
+log.addHandler(AzureMonitorHandler())
+log.info("order placed", extra={"order": 4711, "total": 12.5})
+`;
+
+const ERRORS = "DCRLogErrors";
+
+const SHELLS = {
+  "bash, zsh": (name, value) => `export ${name}="${value}"`,
+  PowerShell: (name, value) => `$env:${name} = "${value}"`,
+};
+
+/** Fill `root`; a table other than the default one has a rule of the user's own, whose names only they know. */
+export function showEmpty(root, table) {
+  if (table?.name === ERRORS) {
+    root.replaceChildren(
+      h(
+        "div.empty-card.calm",
+        h("h2", "Nothing to report"),
+        h("p.muted", "What the workspace drops, cuts or replaces becomes a row here, as in Azure when the rule's diagnostic settings ask for it."),
+      ),
+    );
+    return;
+  }
+  const own = table !== null && table.name !== "App_CL";
+  const variables = [
+    ["DATA_COLLECTION_ENDPOINT", location.origin],
+    ["LOGS_DCR_RULE_ID", own ? "<the rule's immutableId>" : "dcr-local"],
+    ["LOGS_DCR_STREAM_NAME", own ? "<its stream>" : "Custom-App"],
+  ];
+  const block = h("pre.code", { tabindex: "0", role: "region", "aria-label": "Variables" });
+  const select = h("select", { "aria-label": "Shell" }, Object.keys(SHELLS).map((name) => h("option", name)));
+  const write = () => (block.textContent = variables.map(([name, value]) => SHELLS[select.value](name, value)).join("\n"));
+  select.addEventListener("change", write);
+  if (navigator.userAgent.includes("Windows")) select.value = "PowerShell";
+  write();
+  root.replaceChildren(
+    h(
+      "div.empty-card",
+      h("h2", table === null ? "No tables yet" : `No rows in ${table.name} yet`),
+      h("p.muted", "Send the first one: it appears here as soon as it is stored, without a reload."),
+      step(1, "Set three variables", select, copyButton(() => block.textContent)),
+      block,
+      step(2, "Log something", copyButton(() => SNIPPET)),
+      h("pre.code", { tabindex: "0", role: "region", "aria-label": "Python" }, SNIPPET.trimEnd()),
+      h("p.muted", "Rows leave within 5 seconds, or when the program ends."),
+    ),
+  );
+}
+
+function step(n, title, ...tools) {
+  return h("div.empty-step", h("span.step-number", { "aria-hidden": "true" }, String(n)), h("h3", title), h("span.grow"), tools);
+}

@@ -1,0 +1,65 @@
+/** The view of what was dropped, cut or replaced, and why: where Azure is silent, this workspace is not. */
+
+import { problems } from "./api.js";
+import { byId, h, number, localDate, clockTime } from "./dom.js";
+
+const KINDS = {
+  dropped: "The value was left out.",
+  cut: "The value was shortened.",
+  replaced: "Another value was stored.",
+  mistyped: "The value did not fit its column and became null.",
+  refused: "The request was refused.",
+};
+
+export class Problems {
+  #known = "";
+
+  constructor() {
+    this.root = byId("view-problems");
+    this.#show([]);
+  }
+
+  async refresh() {
+    const list = await problems();
+    const text = JSON.stringify(list);
+    if (text === this.#known) return;
+    this.#known = text;
+    this.#show(list);
+  }
+
+  #show(list) {
+    const badge = byId("problem-count");
+    badge.hidden = list.length === 0;
+    badge.textContent = number.format(list.length);
+    if (list.length === 0) {
+      this.root.replaceChildren(
+        h("div.empty-card.calm", h("h2", "Nothing was dropped, cut or replaced"), h("p.muted", "Azure stays silent when a row does not fit its table. Here you are told: which column, why, and what to change.")),
+      );
+      return;
+    }
+    this.root.replaceChildren(
+      h(
+        "div.problem-list",
+        h("p.muted", "Azure does the same, and says nothing. Each line is one column and one reason, newest first."),
+        h(
+          "table",
+          h("thead", h("tr", ["What", "Column", "Times", "Last", "Why, and what to change"].map((title) => h("th", { scope: "col" }, title)))),
+          h("tbody", list.map((problem) => row(problem))),
+        ),
+      ),
+    );
+  }
+}
+
+function row({ time, stream, column, kind, count, message, advice }) {
+  const ms = Date.parse(time);
+  const known = kind in KINDS;
+  return h(
+    "tr",
+    h("td", h(`span.badge.kind${known ? `-${kind}` : ""}`, { title: known ? KINDS[kind] : undefined }, String(kind))),
+    h("td", h("span.problem-column", column || "(row)"), h("span.muted.problem-stream", stream ?? "")),
+    h("td.numeric", number.format(count)),
+    h("td.problem-time", { title: String(time) }, Number.isNaN(ms) ? "" : `${localDate(ms)} ${clockTime(ms).slice(0, 8)}`),
+    h("td", message && h("p", String(message)), h("p.advice", String(advice ?? ""))),
+  );
+}

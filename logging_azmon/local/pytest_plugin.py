@@ -1,0 +1,33 @@
+"""The pytest fixture `azmon_workspace`: a local workspace of its own for each test that asks for one.
+
+pytest imports this module in every run of every project that has the package installed; so it imports nothing else
+until a test uses the fixture. ``DATA_COLLECTION_ENDPOINT`` and its like are set for the test, so that a handler made
+without arguments finds the workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+
+@pytest.fixture
+def azmon_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes what `Workspace` takes."""
+    from . import Workspace
+
+    mark = request.node.get_closest_marker("azmon_workspace")
+    with Workspace(*mark.args, **mark.kwargs) if mark else Workspace() as workspace:
+        for name, value in (workspace.environment | workspace.trust_environment).items():
+            monkeypatch.setenv(name, value)
+        yield workspace
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known, for --strict-markers."""
+    config.addinivalue_line("markers", "azmon_workspace(...): what the fixture azmon_workspace gives to its Workspace")

@@ -1,0 +1,360 @@
+"""What the local workspace answers to an upload, and what becomes of the rows."""
+
+import datetime as dt
+import gzip
+import json
+
+import pytest
+
+from local_client import call, send
+from logging_azmon.local import Workspace
+
+NOW = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
+COLUMNS = {
+    "TimeGenerated": "datetime",
+    "Text": "string",
+    "Small": "int",
+    "Big": "long",
+    "Real": "real",
+    "Flag": "boolean",
+    "Any": "dynamic",
+}
+
+
+def rule(*flows, columns=COLUMNS, stream="Custom-T", rule_id="dcr-t"):
+    return {
+        "properties": {
+            "immutableId": rule_id,
+            "streamDeclarations": {
+                stream: {"columns": [{"name": name, "type": kind} for name, kind in columns.items()]}
+            },
+            "dataFlows": list(flows) or [{"streams": [stream], "outputStream": "Custom-T_CL"}],
+        }
+    }
+
+
+@pytest.fixture
+def workspace():
+    with Workspace(rule(), now=lambda: NOW) as ws:
+        yield ws
+
+
+def only(workspace, column):
+    return [row[column] for row in workspace.rows("T_CL")]
+
+
+def problem(workspace):
+    (found,) = workspace.problems()
+    return found["kind"], found["column"], found["count"]
+
+
+def test_an_accepted_upload_is_answered_204_without_a_body(workspace):
+    answer = send(workspace, [{"Text": "x"}])
+    assert (answer.status, answer.body) == (204, b"")
+    assert only(workspace, "Text") == ["x"]
+    assert workspace.problems() == []
+
+
+def test_rows_lie_in_the_order_in_which_they_were_acknowledged(workspace):
+    for n in range(40):
+        assert send(workspace, [{"Big": n * 2}, {"Big": n * 2 + 1}]).status == 204
+    assert only(workspace, "Big") == list(range(80))
+
+
+@pytest.mark.parametrize(
+    ("column", "sent", "stored"),
+    [
+        ("Text", "é😀\x00\n", "é😀\x00\n"),
+        ("Text", 5, "5"),
+        ("Text", True, "true"),
+        ("Text", {"a": [1]}, '{"a":[1]}'),
+        ("Text", None, ""),
+        ("Small", 7, 7),
+        ("Small", "7", 7),
+        ("Small", None, None),
+        ("Big", 2**63 - 1, 2**63 - 1),
+        ("Big", -(2**63), -(2**63)),
+        ("Real", 1, 1.0),
+        ("Real", 0.25, 0.25),
+        ("Real", "1e3", 1000.0),
+        ("Flag", True, True),
+        ("Flag", "false", False),
+        ("Any", {"a": [1, None, "x"]}, {"a": [1, None, "x"]}),
+        ("Any", "text", "text"),
+        ("Any", 5, 5),
+        ("TimeGenerated", "2026-03-10T11:00:00.123456Z", NOW.replace(hour=11, microsecond=123456)),
+        ("TimeGenerated", "2026-03-10T13:00:00+02:00", NOW.replace(hour=11)),
+        ("TimeGenerated", "2026-03-10 11:00:00", NOW.replace(hour=11)),
+        ("TimeGenerated", "Tue, 10 Mar 2026 11:00:00 GMT", NOW.replace(hour=11)),
+        ("TimeGenerated", None, NOW),
+    ],
+)
+def test_a_value_that_fits_its_column_is_stored(workspace, column, sent, stored):
+    assert send(workspace, [{column: sent}]).status == 204
+    assert only(workspace, column) == [stored]
+    assert workspace.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("column", "sent"),
+    [
+        ("Small", "x"),
+        ("Small", 1.5),
+        ("Small", 2**31),
+        ("Small", [1]),
+        ("Big", 2**63),
+        ("Big", "1.0.0"),
+        ("Real", "x"),
+        ("Flag", "maybe"),
+        ("TimeGenerated", "yesterday"),
+        ("TimeGenerated", 1_700_000_000),
+        ("TimeGenerated", "infinity"),
+    ],
+)
+def test_a_value_of_the_wrong_type_becomes_null_and_is_told(workspace, column, sent):
+    assert send(workspace, [{column: sent, "Text": "kept"}]).status == 204
+    assert only(workspace, column) == [NOW if column == "TimeGenerated" else None]
+    assert problem(workspace) == ("mistyped", column, 1)
+
+
+@pytest.mark.parametrize(
+    ("age", "kept"),
+    [
+        (dt.timedelta(days=1, hours=23), True),
+        (dt.timedelta(days=2, seconds=1), False),
+        (-dt.timedelta(hours=23), True),
+        (-dt.timedelta(days=1, seconds=1), False),
+    ],
+)
+def test_a_time_too_far_from_receipt_is_replaced_and_told(workspace, age, kept):
+    send(workspace, [{"TimeGenerated": (NOW - age).isoformat()}])
+    assert only(workspace, "TimeGenerated") == [NOW - age if kept else NOW]
+    assert [each["kind"] for each in workspace.problems()] == ([] if kept else ["replaced"])
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("x" * 65_536, 65_536),
+        ("x" * 65_537, 65_536),
+        ("é" * 40_000, 32_768),
+        ("x" + "é" * 40_000, 32_768),
+        ("x" + "😀" * 20_000, 16_384),
+    ],
+)
+def test_text_is_cut_at_64_kb_of_utf_8_between_characters(workspace, text, stored):
+    send(workspace, [{"Text": text}, {"Text": "short"}])
+    first, second = only(workspace, "Text")
+    assert (first, second) == (text[:stored], "short")
+    assert [each["kind"] for each in workspace.problems()] == ["cut"] * (len(text.encode()) > 65_536)
+
+
+def test_a_dynamic_value_that_is_too_long_becomes_its_cut_text(workspace):
+    send(workspace, [{"Any": ["x" * 70_000]}, {"Any": [1]}])
+    first, second = only(workspace, "Any")
+    assert isinstance(first, str)
+    assert first.startswith('["xxx')
+    assert second == [1]
+    assert problem(workspace) == ("cut", "Any", 1)
+
+
+def test_an_undeclared_column_is_dropped_and_told(workspace):
+    send(workspace, [{"Text": "x", "Nope": 1}, {"Nope": 2}])
+    assert "Nope" not in workspace.rows("T_CL")[0]
+    assert problem(workspace) == ("dropped", "Nope", 2)
+    assert "streamDeclarations" in workspace.problems()[0]["advice"]
+
+
+def test_a_column_in_another_case_is_dropped_and_told_how_it_is_written(workspace):
+    send(workspace, [{"text": "x"}])
+    assert only(workspace, "Text") == [""]
+    assert workspace.problems()[0]["advice"] == "Names are case-sensitive: send Text."
+
+
+def test_invented_columns_do_not_fill_the_memory(workspace):
+    send(workspace, [{f"c{n}": 1 for n in range(500)}])
+    assert len(workspace.problems()) == 21
+    assert sum(each["count"] for each in workspace.problems()) == 500
+
+
+@pytest.mark.parametrize("body", [b'{"Text": "x"}', b'"x"', b"5", b"null", b"true"])
+def test_what_is_no_array_is_answered_204_stored_nowhere_and_told(workspace, body):
+    assert send(workspace, body).status == 204
+    assert workspace.rows("T_CL") == []
+    assert "Send an array" in workspace.problems()[0]["advice"]
+
+
+def test_elements_that_are_no_objects_are_dropped_and_told(workspace):
+    assert send(workspace, [1, {"Text": "x"}, None, [2], "y"]).status == 204
+    assert only(workspace, "Text") == ["x"]
+    assert problem(workspace) == ("dropped", "", 4)
+
+
+def test_an_empty_array_is_fine(workspace):
+    assert send(workspace, []).status == 204
+    assert send(workspace, b" [ ] ").status == 204
+    assert workspace.rows("T_CL") == []
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_gzip_is_read_even_in_several_members(workspace, members):
+    body = json.dumps([{"Text": "zipped"}]).encode()
+    cut = [body[len(body) * n // members : len(body) * (n + 1) // members] for n in range(members)]
+    answer = send(workspace, b"".join(map(gzip.compress, cut)), headers={"Content-Encoding": "gzip"})
+    assert answer.status == 204
+    assert only(workspace, "Text") == ["zipped"]
+
+
+def refused(answer):
+    assert answer.headers["x-ms-error-code"] == answer.code
+    assert answer.headers["x-ms-request-id"]
+    return answer.status, answer.code, answer.json["error"]["message"]
+
+
+def test_an_unknown_rule_and_an_unknown_stream_are_refused_in_azures_words(workspace):
+    assert refused(send(workspace, [], rule="dcr-x")) == (
+        404,
+        "NotFound",
+        "Data collection rule with immutable Id 'dcr-x' not found.",
+    )
+    assert refused(send(workspace, [], stream="Custom-X")) == (
+        400,
+        "InvalidStream",
+        "The stream Custom-X was not configured in the data collection rule with immutable Id dcr-t.",
+    )
+
+
+def test_a_body_over_1_mib_on_the_wire_is_refused_and_one_of_1_mib_is_not(workspace):
+    padding = 1_048_576 - len(json.dumps([{"Text": ""}]))
+    assert send(workspace, json.dumps([{"Text": "x" * padding}]).encode()).status == 204
+    status, code, message = refused(send(workspace, b"[" + b" " * 1_048_575 + b"]"))
+    assert (status, code) == (413, "ContentLengthLimitExceeded")
+    assert message == ("Maximum allowed content length: 1048576 bytes (1 MB). Provided content length: 1048577 bytes.")
+
+
+def test_a_body_that_inflates_beyond_50_mb_is_refused(workspace):
+    bomb = gzip.compress(b"[" + b" " * (50 * 1024 * 1024) + b"]", 9)
+    assert refused(send(workspace, bomb, headers={"Content-Encoding": "gzip"}))[:2] == (413, "PayloadSizeLimitExceeded")
+    fine = gzip.compress(b"[" + b" " * (50 * 1024 * 1024 - 2) + b"]", 9)
+    assert send(workspace, fine, headers={"Content-Encoding": "gzip"}).status == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "InvalidContentLength"),
+        (b"[{]", {}, 400, "InvalidPayload"),
+        (b'[{"Text": NaN}]', {}, 400, "InvalidPayload"),
+        (b'[{"Text": "\xff"}]', {}, 400, "InvalidPayload"),
+        (b"[" * 100_000, {}, 400, "InvalidPayload"),
+        (b"[]", {"Authorization": ""}, 401, "AuthenticationTokenMissing"),
+        (b"[]", {"Authorization": "Basic eDp5"}, 401, "AuthenticationTokenMissing"),
+        (b"[]", {"Content-Type": "text/plain"}, 415, "UnsupportedMediaType"),
+        (b"[]", {"Content-Encoding": "br"}, 415, "UnsupportedContentEncoding"),
+        (b"[]", {"Content-Encoding": "gzip"}, 400, "InvalidContentEncoding"),
+        (gzip.compress(b"[]")[:-4], {"Content-Encoding": "gzip"}, 400, "InvalidContentEncoding"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_reason(workspace, body, headers, status, code):
+    assert refused(send(workspace, body, headers=headers))[:2] == (status, code)
+    assert workspace.rows("T_CL") == []
+    assert workspace.problems()[0]["kind"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("", "MissingApiVersionParameter"), ("?api-version=2020-01-01", "InvalidApiVersionParameter")],
+)
+def test_an_api_version_is_needed(workspace, query, code):
+    answer = call(workspace, "POST", f"/dataCollectionRules/dcr-t/streams/Custom-T{query}", [])
+    assert refused(answer)[:2] == (400, code)
+
+
+def test_names_in_the_query_are_decoded(workspace):
+    path = "/dataCollectionRules/dcr-t/streams/Custom-T?api%2Dversion=2023-01-01"
+    assert call(workspace, "POST", path, [{"Text": "x"}]).status == 204
+
+
+def test_another_method_is_refused(workspace):
+    answer = call(workspace, "PUT", "/dataCollectionRules/dcr-t/streams/Custom-T?api-version=2023-01-01", [])
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+def test_what_was_lost_is_a_row_of_DCRLogErrors(workspace):  # noqa: N802 - the table's name
+    send(workspace, [{"Nope": 1, "Small": "x", "TimeGenerated": "2001-01-01"}])
+    send(workspace, b"{", rule="dcr-t")
+    found = workspace.query("DCRLogErrors | project OperationName, InputStreamId, Kind, ColumnName, Count")
+    assert sorted(tuple(row.values()) for row in found) == [
+        ("Ingestion", "Custom-T", "refused", "", 1),
+        ("Transformation", "Custom-T", "dropped", "Nope", 1),
+        ("Transformation", "Custom-T", "mistyped", "Small", 1),
+        ("Transformation", "Custom-T", "replaced", "TimeGenerated", 1),
+    ]
+
+
+def test_a_body_that_the_transformation_chokes_on_costs_no_other_body_its_rows():
+    flow = {
+        "streams": ["Custom-T"],
+        "transformKql": "source | extend Later = datetime_add('day', toint(Big), TimeGenerated)",
+        "outputStream": "Custom-T_CL",
+    }
+    with Workspace(rule(flow), now=lambda: NOW) as ws:
+        for n in (0, 1, 2**31 - 1, 3, 4):
+            assert send(ws, [{"TimeGenerated": NOW.isoformat(), "Big": n}]).status == 204
+        assert only(ws, "Big") == [0, 1, 3, 4]
+        assert problem(ws) == ("refused", "", 1)
+
+
+def test_one_stream_can_feed_several_tables_and_two_streams_one():
+    flows = [
+        {"streams": ["Custom-T"], "transformKql": "source | where Small > 1", "outputStream": "Custom-Some_CL"},
+        {"streams": ["Custom-T"], "outputStream": "Custom-All_CL"},
+    ]
+    with Workspace(rule(*flows)) as ws:
+        send(ws, [{"Small": 1}, {"Small": 2}])
+        assert [row["Small"] for row in ws.rows("Some_CL")] == [2]
+        assert [row["Small"] for row in ws.rows("All_CL")] == [1, 2]
+
+
+def test_a_built_in_table_has_azures_columns_and_drops_others():
+    flow = {
+        "streams": ["Custom-T"],
+        "transformKql": "source | project TimeGenerated, SyslogMessage = Text, ProcessID = Small, Nope = 1",
+        "outputStream": "Microsoft-Syslog",
+    }
+    with Workspace(rule(flow), now=lambda: NOW) as ws:
+        send(ws, [{"Text": "hello", "Small": 5}])
+        (row,) = ws.rows("Syslog")
+        assert (row["SyslogMessage"], row["ProcessID"], row["Facility"]) == ("hello", 5, None)
+        assert problem(ws) == ("dropped", "Nope", 1)
+
+
+def test_quotas_answer_429_with_retry_after():
+    with Workspace(rule(), requests_per_minute=2) as ws:
+        assert [send(ws, []).status for _ in range(3)] == [204, 204, 429]
+        assert 1 <= int(send(ws, []).headers["retry-after"]) <= 60
+    with Workspace(rule(), rows_per_minute=3) as ws:
+        assert [send(ws, [{}] * n).status for n in (2, 2, 1)] == [204, 429, 204]
+        assert len(ws.rows("T_CL")) == 3
+
+
+def test_discarded_rows_are_acknowledged_and_gone():
+    with Workspace(rule(), discard=True) as ws:
+        assert send(ws, [{"Text": "x", "Nope": 1}]).status == 204
+        assert ws.rows("T_CL") == []
+
+
+def test_rows_and_problems_survive_a_restart(tmp_path):
+    with Workspace(rule(), data=tmp_path / "d") as ws:
+        send(ws, [{"Text": "kept", "Nope": 1}])
+    with Workspace(rule(), data=tmp_path / "d") as ws:
+        assert only(ws, "Text") == ["kept"]
+        assert ws.query("DCRLogErrors | count") == [{"Count": 1}]
+
+
+def test_what_was_acknowledged_is_stored_on_close(tmp_path):
+    with Workspace(rule(), data=tmp_path / "d") as ws:
+        for _ in range(20):
+            assert send(ws, [{"Text": "x"}] * 500).status == 204
+    with Workspace(rule(), data=tmp_path / "d") as ws:
+        assert ws.query("T_CL | count") == [{"Count": 10_000}]
