@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
     {"errors", "guard", "clock", "readable", "outcome", "batch"},
-    {"checks", "table", "values", "exceptions", "pacing", "report"},
+    {"checks", "table", "values", "pacing", "report"},
+    {"exceptions"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout"},
     {"pieces"},
