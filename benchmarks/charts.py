@@ -50,8 +50,11 @@ def bars(
     scale = _Scale(max(ends), min(value["low"] for value in values) if logarithmic else None)
     height = _TOP + _STEP * len(found) + (_PAD + 14 if goal else _PAD)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
-        f' role="img" aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="13">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}"'
+            f' height="{height}" role="img" aria-label="{escape(title)}"'
+            ' font-family="system-ui, sans-serif" font-size="13">'
+        ),
         f"<style>{_STYLE}\n</style>",
         f'<rect class="page" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="8"/>',
         f'<text class="title" x="{_PAD}" y="28" font-size="15">{escape(title)}</text>',
@@ -60,12 +63,14 @@ def bars(
     for number, bar in enumerate(found):
         top = _TOP + _STEP * number
         middle = top + _BAR / 2
+        title = 'class="title" ' if bar.is_ours else ""
         low, median, high = (scale(bar.value[key]) for key in ("low", "median", "high"))
         parts += [
-            f'<text x="{_NAMES - 10}" y="{middle + 4.5:.1f}" text-anchor="end"'
-            f'{" font-weight=" + chr(34) + "600" + chr(34) if bar.is_ours else ""}>{escape(bar.name)}</text>',
-            f'<rect class="{"ours" if bar.is_ours else "bar"}" x="{_NAMES}" y="{top}"'
-            f' width="{max(1.0, median - _NAMES):.1f}" height="{_BAR}" rx="2"/>',
+            (f'<text {title}x="{_NAMES - 10}" y="{middle + 4.5:.1f}" text-anchor="end">{escape(bar.name)}</text>'),
+            (
+                f'<rect class="{"ours" if bar.is_ours else "bar"}" x="{_NAMES}" y="{top}"'
+                f' width="{max(1.0, median - _NAMES):.1f}" height="{_BAR}" rx="2"/>'
+            ),
             f'<path class="mark" d="M{low:.1f} {middle}H{high:.1f}"/>',
             f'<text x="{high + 8:.1f}" y="{middle + 4.5:.1f}">{significant(bar.value["median"], 2):,g} {unit}</text>',
         ]

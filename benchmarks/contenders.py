@@ -14,13 +14,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from shipping import RULE_ID, STREAM, row_of, sdk_client
-
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon.testing import Answer
+from shipping import RULE_ID, STREAM, row_of, sdk_client
 
 # Port 9 is nobody's; a stub stands in front of it.
 NOWHERE = "http://127.0.0.1:9"
@@ -135,7 +135,7 @@ def _structlog_ours(_: str) -> Iterator[Any]:
 def _structlog_json(_: str) -> Iterator[Any]:
     import structlog
 
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         yield _structlog(rendered, to=structlog.WriteLogger(nowhere))
 
@@ -195,12 +195,8 @@ def _google(_: str) -> Iterator[logging.Logger]:
     )
     client._logging_api = SimpleNamespace(write_entries=lambda *_, **__: None)  # noqa: SLF001 - it has no other seam
     # Without a resource it asks the network where it runs.
-    handler = CloudLoggingHandler(client, resource=Resource("global", {}))
-    try:
-        with _logged_to(handler) as logger:
-            yield logger
-    finally:
-        handler.transport.worker.stop(grace_period=0.1)
+    with _logged_to(CloudLoggingHandler(client, resource=Resource("global", {}))) as logger:
+        yield logger
 
 
 @contextmanager
@@ -218,7 +214,7 @@ def _sentry(_: str) -> Iterator[logging.Logger]:
     from sentry_sdk.integrations.logging import LoggingIntegration
     from sentry_sdk.transport import Transport
 
-    class StubTransport(Transport):
+    class StubTransport(Transport):  # type: ignore[misc]  # its types are not looked at
         def capture_envelope(self, _: Any) -> None:
             pass
 

@@ -10,9 +10,8 @@ from typing import Any
 import tables
 import workers
 from contenders import pipeline
-from sampling import Figure, Scale, exponent, figure, interleaved, line, significant
-
 from logging_azmon import AzureMonitorHandler, Column, Pipeline
+from sampling import Figure, Scale, exponent, figure, interleaved, line, significant
 
 TITLE = "Growth"
 BATCHES = (1, 10, 100, 1_000, 3_000)
@@ -47,7 +46,6 @@ def backlog(batches: int, share: float) -> dict[str, float]:
     for _ in range(max(1, round(BACKLOG_BATCHES * share / batches))):
         # Nothing is taken before it is asked for.
         with pipeline(background=False, batch_bytes=BATCH_BYTES, queue_bytes=1024 * 1024 * 1024) as made:
-            made.settings.table  # noqa: B018
             count = max(1, round(batches * BATCH_BYTES / 560))
 
             def log(logger: logging.Logger, count: int = count) -> None:
@@ -132,9 +130,7 @@ def measure(scale: Scale) -> dict[str, Any]:
 
     log, deliver = points("backlog", "log_micros"), points("backlog", "deliver_micros")
     by_columns, by_size = points("columns", "micros"), points("size", "micros")
-    both = {
-        point: figure(sum(run["backlog"][point].values()) for run in runs) for point in runs[0]["backlog"]
-    }
+    both = {point: figure(sum(run["backlog"][point].values()) for run in runs) for point in runs[0]["backlog"]}
     return {
         "backlog": {
             "log_micros": log,
@@ -163,25 +159,35 @@ def tell(result: dict[str, Any]) -> str:
         [
             "Microseconds above a handler that does nothing; a stub takes the place of the network.",
             "### Backlog",
-            f"The cost of a row grows with the backlog to the power of {flat:g} (0 is not at all). The dearest backlog"
-            f" costs {tables.ratio(backlog_['worst_against_first'])} what a single batch does, a row.",
+            (
+                f"The cost of a row grows with the backlog to the power of {flat:g} (0 is not at all). The"
+                f" dearest backlog costs {tables.ratio(backlog_['worst_against_first'])} what a single batch"
+                " does, a row."
+            ),
             tables.markdown(
                 ["batches waiting", "µs to log a row", "µs to deliver a row", "both"],
                 [
                     [
                         f"{int(point):,}",
-                        *(tables.spread(backlog_[key][point]) for key in ("log_micros", "deliver_micros", "both_micros")),
+                        *(
+                            tables.spread(backlog_[key][point])
+                            for key in ("log_micros", "deliver_micros", "both_micros")
+                        ),
                     ]
                     for point in backlog_["log_micros"]
                 ],
             ),
             "### Columns",
-            f"A call costs {wide['fixed']:g} µs + {significant(wide['each'] * 1_000, 3):g} ns a column, each an extra;"
-            f" the points are within {wide['error']:.0%} of that line.",
+            (
+                f"A call costs {wide['fixed']:g} µs + {significant(wide['each'] * 1_000, 3):g} ns a column,"
+                f" each an extra; the points are within {wide['error']:.0%} of that line."
+            ),
             _series("columns", columns_["micros"]),
             "### Size",
-            f"A call costs {long['fixed']:g} µs + {significant(long['each'] * 1_000, 3):g} ns a byte of message;"
-            f" the points are within {long['error']:.0%} of that line.",
+            (
+                f"A call costs {long['fixed']:g} µs + {significant(long['each'] * 1_000, 3):g} ns a byte of message;"
+                f" the points are within {long['error']:.0%} of that line."
+            ),
             _series("bytes", size_["micros"]),
         ]
     )

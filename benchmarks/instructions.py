@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import logging.handlers
 import os
 import platform
+import queue
 import re
 import shutil
 import sys
@@ -37,19 +39,13 @@ def worker(contender: str, calls: int) -> int:
     if contender == "nothing":
         handler = logging.NullHandler()
     elif contender == "queue_handler":
-        import logging.handlers
-        import queue
-
         handler = logging.handlers.QueueHandler(queue.Queue())
     else:
         from contenders import NOWHERE, Stub
+        from logging_azmon import AzureMonitorHandler, Pipeline
         from shipping import RULE_ID, STREAM
 
-        from logging_azmon import AzureMonitorHandler, Pipeline
-
-        handler = AzureMonitorHandler(
-            pipeline=Pipeline(NOWHERE, RULE_ID, STREAM, destination=Stub(), background=False)
-        )
+        handler = AzureMonitorHandler(pipeline=Pipeline(NOWHERE, RULE_ID, STREAM, destination=Stub(), background=False))
     logger = logging.getLogger("shop.orders")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -76,7 +72,7 @@ def _count(case: tuple[str, int]) -> int:
         path = Path(directory, "counted")
         under = [
             "env", "PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1",
-            "valgrind", "--tool=callgrind", f"--callgrind-out-file={path}",
+            "valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={path}",
         ]  # fmt: skip
         workers.ask("instructions:worker", before=under, contender=contender, calls=calls)
         found = re.search(r"^(?:summary|totals): (\d+)", path.read_text("utf-8", errors="replace"), re.MULTILINE)
@@ -129,8 +125,8 @@ def check(recorded: dict[str, Any]) -> int:
         return 0
     grown = now["ratio"] / before["ratio"] - 1
     print(
-        f"instructions: {now['a_call']['ours']:,} a call on Python {_VERSION}, {now['ratio']:g} × QueueHandler's above"
-        f" nothing; recorded: {before['ratio']:g}, so {grown:+.1%}"
+        f"instructions: {now['a_call']['ours']:,} a call on Python {_VERSION}, {now['ratio']:g} ×"
+        f" QueueHandler's above nothing; recorded: {before['ratio']:g}, so {grown:+.1%}"
     )
     if grown <= TOLERANCE:
         return 0
@@ -153,11 +149,18 @@ def tell(result: dict[str, Any]) -> str:
         for version, found in result["counted"].items()
     ]
     parts = [
-        "Instructions of a log call with three arguments and three extras, counted by `valgrind --tool=callgrind` as the"
-        f" difference of two runs. `.ci/run` counts again and fails when the ratio has grown by more than {TOLERANCE:.0%}.",
-        tables.markdown(["Python", "against `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows),
+        (
+            "Instructions of a log call with three arguments and three extras, counted by `valgrind"
+            " --tool=callgrind` as the difference of two runs. `.ci/run` counts again and fails when the"
+            f" ratio has grown by more than {TOLERANCE:.0%}."
+        ),
+        tables.markdown(
+            ["Python", "against `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows
+        ),
     ]
-    return "\n\n".join([*parts, *tables.cannot({f"Python {version}": why for version, why in result["cannot"].items()})])
+    return "\n\n".join(
+        [*parts, *tables.cannot({f"Python {version}": why for version, why in result["cannot"].items()})]
+    )
 
 
 def draw(_: dict[str, Any]) -> dict[str, str]:

@@ -104,8 +104,11 @@ def tell(result: dict[str, Any]) -> str:
             ]
         )
     parts = [
-        f"An asyncio loop logs {result['rows_a_second']:,} rows a second, a few each millisecond, and they are delivered to"
-        " the endpoint meanwhile. Microseconds of a log call, and by how much a callback comes too late.",
+        (
+            f"An asyncio loop logs {result['rows_a_second']:,} rows a second, a few each millisecond, and they"
+            " are delivered to the endpoint meanwhile. Microseconds of a log call, and by how much a callback"
+            " comes too late."
+        ),
         tables.markdown(heads, rows),
     ]
     return "\n\n".join([*parts, *tables.cannot({SHIPPERS[name][0]: why for name, why in result["cannot"].items()})])

@@ -13,10 +13,9 @@ import charts
 import sink
 import tables
 import workers
+from logging_azmon import AzureMonitorHandler
 from sampling import Scale, figures
 from shipping import RULE_ID, STREAM
-
-from logging_azmon import AzureMonitorHandler
 
 TITLE = "Memory during an outage"
 ROWS = 1_000_000
@@ -113,9 +112,11 @@ def _name(case: tuple[str, bool]) -> str:
 def tell(result: dict[str, Any]) -> str:
     """Write the results' section."""
     parts = [
-        f"The endpoint refuses connections while {result['rows']:,} rows are logged. How far the process's resident"
-        f" memory grows at its highest, above what it is with everything loaded; `queue_bytes` is"
-        f" {result['queue_bytes'] // _MIB} MiB."
+        (
+            f"The endpoint refuses connections while {result['rows']:,} rows are logged. How far the process's"
+            f" resident memory grows at its highest, above what it is with everything loaded; `queue_bytes` is"
+            f" {result['queue_bytes'] // _MIB} MiB."
+        )
     ]
     rows = [
         [
@@ -129,7 +130,9 @@ def tell(result: dict[str, Any]) -> str:
         for one in result["found"]
     ]
     parts.append(
-        tables.markdown(["", "growth / `queue_bytes`", "MiB", "rows kept", "rows dropped, counted", "MiB on disk"], rows)
+        tables.markdown(
+            ["", "growth / `queue_bytes`", "MiB", "rows kept", "rows dropped, counted", "MiB on disk"], rows
+        )
     )
     return "\n\n".join([*parts, *tables.cannot({f"`{name}`": why for name, why in result["cannot"].items()})])
 

@@ -75,12 +75,22 @@ def told(found: dict[str, Any]) -> dict[str, str]:
     files = {}
     parts = [
         "# Benchmarks",
-        "Written by `python -m tox -e bench`; the figures are in `results.json`. Every contender runs in a process of"
-        " its own, in turn with the others, round after round. Compare ratios: absolute times are those of one machine.",
+        (
+            "Written by `python -m tox -e bench`; the figures are in `results.json`. Every contender runs in a"
+            " process of its own, in turn with the others, round after round. Compare ratios: absolute times"
+            " are those of one machine."
+        ),
     ]
+    machines = {_machine_of(section["taken"]) for section in found.values()}
+    if len(machines) == 1:
+        parts += machines
     for name, section in found.items():
         measurement = MEASUREMENTS[name]
-        parts += [f"## {measurement.TITLE}", _said(section["taken"])]
+        taken = section["taken"]
+        parts += [f"## {measurement.TITLE}", *([_machine_of(taken)] if len(machines) > 1 else [])]
+        parts.append(
+            f"<sub>{taken['at']}, {taken['runs']} runs, the machine's load before: {taken['load_before']}</sub>"
+        )
         for chart, text in measurement.draw(section["result"]).items():
             files[f"{chart}.svg"] = text
             parts.append(f"![{measurement.TITLE}]({chart}.svg)")
@@ -114,9 +124,6 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or sys.platform
 
 
-def _said(taken: dict[str, Any]) -> str:
+def _machine_of(taken: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in taken["versions"].items())
-    return (
-        f"<sub>{taken['at']}; {taken['python']}; {taken['processor']}, {taken['cores']} cores; {taken['system']};"
-        f" {taken['runs']} runs; load before: {taken['load_before']}; {versions}</sub>"
-    )
+    return f"{taken['processor']}, {taken['cores']} cores; {taken['system']}; {taken['python']}; {versions}."

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from logging_azmon import AzureMonitorHandler
@@ -88,23 +89,25 @@ class _QueuedUploads(logging.Handler):
         self._rows.put(row_of(record))
 
     def finish(self) -> None:
-        """Wait until everything is uploaded; no more may come."""
-        self._rows.put(None)
-        self._thread.join(_LIMIT_SECONDS)
+        """Wait until everything is uploaded that was logged before."""
+        finished = threading.Event()
+        self._rows.put(finished)
+        finished.wait(_LIMIT_SECONDS)
 
     def _run(self) -> None:
-        has_ended = False
-        while not has_ended:
-            rows = [self._rows.get()]
-            while rows[-1] is not None and len(rows) < 10 * BATCH_ROWS:
+        while True:
+            rows: list[Any] = []
+            item = self._rows.get()
+            while not isinstance(item, threading.Event) and len(rows) < 10 * BATCH_ROWS:
+                rows.append(item)
                 try:
-                    rows.append(self._rows.get(timeout=0.05))
+                    item = self._rows.get(timeout=0.05)
                 except queue.Empty:
                     break
-            if rows[-1] is None:
-                has_ended = True
-                rows.pop()
-            self._client.upload(RULE_ID, STREAM, rows, enforce_https=False)
+            if rows:
+                self._client.upload(RULE_ID, STREAM, rows, enforce_https=False)
+            if isinstance(item, threading.Event):
+                item.set()
 
 
 @contextmanager
@@ -176,7 +179,7 @@ def _nothing(_: str) -> Iterator[Opened]:
 
 @contextmanager
 def _stdout(_: str) -> Iterator[Opened]:
-    handler = logging.StreamHandler(open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+    handler = logging.StreamHandler(Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     yield handler, handler.flush
 

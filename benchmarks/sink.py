@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
+
 import workers
 
 _STORED = b"HTTP/1.1 204 No Content\r\n\r\n"

@@ -38,18 +38,19 @@ def application(contender: str, url: str) -> Any:
     logger, _ = stack.enter_context(shipping(contender, url))
     logger.setLevel(logging.INFO)
 
-    @app.get("/orders/<int:number>")
     def order(number: int) -> dict[str, Any]:
         for step in range(ROWS_A_REQUEST):
             logger.info("order %d, step %d", number, step, extra={"order": number, "amount": 59.9, "country": "DE"})
         return {"order": number, "paid": True}
 
+    app.add_url_rule("/orders/<int:number>", view_func=order)
     return app
 
 
 def load(port: int, seconds: float) -> dict[str, float]:
     """Ask from a few connections, for so long; return what was answered, and how fast."""
     spent: list[float] = []
+    failed: list[str] = []
     ends = time.perf_counter() + seconds
 
     def ask() -> None:
@@ -61,7 +62,8 @@ def load(port: int, seconds: float) -> dict[str, float]:
             answer = connection.getresponse()
             answer.read()
             if answer.status != 200:
-                raise workers.CannotRun(f"the application answered {answer.status}")
+                failed.append(f"the application answered {answer.status}")
+                break
             spent.append((time.perf_counter() - begun) * 1_000)
             number += 1
         connection.close()
@@ -73,8 +75,8 @@ def load(port: int, seconds: float) -> dict[str, float]:
     for client in clients:
         client.join()
     taken = time.perf_counter() - start
-    if not spent:
-        raise workers.CannotRun("the application answered nothing")
+    if failed or not spent:
+        raise workers.CannotRun(failed[0] if failed else "the application answered nothing")
     found = quantiles(spent)
     return {"requests_a_second": len(spent) / taken, "p50_ms": found["p50"], "p99_ms": found["p99"]}
 
@@ -138,8 +140,10 @@ def tell(result: dict[str, Any]) -> str:
         for name, found in result["found"].items()
     ]
     parts = [
-        f"One worker with {CLIENTS} threads, {result['rows_a_request']} rows a request, delivered to the endpoint"
-        f" meanwhile; {CLIENTS} clients ask without a pause, from a process of their own.",
+        (
+            f"One worker with {CLIENTS} threads, {result['rows_a_request']} rows a request, delivered to the endpoint"
+            f" meanwhile; {CLIENTS} clients ask without a pause, from a process of their own."
+        ),
         tables.markdown(["", "requests, against none", "requests/s", "p50 ms", "p99 ms"], rows),
     ]
     return "\n\n".join([*parts, *tables.cannot({SHIPPERS[name][0]: why for name, why in result["cannot"].items()})])
