@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("measurements", nargs="*", metavar="measurement", help=", ".join(results.MEASUREMENTS))
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--share", type=float, default=1.0, help="shrinks all sizes, to try something out")
+    parser.add_argument("--only", nargs="*", default=(), metavar="contender", help="measure these alone")
     parser.add_argument("--output", type=Path, default=workers.HERE, help="where results and charts go")
     parser.add_argument(
         "--check", action="store_true", help="only count instructions, and fail if they have grown; writes nothing"
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
     unknown = [name for name in given.measurements if name not in results.MEASUREMENTS]
     if unknown:
         parser.error(f"no measurement {', '.join(unknown)}; there are {', '.join(results.MEASUREMENTS)}")
-    scale = Scale(runs=given.runs, share=given.share)
+    scale = Scale(runs=given.runs, share=given.share, only=tuple(given.only))
     results.run(given.measurements or list(results.MEASUREMENTS), scale, given.output)
     return 0
 

@@ -123,6 +123,11 @@ def check(recorded: dict[str, Any]) -> int:
     except workers.CannotRun as reason:
         print(f"instructions: not counted: {reason}")
         return 0
+    return verdict(now, before)
+
+
+def verdict(now: dict[str, Any], before: dict[str, Any]) -> int:
+    """Say by how much the ratio has grown; return 1 if that is too much."""
     grown = now["ratio"] / before["ratio"] - 1
     print(
         f"instructions: {now['a_call']['ours']:,} a call on Python {_VERSION}, {now['ratio']:g} ×"
@@ -132,7 +137,7 @@ def check(recorded: dict[str, Any]) -> int:
         return 0
     print(
         f"instructions: that is more than {TOLERANCE:.0%}. If it has to be, record it:"
-        " python -m tox run -e bench -- instructions",
+        f" python -m tox run -e bench-py{_VERSION.replace('.', '')} -- instructions",
         file=sys.stderr,
     )
     return 1

@@ -66,12 +66,16 @@ def measure(scale: Scale) -> dict[str, Any]:
             endpoint.counted()
             return found
 
-        able, unable = workers.each_that_can(CONTENDERS, lambda name: run(name, 0.01))
+        able, unable = workers.each_that_can(scale.pick(CONTENDERS), lambda name: run(name, 0.01))
         runs = interleaved(able, scale.runs, lambda name: run(name, SECONDS * scale.share))
 
     def against(key: str) -> dict[str, Any]:
-        idle = [one[key] for one in runs["nothing"]]
-        return {name: ratios([one[key] for one in found], idle) for name, found in runs.items() if name != "nothing"}
+        idle = [one[key] for one in runs.get("nothing", [])]
+        return {
+            name: ratios([one[key] for one in found], idle)
+            for name, found in runs.items()
+            if idle and name != "nothing"
+        }
 
     return {
         "rows_a_second": ROWS_A_SECOND,

@@ -159,7 +159,7 @@ def measure(scale: Scale) -> dict[str, Any]:
             return answer
 
         able, unable = workers.each_that_can(
-            list(CONTENDERS),
+            scale.pick(CONTENDERS),
             lambda name: workers.ask(
                 "log_call:worker", contender=name, scenarios=scenarios, calls=10, url=endpoint.url
             ),
@@ -171,7 +171,7 @@ def measure(scale: Scale) -> dict[str, Any]:
             for name, found in runs.items()
         },
         "against_queue_handler": {
-            scenario: {name: above(runs, name, scenario) for name in runs if not name.endswith("nothing")}
+            scenario: {name: above(runs, name, scenario) for name in runs if _is_comparable(runs, name)}
             for scenario in scenarios
             if scenario != "below"
         },
@@ -186,8 +186,15 @@ def above(runs: dict[str, list[Any]], name: str, scenario: str) -> Figure:
         both = zip(runs[contender], runs[nothing], strict=True)
         return [own[scenario]["mean"] - idle[scenario]["mean"] for own, idle in both]
 
-    own_nothing = "structlog_nothing" if name.startswith("structlog") else "nothing"
-    return ratios(costs(name, own_nothing), costs("queue_handler", "nothing"))
+    return ratios(costs(name, _nothing_of(name)), costs("queue_handler", "nothing"))
+
+
+def _nothing_of(name: str) -> str:
+    return "structlog_nothing" if name.startswith("structlog") else "nothing"
+
+
+def _is_comparable(runs: dict[str, list[Any]], name: str) -> bool:
+    return name != _nothing_of(name) and {_nothing_of(name), "nothing", "queue_handler"} <= runs.keys()
 
 
 def tell(result: dict[str, Any]) -> str:

@@ -85,7 +85,7 @@ def _nobody() -> str:
 
 def measure(scale: Scale) -> dict[str, Any]:
     """Measure each policy, with and without a spool; two at a time, because memory does not mind."""
-    cases = [(overflow, has_spool) for has_spool in (False, True) for overflow in POLICIES]
+    cases = [(overflow, has_spool) for has_spool in (False, True) for overflow in scale.pick(POLICIES)]
     unable = {}
     found = []
     with sink.running() as endpoint, ThreadPoolExecutor(2) as pool:

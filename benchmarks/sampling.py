@@ -14,14 +14,19 @@ Figure = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Say how often and how much: `share` shrinks all sizes, so that tests take milliseconds."""
+    """Say how often and how much: `share` shrinks all sizes, so that tests take milliseconds. And who takes part."""
 
     runs: int = 5
     share: float = 1.0
+    only: tuple[str, ...] = ()
 
     def of(self, size: int) -> int:
         """Return a size as this scale has it."""
         return max(2, round(size * self.share))
+
+    def pick(self, names: Iterable[str]) -> list[str]:
+        """Return those who take part: everyone, unless some were named."""
+        return [name for name in names if name in self.only or not self.only]
 
 
 def figure(values: Iterable[float]) -> Figure:

@@ -82,6 +82,7 @@ class _QueuedUploads(logging.Handler):
         super().__init__()
         self._client = sdk_client(url)
         self._rows: queue.Queue[Any] = queue.Queue()
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -94,8 +95,16 @@ class _QueuedUploads(logging.Handler):
         self._rows.put(finished)
         finished.wait(_LIMIT_SECONDS)
 
+    def close(self) -> None:
+        """End the thread."""
+        self._has_ended = True
+        self.finish()
+        self._thread.join(_LIMIT_SECONDS)
+        self._client.close()
+        super().close()
+
     def _run(self) -> None:
-        while True:
+        while not self._has_ended or not self._rows.empty():
             rows: list[Any] = []
             item = self._rows.get()
             while not isinstance(item, threading.Event) and len(rows) < 10 * BATCH_ROWS:
@@ -113,7 +122,10 @@ class _QueuedUploads(logging.Handler):
 @contextmanager
 def _sdk_list(url: str) -> Iterator[Opened]:
     handler = _QueuedUploads(url)
-    yield handler, handler.finish
+    try:
+        yield handler, handler.finish
+    finally:
+        handler.close()
 
 
 @contextmanager

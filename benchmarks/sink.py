@@ -10,9 +10,10 @@ import asyncio
 import gzip
 import http.client
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import orjson
@@ -112,20 +113,15 @@ class Sink:
 
     def counted(self) -> dict[str, int]:
         """Return what has arrived since the last time: requests, rows, bytes before and after compression."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request("GET", "/")
             found: dict[str, int] = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
         return found
 
 
 @contextmanager
 def running(*, seconds: float = 0.0) -> Iterator[Sink]:
     """Run an endpoint for the time of a block."""
-    import subprocess
-
     with workers.background(workers.command("sink:serve", seconds=seconds), stdout=subprocess.PIPE) as process:
         for text in process.stdout or ():
             if text.startswith(_READY):

@@ -112,7 +112,7 @@ def _one(name: str, seconds: float, endpoint: sink.Sink) -> dict[str, float]:
 def measure(scale: Scale) -> dict[str, Any]:
     """Measure everyone in turn."""
     with sink.running() as endpoint:
-        able, unable = workers.each_that_can(CONTENDERS, lambda name: _one(name, 0.1, endpoint))
+        able, unable = workers.each_that_can(scale.pick(CONTENDERS), lambda name: _one(name, 0.1, endpoint))
         runs = interleaved(able, scale.runs, lambda name: _one(name, SECONDS * scale.share, endpoint))
     idle = [one["requests_a_second"] for one in runs.get("nothing", [])]
     return {
