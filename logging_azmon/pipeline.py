@@ -140,6 +140,17 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
             self._failed(error)
 
+    def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
+        """Take an event dict as a row; the method called and the bound logger's name stand in; never raises."""
+        try:
+            if not self._put(self._encoder.event(event, method, logger_name)):
+                self._refused()
+        except RecursionError as error:
+            error.__traceback__ = error.__context__ = None
+            self.uncounted[error] = None
+        except Exception as error:  # noqa: BLE001 - see above
+            self._failed(error)
+
     def _refused(self) -> None:
         """Tell of rows after close, because nobody else will: of the first, of the tenth, of the hundredth."""
         with self._ledger.lock:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "clock", "readable", "outcome", "batch"},
-    {"checks", "table", "values", "pacing", "report"},
+    {"errors", "guard", "clock", "readable", "outcome", "batch", "queued"},
+    {"checks", "table", "values", "pacing", "report", "levels"},
     {"exceptions"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout"},

@@ -1,0 +1,49 @@
+"""Names and numbers of levels: each from the other, whoever has given the one.
+
+structlog tells a level by the method that was called, and its processors write it as text, or as a number. The words
+are those of the standard library, so that a query finds the rows of both in one column.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from .readable import simple, text
+
+# What the standard library calls by another name, or not at all.
+_SAME = {"EXCEPTION": "ERROR", "WARN": "WARNING", "FATAL": "CRITICAL", "MSG": "INFO", "LOG": "INFO"}
+_NUMBERS = {
+    "TRACE": 5,
+    **{name: logging.getLevelNamesMapping()[name] for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")},
+}
+# Numbers that no level has are not printed by the standard library, either.
+_LEVEL_BITS = 64
+
+
+def complete(values: dict[str, Any], *, is_given: bool) -> None:
+    """Put a level's name and number in place, from whichever is there; a level that is given tells the number, too."""
+    level = simple(values.get("level"))
+    if type(level) is int:
+        values["level_number"] = level
+        level = logging.getLevelName(level) if level.bit_length() < _LEVEL_BITS else text(level)
+    elif issubclass(type(level), str):
+        name = str.upper(level)
+        level = _SAME.get(name, name)
+        number = _NUMBERS.get(level) or logging.getLevelNamesMapping().get(level)
+        if number is not None and (is_given or "level_number" not in values):
+            values["level_number"] = number
+    values["level"] = level
+    if type(values.get("level_number")) is not int:
+        values["level_number"] = logging.INFO
+
+
+def number_of(event: Mapping[str, Any], method: str) -> int:
+    """Return the number of an event's level; the method called stands in where the event does not say."""
+    level = event.get("level")
+    values = {"level": method if level is None else level}
+    if (number := event.get("level_number")) is not None:
+        values["level_number"] = number
+    complete(values, is_given=level is not None)
+    return int(values["level_number"])
