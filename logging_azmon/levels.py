@@ -41,9 +41,14 @@ def complete(values: dict[str, Any], *, is_given: bool) -> None:
 
 def number_of(event: Mapping[str, Any], method: str) -> int:
     """Return the number of an event's level; the method called stands in where the event does not say."""
-    level = event.get("level")
-    values = {"level": method if level is None else level}
-    if (number := event.get("level_number")) is not None:
+    level, number = event.get("level"), event.get("level_number")
+    record: Any = event.get("_record")
+    values: dict[str, Any] = {"level": method}
+    if issubclass(type(record), logging.LogRecord):
+        values = {"level": record.levelname, "level_number": record.levelno}
+    if level is not None:
+        values["level"] = level
+    if number is not None:
         values["level_number"] = number
     complete(values, is_given=level is not None)
     return int(values["level_number"])

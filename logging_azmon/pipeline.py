@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
 import threading
 import weakref
@@ -29,7 +30,7 @@ from .delivery import Delivery, Destination
 from .encode import Encoder
 from .listener import Listeners
 from .report import Ledger, Reporter, Stats, Trouble, count, described
-from .settings import read
+from .settings import Settings, read
 from .upload import Uploader
 
 Put = Callable[[bytes], bool]
@@ -66,7 +67,20 @@ class Pipeline:
         **options: Any,
     ) -> None:
         named = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        self.settings = read(named | options, os.environ)
+        self.set_up(read(named | options, os.environ), destination, clock, background=background)
+
+    def set_up(
+        self,
+        settings: Settings,
+        destination: Destination | None = None,
+        clock: Clock | None = None,
+        *,
+        background: bool = True,
+    ) -> None:
+        """Put the parts together, for checked settings."""
+        self.settings = settings
+        # Names it in other processes, too.
+        self.key = secrets.token_hex(8)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._destination: Destination = destination if destination is not None else Uploader(self.settings)
         self._background = background

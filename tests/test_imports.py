@@ -28,7 +28,9 @@ LAYERS = [
     {"upload", "delivery"},
     {"process", "listener"},
     {"pipeline"},
+    {"sharing", "crossing"},
     {"handler", "testing"},
+    {"processor"},
     {"cli"},
     {"__main__"},
 ]
