@@ -135,7 +135,7 @@ class Reader:
             extras = merge(extras, args)
         exception = normalized(record.exc_info)
         if exception is None:
-            exception = record.exc_text
+            exception = normalized(record.exc_text)
         return (
             record.created,
             self._site(record),
@@ -169,7 +169,7 @@ class Reader:
             tuple(get(SITE_FIELDS[name]) for name in self.site_fields),
             tuple(get(THREAD_FIELDS[name]) for name in self.thread_fields),
             None if message is None else text(message),
-            exception if (exception := normalized(get("exc_info"))) is not None else get("exc_text"),
+            exception if (exception := normalized(get("exc_info"))) is not None else normalized(get("exc_text")),
             get("stack_info"),
             extras or None,
             record,
