@@ -14,7 +14,6 @@ from typing import Any
 from .readable import text
 from .values import MAX_VALUE_BYTES, cut_inside
 
-
 # What formatters and older structlogs write where no exception is being handled.
 _NO_EXCEPTION = "NoneType: None"
 _HEADER = "Traceback (most recent call last):"

@@ -24,10 +24,12 @@ _LEVEL_BITS = 64
 
 def complete(values: dict[str, Any], *, is_given: bool) -> None:
     """Put a level's name and number in place, from whichever is there; a level that is given tells the number, too."""
-    level = simple(values.get("level"))
+    level, number = simple(values.get("level")), values.get("level_number")
+    if not is_given and type(number) is int and level == _name(number):
+        return  # a record has both, whatever its level is called
     if type(level) is int:
         values["level_number"] = level
-        level = logging.getLevelName(level) if level.bit_length() < _LEVEL_BITS else text(level)
+        level = _name(level)
     elif issubclass(type(level), str):
         name = str.upper(level)
         level = _SAME.get(name, name)
@@ -37,6 +39,10 @@ def complete(values: dict[str, Any], *, is_given: bool) -> None:
     values["level"] = level
     if type(values.get("level_number")) is not int:
         values["level_number"] = logging.INFO
+
+
+def _name(number: int) -> str:
+    return logging.getLevelName(number) if number.bit_length() < _LEVEL_BITS else text(number)
 
 
 def number_of(event: Mapping[str, Any], method: str) -> int:

@@ -238,7 +238,9 @@ PROMISES = [
         lambda door: fail(door, lambda door, error: door.log.error("failed", exc_info=error)),
         both(matches(The_exception=FRAME), structured),
     ),
-    Promise("exc_info=True without an exception is none", log("hello", exc_info=True), both(lacks(*EXCEPTIONS), rest())),
+    Promise(
+        "exc_info=True without an exception is none", log("hello", exc_info=True), both(lacks(*EXCEPTIONS), rest())
+    ),
     Promise("exc_info=False is none", log("hello", exc_info=False), both(lacks(*EXCEPTIONS), rest())),
     Promise(
         "the stack is shown when asked for",
@@ -273,7 +275,9 @@ PROMISES = [
     Promise(
         "a row joins the current span",
         in_a_span,
-        lambda row: re.fullmatch("[0-9a-f]{32}", row["The_trace_id"]) and re.fullmatch("[0-9a-f]{16}", row["The_span_id"]),
+        lambda row: (
+            re.fullmatch("[0-9a-f]{32}", row["The_trace_id"]) and re.fullmatch("[0-9a-f]{16}", row["The_span_id"])
+        ),
     ),
     Promise("outside of a span there is none", log("hello"), lacks("The_trace_id", "The_span_id")),
     Promise(
@@ -293,7 +297,8 @@ PROMISES = [
         "any object is readable",
         log("hello", a={1}, b=b"x", c=decimal.Decimal("1.5"), d=StrRaises(), e=ReprRecurses(), f=LookupError("lost")),
         lambda row: (
-            {name: row["Properties"][name] for name in "abcf"} == {"a": [1], "b": "x", "c": "1.5", "f": "LookupError: lost"}
+            {name: row["Properties"][name] for name in "abcf"}
+            == {"a": [1], "b": "x", "c": "1.5", "f": "LookupError: lost"}
             and set(row["Properties"]) == set("abcdef")
         ),
     ),
@@ -345,4 +350,3 @@ def test_no_front_door_raises_whatever_is_logged(door, odd):
 
     assert [row["The_message"] for row in door.rows()].count("hello") == 1
     assert door.front.stats().dropped == {}
-
