@@ -26,7 +26,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from . import levels, queued
+from . import levels, queued, stamps
 from .exceptions import normalized
 from .readable import distinct, is_lazy, readable, simple, text
 
@@ -208,6 +208,7 @@ class Reader:
         """Sort an event dict's keys into fields and the rest; `values` holds what stands in for missing keys."""
         rest: dict[str, Any] = {}
         taken: dict[str, str] = {}
+        logged = values["time"]
         for key, value in event.items():
             field = _FIELD_OF_KEY.get(key)
             if field is None:
@@ -226,6 +227,8 @@ class Reader:
                     taken[field], values[field] = key, value
         if "positional_args" in rest:
             rest = _interpolated(values, rest)
+        if "time" in taken:
+            values["time"] = stamps.zoned(values["time"], logged)
         levels.complete(values, is_given="level" in taken)
         # The table has no column for these, so they stay among the extras, under the field's name.
         unplaced = {field: values[field] for field in taken if field not in self._wanted}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "clock", "readable", "outcome", "batch", "queued"},
+    {"errors", "guard", "clock", "readable", "outcome", "batch", "queued", "stamps"},
     {"checks", "table", "values", "pacing", "report", "levels"},
     {"exceptions"},
     {"presets", "fields", "buffer"},

@@ -74,7 +74,7 @@ def end(logger, method_name, event_dict):
 
 def raise_it():
     try:
-        raise KeyError("order")
+        {}["order"]
     except KeyError as error:
         raise LookupError("lost") from error
 
@@ -257,10 +257,11 @@ class TestTime:
             ("%Y-%m-%d %H:%M:%S.%f%z", True),
             ("%Y-%m-%d %H:%M:%S.%f%z", False),
             ("%Y-%m-%d %H:%M:%S.%f", False),
+            ("%Y-%m-%d %H:%M:%S.%f", True),
         ],
     )
     def test_every_stamp_is_the_same_moment(self, processor, rows, fmt, utc):
-        """ISO with and without a zone (then it is local), UNIX time, and formats of one's own."""
+        """ISO with and without a zone, UNIX time, and formats of one's own, which may be UTC and not say so."""
         before = time.time()
         chain(structlog.processors.TimeStamper(fmt=fmt, utc=utc), processor, end).info("hello")
 
@@ -268,6 +269,15 @@ class TestTime:
         assert before - 1e-5 <= stamped <= time.time() + 1e-5
         assert rows[0]["Time"].endswith("Z")
         assert "Rest" not in rows[0]
+
+    @pytest.mark.parametrize("kind", [str, dt.datetime.fromisoformat])
+    def test_any_other_time_without_a_zone_is_local(self, processor, rows, kind):
+        """Of an import, say, or at the ends of the calendar."""
+        for stamp in ("2026-01-02T03:04:05", "0001-01-01T00:00:00"):
+            processor(None, "info", {"event": "hello", "timestamp": kind(stamp)})
+
+        assert rows[0]["Time"] == "2026-01-01T21:19:05.000000Z"
+        assert rows[1]["Rest"]["time"].startswith("0001-01-01T00:00:00")
 
     @pytest.mark.parametrize("fmt", ["%H:%M", "%d.%m.%Y %H:%M", "%A"])
     def test_what_is_no_moment_is_kept_and_the_row_stamped(self, processor, rows, fmt):
@@ -560,6 +570,10 @@ class TestWithTheStandardLibrary:
         assert first == second
 
 
+def a_factory():
+    return logging.NullHandler()
+
+
 class TestSharing:
     """One pipeline, several front doors."""
 
@@ -631,7 +645,7 @@ class TestSharing:
         assert [row["Message"] for row in rows] == ["hello", "hello"]
         assert made[0].pipeline is logger.handlers[1].pipeline
 
-    def test_what_turns_out_not_to_be_a_handler_is_told_once(self, capsys):
+    def test_what_turns_out_not_to_be_a_handler_is_told_once(self, monkeypatch):
         """Too late to raise; the events go on."""
         made = []
 
@@ -643,12 +657,17 @@ class TestSharing:
             {
                 "version": 1,
                 "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
-                "handlers": {"azure": {"()": lambda: logging.NullHandler()}},
+                "handlers": {"azure": {"()": a_factory}},
                 "disable_existing_loggers": False,
             }
         )
+        monkeypatch.setattr(sys, "__stderr__", io.StringIO())
         assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
         made[0].close()
+
+        told = sys.__stderr__.getvalue()
+        assert told.count("logging_azmon:") == 1
+        assert "rows are lost: pipeline='cfg://handlers.azure' is not an AzureMonitorHandler" in told
 
 
 class TestLifecycle:
