@@ -55,7 +55,7 @@ def rows():
         yield rows
 
 
-class Failure(Exception):
+class LinesError(Exception):
     """Has lines that look like a traceback's."""
 
     def __str__(self):
@@ -67,6 +67,14 @@ def fail(kind=LookupError):
         {}["order"]
     except KeyError as error:
         raise kind("lost") from error
+
+
+def raised(error):
+    """Give an exception its traceback."""
+    try:
+        raise error
+    except Exception as caught:
+        return caught
 
 
 class TestRecords:
@@ -86,7 +94,7 @@ class TestRecords:
             "Rest": {"note": "x"},
         }
 
-    @pytest.mark.parametrize("kind", [LookupError, Failure])
+    @pytest.mark.parametrize("kind", [LookupError, LinesError])
     def test_have_their_exception_in_its_column(self, logger, rows, kind):
         """The QueueHandler has appended it to the message."""
         try:
@@ -102,10 +110,7 @@ class TestRecords:
 
     def test_have_groups_of_exceptions_there_too(self, logger, rows):
         """Their tracebacks begin in another way."""
-        try:
-            raise ExceptionGroup("several", [ValueError("one"), KeyError("two")])
-        except ExceptionGroup:
-            logger.exception("failed")
+        logger.error("failed", exc_info=raised(ExceptionGroup("several", [ValueError("one"), KeyError("two")])))
 
         assert rows[0]["Message"] == "failed"
         assert rows[0]["Exception"].startswith("  + Exception Group Traceback (most recent call last):\n")
