@@ -73,7 +73,7 @@ def raised(error):
     """Give an exception its traceback."""
     try:
         raise error
-    except Exception as caught:
+    except type(error) as caught:
         return caught
 
 
