@@ -225,24 +225,23 @@ class Reader:
                     rest[taken[field] if first else key] = values[field] if first else value
                 if first:
                     taken[field], values[field] = key, value
-        if "positional_args" in rest:
-            rest = _interpolated(values, rest)
-        if "time" in taken:
-            values["time"] = stamps.zoned(values["time"], logged)
+        rest = _interpolated(values, rest)
+        values["time"] = stamps.zoned(values["time"], logged)
         levels.complete(values, is_given="level" in taken)
         # The table has no column for these, so they stay among the extras, under the field's name.
         unplaced = {field: values[field] for field in taken if field not in self._wanted}
-        if extras:
+        if extras or unplaced:
             extras = {key: value for key, value in extras.items() if key not in _STRUCTLOG_PRIVATE}
+            rest = merge(merge(extras, rest), unplaced)
         return (
-            values.get("time"),
+            values["time"],
             # By these values rows are looked up: a lazy object would be loaded for its hash.
             tuple(simple(values.get(name)) for name in self.site_fields),
             tuple(simple(values.get(name)) for name in self.thread_fields),
             values.get("message"),
             normalized(values.get("exception")),
             values.get("stack"),
-            (merge(merge(extras, rest), unplaced) if extras or unplaced else rest) or None,
+            rest or None,
             origin,
         )
 
@@ -271,7 +270,7 @@ def _of_record(record: logging.LogRecord) -> dict[str, Any]:
 
 def _interpolated(values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
     """Put positional arguments into the message, as the standard library does; what does not go there stays."""
-    message, args = values.get("message"), rest["positional_args"]
+    message, args = values.get("message"), rest.get("positional_args")
     if type(message) is not str or type(args) is not tuple:
         return rest
     named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
