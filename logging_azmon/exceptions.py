@@ -99,16 +99,15 @@ def _is_endless(exception: BaseException) -> bool:
 
 def _told(structured: Any, key: str) -> str | None:
     """Return what a structured exception says of itself."""
-    if type(structured) is not list or not structured:
-        return None
-    said = structured[0].get(key)
+    first = structured[0] if type(structured) is list and structured else None
+    said = first.get(key) if type(first) is dict else None
     return None if said is None else text(said)
 
 
 def _rendered(structured: list[Any]) -> str:
     """Render what structlog has structured as text; if it is something else, as JSON."""
     try:
-        return "\n".join(_lines(structured))
+        return "\n".join(_lines(structured)) or text(structured)
     except Exception:  # noqa: BLE001 - any processor may write this key
         return text(structured)
 

@@ -490,6 +490,14 @@ class TestWithTheStandardLibrary:
 
         assert [(row["Message"], row["Logger"]) for row in rows] == [("foreign", "shop.orders")]
 
+    def test_a_levels_number_counts_where_its_name_says_nothing(self, rows):
+        """add_log_level_number."""
+        processor = AzureMonitorProcessor(*ADDRESS, level=30)
+        for number in (29, 30):
+            processor(None, "audit", {"event": str(number), "level_number": number})
+
+        assert [row["Message"] for row in rows] == ["30"]
+
     def test_the_level_of_a_foreign_record_is_its_own(self, rows):
         """Also one without a name, and where no processor has added it."""
         processor = AzureMonitorProcessor(*ADDRESS, level=14)
@@ -663,6 +671,7 @@ class TestSharing:
         )
         monkeypatch.setattr(sys, "__stderr__", io.StringIO())
         assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
+        made[0].make_way()
         made[0].close()
 
         told = sys.__stderr__.getvalue()
@@ -740,6 +749,41 @@ class TestLifecycle:
         assert [row["Message"] for row in rows] == ["hello"]
         assert not processor.pipeline.has_ended
         processor.close()
+
+    def test_at_the_end_of_the_process_a_handler_stands_in(self, own):
+        """Whoever closes the processor closes both."""
+        processor, destination = own
+        for _ in range(2):
+            processor.make_way()
+        chain(processor, end).info("late")
+        processor.close()
+
+        assert processor.flush()
+        assert [row["Message"] for row in destination.rows] == ["late"]
+        assert not processor.pipeline.has_ended  # neither of them made it
+
+    def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self):
+        """And the event goes on."""
+
+        class Broken(ManualClock):
+            def monotonic(self):
+                if is_broken:
+                    raise OSError("no clock")
+                return super().monotonic()
+
+        is_broken, troubles = [], []
+        pipeline = Pipeline(
+            *ADDRESS, destination=FakeDestination(), clock=Broken(), background=False, report=troubles.append
+        )
+        processor = AzureMonitorProcessor(pipeline=pipeline)
+        is_broken.append(True)
+        event = {"event": "hello"}
+        assert processor(None, "info", event) is event
+        is_broken.clear()
+
+        assert processor.stats().dropped == {"internal": 1}
+        assert [str(trouble) for trouble in troubles] == ["a row could not be made: OSError('no clock')"]
+        pipeline.close(0)
 
     def test_a_failure_at_the_end_of_the_stack_is_counted(self, own):
         """Later, because nothing can be called there; the application's own recursion ends as it would without us."""
