@@ -17,7 +17,7 @@ _NEAR_SECONDS = 60.0
 def zoned(moment: Any, logged: float) -> Any:
     """Return a moment with its zone where it is clear which; otherwise as it is. `logged` is when that was."""
     kind = type(moment)
-    if not issubclass(kind, (str, dt.datetime)):
+    if not issubclass(kind, (str, dt.datetime)) or (kind is str and moment.endswith("Z")):
         return moment
     try:
         read = dt.datetime.fromisoformat(moment) if issubclass(kind, str) else moment
