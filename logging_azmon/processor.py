@@ -108,10 +108,10 @@ class AzureMonitorProcessor:
             self._share.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrived, (self.pipeline, self.level, self._end is not None)
+        return _unpickled, (self.pipeline, self.level, self._end is not None)
 
 
-def _arrived(pipeline: Pipeline, level: int, drop: bool) -> AzureMonitorProcessor:  # noqa: FBT001 - pickle's way
+def _unpickled(pipeline: Pipeline, level: int, drop: bool) -> AzureMonitorProcessor:  # noqa: FBT001 - pickle's way
     return AzureMonitorProcessor(pipeline=pipeline, level=level, drop=drop)
 
 

@@ -26,7 +26,10 @@ _MAX_EVENT_CHARACTERS = 65_536
 
 def is_prepared(record: logging.LogRecord) -> bool:
     """Tell whether a QueueHandler has put everything into the message: nobody else sets the arguments to None."""
-    return record.args is None and record.exc_info is None and type(record.__dict__.get("message")) is str
+    if record.args is not None or record.exc_info is not None or type(record.msg) is not str:
+        return False
+    message = record.__dict__.get("message")
+    return type(message) is str and message == record.msg
 
 
 def restored(record: logging.LogRecord) -> logging.LogRecord:

@@ -176,6 +176,13 @@ class TestCost:
         assert found & HEAVY == set()
         assert "logging_azmon.handler" in found
 
+    def test_a_processor_does_not_import_structlog_either(self):
+        """Only to drop events, and to structure exceptions."""
+        made = "from logging_azmon import AzureMonitorProcessor\n"
+        made += "AzureMonitorProcessor('http://127.0.0.1:9', 'dcr-1', 'Custom-App')"
+
+        assert loaded(made) & HEAVY == set()
+
     def test_a_handler_with_the_default_table_imports_what_it_needs(self):
         """The reader of rules, the commands and the fakes have no part in it."""
         found = {name.removeprefix("logging_azmon.") for name in loaded(HANDLER) if name.startswith("logging_azmon.")}

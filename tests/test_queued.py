@@ -158,6 +158,13 @@ class TestRecords:
         assert direct["Message"].startswith("<failed>\nTraceback")
         assert direct["Exception"] == queued["Exception"]
 
+    def test_records_made_of_parts_are_read_as_they_are(self, handler, rows):
+        """From a socket, say, without arguments and with a text of another handler's."""
+        for msg in ("mine", 5):
+            handler.handle(logging.makeLogRecord({"msg": msg, "args": None, "message": "another's"}))
+
+        assert [row["Message"] for row in rows] == ["mine", "5"]
+
     def test_text_that_only_looks_like_it_is_left_alone(self, handler, rows):
         """A message of the application's, which no QueueHandler has seen."""
         text = "see below\nTraceback (most recent call last):\nnothing"
