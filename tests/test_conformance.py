@@ -344,9 +344,12 @@ def test_every_front_door_has_a_level(open_door, level):
 
 
 @pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
-def test_no_front_door_raises_whatever_is_logged(door, odd):
+@pytest.mark.parametrize("name", [*DOORS][:3])
+def test_no_front_door_raises_whatever_is_logged(name, odd):
     """In columns of several types and without a column; a value that logs may make rows of its own."""
+    door = Door(DOORS[name])
     door.log.info("hello", user_id=odd(), amount=odd(), paid=odd(), due=odd(), basket=odd(), cloud=odd(), other=odd())
 
     assert [row["The_message"] for row in door.rows()].count("hello") == 1
     assert door.front.stats().dropped == {}
+    door.close()
