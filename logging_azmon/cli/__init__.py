@@ -3,7 +3,8 @@
 A module of this package is a command, under its own name with dashes for underscores, if that does not begin with an
 underscore. Its docstring's first line is its help. It has ``configure(parser)``, which adds arguments, and
 ``run(arguments) -> int``, which returns the exit code. What is heavy is imported inside ``run``; if a module is
-missing there, the user is told to install the extra that the command names in ``EXTRA``.
+missing there, the user is told to install the extra that the command names in ``EXTRA``. A ConfigurationError is
+printed as it is, and the exit code is 2.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from importlib import import_module
 from importlib.metadata import version
 from pkgutil import iter_modules
 from types import ModuleType
+
+from ..errors import ConfigurationError
 
 USAGE_ERROR = 2
 
@@ -50,6 +53,9 @@ def find_commands() -> Iterator[tuple[str, ModuleType]]:
 def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
     try:
         return int(module.run(arguments))
+    except ConfigurationError as error:
+        print(f"logging-azmon {arguments.command}: {error}", file=sys.stderr)
+        return USAGE_ERROR
     except ModuleNotFoundError as error:
         extra = getattr(module, "EXTRA", None)
         if extra is None:
