@@ -29,12 +29,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--endpoint", metavar="URL", help=f"logs ingestion endpoint, else {ENVIRONMENT['endpoint']}")
     group.add_argument("--rule-id", metavar="ID", help=f"the rule's immutable id, dcr-…, else {ENVIRONMENT['rule_id']}")
-    group.add_argument("--stream", metavar="NAME", help=f"stream, Custom-…, else {ENVIRONMENT['stream']}")
     group.add_argument(
         "--credential",
         metavar="NAME",
         help=f'{", ".join(CREDENTIALS)}, or JSON with its options: \'{{"managed_identity": {{"client_id": "…"}}}}\'',
     )
+    _add_columns(group)
+
+
+def add_column_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which columns, for a command that sends nothing."""
+    _add_columns(parser.add_argument_group("what is sent"))
+    parser.set_defaults(endpoint=None, rule_id=None, credential=None)
+
+
+def _add_columns(group: Any) -> None:
+    group.add_argument("--stream", metavar="NAME", help=f"stream, Custom-…, else {ENVIRONMENT['stream']}")
     group.add_argument(
         "--columns", metavar="NAME", help="a table's name (default, lean, syslog, …), or a mapping of columns as JSON"
     )
