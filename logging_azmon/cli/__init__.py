@@ -10,6 +10,7 @@ printed as it is, and the exit code is 2.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -20,6 +21,7 @@ from types import ModuleType
 from ..errors import ConfigurationError
 
 USAGE_ERROR = 2
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,10 +54,18 @@ def find_commands() -> Iterator[tuple[str, ModuleType]]:
 
 def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
     try:
-        return int(module.run(arguments))
+        code = int(module.run(arguments))
+        sys.stdout.flush()
+        return code
     except ConfigurationError as error:
         print(f"logging-azmon {arguments.command}: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has; the interpreter would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ModuleNotFoundError as error:
         extra = getattr(module, "EXTRA", None)
         if extra is None:

@@ -15,32 +15,40 @@ from typing import Any
 
 from ..checks import CREDENTIALS
 from ..errors import ConfigurationError
-from ..settings import ENVIRONMENT, Settings, read
+from ..settings import CLOUDS, ENVIRONMENT, Settings, read
 from ._application import handler_arguments
 
-_GIVEN = ("endpoint", "rule_id", "stream", "credential", "columns", "dcr")
+_GIVEN = ("endpoint", "rule_id", "stream", "credential", "cloud", "columns", "dcr")
 _MISSING = re.compile(rf"\bgive ({'|'.join(ENVIRONMENT)})=…")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where to, as whom, and with which columns."""
+def add_options(parser: argparse.ArgumentParser, *, sends: bool = True) -> None:
+    """Add the options that say where to, as whom, and with which columns; without the latter for who only reads."""
     group = parser.add_argument_group(
         "where to", "an option goes before the application's configuration, and that before the environment"
     )
     group.add_argument("--endpoint", metavar="URL", help=f"logs ingestion endpoint, else {ENVIRONMENT['endpoint']}")
-    group.add_argument("--rule-id", metavar="ID", help=f"the rule's immutable id, dcr-…, else {ENVIRONMENT['rule_id']}")
+    if sends:
+        group.add_argument(
+            "--rule-id", metavar="ID", help=f"the rule's immutable id, dcr-…, else {ENVIRONMENT['rule_id']}"
+        )
+        _add_columns(group)
     group.add_argument(
         "--credential",
         metavar="NAME",
         help=f'{", ".join(CREDENTIALS)}, or JSON with its options: \'{{"managed_identity": {{"client_id": "…"}}}}\'',
     )
-    _add_columns(group)
+    group.add_argument("--cloud", choices=CLOUDS, help="the cloud that the credential belongs to (public)")
+    _add_configuration(group)
 
 
 def add_column_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which columns, for a command that sends nothing."""
-    _add_columns(parser.add_argument_group("what is sent"))
-    parser.set_defaults(endpoint=None, rule_id=None, credential=None)
+    """Add the options that say which columns, for who neither sends nor reads."""
+    group = parser.add_argument_group(
+        "what is sent", "an option goes before the application's configuration, and that before the environment"
+    )
+    _add_columns(group)
+    _add_configuration(group)
 
 
 def _add_columns(group: Any) -> None:
@@ -49,6 +57,9 @@ def _add_columns(group: Any) -> None:
         "--columns", metavar="NAME", help="a table's name (default, lean, syslog, …), or a mapping of columns as JSON"
     )
     group.add_argument("--dcr", metavar="FILE", help="the data collection rule, to read columns and types from")
+
+
+def _add_configuration(group: Any) -> None:
     group.add_argument(
         "--config",
         metavar="SOURCE",
@@ -63,7 +74,7 @@ def pipeline_arguments(options: argparse.Namespace) -> dict[str, Any]:
     problems: list[str] = []
     given: dict[str, Any] = {}
     for name in _GIVEN:
-        value = getattr(options, name)
+        value = getattr(options, name, None)
         if value is not None:
             try:
                 given[name] = _structured(name, value) if name in ("credential", "columns") else value
