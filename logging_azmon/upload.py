@@ -27,7 +27,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
-_AUDIENCES: Mapping[str, str] = {
+AUDIENCES: Mapping[str, str] = {
     "public": "https://monitor.azure.com/.default",
     "china": "https://monitor.azure.cn/.default",
     "usgov": "https://monitor.azure.us/.default",
@@ -133,7 +133,7 @@ class _Connection:
         from azure.monitor.ingestion import LogsIngestionClient
 
         self.compress = _compressor()
-        scope = _AUDIENCES[settings.cloud]
+        scope = AUDIENCES[settings.cloud]
         if settings.is_local:
             self._credential = _Credential(None)
             authentication: Any = policies.HeadersPolicy({"Authorization": "Bearer local"})

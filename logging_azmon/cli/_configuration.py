@@ -22,7 +22,10 @@ _GIVEN = ("endpoint", "rule_id", "stream", "credential", "cloud", "columns", "dc
 _MISSING = re.compile(rf"\bgive ({'|'.join(ENVIRONMENT)})=…")
 
 
-def add_options(parser: argparse.ArgumentParser, *, sends: bool = True) -> None:
+_DCR = "the data collection rule, to read columns and types from"
+
+
+def add_options(parser: argparse.ArgumentParser, *, sends: bool = True, dcr: str = _DCR) -> None:
     """Add the options that say where to, as whom, and with which columns; without the latter for who only reads."""
     group = parser.add_argument_group(
         "where to", "an option goes before the application's configuration, and that before the environment"
@@ -32,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser, *, sends: bool = True) -> None:
         group.add_argument(
             "--rule-id", metavar="ID", help=f"the rule's immutable id, dcr-…, else {ENVIRONMENT['rule_id']}"
         )
-        _add_columns(group)
+        _add_columns(group, dcr)
     group.add_argument(
         "--credential",
         metavar="NAME",
@@ -47,16 +50,16 @@ def add_column_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "what is sent", "an option goes before the application's configuration, and that before the environment"
     )
-    _add_columns(group)
+    _add_columns(group, _DCR)
     _add_configuration(group)
 
 
-def _add_columns(group: Any) -> None:
+def _add_columns(group: Any, dcr: str) -> None:
     group.add_argument("--stream", metavar="NAME", help=f"stream, Custom-…, else {ENVIRONMENT['stream']}")
     group.add_argument(
         "--columns", metavar="NAME", help="a table's name (default, lean, syslog, …), or a mapping of columns as JSON"
     )
-    group.add_argument("--dcr", metavar="FILE", help="the data collection rule, to read columns and types from")
+    group.add_argument("--dcr", metavar="FILE", help=dcr)
 
 
 def _add_configuration(group: Any) -> None:
