@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from ._cells import is_number, shown, visible
 from ._pictures import LEVELS
+from ._timespan import said
 from ._workspace import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII = " .:|#"
@@ -92,7 +96,8 @@ class Chart:
             lines = list(_strip(values, highest, height, each_width, bars))
             for line_number, line in enumerate(lines):
                 label = series.name if line_number == len(lines) - 1 else ""
-                top = scale if line_number == 0 else "0" if line_number == len(lines) - 1 else ""
+                peak = shown(max(values), "real") if len(self._series) > 1 else scale
+                top = peak if line_number == 0 else "0" if line_number == len(lines) - 1 else ""
                 yield Text.assemble(
                     (label[:margin].rjust(margin), f"bold {colour}"),
                     "  ",
@@ -116,10 +121,9 @@ class Chart:
         line = ("-" if ascii_only else "─") * width
         yield Text(" " * (margin + 2) + line, "bright_black")
         yield Text(" " * (margin + 2) + left + right.rjust(max(len(right) + 1, width - len(left))), "bright_black")
-        step = f"{self._step}".removesuffix(":00") if self._step.seconds % 60 == 0 else f"{self._step}"
-        notes = [
-            f"{first:%Y-%m-%d} UTC, one bar is {step if together == 1 else f'the highest of {together} times {step}'}"
-        ]
+        step = said(self._step)
+        bar = step if together == 1 else f"the highest of {together} times {step}"
+        notes = [f"{first:%Y-%m-%d} UTC, one bar is {bar}"]
         if self._left_out:
             notes.append(f"{len(self._left_out)} smaller series not drawn (--table shows all)")
         if any(value < 0 for each in self._series for value in each.values.values()):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from ._cells import flat, is_number, plain, shown, visible
 from ._pictures import LEVELS
 from ._workspace import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 # A column of text is still of use with so many characters; with fewer, rows stand on lines of their own.
 _LEAST_WIDTH = 12
@@ -98,14 +100,18 @@ def write_json(result: Result, out: IO[str]) -> None:
 
 
 def write_csv(result: Result, out: IO[str]) -> None:
-    """Write a header and a line for each row."""
+    """Write a header and a line for each row; to a terminal nothing that it would obey."""
+    is_harmless = not out.isatty()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(result.names)
-    writer.writerows([flat(value) for value in row] for row in result.rows)
+    for row in (result.names, *result.rows):
+        cells = map(flat, row)
+        writer.writerow(
+            cells if is_harmless else [visible(cell, lines=True) if isinstance(cell, str) else cell for cell in cells]
+        )
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Number the names that come twice, as after a join: as keys of one object the first would be lost."""
+    """Return the names, those that come twice numbered: as keys of one object the first would be lost."""
     seen: dict[str, int] = {}
     keys = []
     for name in names:

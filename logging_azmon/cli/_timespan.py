@@ -29,15 +29,19 @@ def read_timespan(text: str) -> Timespan:
         first, slash, second = text.partition("/")
         if not slash:
             return read_duration(first)
-        start = _moment(first)
-        end = start + read_duration(second) if re.match(r"[Pp]|\d+(\.\d+)?[smhdw]", second) else _moment(second)
-        if end <= start:
-            raise ValueError(text)
-        return start, end
+        return _between(first, second)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be read; give 30m, 12h, 7d, PT1H, 2026-11-20/2026-11-21, 2026-11-20T08:00/2h or all"
         ) from None
+
+
+def _between(first: str, second: str) -> tuple[dt.datetime, dt.datetime]:
+    start = _moment(first)
+    end = start + read_duration(second) if re.match(r"[Pp]|\d+(\.\d+)?[smhdw]", second) else _moment(second)
+    if end <= start:
+        raise ValueError(second)
+    return start, end
 
 
 def read_duration(text: str) -> dt.timedelta:
@@ -64,13 +68,22 @@ def shown_timespan(timespan: Timespan) -> str:
     if isinstance(timespan, tuple):
         start, end = (moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S") for moment in timespan)
         return f"from {start} to {end} UTC"
+    return f"of the last {said(timespan).removeprefix('1 ')}"
+
+
+def said(duration: dt.timedelta) -> str:
+    """Say a duration.
+
+    >>> said(dt.timedelta(minutes=90))
+    '1 hour 30 minutes'
+    """
     parts = []
-    left = timespan.total_seconds()
+    left = duration.total_seconds()
     for seconds, word in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
-        number, left = divmod(left, seconds)
+        number, left = (left // seconds, left % seconds) if seconds > 1 else (round(left, 3), 0)
         if number:
             parts.append(f"{number:g} {word}{'' if number == 1 else 's'}")
-    return f"of the last {' '.join(parts)}"
+    return " ".join(parts) or "0 seconds"
 
 
 def _moment(text: str) -> dt.datetime:

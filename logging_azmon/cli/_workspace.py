@@ -219,7 +219,8 @@ def _unreached(error: Any, place: Place) -> str:
 
     said = " ".join(str(error).split())[:_MESSAGE_LENGTH]
     if isinstance(error, ClientAuthenticationError):
-        return f"no token could be had for {place.service} ({said}): check --credential; `az login` helps on your own machine"
+        hint = "check --credential; `az login` helps on your own machine"
+        return f"no token could be had for {place.service} ({said}): {hint}"
     if place.is_local:
         return f"{place.service} cannot be reached ({said}): is `logging-azmon serve` running there?"
     return f"{place.service} cannot be reached ({said}): check the network, and HTTPS_PROXY if there is a proxy"
