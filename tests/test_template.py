@@ -94,7 +94,7 @@ class TestArm:
             return
         properties = arm(design)["tables"]["properties"]
         table = workspace_models.TableProperties(properties)
-        known = {field._rest_name for field in table._attr_to_rest_field.values()}
+        known = {field._rest_name for field in table._attr_to_rest_field.values()}  # noqa: SLF001 - told nowhere else
         types = {each.value.lower() for each in workspace_models.ColumnTypeEnum}
 
         assert set(properties) <= known

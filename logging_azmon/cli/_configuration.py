@@ -28,7 +28,7 @@ _DCR = "the data collection rule, to read columns and types from"
 def add_options(parser: argparse.ArgumentParser, *, sends: bool = True, dcr: str = _DCR) -> None:
     """Add the options that say where to, as whom, and with which columns; without the latter for who only reads."""
     group = parser.add_argument_group(
-        "where to", "an option goes before the application's configuration, and that before the environment"
+        "where to", "options go before the configuration, and that before the environment"
     )
     group.add_argument("--endpoint", metavar="URL", help=f"logs ingestion endpoint, else {ENVIRONMENT['endpoint']}")
     if sends:
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser, *, sends: bool = True, dcr: str
 def add_column_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which columns, for who neither sends nor reads."""
     group = parser.add_argument_group(
-        "what is sent", "an option goes before the application's configuration, and that before the environment"
+        "what is sent", "options go before the configuration, and that before the environment"
     )
     _add_columns(group, _DCR)
     _add_configuration(group)

@@ -20,7 +20,11 @@ from ..presets import BUILT_IN
 from ..settings import ENVIRONMENT
 from ._configuration import add_column_options, pipeline_arguments, settings_of
 
-EXAMPLES = ("template bicep --table Shop_CL -o shop.bicep", "template terraform --columns syslog --dce")
+EXAMPLES = (
+    "logging-azmon template bicep --table Shop_CL -o shop.bicep",
+    "logging-azmon template terraform --config logging.json",
+    "logging-azmon template arm --columns syslog --dce",
+)
 
 # Checked like a real one, and never used: what is made here has no address yet.
 _ANY_ADDRESS = {"endpoint": "https://not-deployed-yet.example", "rule_id": "dcr-not-deployed-yet"}
