@@ -146,7 +146,9 @@ class TestCommands:
 
     def test_show_their_examples_as_they_are(self, plug_in, capsys):
         """Below their options, to be copied; a command need not have any."""
-        plug_in(shown=f"EXAMPLES = ('logging-azmon shown '[a|b]'  # {'x' * 90}',)\n{textwrap.dedent(SHOW_ALL)}")
+        example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
+        example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
+        plug_in(shown=f"EXAMPLES = ({example!r},)\n{textwrap.dedent(SHOW_ALL)}")
         assert refused("shown", "--help") == 0
         assert capsys.readouterr().out.endswith(f"\nexamples:\n  {example}\n")
 

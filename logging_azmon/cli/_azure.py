@@ -20,8 +20,9 @@ _GRAPH = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"
 _WORKSPACE_API = "2022-10-01"
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _MESSAGE_LENGTH = 300
-# What Log Analytics writes itself.
-_SERVICES_OWN = frozenset({"TenantId", "Type", "MG", "SourceSystem", "ManagementGroupName"})
+# What Log Analytics writes itself; in a table of one's own there are more that only agents fill.
+_SERVICES_OWN = frozenset({"TenantId", "Type"})
+_AGENTS_OWN = frozenset({"Computer", "MG", "ManagementGroupName", "RawData", "SourceSystem", "Title"})
 
 
 class ManagerError(AzureMonitorLoggingError):
@@ -63,18 +64,19 @@ class ResourceManager:
     def table(self, workspace: str, table: str) -> dict[str, str]:
         """Return a table's columns and their types, without those that the service writes."""
         answer = self._ask("GET", f"{workspace}/tables/{table}?api-version={_WORKSPACE_API}")
-        schema = answer.get("properties", {}).get("schema", {})
-        columns = [*(schema.get("standardColumns") or ()), *(schema.get("columns") or ())]
+        schema = _below(answer, "properties", "schema")
+        left_out = _SERVICES_OWN | (_AGENTS_OWN if table.endswith("_CL") else frozenset())
+        standard = [each for each in schema.get("standardColumns") or () if each["name"] not in left_out]
         return {
             column["name"]: "boolean" if (kind := column["type"].lower()) == "bool" else kind
-            for column in columns
-            if not column["name"].startswith("_") and column["name"] not in _SERVICES_OWN
+            for column in [*standard, *(schema.get("columns") or ())]
+            if not column["name"].startswith("_")
         }
 
     def workspace_id(self, workspace: str) -> str:
         """Return the id under which a workspace is queried."""
         answer = self._ask("GET", f"{workspace}?api-version={_WORKSPACE_API}")
-        return str(answer.get("properties", {}).get("customerId", ""))
+        return str(_below(answer, "properties").get("customerId", ""))
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,6 +99,15 @@ class ResourceManager:
             code, message = (said.get("code", ""), said.get("message", "")) if isinstance(said, Mapping) else ("", "")
             raise ManagerError(f"{self._address} answered {response.status_code} {code}: {_line(message)}")
         return answer
+
+
+def _below(answer: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        found = answer.get(key)
+        if not isinstance(found, Mapping):
+            raise ManagerError(f"the answer has no {key}, so it is not of Azure Resource Manager")
+        answer = found
+    return answer
 
 
 def _line(said: object) -> str:

@@ -28,23 +28,17 @@ class Findings:
     notes: tuple[str, ...]
 
 
-def compare(
-    handler: Columns, stream: Columns | None, table: Columns | None, *, output: str, is_passed_on: bool
-) -> Findings:
+def compare(handler: Columns, stream: Columns, table: Columns | None, *, output: str, is_passed_on: bool) -> Findings:
     """Compare what is known; `is_passed_on` tells that the transformation changes nothing."""
-    lost: list[str] = []
-    notes: list[str] = []
-    if stream is not None:
-        lost += _sent(handler, stream)
-        notes += _never_filled(handler, stream, "the rule declares")
-        if "TimeGenerated" in stream and "TimeGenerated" not in handler:
-            notes.append("TimeGenerated is not sent: rows get the time of receipt")
-    if stream is not None and table is not None:
-        if is_passed_on:
-            lost += _stored(stream, table, output)
-            notes += _never_filled(stream, table, f"{output} holds")
-        else:
-            notes.append(f"how the rule's columns become those of {output} is up to its transformKql")
+    lost = list(_sent(handler, stream))
+    notes = list(_never_filled(handler, stream, "the rule declares"))
+    if "TimeGenerated" in stream and "TimeGenerated" not in handler:
+        notes.append("TimeGenerated is not sent: rows get the time of receipt")
+    if table is not None and is_passed_on:
+        lost += _stored(stream, table, output)
+        notes += _never_filled(stream, table, f"{output} holds")
+    elif table is not None:
+        notes.append(f"how the rule's columns become those of {output} is up to its transformKql")
     return Findings(lost=tuple(lost), notes=tuple(notes))
 
 

@@ -61,7 +61,8 @@ class Steps:
         if self._console is None or not self._console.is_terminal:
             yield
         else:
-            with self._console.status(f"[bright_black]{said}[/]"):
+            spinner = "line" if _is_plain(self._console) else "dots"
+            with self._console.status(f"[bright_black]{said}[/]", spinner=spinner):
                 yield
 
     @property
@@ -82,7 +83,7 @@ class Steps:
             }
             for step in self._steps
         ]
-        return json.dumps({"ok": not self.has_problem, "steps": steps}, indent=2, ensure_ascii=False)
+        return json.dumps({"ok": not self.has_problem, "steps": steps}, indent=2)
 
     def conclude(self) -> None:
         """Answer the question."""
@@ -101,9 +102,8 @@ class Steps:
     def _show(self, console: Console, step: Step) -> None:
         from rich.text import Text
 
-        is_plain = not (console.encoding or "").lower().startswith("utf")
         character, letters, style = _MARKS[step.state]
-        mark = Text(letters if is_plain else f"{character} ", style)
+        mark = Text(letters if _is_plain(console) else f"{character} ", style)
         for number, line in enumerate(_lines(step.seen, console)):
             head = Text.assemble(mark, " ", (f"{step.name:{_NAME_WIDTH}}", "bold")) if number == 0 else _INDENT
             console.print(Text.assemble(head, line), soft_wrap=True)
@@ -116,4 +116,11 @@ class Steps:
 def _lines(said: str, console: Console) -> list[str]:
     """Break a text at blanks, so that it stands beside the step's name."""
     width = max(_LEAST_WIDTH, console.width - len(_INDENT))
+    if _is_plain(console):
+        said = said.replace("…", "...").encode(console.encoding, "backslashreplace").decode(console.encoding)
     return textwrap.wrap(said, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _is_plain(console: Console) -> bool:
+    """Tell whether there are no marks and dots to be had."""
+    return not console.encoding.lower().startswith("utf")

@@ -65,10 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("azure").addHandler(logging.NullHandler())
     steps = Steps(None if arguments.json else _readable(console()))
     Check(arguments, given, steps, threading.Event().wait).take()
+    steps.conclude()
     if arguments.json:
         print(steps.json())
-    else:
-        steps.conclude()
     return PROBLEM if steps.has_problem else 0
 
 
