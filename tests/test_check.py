@@ -15,14 +15,14 @@ from rich.console import Console
 
 from endpoint import Endpoint, status
 from logging_azmon import cli
-from logging_azmon.cli import _arrival, _azure, _columns, _identity, _service, _steps
+from logging_azmon.cli import _arrival, _azure, _comparison, _identity, _service, _steps
+from logging_azmon.credential import make_credential
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
 from logging_azmon.outcome import Answer, Failure
 from logging_azmon.presets import BUILT_IN, LEAN, preset
 from logging_azmon.settings import read
 from logging_azmon.table import Table
-from logging_azmon.upload import make_credential
 from resource_manager import CUSTOMER_ID, WORKSPACE, ResourceManager
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -682,13 +682,13 @@ class TestCompare:
     )
     def test_types_that_fit(self, sent, declared, arrives):
         """Text takes everything, numbers only what is no larger."""
-        findings = _columns.compare({"A": sent}, {"A": declared}, None, output="T", is_passed_on=True)
+        findings = _comparison.compare({"A": sent}, {"A": declared}, None, output="T", is_passed_on=True)
 
         assert (findings.lost == ()) == arrives
 
     def test_a_guid_is_sent_as_text(self):
         """A stream has no other way."""
-        findings = _columns.compare({"A": "string"}, {"A": "string"}, {"A": "guid"}, output="T", is_passed_on=True)
+        findings = _comparison.compare({"A": "string"}, {"A": "string"}, {"A": "guid"}, output="T", is_passed_on=True)
 
         assert findings.lost == ()
 

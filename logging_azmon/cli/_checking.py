@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..settings import ENVIRONMENT, Settings
 from . import _arrival, _identity, _network, _service
 from ._azure import MANAGERS, ManagerError, ResourceManager
-from ._columns import compare
+from ._comparison import compare
 from ._configuration import settings_of
 from ._deployed import Deployed, from_file, from_manager
 from ._steps import Step, Steps

@@ -15,7 +15,7 @@ from ..errors import ConfigurationError
 from ..local.rules import Flow, Rule, read_rules
 from ..presets import BUILT_IN, preset
 from ._azure import ManagerError, ResourceManager
-from ._columns import Columns
+from ._comparison import Columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

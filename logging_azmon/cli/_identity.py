@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..credential import make_credential
 from ..settings import Settings
-from ..upload import AUDIENCES, make_credential
+from ..upload import AUDIENCES
 from ._steps import Step
 
 _MESSAGE_LENGTH = 500
