@@ -8,6 +8,7 @@ import re
 import ssl
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import trustme
@@ -108,6 +109,17 @@ class TestLocalWorkspace:
         assert (row["Logger"], row["Level"]) == ("logging_azmon.check", "INFO")
         assert 0 < steps["arrival"]["details"]["seconds"] < 30
         assert re.fullmatch(r"the row was in App_CL \d+\.\d s after it was logged", steps["arrival"]["seen"])
+
+    def test_readme_shows_what_is_printed(self, shared, capsys, monkeypatch):
+        """But for the port, the times and the mark."""
+        for name, value in shared.environment.items():
+            monkeypatch.setenv(name, value)
+        assert cli.main(["check", "--send", "--wait"]) == 0
+        readme = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
+        (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+
+        changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=says )\w+|[\d.]+ s(?= after)"
+        assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
     def test_without_send_no_row_is_sent(self, check, shared):
         """Looking changes nothing."""
