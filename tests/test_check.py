@@ -554,22 +554,23 @@ class TestAnswers:
     def test_each_answer_has_its_meaning(self, name):
         """And what to do."""
         answer, step_name, state, advice = ANSWERS[name]
-        (step,) = _service.judge(answer, read(ADDRESS, {}), "object 17")
+        (step,) = _service.judge(answer, read(ADDRESS, {}), {})
 
         assert (step.name, step.state) == (step_name, state)
         assert advice in step.advice[0]
 
     def test_the_role_is_for_whom_the_token_says(self):
         """Ready to be pasted."""
-        (step,) = _service.judge(ANSWERS["403"][0], read(ADDRESS, {}), "application a, object 17")
+        (step,) = _service.judge(ANSWERS["403"][0], read(ADDRESS, {}), {"application": "a", "object": "17"})
 
-        assert "to application a, object 17" in step.advice[0]
+        assert "to application a, object 17 (" in step.advice[0]
+        assert "--assignee-object-id 17 --scope" in step.advice[0]
         assert step.seen == "403 OperationFailed: no access"
 
     def test_what_was_said_is_in_one_piece(self):
         """Whatever part is missing."""
-        assert next(_service.judge(Answer(status=401), read(ADDRESS, {}), "")).seen == "401"
-        assert next(_service.judge(ANSWERS["tls"][0], read(ADDRESS, {}), "")).seen == "TLS fails: bad"
+        assert next(_service.judge(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
+        assert next(_service.judge(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS fails: bad"
 
     def test_the_endpoint_is_asked_with_no_rows(self, check):
         """And only once."""
@@ -799,11 +800,12 @@ class TestWords:
         steps = _steps.Steps(Console(file=file, force_terminal=True, color_system=None, width=40))
         with steps.looking("waiting"):
             pass
-        steps.add(_steps.Step(name="x", state="problem", seen="wörd " * 20))
+        steps.add(_steps.Step(name="x", state="problem", seen="\x1b[31m" + "wörd " * 20))
         file.flush()
         out = file.buffer.getvalue().decode(encoding)
 
         assert mark in out
+        assert "\x1b[31m" not in out
         assert len([line for line in out.splitlines() if "rd" in line]) in {4, 7}
 
 

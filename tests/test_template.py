@@ -435,14 +435,14 @@ class TestCommand:
 
     def test_writes_a_file(self, tmp_path, capsys):
         """And names it in what comes next."""
-        file = tmp_path / "shop.sh"
+        file = tmp_path / "the shop.sh"
         assert cli.main(["template", "az", "-o", str(file), "--resource-group", "rg-shop"]) == 0
 
         said = capsys.readouterr()
         assert file.read_bytes().startswith(b"#!/usr/bin/env bash\n")
         assert b"\r" not in file.read_bytes()
         assert said.out == ""
-        assert f"  bash {file}\n" in said.err
+        assert f"  bash '{file}'\n" in said.err
         assert "(the script prints them)" in said.err
 
     def test_a_file_that_cannot_be_written_is_a_usage_error(self, tmp_path, capsys):

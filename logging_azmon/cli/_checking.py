@@ -76,11 +76,9 @@ class Check:
     def _asked(self, settings: Settings, token: Step, *, is_near: bool, may_ask: bool) -> None:
         is_admitted = False
         if is_near and may_ask:
-            identity = _identity.describe(token.details) if not settings.is_local else "this program"
             with self._steps.looking("asking the endpoint"):
-                for step in _service.probe(
-                    dataclasses.replace(settings, credential=self._token_source(settings)), identity
-                ):
+                asking = dataclasses.replace(settings, credential=self._token_source(settings))
+                for step in _service.probe(asking, token.details):
                     is_admitted = self._steps.add(step)
         else:
             self._skip("rule", _FIRST)

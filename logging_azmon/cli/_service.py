@@ -5,11 +5,12 @@ Its answer tells whether the rule is there, whether it admits this identity, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..outcome import Answer, Failure
 from ..settings import Settings
 from ..upload import Uploader
+from ._identity import describe
 from ._steps import Step
 
 _FAILURES = {
@@ -20,7 +21,7 @@ _FAILURES = {
 }
 
 
-def probe(settings: Settings, identity: str) -> Iterator[Step]:
+def probe(settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
     """Send no rows, and say what came of it."""
     uploader = Uploader(settings)
     try:
@@ -29,7 +30,7 @@ def probe(settings: Settings, identity: str) -> Iterator[Step]:
         uploader.close()
 
 
-def judge(answer: Answer, settings: Settings, identity: str) -> Iterator[Step]:
+def judge(answer: Answer, settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
     """Say what an answer to an upload of no rows means."""
     rule, stream = settings.rule_id, settings.stream
     said = _said(answer)
@@ -46,9 +47,10 @@ def judge(answer: Answer, settings: Settings, identity: str) -> Iterator[Step]:
         yield Step(name="stream", state="problem", seen=said, advice=(advice,), details=details)
     elif answer.status == 403:
         advice = (
-            f"assign the role Monitoring Metrics Publisher on the rule to {identity} (Owner or Contributor is not"
-            " enough): az role assignment create --role 'Monitoring Metrics Publisher' --assignee-object-id OBJECT"
-            " --scope RULE; once assigned it can take 30 minutes, rows wait meanwhile"
+            f"assign the role Monitoring Metrics Publisher on the rule to {describe(identity)} (Owner or Contributor"
+            " is not enough): az role assignment create --role 'Monitoring Metrics Publisher' --assignee-object-id"
+            f" {identity.get('object', 'OBJECT')} --scope RULE; once assigned it can take 30 minutes, rows wait"
+            " meanwhile"
         )
         yield Step(name="rule", state="problem", seen=said, advice=(advice,), details=details)
     elif answer.status == 404:

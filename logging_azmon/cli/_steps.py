@@ -115,6 +115,8 @@ class Steps:
 
 def _lines(said: str, console: Console) -> list[str]:
     """Break a text at blanks, so that it stands beside the step's name."""
+    # Others wrote parts of it: nothing of that may steer a terminal.
+    said = "".join(each if each.isprintable() else " " for each in said)
     width = max(_LEAST_WIDTH, console.width - len(_INDENT))
     if _is_plain(console):
         said = said.replace("…", "...").encode(console.encoding, "backslashreplace").decode(console.encoding)

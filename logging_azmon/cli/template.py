@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,8 +109,8 @@ def _base(table: str) -> str:
 
 def _next_steps(arguments: argparse.Namespace, design: Design) -> str:
     def filled(command: str) -> str:
-        group = arguments.resource_group or "RESOURCE_GROUP"
-        return command.replace("FILE", arguments.output or "FILE").replace("RESOURCE_GROUP", group)
+        group = shlex.quote(arguments.resource_group or "RESOURCE_GROUP")
+        return command.replace("RESOURCE_GROUP", group).replace("FILE", shlex.quote(arguments.output or "FILE"))
 
     lines = ["Next:", f"  {filled(COMMANDS[arguments.language])}"]
     lines.append("Then give the handler these three, as arguments or in the environment:")
