@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..checks import check_endpoint
@@ -49,7 +49,7 @@ class Check:
         try:
             self._asked(settings, token, is_near=is_near, may_ask=may_ask)
         finally:
-            if self._credential is not None and isinstance(settings.credential, str | dict):
+            if self._credential is not None and isinstance(settings.credential, str | Mapping):
                 self._credential.close()
 
     def _configured(self) -> Settings | None:
