@@ -77,6 +77,10 @@ class MemoryBuffer:
         self._ledger.drop("queue_full" if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
 
+    def try_put(self, line: bytes) -> bool:
+        """Take a row if there is room; else count nothing, because it will be offered again."""
+        return self._put(line)
+
     def _put(self, line: bytes) -> bool:
         size = len(line)
         has_begun = False
@@ -289,6 +293,12 @@ class MemoryBuffer:
         """Tell whether every row put before the mark has found its end."""
         with self._lock:
             return not any(batch.rows and batch.number < mark for batch in (*self._waiting, *self._taken))
+
+    def settled_before(self) -> int:
+        """Count the rows, from the first one put, that have all found their end."""
+        with self._lock:
+            left = [batch.number for batch in (*self._waiting, *self._taken) if batch.rows]
+            return min(left, default=self._next_number)
 
     @property
     def is_empty(self) -> bool:

@@ -28,6 +28,7 @@ from .buffer import MemoryBuffer
 from .clock import Clock, SystemClock
 from .delivery import Delivery, Destination
 from .encode import Encoder
+from .fields import Fields
 from .listener import Listeners
 from .report import Ledger, Reporter, Stats, Trouble, count, described
 from .settings import Settings, read
@@ -164,6 +165,32 @@ class Pipeline:
             self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - see above
             self._failed(error)
+
+    def encode(self, fields: Fields) -> bytes:
+        """Encode what somebody else has read, as `logging-azmon send` does with lines of a file."""
+        return self._encoder(fields)
+
+    def offer(self, line: bytes, seconds: float) -> bool:
+        """Take an encoded row as soon as there is room; False if there was none for so long, and nothing is counted.
+
+        For those who can wait, so that no row is dropped whatever `overflow` says: no log call is among them.
+        """
+        waiter: SimpleQueue[None] = SimpleQueue()
+        deadline = self._clock.monotonic() + seconds
+        self._buffer.watch(waiter)
+        try:
+            while not self._buffer.try_put(line):
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    return False
+                self._clock.wait(waiter, left)
+        finally:
+            self._buffer.unwatch(waiter)
+        return True
+
+    def settled_before(self) -> int:
+        """Count the rows, from the first one on, that have all found their end."""
+        return self._buffer.settled_before()
 
     def _refused(self) -> None:
         """Tell of rows after close, because nobody else will: of the first, of the tenth, of the hundredth."""

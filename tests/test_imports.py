@@ -36,12 +36,12 @@ LAYERS = [
 ]
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 # Rooms that stand apart, with all that they may import. Of the others, only the commands enter them.
-ROOMS = {"local": {"table", "dcr", "presets", "errors"}, "infra": {"table", "presets"}}
+ROOMS = {"local": {"table", "dcr", "presets", "errors"}, "infra": {"table", "presets", "errors"}}
 
 # The local workspace is a server of its own: it has threads, and the other end of the wire.
 THREADS = {"listener", "local"}
-# `upload` asks, `answers` reads what comes back.
-WIRE = {"upload", "answers", "local"}
+# `upload` asks, `answers` reads what comes back; commands look at the way there, and read what is deployed and stored.
+WIRE = {"upload", "answers", "local", "cli"}
 
 
 def owner(path):
