@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
+from .segment import Segment
+
 # The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
 TIME_RANGE_SECONDS = 30 * 60 - 1
 # What isolating rows at fault may cost in requests.
@@ -36,6 +38,13 @@ class Batch:
     # One list for all pieces of a batch.
     split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
     is_shrunk: bool = False
+    # Where its rows are on disk: from there so many bytes, which are in `data` only while it is taken. The rows of a
+    # dead process are counted then.
+    segment: Segment | None = None
+    start: int = 0
+    size: int = 0
+    # Whether it was divided, so that its rows are no longer those between `start` and `size`.
+    is_part: bool = False
 
 
 def halves(batch: Batch) -> list[Batch]:

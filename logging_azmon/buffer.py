@@ -9,6 +9,7 @@ Rules:
 - Python runs signal handlers and finalisers where a call returns. So values that belong together change without a call
   in between, and what is looked through is copied first, in one step.
 - A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
+- A batch with a `segment` has its rows on disk, and is counted there: see `spool`, which adds such batches.
 - `_waiters` get a token whenever something is settled; nobody waits under the lock.
 """
 
@@ -18,11 +19,19 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 from . import guard
 from .batch import Batch
 from .clock import Clock
 from .report import Ledger
+
+# A mark later than any row.
+EVERYTHING = sys.maxsize
+
+
+def _has_rows(batch: Batch) -> bool:
+    return bool(batch.rows) or batch.segment is not None
 
 
 class MemoryBuffer:
@@ -74,8 +83,12 @@ class MemoryBuffer:
                 return True
             if self._overflow == "block" and self._put_when_there_is_room(line):
                 return True
-        self._ledger.drop("queue_full" if self._limit else "after_close", 1, self._clock.time(), accepted=1)
+        self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
+
+    def _full(self) -> str:
+        """Say why a row finds no room."""
+        return "queue_full"
 
     def _put(self, line: bytes) -> bool:
         size = len(line)
@@ -100,12 +113,15 @@ class MemoryBuffer:
             else:
                 return False
         if has_begun:
-            try:
-                self._wake()
-            except RecursionError:
-                # The row is in: whatever is raised now would count it twice. The next one begins a batch, and wakes.
-                self._open = self._none
+            self._wake_for_first_row()
         return True
+
+    def _wake_for_first_row(self) -> None:
+        try:
+            self._wake()
+        except RecursionError:
+            # The row is in: whatever is raised now would count it twice. The next one begins a batch, and wakes.
+            self._open = self._none
 
     def put_notice(self, line: bytes) -> bool:
         """Take a row of the library's own, if there is room: even while closing, but not in the end."""
@@ -139,16 +155,22 @@ class MemoryBuffer:
         """Drop the oldest rows that wait; those on their way cannot be dropped."""
         with self._lock:
             while self._bytes + size > self._limit:
-                if not self._waiting or size > self._limit:  # which is 0 once another thread has closed
+                oldest = self._oldest()
+                if oldest is None or size > self._limit:  # which is 0 once another thread has closed
                     return False
-                oldest = self._waiting[0]
                 if oldest is self._open:
                     self._open = self._none
                 if oldest.rows:
                     self._drop_first_rows(oldest, self._bytes + size - self._limit)
                 else:
-                    self._waiting.popleft()
+                    self._waiting.remove(oldest)
             return True
+
+    def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
+        for batch in list(self._waiting):
+            if (batch.segment is not None) is is_on_disk:
+                return batch
+        return None
 
     def _drop_first_rows(self, batch: Batch, excess: int) -> None:
         now = self._clock.time()
@@ -208,7 +230,10 @@ class MemoryBuffer:
                     self._open = self._none
                 self._taken.add(batch)
                 self._waiting.remove(batch)
-                self._ledger.queued -= batch.rows
+                if batch.segment is None:
+                    self._ledger.queued -= batch.rows
+                else:
+                    self._ledger.spooled -= batch.rows
                 self._ledger.in_flight += batch.rows
             return batch
 
@@ -216,9 +241,12 @@ class MemoryBuffer:
         for batch in list(self._waiting):
             if batch is self._open and not is_due and batch.number >= self._urgent_before:
                 continue
-            if batch.rows and batch.not_before <= now:
+            if _has_rows(batch) and batch.not_before <= now:
                 return batch
         return None
+
+    def look(self, now: float) -> None:
+        """Look around for more rows, where there may be some; called before a batch is asked for."""
 
     def open_since(self) -> float | None:
         """Tell when the open batch began, if there is one."""
@@ -228,7 +256,7 @@ class MemoryBuffer:
     def next_retry(self) -> float | None:
         """Tell when the first of those that were given back may go, if there are any."""
         with self._lock:
-            waiting = [batch for batch in list(self._waiting) if batch is not self._open and batch.rows]
+            waiting = [batch for batch in list(self._waiting) if batch is not self._open and _has_rows(batch)]
             return min((batch.not_before for batch in waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
@@ -244,7 +272,10 @@ class MemoryBuffer:
                 )
                 self._taken.discard(batch)
                 self._ledger.in_flight -= batch.rows
-                self._ledger.queued += batch.rows
+                if batch.segment is None:
+                    self._ledger.queued += batch.rows
+                else:
+                    self._ledger.spooled += batch.rows
         self._wake()
 
     def replace(self, batch: Batch, pieces: list[Batch]) -> None:
@@ -253,7 +284,8 @@ class MemoryBuffer:
             growth = sum(len(piece.data) for piece in pieces) - len(batch.data)
             self._taken.update(pieces)
             self._taken.discard(batch)
-            self._bytes += growth
+            if batch.segment is None:
+                self._bytes += growth
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
         """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
@@ -263,7 +295,8 @@ class MemoryBuffer:
             now = self._clock.time()
             size = len(batch.data)
             self._taken.discard(batch)
-            self._bytes -= size
+            if batch.segment is None:
+                self._bytes -= size
             if lost:
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
             elif rejected:
@@ -274,6 +307,11 @@ class MemoryBuffer:
                 self._ledger.delivered += batch.rows
             self._has_waited_in_vain = False
             self._call_waiters()
+
+    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - kept where there is a directory
+        """End a batch that the service has refused; return where its rows are kept, if they are."""
+        self.settle(batch, rejected=True)
+        return ""
 
     # Those who flush and close.
 
@@ -288,7 +326,10 @@ class MemoryBuffer:
     def is_settled(self, mark: int) -> bool:
         """Tell whether every row put before the mark has found its end."""
         with self._lock:
-            return not any(batch.rows and batch.number < mark for batch in (*self._waiting, *self._taken))
+            # What came from dead processes has numbers below 0, and is waited for only by whoever waits for all.
+            first = 0 if mark < EVERYTHING else -EVERYTHING
+            batches = (*self._waiting, *self._taken)
+            return not any(_has_rows(batch) and first <= batch.number < mark for batch in batches)
 
     @property
     def is_empty(self) -> bool:
@@ -308,6 +349,12 @@ class MemoryBuffer:
     def _call_waiters(self) -> None:
         for waiter in list(self._waiters):
             waiter.put(None)
+
+    def leave(self) -> None:
+        """Let others have what is left, where there is something to leave."""
+
+    def disown(self) -> None:
+        """Leave all to the parent, in a forked child."""
 
     def abandon(self, reason: str) -> int:
         """Count all that waits as lost, and what is still given back; return how many rows that is now."""

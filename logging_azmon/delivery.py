@@ -18,7 +18,7 @@ from .clock import Clock
 from .encode import Encoder, shrink
 from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
 from .pacing import Budget, Lane, Pace
-from .report import Ledger, Reporter, Trouble, clock_time, count, described
+from .report import Ledger, Reporter, Trouble, clock_time, count, described, utc_time
 from .settings import Settings
 
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
@@ -102,6 +102,7 @@ class Delivery:
     def next_batch(self) -> tuple[tuple[Batch, int, int] | None, float]:
         """Return a batch with its tickets, or how long there is nothing to do at most."""
         now = self._clock.monotonic()
+        self._buffer.look(now)
         pauses = [lane.wait_seconds(now) for lane in (self._shared, self._own)]
         if any(pause != 0.0 for pause in pauses):
             return None, max(_NEVER if pause is None else pause for pause in pauses)
@@ -224,10 +225,11 @@ class Delivery:
         return True
 
     def _reject(self, piece: Batch, answer: Answer) -> None:
-        self._buffer.settle(piece, rejected=True)
+        said = {"time": utc_time(self._clock.time()), "status": answer.status, "code": answer.code}
+        kept = self._buffer.reject(piece, said | {"message": answer.message})
         self._say(
             "rejected",
-            f"{count(piece.rows)} rejected: {self._explain(answer)}",
+            f"{count(piece.rows)} rejected: {self._explain(answer)}{f'; kept in {kept}' if kept else ''}",
             answer,
             rows=piece.rows,
             rows_json=bytes(piece.data),
@@ -240,7 +242,7 @@ class Delivery:
         delay = self._delay(answer, "configuration" if is_own else trouble, lane.failures_with(ticket))
         self._hold(piece, lane, ticket, delay, is_throttled=trouble == "throttled")
         stats = self._ledger.snapshot()
-        waiting, dropped = stats.queued + stats.in_flight, sum(stats.dropped.values())
+        waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
         verb = "is" if waiting == 1 else "are"
         why = self._explain(answer)

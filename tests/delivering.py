@@ -9,11 +9,10 @@ from typing import Any
 
 import orjson
 
-from logging_azmon.buffer import MemoryBuffer
-from logging_azmon.delivery import Delivery
+from logging_azmon.assembly import assemble
 from logging_azmon.encode import Encoder
 from logging_azmon.pacing import Lane
-from logging_azmon.report import Ledger, Reporter, Stats, Trouble
+from logging_azmon.report import Reporter, Stats, Trouble
 from logging_azmon.settings import read
 from logging_azmon.testing import FakeDestination, ManualClock
 
@@ -60,21 +59,11 @@ class Bench:
         self.wakes = 0
         self.settings = settings = settings_of(**({"report": self.troubles.append} | arguments))
         self.destination = destination(settings) if callable(destination) else destination or FakeDestination(*answers)
-        self.ledger = Ledger()
-        self.buffer = MemoryBuffer(
-            self.ledger,
-            self.clock,
-            wake=self._wake,
-            queue_bytes=settings.queue_bytes,
-            batch_bytes=settings.batch_bytes,
-            overflow=settings.overflow,
-            block_seconds=settings.block_seconds,
-        )
-        encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self.ledger.misfit)
+        encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
         self.reporter = Reporter(settings.report, self.clock.monotonic)
         self.lane = Lane() if lane is None else lane
-        self.delivery = Delivery(
-            settings, self.buffer, self.destination, self.ledger, self.reporter, encoder, self.clock, self.lane
+        self.ledger, self.buffer, self.delivery = assemble(
+            settings, self.destination, self.reporter, encoder, self.clock, self.lane, self._wake
         )
 
     def _wake(self) -> None:
