@@ -244,7 +244,9 @@ class Appender(MemoryBuffer):
             if not oldest.rows:
                 self._count_adopted(oldest)
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
-            finished = self._part_with(oldest)
+            self._on_disk -= 1
+            assert oldest.segment is not None  # noqa: S101 - for mypy
+            finished = self._part_with(oldest.segment)
         self._remove(finished)
         return True
 
@@ -317,12 +319,8 @@ class Appender(MemoryBuffer):
             self._on_disk += 1
             self._waiting.insert(0, rest)
 
-    def _part_with(self, batch: Batch) -> Segment | None:
-        self._on_disk -= 1
-        assert batch.segment is not None  # noqa: S101 - for mypy
-        return self._part_with_segment(batch.segment)
-
-    def _part_with_segment(self, segment: Segment) -> Segment | None:
+    def _part_with(self, segment: Segment) -> Segment | None:
+        """Have a segment hold rows of one batch less; return it if that was the last."""
         with self._lock:
             segment.parts -= 1
             return None if segment.parts else segment

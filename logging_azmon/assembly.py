@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .buffer import MemoryBuffer
 from .clock import Clock
@@ -12,6 +12,9 @@ from .encode import Encoder
 from .pacing import Lane
 from .report import Ledger, Reporter
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .disk import Disk
 
 
 class Parts(NamedTuple):
@@ -30,15 +33,21 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
     clock: Clock,
     shared_lane: Lane,
     wake: Callable[[], None],
+    disk: Disk | None = None,
 ) -> Parts:
-    """Put the parts together."""
+    """Put the parts together; `disk` is for tests."""
     ledger = Ledger()
-    buffer = _buffer(settings, ledger, reporter, clock, wake)
+    buffer = _buffer(settings, ledger, reporter, clock, wake, disk)
     return Parts(ledger, buffer, Delivery(settings, buffer, destination, ledger, reporter, encoder, clock, shared_lane))
 
 
-def _buffer(
-    settings: Settings, ledger: Ledger, reporter: Reporter, clock: Clock, wake: Callable[[], None]
+def _buffer(  # noqa: PLR0917 - as above
+    settings: Settings,
+    ledger: Ledger,
+    reporter: Reporter,
+    clock: Clock,
+    wake: Callable[[], None],
+    disk: Disk | None,
 ) -> MemoryBuffer:
     memory = {
         "wake": wake,
@@ -58,7 +67,7 @@ def _buffer(
     return Spool(
         ledger,
         clock,
-        directory=Directory(settings.spool, target),
+        directory=Directory(settings.spool, target, disk),
         spool_bytes=settings.spool_bytes,
         fsync=settings.spool_fsync,
         report=reporter,

@@ -134,7 +134,9 @@ class Spool(Appender):
         with self._lock:
             self._taken.discard(batch)
             self._ledger.drop("unreadable", batch.rows, self._clock.time(), in_flight=batch.rows)
-            finished = self._part_with(batch)
+            self._on_disk -= 1
+            assert batch.segment is not None  # noqa: S101 - for mypy
+            finished = self._part_with(batch.segment)
         if isinstance(error, FileNotFoundError):
             self._remove(finished)
         self._note("unreadable", f"rows in the spool cannot be read ({error})", reason_is_loss=bool(batch.rows))
@@ -153,7 +155,7 @@ class Spool(Appender):
             super().give_back(batch)
             return
         if batch.is_part and self._rewrite(batch):
-            self._remove(self._part_with_segment(segment))
+            self._remove(self._part_with(segment))
         if not batch.is_part:
             batch.data = b""
         with self._lock:
@@ -180,11 +182,16 @@ class Spool(Appender):
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
         """End a batch, once, and remove its segment with the last of its parts."""
+        segment = batch.segment
         with self._lock:
-            is_mine = batch.segment is not None and batch in self._taken
-            super().settle(batch, rejected=rejected, lost=lost)
-            finished = self._part_with(batch) if is_mine else None
+            if batch not in self._taken:
+                return
+            finished = None if segment is None else self._part_with(segment)
+        # First, so that nobody finds it when our lock is left.
         self._remove(finished)
+        with self._lock:
+            self._on_disk -= segment is not None
+            super().settle(batch, rejected=rejected, lost=lost)
 
     def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
         """Keep the rows of a refused batch with what the service said, and end it."""

@@ -53,7 +53,15 @@ def is_balanced(stats: Stats) -> bool:
 class Bench:
     """Deliver on the test's own thread."""
 
-    def __init__(self, *answers: Any, clock: Any = None, destination: Any = None, lane: Any = None, **arguments: Any):
+    def __init__(
+        self,
+        *answers: Any,
+        clock: Any = None,
+        destination: Any = None,
+        lane: Any = None,
+        disk: Any = None,
+        **arguments: Any,
+    ):
         self.clock = clock if clock is not None else ManualClock()
         self.troubles: list[Trouble] = []
         self.wakes = 0
@@ -63,7 +71,7 @@ class Bench:
         self.reporter = Reporter(settings.report, self.clock.monotonic)
         self.lane = Lane() if lane is None else lane
         self.ledger, self.buffer, self.delivery = assemble(
-            settings, self.destination, self.reporter, encoder, self.clock, self.lane, self._wake
+            settings, self.destination, self.reporter, encoder, self.clock, self.lane, self._wake, disk
         )
 
     def _wake(self) -> None:
