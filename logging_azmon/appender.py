@@ -37,7 +37,7 @@ from .directory import Directory, Owner
 from .report import REPORT_SECONDS, Ledger, Trouble
 from .segment import Segment
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 5.0
 # What could not be written is tried again after this.
 MEND_SECONDS = 1.0
 # No row is longer: it is what `batch_bytes` may be at most.

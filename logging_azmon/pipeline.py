@@ -213,8 +213,7 @@ class Pipeline:
         self._end(deadline)
 
     def drain(self, timeout: float) -> bool:
-        """Deliver what there is, also what dead processes have left in the spool; True if nothing is left."""
-        self.urge()
+        """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
         return self._wait(EVERYTHING, self._deadline(timeout), is_patient=False)
 
     def _begin_to_close(self) -> bool:
