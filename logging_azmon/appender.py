@@ -90,7 +90,7 @@ class Appender(MemoryBuffer):
 
     # The application's side.
 
-    def _put(self, line: bytes) -> bool:
+    def _put(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - what is done for each row, in one piece
         if self._owner is None and not self._found_owner():
             return super()._put(line)
         size = len(line)
@@ -101,18 +101,27 @@ class Appender(MemoryBuffer):
                 return True
             self._is_writing = True
             try:
-                batch: Batch | None = self._open
-                if self._open.segment is None or size > self._open.room:
-                    batch = self._turn_over(size)
-                    has_begun = batch is not None
-                if batch is not None and self._is_written(batch, line):
-                    batch.room -= size
-                    batch.size += size
-                    batch.rows += 1
-                    self._next_number += 1
-                    self._ledger.accepted += 1
-                    self._ledger.spooled += 1
-                    is_in = True
+                batch = self._open
+                segment = batch.segment
+                if segment is None or size > batch.room:
+                    has_begun = self._turn_over(size)
+                    batch = self._open
+                    segment = batch.segment
+                if segment is not None:
+                    if self._write(segment.fd, line) == size:
+                        is_in = True
+                        batch.room -= size
+                        batch.size += size
+                        batch.rows += 1
+                        self._next_number += 1
+                        self._ledger.accepted += 1
+                        self._ledger.spooled += 1
+                        if self._syncs_rows:
+                            self._disk.sync(segment.fd)
+                    else:
+                        self._repair(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            except OSError as error:
+                self._repair(error)
             except BaseException:
                 self._seal()
                 raise
@@ -126,57 +135,44 @@ class Appender(MemoryBuffer):
             return True
         return False if self._is_full else super()._put(line)
 
-    def _is_written(self, batch: Batch, line: bytes) -> bool:
-        """Append a row; what is only half there is cut off again."""
-        segment = batch.segment
-        assert segment is not None  # noqa: S101 - for mypy
-        try:
-            if self._write(segment.fd, line) != len(line):
-                self._repair(batch, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-                return False
-            if self._syncs_rows:
-                self._disk.sync(segment.fd)
-        except OSError as error:
-            self._repair(batch, error)
-            return False
-        return True
-
-    def _repair(self, batch: Batch, error: OSError) -> None:
-        segment = batch.segment
-        assert segment is not None  # noqa: S101 - for mypy
-        with suppress(OSError):
-            self._disk.truncate(segment.fd, batch.start + batch.size)
-        self._seal()
+    def _repair(self, error: OSError) -> None:
+        """Cut off what is only half there, and write no more to this segment."""
+        batch = self._open
+        if batch.segment is not None:
+            with suppress(OSError):
+                self._disk.truncate(batch.segment.fd, batch.start + batch.size)
+            self._seal()
         self._fail(error)
 
-    def _turn_over(self, size: int) -> Batch | None:
-        """Begin a segment; None if there is no room, or the disk does not work."""
+    def _turn_over(self, size: int) -> bool:
+        """Begin a segment; False if there is no room, or the disk does not work."""
         self._seal()
+        self._is_full = False
         now = self._clock.monotonic()
         owner = self._owner
         if now < self._broken_until or owner is None:
-            return None
+            return False
         room = max(self._batch_bytes, size)
         start = len(self._directory.header)
         try:
             self._is_full = not self._has_room(start + room, now)
             if self._is_full:
-                return None
+                return False
             if not self._directory.holds(owner):
                 # Somebody has removed the lock, and others may take what is ours: on with another.
                 self._owner = None
-                return None
+                return False
             segment = self._directory.begin(owner, self._clock.time(), size=start + room, is_synced=self._syncs_batches)
         except OSError as error:
             self._fail(error)
-            return None
+            return False
         batch = Batch(b"", 0, self._next_number, room, now, segment=segment, start=start)
         self._disk_bytes += segment.size
         self._open = batch
         if not self._is_late:
-            self._waiting.append(batch)
             self._on_disk += 1
-        return batch
+            self._waiting.append(batch)
+        return True
 
     def _has_room(self, size: int, now: float) -> bool:
         fits = self._disk_bytes + self._others_bytes + size <= self._spool_bytes
@@ -225,6 +221,7 @@ class Appender(MemoryBuffer):
 
     def _fail(self, error: Exception) -> None:
         """Go on in memory for a while."""
+        self._is_full = False
         self._broken_until = self._clock.monotonic() + MEND_SECONDS
         self._note("disk", f"the spool {self._directory.path} cannot be used ({error}); rows go through memory")
 

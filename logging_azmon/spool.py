@@ -109,14 +109,16 @@ class Spool(Appender):
             data, bad = good_lines(data)
             torn += bad
         rows = data.count(b"\n")
+        found, lost = torn + max(0, rows - batch.rows), torn + max(0, batch.rows - rows)
         with self._lock:
             ledger = self._ledger
             if batch.number < 0:
-                ledger.adopted += max(0, rows - batch.rows) + torn
+                ledger.adopted += found
             else:
-                ledger.accepted += max(0, rows - batch.rows) + torn
-            ledger.in_flight += rows - batch.rows
-            ledger.drop("torn", torn + max(0, batch.rows - rows), now)
+                ledger.accepted += found
+            ledger.in_flight += found
+            batch.rows += found
+            ledger.drop("torn", lost, now, in_flight=lost)
             batch.rows = rows
             batch.data = data
         if torn:
@@ -140,6 +142,10 @@ class Spool(Appender):
         if isinstance(error, FileNotFoundError):
             self._remove(finished)
         self._note("unreadable", f"rows in the spool cannot be read ({error})", reason_is_loss=bool(batch.rows))
+
+    def open_since(self) -> float | None:
+        """Tell when the open batch began, if it is one that this pipeline will send."""
+        return None if self._is_late else super().open_since()
 
     def next_retry(self) -> float | None:
         """Tell when there may be something to do: a batch again, or a look at the directory."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 from logging_azmon.disk import Disk
 
@@ -111,7 +112,7 @@ class CrashingDisk(Disk):
         is_last = self.step("append")
         # It is all or nothing but for a crash.
         size = len(data) // 2 if is_last and self.moment == "half" else len(data)
-        with open(path, "ab") as file:
+        with Path(path).open("ab") as file:
             file.write(data[:size])
         self.done(is_last)
 
@@ -139,6 +140,6 @@ class CrashingDisk(Disk):
         is_last = self.step("lock")
         if path in self.locks:
             return self.done(is_last)
-        with open(path, "ab"):
+        with Path(path).open("ab"):
             self.locks[path] = self
         return self.done(is_last, FakeLock(self, path))

@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 
-import azure.core.pipeline.transport._requests_basic
+import azure.core.pipeline.transport._requests_basic  # noqa: F401 - for those that are forked
 import azure.monitor.ingestion
-import requests  # noqa: F401 - imported for those that are forked
+import requests  # noqa: F401 - as above
 
 from logging_azmon import AzureMonitorHandler
 
