@@ -58,7 +58,7 @@ def _buffer(  # noqa: PLR0917 - as above
     }
     if settings.spool is None:
         return MemoryBuffer(ledger, clock, **memory)  # type: ignore[arg-type]  # each is what the settings say
-    # With the lock library, which takes a while: not for those who have no use for it.
+    # Not for those who have no use for it.
     from .directory import Directory
     from .segment import Target
     from .spool import Spool

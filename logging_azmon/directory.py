@@ -7,8 +7,7 @@ Rules:
   time delivers them. He looks for them only once he has the lock.
 - The lock's file is removed by whoever holds it, when no segment is left.
 - What has another target is left to others; what is no file of a spool is nobody's business here.
-- No lock of Python's is taken here. Locks of the operating system are taken and left by threads that hold `desk` of
-  `spool`, which a fork waits for; the library that does it logs, so they count as delivering meanwhile.
+- No lock of Python's is taken here: who takes or leaves an owner's lock holds `desk` of `appender`.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from . import guard
-from .disk import Disk, Lock
+from .disk import Disk
+from .lock import Lock
 from .segment import (
     MOST_HEADER_BYTES,
     Segment,
@@ -56,12 +55,11 @@ class Owner:
         """Let others have what is left."""
         directory = self._directory
         path = directory.path_of(lock_name(self.name))
-        with guard.delivering():
-            if not self.files:
-                # While it is held, so that nobody has the same lock by the same name.
-                with suppress(OSError):
-                    directory.disk.remove(path)
-            self._lock.release()
+        if not self.files:
+            # While it is held, so that nobody has the same lock by the same name.
+            with suppress(OSError):
+                directory.disk.remove(path)
+        self._lock.release()
 
 
 class Directory:
@@ -82,12 +80,11 @@ class Directory:
     def found_owner(self) -> Owner:
         """Make a new owner, and the directory if need be."""
         self.disk.make(self.path)
-        with guard.delivering():
-            for _ in range(_TRIES):
-                name = new_owner()
-                lock = self.disk.lock(self.path_of(lock_name(name)))
-                if lock is not None:  # or somebody has taken it for a dead one's in between
-                    return Owner(self, name, lock)
+        for _ in range(_TRIES):
+            name = new_owner()
+            lock = self.disk.lock(self.path_of(lock_name(name)))
+            if lock is not None:  # or somebody has taken it for a dead one's in between
+                return Owner(self, name, lock)
         raise OSError(f"no lock can be taken in {self.path}")
 
     def begin(self, owner: Owner, now: float, *, size: int, is_synced: bool = False) -> Segment:
@@ -136,8 +133,7 @@ class Directory:
                     yield adopted
 
     def _adopt(self, name: str) -> tuple[Owner, list[tuple[Segment, int]]] | None:
-        with guard.delivering():
-            lock = self.disk.lock(self.path_of(lock_name(name)))
+        lock = self.disk.lock(self.path_of(lock_name(name)))
         if lock is None:
             return None
         owner = Owner(self, name, lock)
@@ -204,8 +200,7 @@ class Directory:
         path = self.path_of(REJECTED, f"{owner}.ndjson")
         self.disk.make(folder)
         data = b"".join(rejected_line(line, self.target, answer) for line in lines.split(b"\n")[:-1])
-        with guard.delivering():
-            lock = self.disk.lock(self.path_of(REJECTED, "lock"), _REJECTED_LOCK_SECONDS)
+        lock = self.disk.lock(self.path_of(REJECTED, "lock"), _REJECTED_LOCK_SECONDS)
         if lock is None:
             raise OSError(f"{folder} is locked by another process")
         try:
@@ -213,6 +208,5 @@ class Directory:
                 raise OSError(f"{folder} is full: it may hold {most:,} bytes, a tenth of spool_bytes")
             self.disk.append(path, data)
         finally:
-            with guard.delivering():
-                lock.release()
+            lock.release()
         return path

@@ -9,23 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Protocol
 
-from filelock import FileLock, Timeout
+from .lock import Lock
 
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
 # Opening a pipe would wait for its other end.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
-
-
-class Lock(Protocol):
-    """Hold a lock of the operating system, which dies with its process."""
-
-    def release(self) -> None:
-        """Let go of it."""
-        ...
 
 
 class Disk:
@@ -121,10 +112,4 @@ class Disk:
 
     def lock(self, path: str, seconds: float = 0.0) -> Lock | None:
         """Take a lock, made if there is none; None if somebody else has it for longer than so."""
-        # Never a lock that is just a file: one of those outlives its owner.
-        lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=seconds)
-        except Timeout:
-            return None
-        return lock
+        return Lock.take(path, seconds)

@@ -274,7 +274,6 @@ class Spool(Appender):
 
     def disown(self) -> None:
         """Leave all to the parent, in a forked child: a row in the middle of which it came about is the parent's."""
-        _inherited.append(self)
         segment, self._open = self._open.segment, self._none
         self._owner = None
         self._broken_until = float("inf")
@@ -284,8 +283,6 @@ class Spool(Appender):
             self._disk.close(fd)
 
 
-# A lock that is forgotten is let go of, and the parent's with it, until the library has seen to that: a child keeps it.
-_inherited: list[Spool] = []
 _held: dict[int, list[Spool]] = {}
 
 
@@ -302,6 +299,6 @@ def _after_fork_in_child() -> None:
     _held.clear()
 
 
-# After the lock library's own, which was imported before: so that `desk` is asked for before the library's lock is.
+# After `process` has registered its own, so this comes first: `desk` before the ledger's lock.
 if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -274,6 +273,9 @@ class TestWhatDeadProcessesLeave:
         assert not path.exists()
 
 
+GOOD = line("good")
+
+
 def pipe(directory):
     os.mkfifo(directory.path / segment_name(LONG_AGO, new_owner(), 1))
 
@@ -288,14 +290,21 @@ def link(directory):
     (directory.path / segment_name(LONG_AGO, new_owner(), 1)).symlink_to(target)
 
 
+def binary(directory):
+    directory.leave(GOOD, b"\0" * 4_096 + b"\n", os.urandom(900).replace(b"\n", b"") + b"\n", GOOD)
+
+
+def undated(directory):
+    directory.leave(GOOD).rename(directory.path / f"20261399T000000.000000Z-{new_owner()}-000001.ndjson")
+
+
 # What lies in the directory, how many rows of it arrive, and whether it stays there.
-GOOD = line("good")
 STRANGE = {
     "torn": (lambda d: d.leave(GOOD, GOOD, b'{"Message":"to'), 2, False),
     "empty": (lambda d: d.leave(header=b""), 0, False),
     "only a first line": (lambda d: d.leave(), 0, False),
     "torn in the first line": (lambda d: d.leave(header=b'{"logging_azmon_sp'), 0, False),
-    "binary in the middle": (lambda d: d.leave(GOOD, b"\0" * 4_096 + b"\n", os.urandom(900).replace(b"\n", b"") + b"\n", GOOD), 2, False),
+    "binary in the middle": (binary, 2, False),
     "JSON, but no rows": (lambda d: d.leave(b"1\n", b"[]\n", b'{"a":\r1}\n', b"\n", GOOD), 1, False),
     "binary": (lambda d: d.leave(header=os.urandom(20_000)), 0, True),
     "another version": (lambda d: d.leave(GOOD, header=TARGET.header().replace(b":1,", b":2,")), 0, True),
@@ -303,7 +312,7 @@ STRANGE = {
     "not JSON": (lambda d: d.leave(GOOD, header=b"hello\n"), 0, True),
     "no target": (lambda d: d.leave(GOOD, header=b'{"logging_azmon_spool":1,"endpoint":1}\n'), 0, True),
     "somebody's file": (lambda d: (d.path / "notes.ndjson").write_text("hello\n"), 0, True),
-    "a day that never was": (lambda d: d.leave(GOOD).rename(d.path / f"20261399T000000.000000Z-{new_owner()}-000001.ndjson"), 1, False),
+    "a day that never was": (undated, 1, False),
     "a pipe": (pipe, 0, True),
     "a directory": (folder, 0, True),
     "a link": (link, 0, True),
@@ -505,14 +514,15 @@ class TestTrouble:
             subprocess.run(["umount", directory.path], check=True)
 
 
-class TestBound:
-    SMALL = {"spool_bytes": 32_768}
+SMALL = {"spool_bytes": 32_768}
 
+
+class TestBound:
     def used(self, directory):
         return sum(path.stat().st_size for path in directory.path.rglob("*") if path.is_file())
 
     def fill(self, directory, **options):
-        bench = directory.process(**self.SMALL, **options)
+        bench = directory.process(**SMALL, **options)
         for number in range(1_000):
             bench.put(line(number, 100))
             if number % 50 == 0:
@@ -537,14 +547,14 @@ class TestBound:
 
     def test_drop_old_drops_what_dead_ones_left_before_its_own(self, directory):
         directory.leave(*[line(f"left {number}", 100) for number in range(30)])
-        bench = directory.process(**self.SMALL, overflow="drop_old")
+        bench = directory.process(**SMALL, overflow="drop_old")
         bench.buffer.urge()
         bench.put(*[line(number, 100) for number in range(400)])
         assert bench.stats.dropped["spool_full"] >= 30
         assert bench.stats.adopted == 30
 
     def test_drop_old_drops_nothing_that_is_on_its_way(self, directory):
-        bench = directory.process(**self.SMALL, overflow="drop_old")
+        bench = directory.process(**SMALL, overflow="drop_old")
         bench.put(*[line(number, 100) for number in range(300)])
         while bench.delivery.next_batch()[0] is not None:
             pass
@@ -555,7 +565,7 @@ class TestBound:
         assert bench.stats.dropped["spool_full"] > 0
 
     def test_block_waits_for_room(self, directory):
-        bench = directory.process(**self.SMALL, overflow="block", block_seconds=0.5)
+        bench = directory.process(**SMALL, overflow="block", block_seconds=0.5)
         before = directory.clock.monotonic()
         bench.put(*[line(number, 100) for number in range(400)])
         assert directory.clock.monotonic() - before >= 0.5
@@ -566,7 +576,7 @@ class TestBound:
 
     def test_what_others_have_there_counts_too(self, directory):
         first = self.fill(directory)
-        second = directory.process(**self.SMALL)
+        second = directory.process(**SMALL)
         assert second.put("no room") == [False]
         first.run()
         directory.clock.advance(2)

@@ -9,8 +9,6 @@ import os
 import signal
 import sys
 
-import azure.core.pipeline.transport._requests_basic  # noqa: F401 - for those that are forked
-import azure.monitor.ingestion
 import requests  # noqa: F401 - as above
 
 from logging_azmon import AzureMonitorHandler
