@@ -72,6 +72,8 @@ class Delivery:
         self._pace = Pace(settings.batch_seconds)
         self._splits = Budget(SPLITS_PER_MINUTE, 60.0)
         self._notice_after = 0.0
+        # Whether losses are told in rows, too.
+        self.tells_in_rows = True
         # Set by close: all that waits is due, and tries come faster.
         self.is_closing = False
 
@@ -296,6 +298,8 @@ class Delivery:
 
     def put_notices(self) -> None:
         """Queue a row for each reason for which rows were lost; what finds no room is told later."""
+        if not self.tells_in_rows:
+            return
         for reason, loss in self._ledger.take_untold().items():
             said = f"{count(loss.rows)} dropped: {reason}, {clock_time(loss.first)} to {clock_time(loss.last)} UTC"
             if self._buffer.put_notice(self._encoder.notice(said, "WARNING", 30)):

@@ -26,6 +26,9 @@ _open: dict[int, Lock] = {}
 class Lock:
     """Hold a file locked."""
 
+    # Where opening has failed.
+    _fd = -1
+
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, _FLAGS, 0o600)
         self._process = os.getpid()

@@ -212,6 +212,10 @@ class Pipeline:
         self._wait(EVERYTHING, deadline, is_patient=timeout is None)
         self._end(deadline)
 
+    def tell_in_reports_only(self) -> None:
+        """Put no rows of its own into a table whose columns it does not know."""
+        self._delivery.tells_in_rows = False
+
     def drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
         return self._wait(EVERYTHING, self._deadline(timeout), is_patient=False)

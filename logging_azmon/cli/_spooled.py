@@ -97,6 +97,8 @@ def rejected(path: str) -> list[tuple[str, list[bytes]]]:
 def put_back(path: str) -> tuple[int, int]:
     """Make segments of rejected rows again; return how many rows, and how many lines are none and so are left."""
     rows = left = 0
+    if not rejected(path):
+        return 0, 0
     with _locked(os.path.join(path, REJECTED, "lock")):
         for file, lines in rejected(path):
             found = [row_of_rejected(line) for line in lines]

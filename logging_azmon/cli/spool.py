@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..checks import CREDENTIALS
+from ..report import Trouble
 from ._stop import stopping
 
 if TYPE_CHECKING:
@@ -149,11 +150,18 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     print(f"{target}: {_count(rows, 'row')}")
     try:
         pipeline = Pipeline(
-            target.endpoint, target.rule_id, target.stream, credential, cloud=target.cloud, spool=directory
+            target.endpoint,
+            target.rule_id,
+            target.stream,
+            credential,
+            cloud=target.cloud,
+            spool=directory,
+            report=_report,
         )
     except ConfigurationError as error:
         print(f"logging-azmon spool: {error}", file=sys.stderr)
         return False
+    pipeline.tell_in_reports_only()
     pipeline.urge()
     is_done = False
     while not is_done and not stopped.is_set():
@@ -171,6 +179,12 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     return is_done
 
 
+def _report(trouble: Trouble) -> None:
+    # Others' files, and what is left, are shown anyway.
+    if trouble.reason not in ("strange", "closed"):
+        print(f"logging-azmon spool: {trouble}", file=sys.stderr)
+
+
 def _tell(delivered: int, rows: int) -> None:
     """Show progress, where somebody looks on."""
     if sys.stdout.isatty():
@@ -182,11 +196,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _bytes(size: int) -> str:
-    for unit in ("B", "KB", "MB"):
-        if size < 1_000:
-            return f"{size:,.0f} {unit}"
-        size //= 1_000
-    return f"{size:,} GB"
+    if size < 1_000:
+        return f"{size} B"
+    return f"{size / 1_000:,.0f} KB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
 
 
 def _age(seconds: float) -> str:
