@@ -4,17 +4,19 @@
 
 import contextlib
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
+from logging_azmon import Pipeline
 from logging_azmon.assembly import assemble
 from logging_azmon.encode import Encoder
 from logging_azmon.pacing import Lane
 from logging_azmon.report import Reporter, Stats, Trouble
 from logging_azmon.settings import read
-from logging_azmon.testing import FakeDestination, ManualClock
+from logging_azmon.testing import Answer, FakeDestination, ManualClock
 
 AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
 _numbers = itertools.count()
@@ -117,6 +119,25 @@ class Bench:
 
     def told(self, kind: str) -> list[str]:
         return [str(trouble) for trouble in self.troubles if trouble.kind == kind]
+
+
+def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
+    """Log rows as a process does that meets an outage and ends; all of them are left in the spool."""
+    pipeline = Pipeline(
+        url,
+        "dcr-1",
+        stream,
+        spool=path,
+        columns={"Message": "message"},
+        destination=FakeDestination(*[Answer(status=503)] * 99),
+        clock=ManualClock(jumps=True),
+        background=False,
+        report=lambda _: None,
+    )
+    for row in rows:
+        pipeline.accept(logging.makeLogRecord({"msg": str(row)}), None)
+    pipeline.close()
+    return pipeline.stats()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from delivering import leave_in_spool
 from endpoint import STORED, Endpoint, status
 from logging_azmon import AzureMonitorHandler
 from logging_azmon.cli import main
@@ -51,9 +52,7 @@ def log(endpoint, path, *rows, stream="Custom-App_CL", **options):
 
 
 def leave(endpoint, path, *rows, **options):
-    endpoint.default = status(503)
-    log(endpoint, path, *rows, close_seconds=0, **options)
-    endpoint.default = STORED
+    leave_in_spool(path, endpoint.url, *rows, **options)
 
 
 def spool(capsys, *arguments):

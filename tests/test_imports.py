@@ -151,18 +151,7 @@ logging.config.dictConfig({
     "root": {"handlers": ["azure"], "level": "INFO"},
 })
 """
-HEAVY = {
-    "azure",
-    "requests",
-    "urllib3",
-    "structlog",
-    "msal",
-    "asyncio",
-    "opentelemetry",
-    "isal",
-    "http.client",
-    "ssl",
-}
+HEAVY = {"azure", "requests", "urllib3", "structlog", "msal", "asyncio", "opentelemetry", "isal", "http.client", "ssl"}
 
 
 class TestCost:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from delivering import a_rule
+from delivering import a_rule, leave_in_spool
 from endpoint import STORED, Endpoint, status
 from lifecycle import assert_each_once, messages, run, running
 from logging_azmon import AzureMonitorHandler, Pipeline
@@ -86,16 +86,10 @@ class TestHandler:
             assert [row["Message"] for row in endpoint.wait_for_rows(3)][-1:] != []
             assert messages(endpoint.rows) == ["0", "1", "2"]
 
-    def test_an_idle_process_delivers_what_is_there_when_it_ends(self, spool, logger):
+    def test_an_idle_process_delivers_what_is_there_when_it_ends(self, spool):
         """Without a single row of its own."""
         with Endpoint() as endpoint:
-            endpoint.default = status(503)
-            first = handler_of(endpoint, spool, close_seconds=0)
-            logger.addHandler(first)
-            logger.warning("left")
-            first.close()
-            assert first.stats().spooled == 1
-            endpoint.default = STORED
+            assert leave_in_spool(spool, endpoint.url, "left").spooled == 1
             second = handler_of(endpoint, spool)
             second.close()
         assert messages(endpoint.rows) == ["left"]
