@@ -16,7 +16,7 @@ from logging_azmon.encode import Encoder
 from logging_azmon.pacing import Lane
 from logging_azmon.report import Reporter, Stats, Trouble
 from logging_azmon.settings import read
-from logging_azmon.testing import Answer, FakeDestination, ManualClock
+from logging_azmon.testing import FakeDestination, ManualClock
 
 AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
 _numbers = itertools.count()
@@ -122,21 +122,20 @@ class Bench:
 
 
 def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
-    """Log rows as a process does that meets an outage and ends; all of them are left in the spool."""
+    """Log rows as a process does that has no time to deliver them; all of them are left in the spool."""
     pipeline = Pipeline(
         url,
         "dcr-1",
         stream,
         spool=path,
         columns={"Message": "message"},
-        destination=FakeDestination(*[Answer(status=503)] * 99),
-        clock=ManualClock(jumps=True),
+        destination=FakeDestination(),
         background=False,
         report=lambda _: None,
     )
     for row in rows:
         pipeline.accept(logging.makeLogRecord({"msg": str(row)}), None)
-    pipeline.close()
+    pipeline.close(0)
     return pipeline.stats()
 
 
