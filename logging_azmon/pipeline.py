@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from .delivery import Destination
 from .encode import Encoder
 from .listener import Listeners
 from .report import Reporter, Stats, Trouble, count, described
-from .settings import read
+from .settings import Settings, read
 from .upload import Uploader
 
 Put = Callable[[bytes], bool]
@@ -64,7 +65,20 @@ class Pipeline:
         **options: Any,
     ) -> None:
         named = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        self.settings = read(named | options, os.environ)
+        self.set_up(read(named | options, os.environ), destination, clock, background=background)
+
+    def set_up(
+        self,
+        settings: Settings,
+        destination: Destination | None = None,
+        clock: Clock | None = None,
+        *,
+        background: bool = True,
+    ) -> None:
+        """Put the parts together, for checked settings."""
+        self.settings = settings
+        # Names it in other processes, too.
+        self.key = secrets.token_hex(8)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._destination: Destination = destination if destination is not None else Uploader(self.settings)
         self._background = background
@@ -129,6 +143,17 @@ class Pipeline:
             error.__traceback__ = error.__context__ = None
             self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
+            self._failed(error)
+
+    def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
+        """Take an event dict as a row; the method called and the bound logger's name stand in; never raises."""
+        try:
+            if not self._put(self._encoder.event(event, method, logger_name)):
+                self._refused()
+        except RecursionError as error:
+            error.__traceback__ = error.__context__ = None
+            self.uncounted[error] = None
+        except Exception as error:  # noqa: BLE001 - see above
             self._failed(error)
 
     def _refused(self) -> None:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "clock", "readable", "outcome", "segment", "lock"},
-    {"checks", "table", "values", "pacing", "report", "batch", "disk"},
+    {"errors", "guard", "clock", "readable", "outcome", "segment", "lock", "queued", "stamps"},
+    {"checks", "table", "values", "pacing", "report", "batch", "disk", "levels"},
     {"exceptions", "directory"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout", "appender"},
@@ -28,7 +28,9 @@ LAYERS = [
     {"upload", "delivery"},
     {"process", "listener", "assembly"},
     {"pipeline"},
+    {"sharing", "crossing"},
     {"handler", "testing"},
+    {"processor"},
     {"cli"},
     {"__main__"},
 ]

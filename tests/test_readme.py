@@ -88,12 +88,6 @@ EXPECTED = [
     ),
     ("Columns", lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)]),
     (
-        "structlog",
-        lambda rows: (
-            pick(rows, "Message", "Level", "Properties") == [("late", "ERROR", {"request": "r-17", "order": 7})]
-        ),
-    ),
-    (
         "Sharing a pipeline",
         lambda rows: pick(rows, "Message", "Logger") == [("hello", "shop"), ("door opened", "audit")],
     ),
