@@ -191,8 +191,7 @@ class Appender(MemoryBuffer):
         segment = batch.segment
         if segment is None or segment.fd < 0:
             return
-        self._disk_bytes += batch.start + batch.size - segment.size
-        segment.size = batch.start + batch.size
+        self._measure(batch, segment)
         try:
             if self._syncs_batches:
                 self._disk.sync(segment.fd)
@@ -202,6 +201,12 @@ class Appender(MemoryBuffer):
             # Else it is left open: there is no other way to its rows. Whoever takes it closes it.
         except OSError as error:
             self._fail(error)
+
+    def _measure(self, batch: Batch, segment: Segment) -> None:
+        """Count what a segment has become, instead of what it might have."""
+        size = batch.start + batch.size
+        self._disk_bytes += size - segment.size
+        segment.size = size
 
     def _found_owner(self) -> bool:
         """Become an owner of segments; False if that is not possible, or not now."""
@@ -293,6 +298,8 @@ class Appender(MemoryBuffer):
         fd = segment.fd if is_open else disk.open(segment.path)
         try:
             if is_open:
+                if self._syncs_batches:
+                    disk.sync(fd)
                 # The last one: whatever interrupted its writers, this is what there is.
                 return disk.read(fd, batch.start, MOST_ROW_BYTES)
             most = min(batch.size, self._batch_bytes)

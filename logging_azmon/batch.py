@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import orjson
 
-from .segment import Segment
+if TYPE_CHECKING:
+    from .segment import Segment
 
 # The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
 TIME_RANGE_SECONDS = 30 * 60 - 1

@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .batch import Batch, by_time, halves
 from .buffer import MemoryBuffer
@@ -28,6 +28,14 @@ GZIP_OVERHEAD = 1_024
 LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
 _NEVER = 60.0
+
+
+class Work(NamedTuple):
+    """Hand a batch to whoever delivers it, with its tickets: of the lane that all share, and of the pipeline's own."""
+
+    batch: Batch
+    shared_ticket: int
+    own_ticket: int
 
 
 class Destination(Protocol):
@@ -101,7 +109,7 @@ class Delivery:
         """Tell whether no row waits or is on its way."""
         return self._buffer.is_empty
 
-    def next_batch(self) -> tuple[tuple[Batch, int, int] | None, float]:
+    def next_batch(self) -> tuple[Work | None, float]:
         """Return a batch with its tickets, or how long there is nothing to do at most."""
         now = self._clock.monotonic()
         self._buffer.look(now)
@@ -117,7 +125,7 @@ class Delivery:
         waits = [moment - now for moment in (due, self._buffer.next_retry()) if moment is not None]
         return None, max(0.0, min(waits, default=_NEVER))
 
-    def _enter_and_take(self, now: float, *, is_due: bool) -> tuple[Batch, int, int] | None:
+    def _enter_and_take(self, now: float, *, is_due: bool) -> Work | None:
         shared = self._shared.enter(now)
         if shared is None:
             return None
@@ -131,7 +139,7 @@ class Delivery:
         if batch.first_try is None:
             batch.first_try = now
             self._pace.taken(now)
-        return batch, shared, own
+        return Work(batch, shared, own)
 
     def deliver(self, batch: Batch, shared: int, own: int, *, seconds: float | None = None) -> None:
         """See a batch through: in the end it is settled, or given back to be tried later.
@@ -203,10 +211,11 @@ class Delivery:
             parts = [replace(piece, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:
             parts = []
-        elif answer.status == 413 or answer.failure is Failure.TOO_LARGE:
-            # Nothing is wrong with these rows: where many must be divided, they wait rather than be rejected.
+        elif action is Action.SPLIT_BY_SIZE:
+            # Nothing is wrong with these rows: where many must be divided, they wait rather than be rejected. Those
+            # that were not sent have cost no request.
             parts = halves(piece)
-            if answer.status == 413 and not self._splits.grant(len(parts), self._clock.monotonic()):
+            if answer.failure is None and not self._splits.grant(len(parts), self._clock.monotonic()):
                 return None
         elif action is Action.SPLIT_BY_TIME and (parts := by_time(piece)):
             if not self._splits.grant(len(parts), self._clock.monotonic()):
@@ -256,7 +265,7 @@ class Delivery:
 
     def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:
         return retry_delay(
-            Decision(Action.RETRY, trouble),
+            trouble,
             answer,
             failures=failures,
             longest=self._longest_wait(),

@@ -163,8 +163,9 @@ class Directory:
             return None
         if not line.endswith(b"\n") and len(line) < MOST_HEADER_BYTES:
             # Its owner has died before a row was in it.
-            self.disk.remove(segment.path)
-            segment.owner.files -= 1
+            with suppress(OSError):
+                self.disk.remove(segment.path)
+                segment.owner.files -= 1
             return None
         if Target.of_header(line) == self.target:
             return len(line)

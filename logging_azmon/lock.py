@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -20,7 +21,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_N
 _POLL_SECONDS = 0.02
 
 # By their descriptors.
-_open: dict[int, Lock] = {}
+_open: weakref.WeakValueDictionary[int, Lock] = weakref.WeakValueDictionary()
 
 
 class Lock:

@@ -14,8 +14,8 @@ name are sorted by age. The first line says where the rows go, and by which vers
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
-import secrets
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,7 @@ class Segment:
 
 def new_owner() -> str:
     """Return a name that nobody else has."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def segment_name(now: float, owner: str, number: int) -> str:

@@ -109,6 +109,8 @@ class Spool(Appender):
             data, bad = good_lines(data)
             torn += bad
         rows = data.count(b"\n")
+        segment = batch.segment
+        assert segment is not None  # noqa: S101 - for mypy
         found, lost = torn + max(0, rows - batch.rows), torn + max(0, batch.rows - rows)
         with self._lock:
             ledger = self._ledger
@@ -121,11 +123,12 @@ class Spool(Appender):
             ledger.drop("torn", lost, now, in_flight=lost)
             batch.rows = rows
             batch.data = data
+            if segment.owner is self._owner and segment.parts == 1:
+                self._measure(batch, segment)
         if torn:
             self._note("torn", f"{count(torn)} of a process that was killed could not be read", reason_is_loss=True)
-        assert batch.segment is not None  # noqa: S101 - for mypy
-        if now - begun_at(os.path.basename(batch.segment.path)) > OLD_SECONDS:
-            said = f"rows of {batch.segment.path} are older than two days: the service replaces their TimeGenerated"
+        if now - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
+            said = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
             self._note("old", f'{said} by the time of receipt; see README, "The spool"')
         if not rows:
             self.settle(batch)
