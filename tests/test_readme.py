@@ -17,7 +17,7 @@ from logging_azmon import AzureMonitorHandler, cli, presets
 from logging_azmon.checks import CREDENTIALS
 from logging_azmon.cli import demo, serve
 from logging_azmon.local import Workspace
-from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, OVERFLOW, read
+from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, OVERFLOW, read
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
 
@@ -92,6 +92,7 @@ EXPECTED = [
         lambda rows: pick(rows, "Message", "Logger") == [("hello", "shop"), ("door opened", "audit")],
     ),
     ("Jobs and functions", lambda rows: pick(rows, "Message") == [("got an event",)]),
+    ("The spool", lambda rows: pick(rows, "Message") == [("order 7 is late",)]),
     ("Reports", lambda rows: pick(rows, "Message") == [("hello",)]),
     ("Testing your application", lambda rows: rows == []),
     ("Testing your application", lambda rows: rows == []),
@@ -160,6 +161,9 @@ class TestCommands:
         assert commands == [
             'python -m pip install ".[local]" && logging-azmon demo',
             "python -m pip install tox && python -m tox",
+            "\n".join(
+                f"logging-azmon spool /var/spool/shop{option}" for option in ("", " --send", " --retry-rejected")
+            ),
             "logging-azmon serve",
         ]
         assert commands[1] in ROOT.joinpath(".ci/run").read_text("utf-8")
@@ -225,6 +229,8 @@ class TestTables:
         assert {f'"{word}"' for word in CREDENTIALS} <= set(meanings["credential"])
         assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
         assert [word.strip('"') for word in meanings["overflow"]] == list(OVERFLOW)
+        assert [word.strip('"') for word in meanings["spool_fsync"]] == list(FSYNC)
+        assert [names(row[0])[0].strip('"') for row in table("The spool", "`spool_fsync`")] == list(FSYNC)
 
     def test_every_number_has_its_unit(self):
         """In its name and in its meaning."""
