@@ -110,6 +110,8 @@ def quick(  # noqa: C901, PLR0915
                 # Left by another handler's formatter, or by another Python's pickle.
                 if "message" in extras or "asctime" in extras or "taskName" in extras:
                     extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
+                if "extra" in extras:
+                    return otherwise(record, formatter)
             args = attributes["args"]
             if args:
                 if type(args) is not tuple:
