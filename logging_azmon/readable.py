@@ -318,8 +318,11 @@ def _http_request(value: Any) -> dict[str, Any]:
 
 
 def _socket(value: Any) -> str:
-    """Show a socket by who is at its other end: Django's development server logs it as the request."""
-    host, port, *_ = value.getpeername()
+    """Show a socket by who is at its other end, if he still is: Django's development server logs it as the request."""
+    try:
+        host, port, *_ = value.getpeername()
+    except OSError:
+        return "(socket, not connected)"
     return f"{host}:{port}"
 
 

@@ -354,4 +354,4 @@ def test_a_socket_is_shown_by_who_is_at_its_other_end():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         host, port = server.getsockname()
         assert text(client) == f"{host}:{port}"
-    assert text(client) == "(socket.socket that cannot be shown)"
+    assert text(client) == "(socket, not connected)"
