@@ -10,6 +10,8 @@ logging.getLogger().addHandler(azure)
 log = logging.getLogger("nightly")
 log.setLevel("INFO")
 
+FLUSH_SECONDS = 20.0
+
 
 def main() -> int:
     """Work, and tell how it went."""
@@ -18,7 +20,7 @@ def main() -> int:
         log.info("order %d sent", order, extra={"order": order})
     log.info("ends", extra={"orders": 3})
     # At exit the tail is delivered in any case; this is for knowing whether it was.
-    return 0 if azure.flush(timeout=20) else 1
+    return 0 if azure.flush(timeout=FLUSH_SECONDS) else 1
 
 
 if __name__ == "__main__":

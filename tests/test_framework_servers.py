@@ -24,6 +24,8 @@ from lifecycle import LIMIT_SECONDS, assert_each_once
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = Path(__file__).parent / "scripts"
 LONGEST_TURN_SECONDS = 1.0
+# A lonely worker need not look for others.
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 def environment(endpoint: Endpoint, *paths: Path, **more: str) -> dict[str, str]:
@@ -286,7 +288,7 @@ def test_celery_tells_which_task_a_record_belongs_to(tmp_path: Path) -> None:
         )
         paid, refused = sent.stdout.split()
         command = ["-W", "ignore::DeprecationWarning", "-m", "celery", "-A", "example_celery", "worker"]
-        with server([*command, "--pool=prefork", "--concurrency=2", "--without-gossip"], env=env) as process:
+        with server([*command, "--pool=prefork", "--concurrency=2", *QUIET], env=env) as process:
             for _ in range(2):
                 read_until(process, re.compile("^done$"))
             process.send_signal(signal.SIGTERM)
