@@ -99,6 +99,6 @@ def broken() -> str:
 
 
 if __name__ == "__main__":
-    # uvicorn raises the signal once more when it has shut down. With this, exit handlers run, and its last words arrive.
+    # uvicorn raises the signal once more when it has shut down. So exit handlers run, and its last words arrive.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, log_config=LOGGING)

@@ -69,5 +69,7 @@ def broken() -> str:
 @app.after_request
 def log_request(response: Response) -> Response:
     """Write an access log of our own, whatever server this runs on."""
-    app.logger.info("%s %s %d", request.method, request.path, response.status_code, extra={"status": response.status_code})
+    app.logger.info(
+        "%s %s %d", request.method, request.path, response.status_code, extra={"status": response.status_code}
+    )
     return response

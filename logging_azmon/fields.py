@@ -292,7 +292,7 @@ def _extras(attributes: dict[str, Any]) -> dict[str, Any] | None:
     return extras or None
 
 
-def _arguments(args: Mapping[Any, Any], template: object) -> dict[Any, Any]:
+def _arguments(args: Any, template: object) -> dict[Any, Any]:
     """Return a mapping of arguments, without those in braces that the message does not ask for.
 
     Servers such as gunicorn hand every header of a request to their access log like that, cookies and tokens too.

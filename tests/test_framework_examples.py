@@ -225,9 +225,7 @@ class TestStreams:
             assert (refused["DeviceVendor"], refused["SourceIP"], refused["LogSeverity"]) == ("Shop", "10.0.0.7", "6")
             assert json.loads(refused["AdditionalExtensions"]) == {"tries": 3}
 
-    @pytest.mark.parametrize(
-        ("stream", "preset"), [("Custom-App", "lean"), ("Custom-Security", "common_security_log")]
-    )
+    @pytest.mark.parametrize(("stream", "preset"), [("Custom-App", "lean"), ("Custom-Security", "common_security_log")])
     def test_the_rule_declares_what_the_preset_sends(self, stream: str, preset: str) -> None:
         """All of it, because Azure drops the rest without a word."""
         declared = json.loads(self.RULE.read_text("utf-8"))["properties"]["streamDeclarations"][stream]["columns"]

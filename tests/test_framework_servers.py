@@ -204,21 +204,24 @@ logging.getLogger("flask_app").info("outside")
 def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
     """Requests are answered and the loop turns; the access log has columns; the last words arrive after SIGTERM."""
     held = Held()
-    with Endpoint(held) as endpoint, socket.create_server(("127.0.0.1", 0)) as listening:
-        with server(
+    with (
+        Endpoint(held) as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
             [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno()],
             env=environment(endpoint),
             pass_fds=[listening.fileno()],
-        ) as process:
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            assert get(f"{url}/orders/1?token=secret", X_Request_Id="r-1") == 200
-            assert held.arrived.wait(LIMIT_SECONDS)
-            # Whoever waited for the upload would wait for ever.
-            assert [get(f"{url}/orders/{number}") for number in range(2, 22)] == [200] * 20
-            assert [get(f"{url}/{path}") for path in ("orders/2000", "broken")] == [404, 500]
-            held.go()
-            process.send_signal(signal.SIGTERM)
-            stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert get(f"{url}/orders/1?token=secret", X_Request_Id="r-1") == 200
+        assert held.arrived.wait(LIMIT_SECONDS)
+        # Whoever waited for the upload would wait for ever.
+        assert [get(f"{url}/orders/{number}") for number in range(2, 22)] == [200] * 20
+        assert [get(f"{url}/{path}") for path in ("orders/2000", "broken")] == [404, 500]
+        held.go()
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)
     assert (process.returncode, stderr) == (0, "")
     assert float(stdout) < LONGEST_TURN_SECONDS
 
@@ -240,17 +243,20 @@ def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
 
 def test_gunicorn_with_preload_sends_its_access_and_error_logs() -> None:
     """As columns, from master and workers, and no header of a request among them."""
-    with Endpoint() as endpoint, socket.create_server(("127.0.0.1", 0)) as listening:
-        with server(
+    with (
+        Endpoint() as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
             ["-m", "gunicorn", f"--bind=fd://{listening.fileno()}", "--workers=2", "app:application"],
             cwd=EXAMPLES / "gunicorn_app",
             env=environment(endpoint, EXAMPLES / "gunicorn_app"),
             pass_fds=[listening.fileno()],
-        ) as process:
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            statuses = [get(f"{url}{path}", Authorization="Bearer secret") for path in ("/a?b=c", "/d", "/broken")]
-            process.send_signal(signal.SIGTERM)
-            _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        statuses = [get(f"{url}{path}", Authorization="Bearer secret") for path in ("/a?b=c", "/d", "/broken")]
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=LIMIT_SECONDS)
     assert statuses == [200, 200, 500]
     assert process.returncode == 0, stderr
     assert "logging_azmon" not in stderr
@@ -279,7 +285,11 @@ def test_celery_tells_which_task_a_record_belongs_to(tmp_path: Path) -> None:
     with Endpoint() as endpoint:
         env = environment(endpoint, EXAMPLES, SCRIPTS, BROKER_FILES=str(tmp_path))
         sent = subprocess.run(
-            [sys.executable, "-c", "import example_celery as e, celery_app as a; print(a.pay.delay(7), a.pay.delay(-1))"],
+            [
+                sys.executable,
+                "-c",
+                "import example_celery as e, celery_app as a; print(a.pay.delay(7), a.pay.delay(-1))",
+            ],
             env=env,
             capture_output=True,
             text=True,

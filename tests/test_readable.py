@@ -314,7 +314,7 @@ class TestDjango:
         """It is kept elsewhere than the one of `request.user`, which stays asleep."""
         request, setup = HttpRequest(), Asleep()
         request.method, request.path, request.user = "GET", "/a", SimpleLazyObject(setup)
-        request._acached_user = User(pk=6)
+        request._acached_user = User(pk=6)  # noqa: SLF001 - where Django keeps it
 
         assert readable(request) == {"method": "GET", "path": "/a", "user": 6}
         assert setup.calls == 0
@@ -322,7 +322,7 @@ class TestDjango:
     def test_a_request_shows_its_user_by_whatever_is_its_key(self):
         """Which need not be called id."""
 
-        class Member(models.Model):
+        class Member(models.Model):  # noqa: DJ008 - never printed
             number = models.CharField(primary_key=True)
 
             class Meta:

@@ -3,7 +3,6 @@
 import os
 
 from celery.signals import task_postrun
-
 from celery_app import app
 
 app.conf.broker_url = "filesystem://"
