@@ -32,13 +32,13 @@ def columns_for(old: list[str]) -> dict[str, str]:
     """Translate old names into the handler's `columns`.
 
     >>> columns_for(["Level_s", "OrderId_d"])
-    {'Level_s': 'level:string', 'OrderId_d': 'OrderId:real'}
+    {'TimeGenerated': 'time:datetime', 'Level_s': 'level:string', 'OrderId_d': 'extra.OrderId:real'}
     """
     columns = {"TimeGenerated": "time:datetime"}
     for column in old:
         name, _, letter = column.rpartition("_")
         if letter in TYPES and name:
-            columns[column] = f"{FIELDS.get(name, name)}:{TYPES[letter]}"
+            columns[column] = f"{FIELDS.get(name, f'extra.{name}')}:{TYPES[letter]}"
     return columns
 
 

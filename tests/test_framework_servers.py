@@ -208,7 +208,7 @@ def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
         Endpoint(held) as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
         server(
-            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno()],
+            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "handled"],
             env=environment(endpoint),
             pass_fds=[listening.fileno()],
         ) as process,
@@ -239,6 +239,27 @@ def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
     assert (failed["Logger"], failed["Level"]) == ("uvicorn.error", "ERROR")
     assert failed["Exception"].endswith("ZeroDivisionError: division by zero\n") or failed["Exception"].endswith("zero")
     assert pick(rows, "Message")[-1][0].startswith("Finished server process")
+
+
+def test_fastapi_loses_no_row_of_a_request_where_nothing_handles_the_signal() -> None:
+    """uvicorn ends the process by the signal, without exit handlers: the lifespan has delivered what waited."""
+    with (
+        Endpoint() as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
+            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "unhandled"],
+            env=environment(endpoint),
+            pass_fds=[listening.fileno()],
+        ) as process,
+    ):
+        assert get(f"http://127.0.0.1:{listening.getsockname()[1]}/orders/1") == 200
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == -signal.SIGTERM
+
+    messages = [message for (message,) in pick(endpoint.rows, "Message")]
+    assert "order 1 shown" in messages
+    assert messages[-1] == "Waiting for application shutdown."
 
 
 def test_gunicorn_with_preload_sends_its_access_and_error_logs() -> None:

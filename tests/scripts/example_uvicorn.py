@@ -1,15 +1,17 @@
 """Run the FastAPI example on a socket that is open already; say how long its event loop's longest turn took.
 
-The loop is asked at every turn, from the first word of the lifespan on.
+The loop is asked at every turn, from the first word of the lifespan on. "unhandled" takes away what the example has
+set for SIGTERM, as if uvicorn's own command had started it.
 """
 
 import asyncio
 import runpy
+import signal
 import sys
 
 import uvicorn
 
-script, fd = sys.argv[1:]
+script, fd, ending = sys.argv[1:]
 real_run = uvicorn.run
 longest = [0.0]
 
@@ -33,6 +35,8 @@ def run(app, **options):
             watch(asyncio.get_running_loop())
         await app(scope, receive, send)
 
+    if ending == "unhandled":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     real_run(watched, fd=int(fd), **options)
 
 
