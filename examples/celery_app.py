@@ -16,12 +16,14 @@ class TaskContext(logging.Filter):
     """Tell of each record which task it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Ask the task that runs here, or what the worker itself says of one."""
-        said = record.__dict__.pop("data", None)  # the arguments once more
-        if current_task:
-            record.task_id, record.task_name = current_task.request.id, current_task.name
-        elif said:
+        """Take what the worker says of a task, or else ask the task that runs here."""
+        if said := record.__dict__.pop("data", None):
             record.task_id, record.task_name = said.get("id"), said.get("name")
+            record.runtime = said.get("runtime")
+            # What it was called with, and the traceback once more, need not be in the row.
+            record.msg, record.args = record.getMessage(), ()
+        elif current_task:
+            record.task_id, record.task_name = current_task.request.id, current_task.name
         return True
 
 
