@@ -132,7 +132,7 @@ class Reader:
         if len(attributes) != STANDARD_COUNT or next(reversed(attributes)) != LAST_STANDARD:
             extras = _extras(attributes)
         if args and type(args) is not tuple and issubclass(type(args), Mapping):
-            extras = merge(extras, args)
+            extras = merge(extras, _arguments(args, record.msg))
         exception = normalized(record.exc_info)
         if exception is None:
             exception = normalized(record.exc_text)
@@ -311,7 +311,24 @@ def _extras(attributes: dict[str, Any]) -> dict[str, Any] | None:
         extras = {name: attributes[name] for name in names if name not in NOT_EXTRA}
     else:
         extras = {name: value for name, value in attributes.items() if name not in STANDARD}
+    if issubclass(type(extras.get("extra")), dict):  # where loguru hands over what it has bound
+        extras = merge(extras, extras.pop("extra"))
     return extras or None
+
+
+def _arguments(args: Any, template: object) -> dict[Any, Any]:
+    """Return a mapping of arguments, without those in braces that the message does not ask for.
+
+    Servers such as gunicorn hand every header of a request to their access log like that, cookies and tokens too.
+    """
+    given = dict(args)
+    hidden = [key for key in given if type(key) is str and key.startswith("{")]
+    if hidden:
+        asked = text(template).lower()
+        for key in hidden:
+            if f"%({key.lower()})" not in asked:
+                del given[key]
+    return given
 
 
 def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:

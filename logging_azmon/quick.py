@@ -130,6 +130,8 @@ def quick(  # noqa: C901, PLR0915
                     if attributes["args"] is None:
                         return otherwise(record, formatter)  # a QueueHandler has put all into the message
                     extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
+                if "extra" in extras:
+                    return otherwise(record, formatter)
                 if extras and has_rest:
                     row[rest] = extras
             if sequence:
