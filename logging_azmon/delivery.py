@@ -247,7 +247,8 @@ class Delivery:
         why = self._explain(answer)
         if trouble == "divisions":
             trouble, why = "throttled", f"{why}; more divisions than {SPLITS_PER_MINUTE} requests a minute allow"
-        said = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {delay.seconds:.0f} s"
+        soon = f"{delay.seconds:.{0 if delay.seconds >= 10 else 1}f} s"
+        said = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon}"
         self._say(trouble, said, answer, rows=waiting)
 
     def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:

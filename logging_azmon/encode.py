@@ -57,7 +57,7 @@ class Encoder:
             (b'"%b":' % c.name.encode() for kind in ("string", "dynamic") for c in table if _takes_text(c, kind)), None
         )
         self._sequence = numbered(layout.sequence) if layout.sequence is not None else None
-        self._seconds = Seconds(b"")
+        self._seconds = Seconds()
         self.renew()
 
     def renew(self) -> None:
@@ -84,12 +84,14 @@ class Encoder:
                 otherwise=self._record,
             )
 
-    def _record(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:
-        return self(self.reader.record(record, formatter))
+    def _record(
+        self, record: logging.LogRecord, formatter: logging.Formatter | None, number: int | None = None
+    ) -> bytes:
+        return self(self.reader.record(record, formatter), number)
 
     # In one piece, because a call costs as much as what it would do.
-    def __call__(self, fields: Fields) -> bytes:  # noqa: C901 - see above
-        """Encode one row."""
+    def __call__(self, fields: Fields, number: int | None = None) -> bytes:  # noqa: C901 - see above
+        """Encode one row, with a number that was taken before if there is one."""
         moment, site, thread, message, exception, stack, extras, _ = fields
         layout = self._layout
         left: dict[str, Any] | None = None
@@ -103,7 +105,7 @@ class Encoder:
         if layout.times:
             left = self._put_time(parts, moment, left)
         if self._sequence is not None:
-            parts.append(self._sequence % self._next())
+            parts.append(self._sequence % (self._next() if number is None else number))
 
         if extras is not None:
             if layout.extras:
@@ -164,7 +166,7 @@ class Encoder:
         try:
             second = int(moment)
             micros = int((moment - second) * 1_000_000 + 0.5)
-            return b"%b%06dZ" % (self._seconds[second], micros) if micros < 1_000_000 else None
+            return b"%b%06dZ" % (self._seconds[second].encode(), micros) if micros < 1_000_000 else None
         except (ValueError, OverflowError):
             return None
 

@@ -11,6 +11,7 @@ import traceback
 from typing import Any
 
 from .readable import text
+from .values import MAX_VALUE_BYTES, cut_inside
 
 
 def normalized(value: Any) -> Any:
@@ -32,7 +33,8 @@ def _is_none(exception: Any) -> bool:
 def exception_text(exception: Any) -> str:
     """Render an exception as the standard library does."""
     value = _raised(exception)
-    return text(exception) if value is None else "".join(traceback.format_exception(*exception)).rstrip("\n")
+    shown = text(exception) if value is None else "".join(traceback.format_exception(*exception)).rstrip("\n")
+    return cut_inside(shown, MAX_VALUE_BYTES)
 
 
 def exception_type(exception: Any) -> str | None:

@@ -47,18 +47,15 @@ class Pieces(dict[tuple[Any, ...], bytes]):
         return piece
 
 
-class Seconds(dict[int, bytes]):
+class Seconds(dict[float, str]):
     """Remember how the last few seconds are written, up to the point."""
 
-    def __init__(self, prefix: bytes) -> None:
-        self._prefix = prefix
-
-    def __missing__(self, second: int) -> bytes:
+    def __missing__(self, second: float) -> str:
         if not 0 < second < _LAST_SECOND:  # -0.5 is second 0, too
             raise ValueError(second)
         if len(self) >= _KNOWN_SECONDS:
             self.clear()
-        stamp = self[second] = self._prefix + time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
+        stamp = self[second] = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
         return stamp
 
 

@@ -320,6 +320,8 @@ _FOREIGN: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("django.utils.functional", "LazyObject"): _lazy_object,
     ("django.utils.functional", "Promise"): _promise,
     ("django.http.request", "HttpRequest"): _http_request,
+    # Flask's and Flask-Login's `current_user` and the like: what stands behind one may be a query.
+    ("werkzeug.local", "LocalProxy"): lambda _: "(proxy, not asked)",
 }
 # What has a plain text, and a repr with a class's name around it. By name, so that nothing is imported for it.
 _WITH_TEXT: Mapping[tuple[str, str], Callable[[Any], Any]] = {

@@ -108,6 +108,17 @@ def cut(string: str, limit: int) -> str:
     return encoded[: max(0, limit - len(mark.encode()))].decode("utf-8", "ignore") + mark
 
 
+def cut_inside(string: str, limit: int) -> str:
+    """Shorten text in the middle, as `cut` does at the end: of a traceback, the last lines say most."""
+    encoded = string.encode("utf-8", "backslashreplace")
+    if len(encoded) <= limit:
+        return encoded.decode()
+    mark = f"\n…(cut, {len(encoded):,} bytes)\n"
+    room = limit - len(mark.encode())
+    first, last = encoded[: room // 4], encoded[len(encoded) - (room - room // 4) :]
+    return first.decode("utf-8", "ignore") + mark + last.decode("utf-8", "ignore")
+
+
 def fit(value: Any, limit: int) -> Any:
     """Make a plain value's JSON at most so long: the largest parts give way first, small ones stay as they are.
 

@@ -324,6 +324,16 @@ class TestExceptions:
         assert row["Rest"]["exception"].startswith("Traceback")
         assert "L" in row["Part"] or "lost" in row["Part"]
 
+    def test_a_long_traceback_is_cut_in_the_middle(self):
+        """Its first lines say where it began, its last ones what happened."""
+        error = ValueError("the reason " + 90_000 * "é" + " the end")
+        row = Rows({"Exception": "exception"}).record(make(exc_info=(ValueError, error, None)))
+
+        assert row["Exception"].startswith("ValueError: the reason")
+        assert "\n…(cut, 180," in row["Exception"]
+        assert row["Exception"].endswith(" the end")
+        assert 65_500 < len(row["Exception"].encode()) <= 65_536
+
     def test_text_in_a_column_of_structured_exceptions_goes_to_the_star(self):
         """It was rendered before anybody could take it apart."""
         row = Rows({"E": "exceptions", **REST}).event({"event": "x", "exception": "Traceback: lost"})

@@ -20,6 +20,7 @@ from django.db import connection
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
+from werkzeug.local import LocalProxy
 
 from logging_azmon import readable as module
 from logging_azmon.readable import CACHED_TYPES, distinct, dumps, plain, readable, text, utc_text
@@ -255,6 +256,14 @@ class TestDjango:
 
         assert text(user) == "django.contrib.auth.models.User(5)"
         assert json.loads(dumps({"user": user})) == {"user": "django.contrib.auth.models.User(5)"}
+
+    def test_nobody_asks_what_stands_behind_a_proxy_of_flasks(self):
+        """Flask-Login's `current_user` is one, and its repr loads the user."""
+        setup = Asleep()
+
+        assert text(LocalProxy(setup)) == "(proxy, not asked)"
+        assert dumps({"user": LocalProxy(setup)}) == b'{"user":"(proxy, not asked)"}'
+        assert setup.calls == 0
 
     @pytest.mark.parametrize("value", ["text", 7, {"a": 1}, [1]])
     def test_other_loaded_objects_are_shown_as_themselves(self, value):

@@ -174,6 +174,16 @@ class TestCommands:
         """And none that there is not."""
         assert set(re.findall(r"`logging-azmon ([a-z][a-z-]*)", README)) == {name for name, _ in cli.find_commands()}
 
+    @pytest.mark.parametrize(("heading", "name"), [("Templates", "template"), ("Will my rows arrive?", "check")])
+    def test_every_option_is_the_commands(self, heading, name):
+        """In the sections about one command."""
+        parser = argparse.ArgumentParser()
+        dict(cli.find_commands())[name].configure(parser)
+
+        assert set(re.findall(r"--[a-z][a-z-]+", section(heading))) <= set(
+            re.findall(r"--[a-z][a-z-]+", parser.format_help())
+        )
+
     def test_links_lead_somewhere(self):
         """To a file, or to a heading of this page."""
         headings = {

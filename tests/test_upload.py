@@ -3,14 +3,18 @@
 # ruff: noqa: SLF001 - the SDK is replaced at its border
 
 import gzip
+import itertools
 import logging
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import types
+from contextlib import contextmanager, suppress
 from http.client import BadStatusLine, RemoteDisconnected
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +24,8 @@ import pytest
 
 from delivering import AZURE, Bench, closing, line, messages, settings_of
 from endpoint import Endpoint, status
-from logging_azmon import AzureMonitorHandler, upload
+from logging_azmon import AzureMonitorHandler
+from logging_azmon import credential as credential_of
 from logging_azmon.outcome import MOST_WIRE_BYTES, Failure
 from logging_azmon.upload import Uploader
 
@@ -250,7 +255,7 @@ def identity(monkeypatch):
     """Replace azure.identity; return what is made and asked."""
     made = []
     module = types.ModuleType("azure.identity")
-    for name in upload._CREDENTIAL_CLASSES.values():
+    for name in credential_of._CREDENTIAL_CLASSES.values():
         setattr(module, name, type(name, (Recorded,), {"made": made}))
     monkeypatch.setitem(sys.modules, "azure.identity", module)
     return made
@@ -298,13 +303,13 @@ class TestCredentials:
 
     @pytest.mark.parametrize("credential", ["managed_identity", {"managed_identity": {"client_id": "abc"}}])
     def test_the_real_classes_accept_what_they_are_given(self, credential):
-        made = upload._make_credential(settings_of(credential=credential))
+        made = credential_of._make_credential(settings_of(credential=credential))
         assert type(made).__name__ == "ManagedIdentityCredential"
         made.close()
 
     @pytest.mark.parametrize("name", ["default", "environment", "azure_cli"])
     def test_so_do_the_others(self, name):
-        upload._make_credential(settings_of(credential=name)).close()
+        credential_of._make_credential(settings_of(credential=name)).close()
 
     def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
         for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
@@ -344,7 +349,7 @@ class TestCredentials:
         assert most == [1] * 8
 
     def test_and_nobody_waits_for_it_without_a_limit(self, monkeypatch):
-        monkeypatch.setattr(upload, "_ASKING_SECONDS", 0.01)
+        monkeypatch.setattr(credential_of, "ASKING_SECONDS", 0.01)
         uploader = Uploader(settings_of(credential=Forbidden()))
         uploader._connected()
         with closing(uploader), uploader._connection._credential._asking:
@@ -445,8 +450,71 @@ class TestFailures:
             uploader = uploader_of(server)
             uploader._connected().client.close()
             uploader._connection.client = Client()
-            assert uploader.send(line("a")).failure is failure
+            answer = uploader.send(line("a"))
+            assert answer.failure is failure
+            assert answer.message in ("x", getattr(cause, "strerror", None) or str(cause) or "TimeoutError")
             uploader.close()
+
+
+@contextmanager
+def answering(head, pieces):
+    """Answer one upload with a head, and then with pieces for as long as somebody reads them."""
+    is_over = threading.Event()
+
+    def serve():
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(head)
+            for piece in pieces:
+                connection.sendall(piece)
+                # As long as a slow network would take.
+                if is_over.wait(0.005):
+                    break
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        uploader = Uploader(settings_of(endpoint=f"http://127.0.0.1:{listening.getsockname()[1]}", read_seconds=0.3))
+        with closing(uploader):
+            yield uploader
+        is_over.set()
+        thread.join(10)
+
+
+class TestOddAnswers:
+    """A response is read within limits of time and size, whoever sends it."""
+
+    def test_one_that_trickles_is_left_after_read_seconds_altogether(self):
+        """Each byte comes long before the time-out of a single read."""
+        with answering(b"HTTP/1.1 400 No\r\ncontent-length: 9999\r\n\r\n", itertools.repeat(b"x")) as uploader:
+            begun = time.monotonic()
+            answer = uploader.send(line("a"))
+            took = time.monotonic() - begun
+        assert (answer.failure, answer.message) == (Failure.CONNECTION, "the answer has no end")
+        assert took < 5
+
+    def test_one_without_end_takes_no_memory(self):
+        with answering(b"HTTP/1.1 500 No\r\n\r\n", itertools.repeat(b"x" * 100_000)) as uploader:
+            tracemalloc.start()
+            answer = uploader.send(line("a"))
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert answer.status == 500
+        assert most < 4_000_000
+
+    def test_one_that_breaks_off_is_a_broken_connection_and_not_a_refusal_of_the_rows(self):
+        """A 400 whose words are missing might be an InvalidStream: rows are kept then."""
+        with answering(b"HTTP/1.1 400 No\r\ncontent-length: 9999\r\n\r\n", [b"x"]) as uploader:
+            answer = uploader.send(line("a"))
+        assert answer.failure is Failure.CONNECTION
+
+    def test_a_compressed_and_chunked_one_is_understood(self):
+        body = gzip.compress(b'{"error": {"code": "InvalidStream", "message": "no such stream"}}')
+        head = b"HTTP/1.1 400 No\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+        with answering(head, [b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n"]) as uploader:
+            answer = uploader.send(line("a"))
+        assert (answer.status, answer.code, answer.message) == (400, "InvalidStream", "no such stream")
 
 
 class TestSecrets:

@@ -22,29 +22,47 @@ _GIVEN = ("endpoint", "rule_id", "stream", "credential", "cloud", "columns", "dc
 _MISSING = re.compile(rf"\bgive ({'|'.join(ENVIRONMENT)})=…")
 
 
-def add_options(parser: argparse.ArgumentParser, *, sends: bool = True) -> None:
+_DCR = "the data collection rule, to read columns and types from"
+
+
+def add_options(parser: argparse.ArgumentParser, *, sends: bool = True, dcr: str = _DCR) -> None:
     """Add the options that say where to, as whom, and with which columns; without the latter for who only reads."""
     group = parser.add_argument_group(
-        "where to", "an option goes before the application's configuration, and that before the environment"
+        "where to", "options go before the configuration, and that before the environment"
     )
     group.add_argument("--endpoint", metavar="URL", help=f"logs ingestion endpoint, else {ENVIRONMENT['endpoint']}")
     if sends:
         group.add_argument(
             "--rule-id", metavar="ID", help=f"the rule's immutable id, dcr-…, else {ENVIRONMENT['rule_id']}"
         )
-        group.add_argument("--stream", metavar="NAME", help=f"stream, Custom-…, else {ENVIRONMENT['stream']}")
-        group.add_argument(
-            "--columns",
-            metavar="NAME",
-            help="a table's name (default, lean, syslog, …), or a mapping of columns as JSON",
-        )
-        group.add_argument("--dcr", metavar="FILE", help="the data collection rule, to read columns and types from")
+        _add_columns(group, dcr)
     group.add_argument(
         "--credential",
         metavar="NAME",
         help=f'{", ".join(CREDENTIALS)}, or JSON with its options: \'{{"managed_identity": {{"client_id": "…"}}}}\'',
     )
     group.add_argument("--cloud", choices=CLOUDS, help="the cloud that the credential belongs to (public)")
+    _add_configuration(group)
+
+
+def add_column_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which columns, for who neither sends nor reads."""
+    group = parser.add_argument_group(
+        "what is sent", "options go before the configuration, and that before the environment"
+    )
+    _add_columns(group, _DCR)
+    _add_configuration(group)
+
+
+def _add_columns(group: Any, dcr: str) -> None:
+    group.add_argument("--stream", metavar="NAME", help=f"stream, Custom-…, else {ENVIRONMENT['stream']}")
+    group.add_argument(
+        "--columns", metavar="NAME", help="a table's name (default, lean, syslog, …), or a mapping of columns as JSON"
+    )
+    group.add_argument("--dcr", metavar="FILE", help=dcr)
+
+
+def _add_configuration(group: Any) -> None:
     group.add_argument(
         "--config",
         metavar="SOURCE",

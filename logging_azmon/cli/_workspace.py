@@ -152,7 +152,7 @@ class Workspace:
         from azure.core.pipeline.transport import RequestsTransport
         from azure.monitor.query import LogsQueryClient
 
-        from ..upload import make_credential
+        from ..credential import make_credential
 
         self.place = place
         options: dict[str, Any] = {}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..local import Workspace
 
 EXTRA = "local"
+EXAMPLES = ("logging-azmon serve", "logging-azmon serve --dcr rule.json --data workspace")
 PORT = 8787
 
 
