@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from ..presets import DEFAULT
 from ..table import Table
 from ._cells import visible
 from ._pictures import LEVELS
@@ -53,7 +54,7 @@ def find_roles(names: Sequence[str], table: Table | None) -> Roles:
         candidates = [name for name in (configured.get(role, ""), *_USUAL[role]) if name in names]
         return candidates[0] if candidates else ""
 
-    quiet = {column.name for column in table or () if column.source in _QUIET_FIELDS}
+    quiet = {column.name for column in table or DEFAULT if column.source in _QUIET_FIELDS}
     quiet |= {name for name in names if name.lower() in _QUIET}
     time, level, logger, message, exception, rest = map(find, _USUAL)
     return Roles(time, level, logger, message, exception, rest, frozenset(quiet))

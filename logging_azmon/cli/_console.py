@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import select
+import sys
 from typing import IO
 
 from rich.console import Console
@@ -19,6 +21,7 @@ class _Console(Console):
 
 def console() -> Console:
     """Return a console on the standard output."""
+    _never_fail(sys.stdout)
     made = _Console(highlight=False)
     return made if made.is_terminal else _Console(highlight=False, width=_PIPE_WIDTH)
 
@@ -37,4 +40,11 @@ def is_unread(out: IO[str]) -> bool:
 
 def errors() -> Console:
     """Return a console on the standard error output: for what is no result."""
+    _never_fail(sys.stderr)
     return Console(stderr=True, highlight=False)
+
+
+def _never_fail(out: IO[str]) -> None:
+    """Have written what the terminal's encoding lacks as escapes: what was logged may be in any language."""
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")

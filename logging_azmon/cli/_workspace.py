@@ -179,6 +179,8 @@ class Workspace:
             )
         except AzureError as error:
             raise _translated(error, self.place) from error
+        except ValueError as error:  # no JSON, which the client takes for granted
+            raise QueryError(_STRANGER.format(place=self.place)) from error
         partial = getattr(answer, "partial_error", None)
         tables = answer.tables if partial is None else answer.partial_data
         first = tables[0]
@@ -208,7 +210,7 @@ def _translated(error: Any, place: Place) -> QueryError:
         said = response.json()["error"]
         code, message = str(said["code"]), str(said["message"])
     except (ValueError, LookupError, TypeError):
-        return QueryError(f"{status} from {place.service}, which is not how a workspace answers: check the address")
+        return QueryError(f"{status} from {_STRANGER.format(place=place)}")
     if status == 400:
         return _mistake(said)
     hint = _HINTS.get(status, "").format(place=place)
@@ -219,6 +221,7 @@ def _translated(error: Any, place: Place) -> QueryError:
     )
 
 
+_STRANGER = "{place.service}, which is not how a workspace answers: check the address"
 _HINTS = {
     401: " - the token is not accepted: check --credential and --cloud",
     403: " - the identity may not read workspace {place.workspace_id}: assign it the role Log Analytics Reader there;"

@@ -28,7 +28,7 @@ POLL_SECONDS = 5.0
 EXAMPLES = (
     "logging-azmon tail",
     "logging-azmon tail App_CL --level WARNING --logger shop.web",
-    "logging-azmon tail --grep refused --json | head -3",
+    "logging-azmon tail --grep refused --json",
 )
 _TABLE = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
@@ -67,7 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 with errors().status("asking the workspace"):
                     names = list(workspace.query(f"['{table}'] | take 0").names)
-                _Tail(arguments, workspace, table, names, _sent(given)).show(interrupts)
+                following = _Tail(arguments, workspace, table, names, _sent(given))
+                print(f"Following {table} of {place.service}. Ctrl-C ends it.", file=sys.stderr, flush=True)
+                following.show(interrupts)
             except KeyboardInterrupt:
                 pass
     except QueryError as error:
