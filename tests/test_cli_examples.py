@@ -26,7 +26,7 @@ LIMIT = 60
 COMMANDS = dict(cli.find_commands())
 EXAMPLES = [(name, example) for name, module in COMMANDS.items() for example in getattr(module, "EXAMPLES", ())]
 # Commands that run until somebody ends them, and what they say once they do.
-ENDLESS = {"serve": "Ctrl-C ends it."}
+ENDLESS = {"serve": "Ctrl-C ends it.", "tail": "Ctrl-C ends it."}
 # The story takes its time: tests/test_demo.py tells it, and holds it to every word.
 TOLD_ELSEWHERE = set(demo.EXAMPLES)
 
@@ -107,7 +107,12 @@ def test_an_example_works_until_it_is_ended(example, place):
         words += ["--port", "0"]  # the usual one may be taken
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [sys.executable, "-m", "logging_azmon", *words], stdout=subprocess.PIPE, text=True, cwd=place, env=environ
+        [sys.executable, "-m", "logging_azmon", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=place,
+        env=environ,
     ) as child:
         try:
             for line in child.stdout:

@@ -1,13 +1,9 @@
-"""What `send` shows while it works and in the end, and how Ctrl-C reaches it."""
+"""Shows what `send` does while it works, and in the end where every line is."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
@@ -25,40 +21,6 @@ if TYPE_CHECKING:
 # Where nobody watches a bar grow, a line now and then says how far it is.
 _LINE_SECONDS = 10.0
 _MOST_COMPLAINTS = 10
-
-
-class Interrupts:
-    """Hear Ctrl-C and SIGTERM: as an exception inside a ``with``, where the main thread reads; else as an event.
-
-    So a wait for input ends at once, and a row is never left half-way.
-    """
-
-    def __init__(self) -> None:
-        self.stopped = threading.Event()
-        self._is_reading = False
-
-    @contextmanager
-    def installed(self) -> Iterator[Self]:
-        """Hear them for the time of the block."""
-        before = {each: signal.signal(each, self._hear) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def _hear(self, *_: Any) -> None:
-        self.stopped.set()
-        if self._is_reading:
-            raise KeyboardInterrupt
-
-    def __enter__(self) -> None:
-        self._is_reading = True
-        if self.stopped.is_set():
-            raise KeyboardInterrupt
-
-    def __exit__(self, *_: object) -> None:
-        self._is_reading = False
 
 
 class Show:

@@ -253,22 +253,24 @@ class Simulation:
     """Run a fleet through some minutes."""
 
     def __init__(self, settings: Settings, fleet: Fleet, *, seed: int = 11) -> None:
+        self._settings = settings
         self._fleet = fleet
-        self._time = _Time()
-        self.service = Service(fleet, self._time)
-        self._random = random.Random(seed)  # noqa: S311 - a simulation that is always the same
         self._seed = seed
-        silent = Reporter(lambda _: None, self._time.monotonic)
+        self._time = _Time()
+        self._service = Service(fleet, self._time)
         self._parts: list[tuple[Delivery, Tally, Ledger]] = []
         # What happens next to whom.
         self._events: list[tuple[float, int]] = []
-        encoder: Any = None
-        for number in range(fleet.processes):
+
+    def _start(self) -> None:
+        silent = Reporter(lambda _: None, self._time.monotonic)
+        encoder: Any = None  # of no use: no row is made
+        for number in range(self._fleet.processes):
             ledger = Ledger()
-            begin = self._random.random() * fleet.deploy_seconds
-            tally = Tally(settings, fleet, ledger, self._time, begin)
+            begin = random.random() * self._fleet.deploy_seconds  # noqa: S311 - a simulation
+            tally = Tally(self._settings, self._fleet, ledger, self._time, begin)
             buffer: Any = tally
-            delivery = Delivery(settings, buffer, self.service, ledger, silent, encoder, self._time, Lane())
+            delivery = Delivery(self._settings, buffer, self._service, ledger, silent, encoder, self._time, Lane())
             self._parts.append((delivery, tally, ledger))
             self._events.append((begin, number))
         heapq.heapify(self._events)
@@ -278,6 +280,7 @@ class Simulation:
         state = random.getstate()
         random.seed(self._seed)  # Delivery and Pace draw from there
         try:
+            self._start()
             for minute in range(1, minutes + 1):
                 self._play_until(minute * MINUTE)
                 yield self._course()
@@ -304,7 +307,7 @@ class Simulation:
         raise AssertionError("a process that sends without end in no time")
 
     def _course(self) -> Course:
-        course = Course(minutes=self.service.minutes)
+        course = Course(minutes=self._service.minutes)
         dropped: dict[str, int] = {}
         for _, tally, ledger in self._parts:
             tally.update()

@@ -34,12 +34,23 @@ Timespan = dt.timedelta | tuple[dt.datetime, dt.datetime] | None
 
 
 class QueryError(AzureMonitorLoggingError):
-    """Say why there is no answer, and where in the query if that is known; line and position count from 1."""
+    """Say why there is no answer, and where in the query if that is known; line and position count from 1.
+
+    `may_pass` tells what may be over at the next try from what somebody must mend.
+    """
 
     def __init__(
-        self, message: str, *, code: str = "", line: int | None = None, pos: int | None = None, token: str = ""
+        self,
+        message: str,
+        *,
+        code: str = "",
+        line: int | None = None,
+        pos: int | None = None,
+        token: str = "",
+        may_pass: bool = False,
     ) -> None:
         super().__init__(message)
+        self.may_pass = may_pass
         self.code = code
         self.line = line
         self.pos = pos
@@ -71,15 +82,15 @@ class Place:
         return self.workspace_id == LOCAL_ID
 
 
-def add_workspace_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which workspace."""
+def add_workspace_options(parser: argparse.ArgumentParser, *, sends: bool = False) -> None:
+    """Add the options that say which workspace; `sends`: and which columns are sent there."""
     parser.add_argument(
         "--workspace",
         metavar="ID",
         help=f"workspace in Azure, by its id (a GUID, customerId in its JSON), else {VARIABLE}; not needed for a local"
         " one, which --endpoint or the environment names",
     )
-    add_options(parser, sends=False)
+    add_options(parser, sends=sends)
 
 
 def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Place:
@@ -168,6 +179,8 @@ class Workspace:
             )
         except AzureError as error:
             raise _translated(error, self.place) from error
+        except ValueError as error:  # no JSON, which the client takes for granted
+            raise QueryError(_STRANGER.format(place=self.place)) from error
         partial = getattr(answer, "partial_error", None)
         tables = answer.tables if partial is None else answer.partial_data
         first = tables[0]
@@ -192,18 +205,23 @@ def _translated(error: Any, place: Place) -> QueryError:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if response is None or status is None:
-        return QueryError(_unreached(error, place))
+        return QueryError(_unreached(error, place), may_pass=True)
     try:
         said = response.json()["error"]
         code, message = str(said["code"]), str(said["message"])
     except (ValueError, LookupError, TypeError):
-        return QueryError(f"{status} from {place.service}, which is not how a workspace answers: check the address")
+        return QueryError(f"{status} from {_STRANGER.format(place=place)}")
     if status == 400:
         return _mistake(said)
     hint = _HINTS.get(status, "").format(place=place)
-    return QueryError(f"{status} from {place.service}: {code}: {message[:_MESSAGE_LENGTH]}{hint}", code=code)
+    return QueryError(
+        f"{status} from {place.service}: {code}: {message[:_MESSAGE_LENGTH]}{hint}",
+        code=code,
+        may_pass=status == 429 or status >= 500,
+    )
 
 
+_STRANGER = "{place.service}, which is not how a workspace answers: check the address"
 _HINTS = {
     401: " - the token is not accepted: check --credential and --cloud",
     403: " - the identity may not read workspace {place.workspace_id}: assign it the role Log Analytics Reader there;"

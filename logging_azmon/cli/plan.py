@@ -18,7 +18,7 @@ from ._timespan import read_duration, said
 
 EXTRA = "cli"
 EXAMPLES = (
-    "logging-azmon plan --processes 400 --rows-per-second 20 --bytes 600",
+    "logging-azmon plan --processes 40 --rows-per-second 20 --bytes 600",
     "logging-azmon plan --processes 10000 --rows-per-second 1 --bytes 400 --rules 4 --minutes 0",
 )
 # Of a larger fleet a part is played, against the same part of the quota.

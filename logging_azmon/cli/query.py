@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EXTRA = "cli"
 PROBLEM = 1
 DEFAULT_TIMESPAN = "1d"
+# Of use in a file, too, where there is no width.
+_CHART_WIDTH = 160
 EXAMPLES = (
     "logging-azmon query 'App_CL | summarize count() by Level'",
     "logging-azmon query 'App_CL | summarize count() by Level, bin(TimeGenerated, 5m)' --timespan 6h",
@@ -76,7 +78,7 @@ def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Cons
         return
     series = None if arguments.table else _chart.find_series(result, kql)
     if series is not None:
-        console.print(_chart.Chart(series))
+        console.print(_chart.Chart(series), width=min(console.width, _CHART_WIDTH))
         return
     if arguments.chart:
         raise QueryError(

@@ -19,10 +19,11 @@ from ..errors import ConfigurationError
 from ..pipeline import Pipeline
 from ..report import Trouble
 from ._configuration import add_options, pipeline_arguments, settings_of
+from ._interrupts import Interrupts
 from ._kept import Kept
 from ._lines import Lines
 from ._mapping import Mapper, importing
-from ._sending import Interrupts, Show
+from ._sending import Show
 
 EXTRA = "cli"
 PROBLEM, INTERRUPTED = 1, 130

@@ -103,7 +103,7 @@ class App:
             "/v1/$batch": ("POST", queries.batch),
             "/$batch": ("POST", queries.batch),
             "/api/tables": ("GET", self._tables),
-            "/api/tail": ("GET", lambda request: self._tail.open(request.query.get("table", ""))),
+            "/api/tail": ("GET", self._open_tail),
             "/api/problems": ("GET", self._problems),
         }
 
@@ -177,6 +177,9 @@ class App:
                 for name, columns in self._store.schema().items()
             ]
         )
+
+    def _open_tail(self, request: Request) -> Response:
+        return self._tail.open(request.query.get("table", ""), every=request.query.get("every") == "1")
 
     def _problems(self, _: Request) -> Response:
         return answer(
