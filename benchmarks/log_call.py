@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import charts
@@ -22,9 +24,9 @@ CALLS = 20_000
 FEWER = {"one_by_one": 100}
 THREADS = 8
 
+STRETCHES = 10
+
 Call = Callable[[Any, int], None]
-# Runs a call so many times and returns the seconds of each, or of all together where single ones are not asked for.
-Loop = Callable[[Any, Call, int], float]
 
 SCENARIOS = {
     "plain": "three arguments, three extras",
@@ -79,17 +81,17 @@ _CALLS = {
 _USUAL = {"stdlib": _stdlib, "structlog": _structlog}
 
 
-# How it is called.
+# How it is called: a stretch makes so many calls.
+
+Stretch = Callable[[int], object]
 
 
-def _together(logger: Any, call: Call, calls: int) -> float:
-    start = time.perf_counter()
+def _together(logger: Any, call: Call, calls: int) -> None:
     for number in range(calls):
         call(logger, number)
-    return time.perf_counter() - start
 
 
-def _each(logger: Any, call: Call, calls: int, spent: list[int]) -> None:
+def _each(logger: Any, call: Call, spent: list[int], calls: int) -> None:
     now = time.perf_counter_ns
     for number in range(calls):
         start = now()
@@ -97,52 +99,64 @@ def _each(logger: Any, call: Call, calls: int, spent: list[int]) -> None:
         spent.append(now() - start)
 
 
-def _in_threads(calls: int, loop: Callable[[int], Any]) -> float:
-    barrier = threading.Barrier(THREADS + 1)
+# Each returns the seconds of a call: of ten stretches the middle one, because a machine has other things to do, too.
+
+
+def _plainly(calls: int, stretch: Stretch) -> float:
+    part = calls // STRETCHES
+    return statistics.median(_timed(part, stretch) for _ in range(STRETCHES))
+
+
+def _timed(calls: int, stretch: Stretch) -> float:
+    start = time.perf_counter()
+    stretch(calls)
+    return (time.perf_counter() - start) / calls
+
+
+def _in_a_loop(calls: int, stretch: Stretch) -> float:
+    async def run() -> float:
+        found = []
+        for _ in range(STRETCHES):
+            found.append(_timed(calls // STRETCHES, stretch))
+            await asyncio.sleep(0)  # noqa: TID251 - lets the loop turn, and waits for nothing
+        return statistics.median(found)
+
+    return asyncio.run(run())
+
+
+def _in_threads(calls: int, stretch: Stretch) -> float:
+    part = max(1, calls // THREADS)
+    starts: list[float] = []
+    # The last to arrive starts the clock: this thread would have to wait for its turn.
+    barrier = threading.Barrier(THREADS, lambda: starts.append(time.perf_counter()))
 
     def run() -> None:
         barrier.wait()
-        loop(calls // THREADS or 1)
+        stretch(part)
 
     threads = [threading.Thread(target=run) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
-    barrier.wait()
-    start = time.perf_counter()
     for thread in threads:
         thread.join()
-    return time.perf_counter() - start
-
-
-async def _in_a_loop(calls: int, loop: Callable[[int], Any]) -> float:
-    start = time.perf_counter()
-    for _ in range(10):
-        loop(calls // 10 or 1)
-        await asyncio.sleep(0)  # noqa: TID251 - lets the loop turn, and waits for nothing
-    return time.perf_counter() - start
+    return (time.perf_counter() - starts[0]) / (part * THREADS)
 
 
 def worker(contender: str, scenarios: list[str], calls: int, url: str) -> dict[str, dict[str, float]]:
     """Measure one contender in this process: microseconds of a call, in each scenario."""
     family = "structlog" if contender.startswith("structlog") else "stdlib"
-    calls = max(10, calls // FEWER.get(contender, 1))
+    calls = max(STRETCHES, calls // FEWER.get(contender, 1))
     found = {}
     with CONTENDERS[contender][1](url) as logger:
         for scenario in scenarios:
+            run = {"threads": _in_threads, "asyncio": _in_a_loop}.get(scenario, _plainly)
             call = _CALLS[family].get(scenario, _USUAL[family])
-            _together(logger, call, calls // 10)
             spent: list[int] = []
-            if scenario == "threads":
-                seconds = _in_threads(calls, lambda part, call=call: _together(logger, call, part))  # type: ignore[misc]
-                _in_threads(calls, lambda part, call=call, spent=spent: _each(logger, call, part, spent))  # type: ignore[misc]
-            elif scenario == "asyncio":
-                seconds = asyncio.run(_in_a_loop(calls, lambda part, call=call: _together(logger, call, part)))  # type: ignore[misc]
-                asyncio.run(_in_a_loop(calls, lambda part, call=call, spent=spent: _each(logger, call, part, spent)))  # type: ignore[misc]
-            else:
-                seconds = _together(logger, call, calls)
-                _each(logger, call, calls, spent)
+            _together(logger, call, calls // 10)
+            mean = run(calls, partial(_together, logger, call))
+            run(calls, partial(_each, logger, call, spent))
             micros = {name: nanos / 1_000 for name, nanos in quantiles(spent).items()}
-            found[scenario] = {"mean": seconds / len(spent) * 1e6} | micros
+            found[scenario] = {"mean": mean * 1e6} | micros
     return found
 
 

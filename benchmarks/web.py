@@ -56,7 +56,7 @@ def load(port: int, seconds: float) -> dict[str, float]:
     def ask() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         number = 0
-        while time.perf_counter() < ends:
+        while not number or time.perf_counter() < ends:
             begun = time.perf_counter()
             connection.request("GET", f"/orders/{number}")
             answer = connection.getresponse()

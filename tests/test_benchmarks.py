@@ -6,9 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from importlib import metadata
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -107,8 +107,7 @@ def test_a_measurement_yields_figures_for_all_who_can_run(name, tmp_path):
     found = list(figures_in(result))
     assert found
     assert all(one["low"] <= one["median"] <= one["high"] for one in found)
-    cannot = json.dumps(result.get("cannot", {}))
-    missing = {who for who in SMALL[name] if f'"{who}"' not in json.dumps(result) and who not in cannot}
+    missing = {who for who in SMALL[name] if who not in str(result)}
     assert not missing
     page = (tmp_path / "results.md").read_text("utf-8")
     assert f"## {results.MEASUREMENTS[name].TITLE}" in page
@@ -167,7 +166,7 @@ def test_a_chart_shows_each_name_with_its_median_and_the_goal():
         unit="ms",
         goal=charts.Goal("enough", 100.0),
     )
-    svg = ElementTree.fromstring(text)
+    svg = ET.fromstring(text)
     texts = [element.text for element in svg.iter(f"{SVG}text")]
     assert texts == ["A & B", "less is better", "first <1>", "2 ms", "second", "400 ms", "enough"]
     ours, other = [element for element in svg.iter(f"{SVG}rect") if element.get("class") in ("ours", "bar")]
@@ -178,7 +177,7 @@ def test_a_chart_shows_each_name_with_its_median_and_the_goal():
 @pytest.mark.parametrize("is_logarithmic", [True, False])
 def test_no_bar_leaves_the_chart(is_logarithmic):
     found = [charts.Bar(str(value), figure([value, value * 3])) for value in (0.01, 1.0, 5_000.0)]
-    svg = ElementTree.fromstring(charts.bars("", "", found, logarithmic=is_logarithmic))
+    svg = ET.fromstring(charts.bars("", "", found, logarithmic=is_logarithmic))
     ends = [float(one.get("x")) + float(one.get("width")) for one in svg.iter(f"{SVG}rect")]
     assert max(ends) <= float(svg.get("width"))
 
