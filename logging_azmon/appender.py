@@ -90,6 +90,10 @@ class Appender(MemoryBuffer):
 
     # The application's side.
 
+    def put(self, line: bytes) -> bool:
+        """Take a row, or count it as dropped and return False."""
+        return self._put_or_drop(line)
+
     def _put(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - what is done for each row, in one piece
         if self._owner is None and not self._found_owner():
             return super()._put(line)
@@ -113,7 +117,6 @@ class Appender(MemoryBuffer):
                         batch.room -= size
                         batch.size += size
                         batch.rows += 1
-                        self._next_number += 1
                         self._ledger.accepted += 1
                         self._ledger.spooled += 1
                         if self._syncs_rows:
@@ -173,7 +176,7 @@ class Appender(MemoryBuffer):
         except OSError as error:
             self._fail(error)
             return False
-        batch = Batch(b"", 0, self._next_number, room, now, segment=segment, start=start)
+        batch = Batch(b"", 0, self._ledger.accepted, room, now, segment=segment, start=start)
         self._disk_bytes += segment.size
         self._open = batch
         if not self._is_late:

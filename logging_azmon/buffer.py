@@ -1,7 +1,7 @@
 """The bounded queue in memory: rows in, batches out.
 
-Rows are lines of JSON, kept end to end in byte strings of a batch's size: memory is what it says it is, and neither
-closing a batch nor sending it touches a row again.
+Rows are lines of JSON. A full batch is one byte string, so memory is what it says it is, and sending it touches no row
+again; only the lines of the open one are apart, because appending to bytes moves them again and again.
 
 Rules:
 - `put` is called by the application's threads, also by signal handlers and finalisers in the middle of another call
@@ -66,7 +66,6 @@ class MemoryBuffer:
         # The bytes of all rows that wait or are on their way, and how many there may be.
         self._bytes = 0
         self._limit = queue_bytes
-        self._next_number = 0
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
         self._has_waited_in_vain = False
@@ -76,6 +75,23 @@ class MemoryBuffer:
 
     def put(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
+        # What nearly all rows need, in one step; the rest is in `_put`, which does the same.
+        size = len(line)
+        with self._lock:
+            batch = self._open
+            if size <= batch.room and self._bytes + size <= self._limit:
+                lines = batch.lines
+                lines += (line,)
+                batch.room -= size
+                batch.rows += 1
+                self._bytes += size
+                ledger = self._ledger
+                ledger.accepted += 1
+                ledger.queued += 1
+                return True
+        return self._put_or_drop(line)
+
+    def _put_or_drop(self, line: bytes) -> bool:
         if self._put(line):
             return True
         if self._limit:
@@ -85,6 +101,10 @@ class MemoryBuffer:
                 return True
         self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
+
+    def try_put(self, line: bytes) -> bool:
+        """Take a row if there is room; else count nothing, because it will be offered again."""
+        return self._put(line)
 
     def _full(self) -> str:
         """Say why a row finds no room."""
@@ -97,24 +117,30 @@ class MemoryBuffer:
             while self._bytes + size <= self._limit:
                 batch = self._open
                 if size <= batch.room:
-                    batch.data += line
+                    batch.lines += (line,)
                     batch.room -= size
                     batch.rows += 1
                     self._bytes += size
-                    self._next_number += 1
                     self._ledger.accepted += 1
                     self._ledger.queued += 1
                     break
                 # One that is interrupted here stays empty, or takes rows later: both are fine.
-                batch = Batch(bytearray(), 0, self._next_number, max(self._batch_bytes, size), self._clock.monotonic())
+                begun = self._clock.monotonic()
+                batch = Batch(b"", 0, self._ledger.accepted, max(self._batch_bytes, size), begun, lines=[])
                 self._waiting.append(batch)
-                self._open = batch
+                self._open, full = batch, self._open
+                full.join()
                 has_begun = True
             else:
                 return False
         if has_begun:
             self._wake_for_first_row()
         return True
+
+    def _close_open(self) -> None:
+        """Begin another batch with the next row."""
+        batch, self._open = self._open, self._none
+        batch.join()
 
     def _wake_for_first_row(self) -> None:
         try:
@@ -129,12 +155,11 @@ class MemoryBuffer:
         with self._lock:
             if self._lost_for or self._bytes + size > self._queue_bytes:
                 return False
-            batch = Batch(b"", 0, self._next_number, is_notice=True)
+            batch = Batch(b"", 0, self._ledger.accepted, is_notice=True)
             self._waiting.append(batch)
             batch.data = line
             batch.rows = 1
             self._bytes += size
-            self._next_number += 1
             self._ledger.accepted += 1
             self._ledger.queued += 1
         self._wake()
@@ -159,7 +184,7 @@ class MemoryBuffer:
                 if oldest is None or size > self._limit:  # which is 0 once another thread has closed
                     return False
                 if oldest is self._open:
-                    self._open = self._none
+                    self._close_open()
                 if oldest.rows:
                     self._drop_first_rows(oldest, self._bytes + size - self._limit)
                 else:
@@ -174,8 +199,9 @@ class MemoryBuffer:
 
     def _drop_first_rows(self, batch: Batch, excess: int) -> None:
         now = self._clock.time()
-        data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
+        batch.join()
         rows_before = batch.rows
+        data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
         end = data.find(b"\n", excess - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
@@ -228,6 +254,7 @@ class MemoryBuffer:
             if batch is not None:
                 if batch is self._open:
                     self._open = self._none
+                batch.join()
                 self._taken.add(batch)
                 self._waiting.remove(batch)
                 if batch.segment is None:
@@ -318,7 +345,7 @@ class MemoryBuffer:
     def urge(self) -> int:
         """Ask for all that waits to go now, and return the mark to wait for."""
         with self._lock:
-            self._urgent_before = self._next_number
+            self._urgent_before = self._ledger.accepted
             for batch in list(self._waiting):
                 batch.not_before = 0.0
             return self._urgent_before
@@ -330,6 +357,13 @@ class MemoryBuffer:
             first = 0 if mark < EVERYTHING else -EVERYTHING
             batches = (*self._waiting, *self._taken)
             return not any(_has_rows(batch) and first <= batch.number < mark for batch in batches)
+
+    def settled_before(self) -> int:
+        """Count the rows, from the first one put, that have all found their end."""
+        with self._lock:
+            batches = (*self._waiting, *self._taken)
+            left = [batch.number for batch in batches if _has_rows(batch) and batch.number >= 0]
+            return min(left, default=self._ledger.accepted)
 
     @property
     def is_empty(self) -> bool:
@@ -361,11 +395,12 @@ class MemoryBuffer:
         with self._lock:
             self._lost_for = reason
             self._limit = 0
-            self._open = self._none
+            self._close_open()
             now = self._clock.time()
             lost = 0
             while self._waiting:
                 batch = self._waiting.popleft()
+                batch.join()
                 self._bytes -= len(batch.data)
                 self._ledger.drop(reason, batch.rows, now, queued=batch.rows, is_notice=batch.is_notice)
                 lost += batch.rows

@@ -56,7 +56,7 @@ class Credential:
         self._asking = threading.Lock()
         self._is_ours = settings is not None and isinstance(settings.credential, str | Mapping)
         try:
-            self._credential: Any = None if settings is None else _make_credential(settings)
+            self._credential: Any = None if settings is None else make_credential(settings.credential, settings.cloud)
         except Exception as error:
             raise CredentialError(f"{type(error).__name__}: {error}") from error
 
@@ -80,14 +80,13 @@ class Credential:
             self._credential.close()
 
 
-def _make_credential(settings: Settings) -> Any:
+def make_credential(chosen: Any, cloud: str) -> Any:
     """Build the credential that was named, or return the one that was given."""
-    chosen: Any = settings.credential
     options: Mapping[str, Any] = {}
     if isinstance(chosen, Mapping):
         (chosen, options), *_ = chosen.items()
     if not isinstance(chosen, str):
         return chosen
     if chosen not in _LOGIN_LESS:
-        options = {"authority": _AUTHORITIES[settings.cloud], **options}
+        options = {"authority": _AUTHORITIES[cloud], **options}
     return getattr(importlib.import_module("azure.identity"), _CREDENTIAL_CLASSES[chosen])(**options)

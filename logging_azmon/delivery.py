@@ -180,7 +180,8 @@ class Delivery:
             self._own.left(own)
 
     def _passed(self, shared: int, own: int) -> None:
-        if self._shared.passed(shared) | self._own.passed(own):
+        now = self._clock.monotonic()
+        if self._shared.passed(shared, now) | self._own.passed(own, now):
             self._say("recovered", f"{self._settings.endpoint} takes rows again")
 
     def _send(self, piece: Batch, seconds: float | None) -> tuple[Answer, Decision]:

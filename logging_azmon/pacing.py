@@ -20,7 +20,16 @@ FIRST_ROW_SECONDS = 0.1
 # How many times longer than usual, and how long at most, stretching may make rows wait.
 MOST_STRETCH = 32.0
 MOST_STRETCHED_SECONDS = 120.0
+# A rule's quota is one for a minute.
+QUOTA_SECONDS = 60.0
+# After a 429 nothing becomes shorter for so long; then down to what is safely longer than it was when the quota was
+# used up, and shorter than that only step by step, each up to so many seconds after the last. A fleet that shares a
+# quota would otherwise find its way back above it in minutes, again and again.
+CALM_SECONDS = 300.0
+REMEMBERED_SECONDS = 3_600.0
 _CALMING = 0.9
+_SAFELY_LONGER = 1.25
+_FORGETTING = 0.8
 
 
 class Pace:
@@ -75,8 +84,9 @@ class Lane:
     Who may send gets a ticket, which goes back with `passed`, `failed` or `left`; a second time does no harm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._lock = threading.RLock()
+        self._uniform = uniform
         # Replaced as a whole. Weak, because a lane outlives the pipelines that share it.
         self._wakes: tuple[weakref.WeakMethod[Callable[[], None]], ...] = ()
         # Grows with each failure, and is the ticket: a request that began before the last failure tells nothing new
@@ -87,6 +97,12 @@ class Lane:
         self._is_ordered = False
         self._is_probing = False
         self._stretch = 1.0
+        # The stretch with which the quota was used up last, and when that was; until when nothing becomes shorter, and
+        # until when that stretch is remembered in full.
+        self._too_short = 0.0
+        self._stretched_at = float("-inf")
+        self._calm_from = 0.0
+        self._forget_from = 0.0
 
     @property
     def stretch(self) -> float:
@@ -121,12 +137,17 @@ class Lane:
             self._is_probing = False
         self._wake()
 
-    def passed(self, ticket: int) -> bool:
+    def passed(self, ticket: int, now: float) -> bool:
         """Note that the service answers; return whether that ends a trouble."""
         with self._lock:
             if ticket != self._era:
                 return False
-            self._stretch = max(1.0, self._stretch * _CALMING)
+            if now >= self._calm_from and self._stretch > 1.0:
+                if now >= self._forget_from:
+                    self._too_short *= _FORGETTING
+                    self._remember(now)
+                least = self._too_short * _SAFELY_LONGER
+                self._stretch = max(1.0, min(self._stretch, least), self._stretch * _CALMING)
             has_recovered, self._failures, self._is_probing = self._failures > 0, 0, False
         if has_recovered:
             self._wake()
@@ -142,16 +163,30 @@ class Lane:
         with self._lock:
             if ticket == self._era:
                 self._era += 1
+                if is_throttled:
+                    self._throttle(now)
                 self._failures += 1
                 self._is_probing = False
-                if is_throttled:
-                    self._stretch = min(self._stretch * 2, MOST_STRETCH)
             elif not is_ordered:
                 return
             if now + seconds >= self._resume_at:
                 self._resume_at = now + seconds
                 self._is_ordered = is_ordered
         self._wake()
+
+    def _throttle(self, now: float) -> None:
+        """Stretch, but not for each try in vain: those of a minute are told of one and the same quota."""
+        self._calm_from = now + CALM_SECONDS
+        if self._failures and now < self._stretched_at + QUOTA_SECONDS:
+            return
+        self._stretched_at = now
+        self._too_short = self._stretch
+        self._stretch = min(self._stretch * 2, MOST_STRETCH)
+        self._remember(now)
+
+    def _remember(self, now: float) -> None:
+        # Those who were throttled together must not try again together.
+        self._forget_from = now + self._uniform(0.5, 1.0) * REMEMBERED_SECONDS
 
     def hurry(self, now: float) -> None:
         """Let one batch probe now, for somebody who flushes: unless the service said when to come back."""

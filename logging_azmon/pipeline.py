@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -27,9 +28,10 @@ from .buffer import EVERYTHING
 from .clock import Clock, SystemClock
 from .delivery import Destination
 from .encode import Encoder
+from .fields import Fields
 from .listener import Listeners
 from .report import Reporter, Stats, Trouble, count, described
-from .settings import read
+from .settings import Settings, read
 from .upload import Uploader
 
 Put = Callable[[bytes], bool]
@@ -64,7 +66,20 @@ class Pipeline:
         **options: Any,
     ) -> None:
         named = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        self.settings = read(named | options, os.environ)
+        self.set_up(read(named | options, os.environ), destination, clock, background=background)
+
+    def set_up(
+        self,
+        settings: Settings,
+        destination: Destination | None = None,
+        clock: Clock | None = None,
+        *,
+        background: bool = True,
+    ) -> None:
+        """Put the parts together, for checked settings."""
+        self.settings = settings
+        # Names it in other processes, too.
+        self.key = secrets.token_hex(8)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._destination: Destination = destination if destination is not None else Uploader(self.settings)
         self._background = background
@@ -130,6 +145,43 @@ class Pipeline:
             self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
             self._failed(error)
+
+    def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
+        """Take an event dict as a row; the method called and the bound logger's name stand in; never raises."""
+        try:
+            if not self._put(self._encoder.event(event, method, logger_name)):
+                self._refused()
+        except RecursionError as error:
+            error.__traceback__ = error.__context__ = None
+            self.uncounted[error] = None
+        except Exception as error:  # noqa: BLE001 - see above
+            self._failed(error)
+
+    def encode(self, fields: Fields) -> bytes:
+        """Encode what somebody else has read, as `logging-azmon send` does with lines of a file."""
+        return self._encoder(fields)
+
+    def offer(self, line: bytes, seconds: float) -> bool:
+        """Take an encoded row as soon as there is room; False if there was none for so long, and nothing is counted.
+
+        For those who can wait, so that no row is dropped whatever `overflow` says: no log call is among them.
+        """
+        waiter: SimpleQueue[None] = SimpleQueue()
+        deadline = self._clock.monotonic() + seconds
+        self._buffer.watch(waiter)
+        try:
+            while not self._buffer.try_put(line):
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    return False
+                self._clock.wait(waiter, left)
+        finally:
+            self._buffer.unwatch(waiter)
+        return True
+
+    def settled_before(self) -> int:
+        """Count the rows, from the first one on, that have all found their end."""
+        return self._buffer.settled_before()
 
     def _refused(self) -> None:
         """Tell of rows after close, because nobody else will: of the first, of the tenth, of the hundredth."""

@@ -24,7 +24,7 @@ from .credential import Credential, be_patient
 from .outcome import MOST_WIRE_BYTES, Answer, Failure
 from .settings import Settings
 
-_AUDIENCES: Mapping[str, str] = {
+AUDIENCES: Mapping[str, str] = {
     "public": "https://monitor.azure.com/.default",
     "china": "https://monitor.azure.cn/.default",
     "usgov": "https://monitor.azure.us/.default",
@@ -112,7 +112,7 @@ class _Connection:
         from azure.monitor.ingestion import LogsIngestionClient
 
         self.compress = _compressor()
-        scope = _AUDIENCES[settings.cloud]
+        scope = AUDIENCES[settings.cloud]
         if settings.is_local:
             self._credential = Credential(None)
             authentication: Any = policies.HeadersPolicy({"Authorization": "Bearer local"})

@@ -90,9 +90,9 @@ class Bench:
 
     def put_batch(self, *rows: object) -> None:
         """Put rows that go as a batch of their own, now, as if it were full."""
-        self.buffer._open = self.buffer._none
+        self.buffer._close_open()
         self.put(*rows)
-        self.buffer._open = self.buffer._none
+        self.buffer._close_open()
 
     def step(self) -> float:
         """Deliver one batch if one may go now; return how long there is nothing to do."""

@@ -148,7 +148,7 @@ class TestBound:
             row = line(number, size)
             fits = held + len(row) <= 2_000
             assert buffer.put(row) or not fits
-            held = sum(len(batch.data) for batch in buffer._waiting)
+            held = sum(len(batch.data) + len(b"".join(batch.lines)) for batch in buffer._waiting)
             assert held == buffer._bytes <= 2_000
         stats = stats_of(buffer)
         assert stats.accepted == len(sizes)

@@ -1,6 +1,8 @@
 """The command line: what it prints, the exit codes that scripts rely on, and how commands plug in."""
 
 import importlib
+import io
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,6 +11,7 @@ from importlib.metadata import entry_points, version
 import pytest
 
 from logging_azmon import cli
+from logging_azmon.cli import _help, completion
 
 GREET = '''
     """Greet somebody.
@@ -106,7 +109,7 @@ class TestWithoutACommand:
     def test_an_unknown_command_is_a_usage_error(self, capsys):
         """Named, with those that there are."""
         assert refused("bogus", "--option") == 2
-        assert "logging-azmon: error: unknown command 'bogus'; choose from demo, " in capsys.readouterr().err
+        assert "logging-azmon: error: unknown command 'bogus'; choose from check, " in capsys.readouterr().err
 
     def test_words_come_from_the_command_line(self, monkeypatch, capsys):
         """Where the entry point passes none."""
@@ -141,6 +144,41 @@ class TestCommands:
         out = capsys.readouterr().out
         assert out.startswith("usage: logging-azmon greet [-h]")
         assert "Greet somebody." in out
+
+    def test_show_their_examples_as_they_are(self, plug_in, capsys):
+        """Below their options, to be copied; a command need not have any."""
+        example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
+        example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
+        plug_in(shown=f"EXAMPLES = ({example!r},)\n{textwrap.dedent(SHOW_ALL)}")
+        assert refused("shown", "--help") == 0
+        assert capsys.readouterr().out.endswith(f"\nexamples:\n  {example}\n")
+
+        assert refused("greet", "--help") == 0
+        assert "examples" not in capsys.readouterr().out
+
+    def test_have_help_without_the_library_that_colours_it(self, capsys):
+        """In the same words."""
+        refused("greet", "--help")
+        with_colours = capsys.readouterr().out
+        _help.formatter_class.cache_clear()
+        sys.modules["rich_argparse"] = None
+        try:
+            refused("greet", "--help")
+        finally:
+            del sys.modules["rich_argparse"]
+            _help.formatter_class.cache_clear()
+
+        assert capsys.readouterr().out == with_colours
+
+    def test_have_help_where_there_is_only_ascii(self, plug_in, monkeypatch):
+        """As in a container without a locale."""
+        plug_in(shown="def configure(parser):\n    parser.add_argument('--id', help='dcr-… ü')\n")
+        out = io.TextIOWrapper(io.BytesIO(), "ascii")
+        monkeypatch.setattr(sys, "stdout", out)
+        assert refused("shown", "--help") == 0
+        out.flush()
+
+        assert b"dcr-... ?" in out.buffer.getvalue()
 
     def test_refuse_bad_arguments(self, capsys):
         """As a usage error of that command."""
@@ -187,3 +225,37 @@ class TestFromAShell:
         (command,) = entry_points(group="console_scripts", name="logging-azmon")
 
         assert command.load() is cli.main
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("shell", completion.SHELLS)
+    def test_every_command_and_option_is_completed(self, shell, capsys):
+        """In each shell."""
+        assert cli.main(["completion", shell]) == 0
+        script = capsys.readouterr().out
+
+        assert {name for name, _ in cli.find_commands()} <= set(re.findall(r"[\w-]+", script))
+        assert "resource-manager" in script
+
+    def test_bash_completes_commands_options_and_files(self, tmp_path, capsys):
+        """Asked as bash asks."""
+        assert cli.main(["completion", "bash"]) == 0
+        script = tmp_path / "completion"
+        script.write_text(capsys.readouterr().out, "utf-8")
+        tmp_path.joinpath("rule.json").write_text("{}", "utf-8")
+
+        def completed(*words):
+            listed = " ".join(f"'{word}'" for word in ("logging-azmon", *words))
+            asked = (
+                f"source {script}; COMP_WORDS=({listed}); COMP_CWORD={len(words)};"
+                " _shtab_logging_azmon; printf '%s\\n' \"${COMPREPLY[@]}\""
+            )
+            done = subprocess.run(
+                ["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            )
+            return done.stdout.split()
+
+        assert completed("te") == ["template"]
+        assert completed("check", "--se") == ["--send"]
+        assert completed("template", "te") == ["terraform"]
+        assert completed("serve", "--dcr", "ru") == ["rule.json"]

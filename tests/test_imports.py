@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "clock", "readable", "outcome", "segment", "lock"},
-    {"checks", "table", "values", "pacing", "report", "batch", "disk"},
+    {"errors", "guard", "clock", "readable", "outcome", "segment", "lock", "queued", "stamps"},
+    {"checks", "table", "values", "pacing", "report", "batch", "disk", "levels"},
     {"exceptions", "directory"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout", "appender"},
@@ -28,18 +28,20 @@ LAYERS = [
     {"upload", "delivery"},
     {"process", "listener", "assembly"},
     {"pipeline"},
+    {"sharing", "crossing"},
     {"handler", "testing"},
+    {"processor"},
     {"cli"},
     {"__main__"},
 ]
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 # Rooms that stand apart, with all that they may import. Of the others, only the commands enter them.
-ROOMS = {"local": {"table", "dcr", "presets", "errors"}, "infra": {"table", "presets"}}
+ROOMS = {"local": {"table", "dcr", "presets", "errors"}, "infra": {"table", "presets", "errors"}}
 
 # The local workspace is a server of its own: it has threads, and the other end of the wire.
 THREADS = {"listener", "local"}
-# `upload` asks, `answers` reads what comes back.
-WIRE = {"upload", "answers", "local"}
+# `upload` asks, `answers` reads what comes back; commands look at the way there, and read what is deployed and stored.
+WIRE = {"upload", "answers", "local", "cli"}
 
 
 def owner(path):
@@ -173,6 +175,13 @@ class TestCost:
 
         assert found & HEAVY == set()
         assert "logging_azmon.handler" in found
+
+    def test_a_processor_does_not_import_structlog_either(self):
+        """Only to drop events, and to structure exceptions."""
+        made = "from logging_azmon import AzureMonitorProcessor\n"
+        made += "AzureMonitorProcessor('http://127.0.0.1:9', 'dcr-1', 'Custom-App')"
+
+        assert loaded(made) & HEAVY == set()
 
     def test_a_handler_with_the_default_table_imports_what_it_needs(self):
         """The reader of rules, the commands and the fakes have no part in it."""

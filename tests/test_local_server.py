@@ -1,6 +1,7 @@
 """The local workspace's HTTP server and what keeps it safe on a developer's machine."""
 
 import datetime as dt
+import gc
 import http.client
 import json
 import re
@@ -216,6 +217,17 @@ def test_the_page_may_load_nothing_from_elsewhere(workspace):
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert not re.search(r"unsafe|data:", answer.headers["content-security-policy"])
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_tls_client_that_resets_leaves_no_socket_behind():
+    """Warnings are errors: a socket that nobody closed would warn when it is collected."""
+    with Workspace(tls=True) as ws:
+        context = ssl.create_default_context(cafile=ws.ca_path)
+        for _ in range(20):
+            raw = socket.create_connection(("127.0.0.1", urlsplit(ws.endpoint).port), timeout=TIMEOUT)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            context.wrap_socket(raw, server_hostname="127.0.0.1").close()
+    gc.collect()
 
 
 def test_plain_http_to_a_tls_port_costs_nobody_else():

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon.pacing import MOST_STRETCH, MOST_STRETCHED_SECONDS, Budget, Lane, Lanes, Pace
+from logging_azmon.pacing import (
+    CALM_SECONDS,
+    MOST_STRETCH,
+    MOST_STRETCHED_SECONDS,
+    QUOTA_SECONDS,
+    REMEMBERED_SECONDS,
+    Budget,
+    Lane,
+    Lanes,
+    Pace,
+)
 
 
 def latest(low, high):
@@ -137,7 +147,7 @@ class TestLane:
         assert probe is not None
         assert lane.enter(10.0) is None
         assert lane.wait_seconds(10.0) is None
-        assert lane.passed(probe)
+        assert lane.passed(probe, 10.0)
         assert not lane.is_troubled
         assert None not in [lane.enter(10.0) for _ in range(3)]
 
@@ -178,7 +188,7 @@ class TestLane:
         lane = Lane()
         first, late = lane.enter(0.0), lane.enter(0.0)
         fail(lane, first, 0.0, 5.0)
-        assert not lane.passed(late)
+        assert not lane.passed(late, 0.0)
         assert lane.is_troubled
         assert lane.wait_seconds(0.0) == 5.0
 
@@ -197,7 +207,7 @@ class TestLane:
         fail(lane, lane.enter(0.0), 0.0, 1.0)
         probe = lane.enter(1.0)
         if end == "passed":
-            lane.passed(probe)
+            lane.passed(probe, 1.0)
             lane.left(probe)
             assert lane.wait_seconds(1.0) == 0.0
         else:
@@ -236,18 +246,62 @@ class TestLane:
         lane.hurry(1.0)
         assert lane.wait_seconds(1.0) == 0.0
 
-    def test_429s_stretch_up_to_a_limit_and_successes_calm_down(self):
+    def test_429s_stretch_up_to_a_limit(self):
+        lane, now = Lane(), 0.0
+        for _ in range(20):
+            fail(lane, lane.enter(now), now, 1.0, is_throttled=True)
+            now += QUOTA_SECONDS
+        assert lane.stretch == MOST_STRETCH
+
+    def test_tries_in_vain_within_a_minute_stretch_once_because_they_tell_of_one_quota(self):
         lane, now = Lane(), 0.0
         for _ in range(20):
             fail(lane, lane.enter(now), now, 1.0, is_throttled=True)
             now += 1.0
-        assert lane.stretch == MOST_STRETCH
+        assert lane.stretch == 2.0
+
+    def test_but_a_429_after_a_success_stretches_at_once(self):
+        lane = Lane()
+        fail(lane, lane.enter(0.0), 0.0, 1.0, is_throttled=True)
+        lane.passed(lane.enter(1.0), 1.0)
+        fail(lane, lane.enter(2.0), 2.0, 1.0, is_throttled=True)
+        assert lane.stretch == 4.0
+
+    def test_after_a_429_nothing_becomes_shorter_for_a_while(self):
+        lane = self.throttled()
+        lane.passed(lane.enter(CALM_SECONDS), 60 + CALM_SECONDS - 0.1)
+        assert lane.stretch == 4.0
+        lane.passed(lane.enter(CALM_SECONDS), 60 + CALM_SECONDS)
+        assert lane.stretch < 4.0
+
+    def test_then_successes_bring_it_down_but_not_to_where_the_quota_was_used_up(self):
+        lane, now = self.throttled(), 1_000.0
         stretches = []
-        while lane.stretch > 1.0:
-            lane.passed(lane.enter(now))
+        for _ in range(60):
+            lane.passed(lane.enter(now), now)
             stretches.append(lane.stretch)
         assert stretches == sorted(stretches, reverse=True)
-        assert len(stretches) < 50
+        assert stretches[-1] == stretches[-2] == 2.5
+
+    def test_in_time_it_is_forgotten_step_by_step(self):
+        lane, now = self.throttled(), 60 + REMEMBERED_SECONDS
+        hours = 0
+        while lane.stretch > 1.0:
+            before = lane.stretch
+            for _ in range(60):
+                lane.passed(lane.enter(now), now)
+            assert lane.stretch >= before * 0.5
+            now += REMEMBERED_SECONDS
+            hours += 1
+        assert 2 <= hours <= 8
+
+    @staticmethod
+    def throttled():
+        """Return a lane whose quota was used up with twice the usual interval."""
+        lane = Lane(latest)
+        fail(lane, lane.enter(0.0), 0.0, 1.0, is_throttled=True)
+        fail(lane, lane.enter(60.0), 60.0, 1.0, is_throttled=True)
+        return lane
 
     def test_an_outage_does_not_stretch(self):
         lane = Lane()
@@ -260,9 +314,9 @@ class TestLane:
         fail(lane, lane.enter(0.0), 0.0, 1.0)
         assert sleeper.woken == 1
         probe = lane.enter(1.0)
-        lane.passed(probe)
+        lane.passed(probe, 1.0)
         assert sleeper.woken == 2
-        lane.passed(lane.enter(1.0))
+        lane.passed(lane.enter(1.0), 1.0)
         assert sleeper.woken == 2, "in good times nobody waits"
 
     def test_a_lane_remembers_whom_to_wake_as_long_as_they_live(self):
@@ -321,7 +375,7 @@ class TestLane:
             elif probing:
                 ticket = probing.pop()
                 if move == "pass":
-                    assert lane.passed(ticket)
+                    assert lane.passed(ticket, now)
                 elif move == "leave":
                     lane.left(ticket)
                 else:

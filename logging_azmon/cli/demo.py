@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..report import Stats, Trouble
 
 EXTRA = "local"
+EXAMPLES = ("logging-azmon demo", "logging-azmon demo --keep")
 INTERRUPTED = 130
 
 # Requests before, in and after the outage, and how long it is between two of them.

@@ -6,16 +6,15 @@ Data goes to memory, or stays in the directory given with --data. Ctrl-C ends th
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
 from ._stop import stopping, wait
 
 if TYPE_CHECKING:
     from ..local import Workspace
 
 EXTRA = "local"
+EXAMPLES = ("logging-azmon serve", "logging-azmon serve --dcr rule.json --data workspace")
 PORT = 8787
 
 
@@ -60,26 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     from ..local import Workspace
 
-    try:
-        workspace = Workspace(
-            arguments.dcr,
-            data=arguments.data,
-            host=arguments.host,
-            port=arguments.port,
-            tls=arguments.tls,
-            names=arguments.name,
-            faults=arguments.fault,
-            requests_per_minute=arguments.requests_per_minute,
-            rows_per_minute=arguments.rows_per_minute,
-            discard=arguments.discard,
-        )
-        with stopping() as stopped, workspace:
-            print(_greeting(workspace, arguments), flush=True)
-            wait(stopped)
-            print("Stopping: what was accepted is being stored.", flush=True)
-    except ConfigurationError as error:
-        print(f"logging-azmon serve: {error}", file=sys.stderr)
-        return 2
+    workspace = Workspace(
+        arguments.dcr,
+        data=arguments.data,
+        host=arguments.host,
+        port=arguments.port,
+        tls=arguments.tls,
+        names=arguments.name,
+        faults=arguments.fault,
+        requests_per_minute=arguments.requests_per_minute,
+        rows_per_minute=arguments.rows_per_minute,
+        discard=arguments.discard,
+    )
+    with stopping() as stopped, workspace:
+        print(_greeting(workspace, arguments), flush=True)
+        wait(stopped)
+        print("Stopping: what was accepted is being stored.", flush=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Decide who answers a request: ingestion, queries, tokens, faults or the page.
+"""Decide who answers a request: ingestion, queries, tokens, what is deployed, faults or the page.
 
 Called from any thread; keeps no state of its own. Before anything else a request has to come from this machine's own
 programs or from the page: the Host header is checked (a web site can point a name of its own at 127.0.0.1), and so is
@@ -20,6 +20,7 @@ import orjson
 from .faults import Faults
 from .intake import PATH as UPLOAD
 from .intake import Intake, too_long
+from .management import Management
 from .message import Request, Response, answer, failure
 from .queries import Queries
 from .server import Application
@@ -78,7 +79,15 @@ class App:
     """Pass each request to the part that answers it."""
 
     def __init__(
-        self, *, places: Places, store: Store, intake: Intake, queries: Queries, faults: Faults, tokens: Tokens
+        self,
+        *,
+        places: Places,
+        store: Store,
+        intake: Intake,
+        queries: Queries,
+        faults: Faults,
+        tokens: Tokens,
+        management: Management,
     ) -> None:
         self._places = places
         self._store = store
@@ -86,6 +95,7 @@ class App:
         self._queries = queries
         self._faults = faults
         self._tokens = tokens
+        self._management = management
         self._tail = Tail(store)
         self._page = dict(_read(files(__package__) / "page"))
 
@@ -93,7 +103,7 @@ class App:
             "/v1/$batch": ("POST", queries.batch),
             "/$batch": ("POST", queries.batch),
             "/api/tables": ("GET", self._tables),
-            "/api/tail": ("GET", lambda request: self._tail.open(request.query.get("table", ""))),
+            "/api/tail": ("GET", self._open_tail),
             "/api/problems": ("GET", self._problems),
         }
 
@@ -115,7 +125,8 @@ class App:
             return self._fault_control(request)
         if request.path == "/" or request.path.startswith("/page/"):
             return self._only("GET", request, lambda: self._file(request.path))
-        return self._tokens.answer(request) or failure(404, "NotFound", f"Nothing is at {request.path[:200]}.")
+        found = self._tokens.answer(request) or self._management.answer(request)
+        return found or failure(404, "NotFound", f"Nothing is at {request.path[:200]}.")
 
     def _refuse(self, request: Request) -> Response | None:
         host = request.headers.get("host", "").lower()
@@ -166,6 +177,9 @@ class App:
                 for name, columns in self._store.schema().items()
             ]
         )
+
+    def _open_tail(self, request: Request) -> Response:
+        return self._tail.open(request.query.get("table", ""), every=request.query.get("every") == "1")
 
     def _problems(self, _: Request) -> Response:
         return answer(

@@ -131,22 +131,25 @@ class _Connection(socketserver.BaseRequestHandler):
         if not isinstance(server, Server) or not server.enter(raw):
             return
         self._application = server.application
+        self._socket: socket.socket = raw
         try:
             raw.settimeout(IDLE_SECONDS)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Here and not where connections are accepted: a slow handshake costs nobody else.
-            self._socket = server.tls.wrap_socket(raw, server_side=True) if server.tls else raw
+            if server.tls:
+                self._socket = server.tls.wrap_socket(raw, server_side=True)
             with self._socket.makefile("rb", 65_536) as self._reader:
                 while self._converse():
                     pass
-            if self._socket is not raw:
-                self._socket.close()
         except HangupError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.close()
         except (OSError, ValueError):
             pass  # the client went away, or never spoke TLS
         finally:
+            # The other one is closed by who accepted it.
+            if self._socket is not raw:
+                self._socket.close()
             server.leave(raw)
 
     def _converse(self) -> bool:

@@ -18,6 +18,7 @@ from ..errors import ConfigurationError
 from .app import App, places
 from .faults import Faults
 from .intake import Intake
+from .management import Management
 from .queries import MAX_SECONDS, Queries
 from .quota import Quota
 from .rules import Document, read_rules
@@ -231,6 +232,7 @@ class Workspace:
             queries=self._queries,
             faults=self._faults,
             tokens=Tokens(self.endpoint),
+            management=Management(self._rules, store, self.workspace_id),
         )
         self._server.start()
 

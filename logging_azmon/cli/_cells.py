@@ -1,0 +1,82 @@
+"""Writes single values of an answer: for a terminal, for JSON, for CSV.
+
+What was logged is not to be trusted with a terminal: control characters, escape sequences and marks that turn the
+writing direction are shown as what they are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import orjson
+
+_NUMBERS = frozenset({"int", "long", "real", "decimal"})
+
+
+def is_number(kind: str) -> bool:
+    """Tell whether a column of this type holds numbers."""
+    return kind in _NUMBERS
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """Return text that only shows, and does nothing; with `lines` it may have several."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or (lines and character == "\n")
+        else "    "
+        if lines and character == "\t"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def shown(value: Any, kind: str, *, lines: bool = False) -> str:
+    """Write a value for people."""
+    if value is None:
+        return ""
+    if isinstance(value, dt.datetime):
+        return moment(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and kind in _NUMBERS:
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if isinstance(value, int) and kind in _NUMBERS:
+        return f"{value:,}"
+    return visible(value if isinstance(value, str) else orjson.dumps(value).decode(), lines=lines)
+
+
+def moment(value: dt.datetime) -> str:
+    """Write a time in UTC, to the millisecond if it has such."""
+    utc = value.astimezone(dt.UTC) if value.tzinfo is not None else value
+    text = utc.strftime("%Y-%m-%d %H:%M:%S")
+    return f"{text}.{utc.microsecond // 1000:03}" if utc.microsecond else text
+
+
+def iso(value: dt.datetime) -> str:
+    """Write a time as the service does."""
+    text = (value.astimezone(dt.UTC) if value.tzinfo is not None else value).replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0') if '.' in text else text}Z"
+
+
+def plain(value: Any, kind: str) -> Any:
+    """Return a value for JSON: times as text, what is dynamic as what it is."""
+    if isinstance(value, dt.datetime):
+        return iso(value)
+    if kind == "dynamic" and isinstance(value, str):
+        try:
+            return orjson.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def flat(value: Any) -> Any:
+    """Return a value for CSV: what is dynamic as JSON."""
+    if isinstance(value, dt.datetime):
+        return iso(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value

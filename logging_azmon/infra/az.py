@@ -1,0 +1,117 @@
+"""Write a design down as a script for the Azure CLI.
+
+The rule is put by Azure's REST API: it takes the kind Direct, needs no extension, and says best what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from .design import ROLE_ID, ROLE_NAME, RULE_API, Design
+
+_MANAGEMENT = "https://management.azure.com"
+_DCE = 'endpoint_id="$group_id/providers/Microsoft.Insights/dataCollectionEndpoints/$ENDPOINT_NAME"'
+
+
+def render(design: Design) -> str:
+    """Return the script."""
+    return "\n\n".join(_parts(design)) + "\n"
+
+
+def _parts(design: Design) -> Iterator[str]:
+    yield (
+        "#!/usr/bin/env bash\n"
+        f"# What logging-azmon sends to {design.table}. Needs az and 'az login'; running it again changes nothing.\n"
+        "set -euo pipefail"
+    )
+    yield "\n".join(
+        [
+            _variable("RESOURCE_GROUP", "the resource group of the workspace", design.resource_group),
+            _variable("WORKSPACE_NAME", "the name of the Log Analytics workspace", design.workspace),
+            _variable("PRINCIPAL_ID", "the object id of the identity that sends", design.principal_id),
+            _variable("PRINCIPAL_TYPE", "", "ServicePrincipal"),
+            _variable("RULE_NAME", "", design.rule),
+            *([_variable("ENDPOINT_NAME", "", design.dce)] if design.dce else []),
+            *([_variable("PUBLIC_NETWORK_ACCESS", "", "Enabled")] if design.dce else []),
+        ]
+    )
+    yield "\n".join(
+        [
+            'workspace=(--resource-group "$RESOURCE_GROUP" --workspace-name "$WORKSPACE_NAME")',
+            'show_workspace() { az monitor log-analytics workspace show "${workspace[@]}" --query "$1" --output tsv; }',
+            """group_id=$(az group show --name "$RESOURCE_GROUP" --query id --output tsv | tr -d '\\r')""",
+            "workspace_id=$(show_workspace id | tr -d '\\r')",
+            f"location={design.location}" if design.location else "location=$(show_workspace location | tr -d '\\r')",
+            'rule_id="$group_id/providers/Microsoft.Insights/dataCollectionRules/$RULE_NAME"',
+            *([_DCE] if design.dce else []),
+        ]
+    )
+    if design.table_columns:
+        yield _table(design)
+    if design.dce:
+        body = {
+            "location": "$location",
+            "properties": {"networkAcls": {"publicNetworkAccess": "$PUBLIC_NETWORK_ACCESS"}},
+        }
+        yield _put("endpoint_id", body)
+    body = {
+        "location": "$location",
+        **({} if design.dce else {"kind": "Direct"}),
+        "properties": design.rule_properties(workspace_id="$workspace_id", dce_id="$endpoint_id"),
+    }
+    yield _put("rule_id", body)
+    yield (
+        f"# {ROLE_NAME}: without it the endpoint answers 403. An assignment can take 30 minutes to work.\n"
+        f'az role assignment create --role {ROLE_ID} --scope "$rule_id" \\\n'
+        '  --assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type "$PRINCIPAL_TYPE" --output none'
+    )
+    yield _values(design)
+
+
+def _variable(name: str, meaning: str, default: str | None) -> str:
+    if default is None:
+        return f'{name}="${{{name}:?set it to {meaning}}}"'
+    # Within ${…} in double quotes nothing of what names may hold needs another quote.
+    return f'{name}="${{{name}:-{default}}}"'
+
+
+def _table(design: Design) -> str:
+    action = "update" if design.is_built_in else "create"
+    lines = [
+        f'az monitor log-analytics workspace table {action} "${{workspace[@]}}"',
+        f"  --name {design.table} --output none",
+    ]
+    if not design.is_built_in:
+        lines[1] += f" --plan {design.plan}"
+    if design.retention_days is not None:
+        lines[1] += f" --retention-time {design.retention_days}"
+    if design.total_retention_days is not None:
+        lines[1] += f" --total-retention-time {design.total_retention_days}"
+    columns = [f"{name}={type_name}" for name, type_name in design.table_columns.items()]
+    lines += ["  --columns", *(f"    {column}" for column in columns)]
+    return " \\\n".join(lines)
+
+
+def _put(variable: str, body: object) -> str:
+    """Put a resource; the shell fills in its variables, and nothing else: a name holds no $ and no backquote."""
+    return (
+        f'az rest --method put --url "{_MANAGEMENT}${variable}?api-version={RULE_API}" --output none --body @- <<JSON\n'
+        f"{json.dumps(body, indent=2, ensure_ascii=False)}\nJSON"
+    )
+
+
+def _values(design: Design) -> str:
+    where, query = ("endpoint_id", "logsIngestion.endpoint") if design.dce else ("rule_id", "endpoints.logsIngestion")
+    return "\n".join(
+        [
+            "# The three values of the handler's configuration.",
+            "value() {",
+            f'  az rest --method get --url "{_MANAGEMENT}$1?api-version={RULE_API}" --query "properties.$2" \\',
+            "    --output tsv | tr -d '\\r'",
+            "}",
+            f'echo "export DATA_COLLECTION_ENDPOINT=$(value "${where}" {query})"',
+            'echo "export LOGS_DCR_RULE_ID=$(value "$rule_id" immutableId)"',
+            f'echo "export LOGS_DCR_STREAM_NAME={design.stream}"',
+        ]
+    )

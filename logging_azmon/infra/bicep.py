@@ -1,0 +1,117 @@
+"""Write a design down in Bicep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .design import ROLE_API, ROLE_ID, ROLE_NAME, RULE_API, TABLE_API, Design
+from .expression import Expression, is_column
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def render(design: Design) -> str:
+    """Return the file."""
+    return "\n\n".join("\n".join(part) for part in _parts(design)) + "\n"
+
+
+def _parts(design: Design) -> Iterator[list[str]]:
+    yield [
+        f"// What logging-azmon sends to {design.table}: deploy it into the resource group of the workspace.",
+        "targetScope = 'resourceGroup'",
+    ]
+    yield _parameter("Name of the Log Analytics workspace, in this resource group", "workspaceName", design.workspace)
+    yield _parameter("Object id of the identity that sends the rows", "principalId", design.principal_id)
+    yield [
+        "@allowed(['ServicePrincipal', 'User', 'Group'])",
+        *_parameter("What that identity is", "principalType", "ServicePrincipal"),
+    ]
+    yield _parameter("Region of the workspace", "location", design.location or Expression("resourceGroup().location"))
+    yield _parameter("Name of the data collection rule", "ruleName", design.rule)
+    if design.dce:
+        yield _parameter("Name of the data collection endpoint", "endpointName", design.dce)
+        yield [
+            "@allowed(['Enabled', 'Disabled'])",
+            *_parameter("Disabled: through private link only", "publicNetworkAccess", "Enabled"),
+        ]
+    yield _existing("workspace", f"Microsoft.OperationalInsights/workspaces@{TABLE_API}", Expression("workspaceName"))
+    yield from _resources(design)
+    yield _outputs(design)
+
+
+def _resources(design: Design) -> Iterator[list[str]]:
+    needed: dict[str, Any] = {}
+    if design.table_columns:
+        body = {"parent": Expression("workspace"), "name": design.table, "properties": design.table_properties()}
+        yield _resource("table", f"Microsoft.OperationalInsights/workspaces/tables@{TABLE_API}", body)
+        needed = {"dependsOn": [Expression("table")]}
+    place = {"location": Expression("location")}
+    if design.dce:
+        access = {"networkAcls": {"publicNetworkAccess": Expression("publicNetworkAccess")}}
+        body = {"name": Expression("endpointName"), **place, "properties": access}
+        yield _resource("endpoint", f"Microsoft.Insights/dataCollectionEndpoints@{RULE_API}", body)
+    properties = design.rule_properties(workspace_id=Expression("workspace.id"), dce_id=Expression("endpoint.id"))
+    kind = {} if design.dce else {"kind": "Direct"}
+    body = {"name": Expression("ruleName"), **place, **kind, "properties": properties, **needed}
+    yield _resource("rule", f"Microsoft.Insights/dataCollectionRules@{RULE_API}", body)
+    role = Expression(f"subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{ROLE_ID}')")
+    yield [
+        f"// {ROLE_NAME}: without it the endpoint answers 403. An assignment can take 30 minutes to work.",
+        f"var role = {role}",
+    ]
+    body = {
+        "name": Expression("guid(rule.id, principalId, role)"),
+        "scope": Expression("rule"),
+        "properties": {
+            "roleDefinitionId": Expression("role"),
+            "principalId": Expression("principalId"),
+            "principalType": Expression("principalType"),
+        },
+    }
+    yield _resource("assignment", f"Microsoft.Authorization/roleAssignments@{ROLE_API}", body)
+
+
+def _outputs(design: Design) -> list[str]:
+    endpoint = "endpoint.properties.logsIngestion.endpoint" if design.dce else "rule.properties.endpoints.logsIngestion"
+    return [
+        "// The three values of the handler's configuration.",
+        f"output DATA_COLLECTION_ENDPOINT string = {endpoint}",
+        "output LOGS_DCR_RULE_ID string = rule.properties.immutableId",
+        f"output LOGS_DCR_STREAM_NAME string = {_written(design.stream, '')}",
+    ]
+
+
+def _parameter(description: str, name: str, default: str | None) -> list[str]:
+    known = "" if default is None else f" = {_written(default, '')}"
+    return [f"@description({_written(description, '')})", f"param {name} string{known}"]
+
+
+def _existing(symbol: str, kind: str, name: Expression) -> list[str]:
+    return [f"resource {symbol} '{kind}' existing = {_written({'name': name}, '')}"]
+
+
+def _resource(symbol: str, kind: str, body: Mapping[str, Any]) -> list[str]:
+    return [f"resource {symbol} '{kind}' = {_written(body, '')}"]
+
+
+def _written(value: Any, indent: str) -> str:
+    """Write a value of JSON, or an expression."""
+    inner = f"{indent}  "
+    if isinstance(value, Expression):
+        return str(value)
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
+    if isinstance(value, Mapping):
+        if is_column(value):
+            return f"{{ {', '.join(f'{_key(key)}: {_written(item, inner)}' for key, item in value.items())} }}"
+        lines = (f"{inner}{_key(key)}: {_written(item, inner)}" for key, item in value.items())
+        return "\n".join(["{", *lines, f"{indent}}}"])
+    if isinstance(value, list):
+        return "\n".join(["[", *(f"{inner}{_written(item, inner)}" for item in value), f"{indent}]"])
+    return str(value)
+
+
+def _key(key: str) -> str:
+    return key if _IDENTIFIER.fullmatch(key) else _written(key, "")

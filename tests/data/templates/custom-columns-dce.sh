@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# What logging-azmon sends to Syslog. Needs az and 'az login'; running it again changes nothing.
+set -euo pipefail
+
+RESOURCE_GROUP="${RESOURCE_GROUP:?set it to the resource group of the workspace}"
+WORKSPACE_NAME="${WORKSPACE_NAME:?set it to the name of the Log Analytics workspace}"
+PRINCIPAL_ID="${PRINCIPAL_ID:?set it to the object id of the identity that sends}"
+PRINCIPAL_TYPE="${PRINCIPAL_TYPE:-ServicePrincipal}"
+RULE_NAME="${RULE_NAME:-logging-azmon}"
+ENDPOINT_NAME="${ENDPOINT_NAME:-dce-x}"
+PUBLIC_NETWORK_ACCESS="${PUBLIC_NETWORK_ACCESS:-Enabled}"
+
+workspace=(--resource-group "$RESOURCE_GROUP" --workspace-name "$WORKSPACE_NAME")
+show_workspace() { az monitor log-analytics workspace show "${workspace[@]}" --query "$1" --output tsv; }
+group_id=$(az group show --name "$RESOURCE_GROUP" --query id --output tsv | tr -d '\r')
+workspace_id=$(show_workspace id | tr -d '\r')
+location=$(show_workspace location | tr -d '\r')
+rule_id="$group_id/providers/Microsoft.Insights/dataCollectionRules/$RULE_NAME"
+endpoint_id="$group_id/providers/Microsoft.Insights/dataCollectionEndpoints/$ENDPOINT_NAME"
+
+az monitor log-analytics workspace table update "${workspace[@]}" \
+  --name Syslog --output none \
+  --columns \
+    Time_CF=datetime \
+    Order_CF=long \
+    Shop_CF=string
+
+az rest --method put --url "https://management.azure.com$endpoint_id?api-version=2023-03-11" --output none --body @- <<JSON
+{
+  "location": "$location",
+  "properties": {
+    "networkAcls": {
+      "publicNetworkAccess": "$PUBLIC_NETWORK_ACCESS"
+    }
+  }
+}
+JSON
+
+az rest --method put --url "https://management.azure.com$rule_id?api-version=2023-03-11" --output none --body @- <<JSON
+{
+  "location": "$location",
+  "properties": {
+    "dataCollectionEndpointId": "$endpoint_id",
+    "streamDeclarations": {
+      "Custom-Mixed": {
+        "columns": [
+          {
+            "name": "Time",
+            "type": "datetime"
+          },
+          {
+            "name": "SyslogMessage",
+            "type": "string"
+          },
+          {
+            "name": "Order",
+            "type": "long"
+          },
+          {
+            "name": "Shop_CF",
+            "type": "string"
+          }
+        ]
+      }
+    },
+    "destinations": {
+      "logAnalytics": [
+        {
+          "workspaceResourceId": "$workspace_id",
+          "name": "workspace"
+        }
+      ]
+    },
+    "dataFlows": [
+      {
+        "streams": [
+          "Custom-Mixed"
+        ],
+        "destinations": [
+          "workspace"
+        ],
+        "transformKql": "source | extend TimeGenerated = ['Time'] | project-rename Time_CF = ['Time'], Order_CF = ['Order']",
+        "outputStream": "Microsoft-Syslog"
+      }
+    ]
+  }
+}
+JSON
+
+# Monitoring Metrics Publisher: without it the endpoint answers 403. An assignment can take 30 minutes to work.
+az role assignment create --role 3913510d-42f4-4e42-8a64-420c390055eb --scope "$rule_id" \
+  --assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type "$PRINCIPAL_TYPE" --output none
+
+# The three values of the handler's configuration.
+value() {
+  az rest --method get --url "https://management.azure.com$1?api-version=2023-03-11" --query "properties.$2" \
+    --output tsv | tr -d '\r'
+}
+echo "export DATA_COLLECTION_ENDPOINT=$(value "$endpoint_id" logsIngestion.endpoint)"
+echo "export LOGS_DCR_RULE_ID=$(value "$rule_id" immutableId)"
+echo "export LOGS_DCR_STREAM_NAME=Custom-Mixed"

@@ -1,0 +1,122 @@
+# What logging-azmon sends to Syslog: terraform init && terraform apply
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    azapi   = { source = "Azure/azapi", version = "~> 2.0" }
+    azurerm = { source = "hashicorp/azurerm", version = "~> 4.0" }
+  }
+}
+
+# The subscription comes from ARM_SUBSCRIPTION_ID.
+provider "azurerm" {
+  features {}
+}
+
+provider "azapi" {}
+
+variable "resource_group_name" {
+  type        = string
+  description = "Resource group of the workspace"
+}
+
+variable "workspace_name" {
+  type        = string
+  description = "Name of the Log Analytics workspace"
+}
+
+variable "principal_id" {
+  type        = string
+  description = "Object id of the identity that sends the rows"
+}
+
+variable "principal_type" {
+  type        = string
+  description = "ServicePrincipal, User or Group"
+  default     = "ServicePrincipal"
+}
+
+variable "rule_name" {
+  type        = string
+  description = "Name of the data collection rule"
+  default     = "logging-azmon"
+}
+
+data "azurerm_log_analytics_workspace" "workspace" {
+  name                = var.workspace_name
+  resource_group_name = var.resource_group_name
+}
+
+locals {
+  location = data.azurerm_log_analytics_workspace.workspace.location
+}
+
+data "azurerm_resource_group" "group" {
+  name = var.resource_group_name
+}
+
+resource "azapi_resource" "rule" {
+  type      = "Microsoft.Insights/dataCollectionRules@2023-03-11"
+  parent_id = data.azurerm_resource_group.group.id
+  name      = var.rule_name
+  location  = local.location
+  body = {
+    kind = "Direct"
+    properties = {
+      streamDeclarations = {
+        Custom-Syslog = {
+          columns = [
+            { name = "CollectorHostName", type = "string" },
+            { name = "Computer", type = "string" },
+            { name = "EventTime", type = "datetime" },
+            { name = "Facility", type = "string" },
+            { name = "HostIP", type = "string" },
+            { name = "HostName", type = "string" },
+            { name = "ProcessID", type = "int" },
+            { name = "ProcessName", type = "string" },
+            { name = "SeverityLevel", type = "string" },
+            { name = "SourceSystem", type = "string" },
+            { name = "SyslogMessage", type = "string" },
+            { name = "TimeGenerated", type = "datetime" },
+          ]
+        }
+      }
+      destinations = {
+        logAnalytics = [
+          {
+            workspaceResourceId = data.azurerm_log_analytics_workspace.workspace.id
+            name                = "workspace"
+          },
+        ]
+      }
+      dataFlows = [
+        {
+          streams      = ["Custom-Syslog"]
+          destinations = ["workspace"]
+          transformKql = "source"
+          outputStream = "Microsoft-Syslog"
+        },
+      ]
+    }
+  }
+  response_export_values = ["properties.immutableId", "properties.endpoints.logsIngestion"]
+}
+
+# Without it the endpoint answers 403. An assignment can take 30 minutes to work.
+resource "azurerm_role_assignment" "sender" {
+  scope                = azapi_resource.rule.id
+  role_definition_name = "Monitoring Metrics Publisher"
+  principal_id         = var.principal_id
+  principal_type       = var.principal_type
+}
+
+output "DATA_COLLECTION_ENDPOINT" {
+  value = azapi_resource.rule.output.properties.endpoints.logsIngestion
+}
+
+output "LOGS_DCR_RULE_ID" {
+  value = azapi_resource.rule.output.properties.immutableId
+}
+
+output "LOGS_DCR_STREAM_NAME" {
+  value = "Custom-Syslog"
+}
