@@ -329,7 +329,7 @@ handler.close()
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures the process's memory where Linux shows it")
 def test_memory_stays_the_same_in_an_outage_of_any_length(spool):
-    """Rows of 500 bytes, in the outage and when it is over: less than 20 MB. SPOOL_OUTAGE_ROWS=1000000 measures it all."""
+    """Rows of 500 bytes: less than 20 MB, in the outage and after it. SPOOL_OUTAGE_ROWS=1000000 measures all of it."""
     with Endpoint() as endpoint:
         endpoint.default = status(503, retry_after=1)
         process = subprocess.Popen(
