@@ -101,7 +101,7 @@ class Show:
         if rejected.count:
             _print(
                 out,
-                f"{rejected.count:,} rows were rejected, kept in {rejected.path}: send that once the rule is mended",
+                f"{rejected.count:,} rows were rejected, kept in {rejected.path}: send that file once the rule is mended",
             )
         if stats.misfits:
             where = "stand among the rest (*)" if mapper.has_rest else "were converted, or joined the message"
