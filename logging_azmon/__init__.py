@@ -9,13 +9,24 @@ if TYPE_CHECKING:
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
+    from .processor import AzureMonitorProcessor
     from .report import Stats, Trouble
     from .table import Column, Table
 
-__all__ = ["AzureMonitorHandler", "Column", "ConfigurationError", "Pipeline", "Stats", "Table", "Trouble"]
+__all__ = [
+    "AzureMonitorHandler",
+    "AzureMonitorProcessor",
+    "Column",
+    "ConfigurationError",
+    "Pipeline",
+    "Stats",
+    "Table",
+    "Trouble",
+]
 
 _HOMES = {
     "AzureMonitorHandler": "handler",
+    "AzureMonitorProcessor": "processor",
     "Column": "table",
     "ConfigurationError": "errors",
     "Pipeline": "pipeline",

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import orjson
+
+if TYPE_CHECKING:
+    from .segment import Segment
 
 # The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
 TIME_RANGE_SECONDS = 30 * 60 - 1
@@ -23,11 +27,12 @@ class Batch:
     # Lines of JSON, each with its end.
     data: bytes | bytearray
     rows: int
-    # The number of its first row: a flush waits until no batch is left that begins before its mark.
+    # How many rows were counted when it was begun: a flush waits until no batch is left that begins before its mark.
     number: int
-    # While it is open: how many bytes it still takes, and when it was begun.
+    # While it is open: how many bytes it still takes, when it was begun, and its lines, one by one.
     room: int = 0
     since: float = 0.0
+    lines: list[bytes] = field(default_factory=list)
     # Rows of the library's own that tell of losses: losing them breeds no further ones.
     is_notice: bool = False
     tries: int = 0
@@ -36,6 +41,20 @@ class Batch:
     # One list for all pieces of a batch.
     split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
     is_shrunk: bool = False
+    # Where its rows are on disk: from there so many bytes, which are in `data` only while it is taken. The rows of a
+    # dead process are counted then.
+    segment: Segment | None = None
+    start: int = 0
+    size: int = 0
+    # Whether it was divided, so that its rows are no longer those between `start` and `size`.
+    is_part: bool = False
+
+    def join(self) -> None:
+        """Put the lines together: it takes no more of them."""
+        lines = self.lines
+        data = b"".join(lines)
+        if lines and self.lines is lines:  # or else whoever interrupted this has done it
+            self.data, self.lines = data, []
 
 
 def halves(batch: Batch) -> list[Batch]:

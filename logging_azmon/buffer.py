@@ -1,7 +1,7 @@
 """The bounded queue in memory: rows in, batches out.
 
-Rows are lines of JSON, kept end to end in byte strings of a batch's size: memory is what it says it is, and neither
-closing a batch nor sending it touches a row again.
+Rows are lines of JSON. A full batch is one byte string, so memory is what it says it is, and sending it touches no row
+again; only the lines of the open one are apart, because appending to bytes moves them again and again.
 
 Rules:
 - `put` is called by the application's threads, also by signal handlers and finalisers in the middle of another call
@@ -9,6 +9,7 @@ Rules:
 - Python runs signal handlers and finalisers where a call returns. So values that belong together change without a call
   in between, and what is looked through is copied first, in one step.
 - A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
+- A batch with a `segment` has its rows on disk, and is counted there: see `spool`, which adds such batches.
 - `_waiters` get a token whenever something is settled; nobody waits under the lock.
 """
 
@@ -18,11 +19,19 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 from . import guard
 from .batch import Batch
 from .clock import Clock
 from .report import Ledger
+
+# A mark later than any row.
+EVERYTHING = sys.maxsize
+
+
+def _has_rows(batch: Batch) -> bool:
+    return bool(batch.rows) or batch.segment is not None
 
 
 class MemoryBuffer:
@@ -57,7 +66,6 @@ class MemoryBuffer:
         # The bytes of all rows that wait or are on their way, and how many there may be.
         self._bytes = 0
         self._limit = queue_bytes
-        self._next_number = 0
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
         self._has_waited_in_vain = False
@@ -67,6 +75,23 @@ class MemoryBuffer:
 
     def put(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
+        # What nearly all rows need, in one step; the rest is in `_put`, which does the same.
+        size = len(line)
+        with self._lock:
+            batch = self._open
+            if size <= batch.room and self._bytes + size <= self._limit:
+                lines = batch.lines
+                lines += (line,)
+                batch.room -= size
+                batch.rows += 1
+                self._bytes += size
+                ledger = self._ledger
+                ledger.accepted += 1
+                ledger.queued += 1
+                return True
+        return self._put_or_drop(line)
+
+    def _put_or_drop(self, line: bytes) -> bool:
         if self._put(line):
             return True
         if self._limit:
@@ -74,12 +99,16 @@ class MemoryBuffer:
                 return True
             if self._overflow == "block" and self._put_when_there_is_room(line):
                 return True
-        self._ledger.drop("queue_full" if self._limit else "after_close", 1, self._clock.time(), accepted=1)
+        self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
 
     def try_put(self, line: bytes) -> bool:
         """Take a row if there is room; else count nothing, because it will be offered again."""
         return self._put(line)
+
+    def _full(self) -> str:
+        """Say why a row finds no room."""
+        return "queue_full"
 
     def _put(self, line: bytes) -> bool:
         size = len(line)
@@ -88,28 +117,37 @@ class MemoryBuffer:
             while self._bytes + size <= self._limit:
                 batch = self._open
                 if size <= batch.room:
-                    batch.data += line
+                    batch.lines += (line,)
                     batch.room -= size
                     batch.rows += 1
                     self._bytes += size
-                    self._next_number += 1
                     self._ledger.accepted += 1
                     self._ledger.queued += 1
                     break
                 # One that is interrupted here stays empty, or takes rows later: both are fine.
-                batch = Batch(bytearray(), 0, self._next_number, max(self._batch_bytes, size), self._clock.monotonic())
+                begun = self._clock.monotonic()
+                batch = Batch(b"", 0, self._ledger.accepted, max(self._batch_bytes, size), begun, lines=[])
                 self._waiting.append(batch)
-                self._open = batch
+                self._open, full = batch, self._open
+                full.join()
                 has_begun = True
             else:
                 return False
         if has_begun:
-            try:
-                self._wake()
-            except RecursionError:
-                # The row is in: whatever is raised now would count it twice. The next one begins a batch, and wakes.
-                self._open = self._none
+            self._wake_for_first_row()
         return True
+
+    def _close_open(self) -> None:
+        """Begin another batch with the next row."""
+        batch, self._open = self._open, self._none
+        batch.join()
+
+    def _wake_for_first_row(self) -> None:
+        try:
+            self._wake()
+        except RecursionError:
+            # The row is in: whatever is raised now would count it twice. The next one begins a batch, and wakes.
+            self._open = self._none
 
     def put_notice(self, line: bytes) -> bool:
         """Take a row of the library's own, if there is room: even while closing, but not in the end."""
@@ -117,12 +155,11 @@ class MemoryBuffer:
         with self._lock:
             if self._lost_for or self._bytes + size > self._queue_bytes:
                 return False
-            batch = Batch(b"", 0, self._next_number, is_notice=True)
+            batch = Batch(b"", 0, self._ledger.accepted, is_notice=True)
             self._waiting.append(batch)
             batch.data = line
             batch.rows = 1
             self._bytes += size
-            self._next_number += 1
             self._ledger.accepted += 1
             self._ledger.queued += 1
         self._wake()
@@ -143,21 +180,28 @@ class MemoryBuffer:
         """Drop the oldest rows that wait; those on their way cannot be dropped."""
         with self._lock:
             while self._bytes + size > self._limit:
-                if not self._waiting or size > self._limit:  # which is 0 once another thread has closed
+                oldest = self._oldest()
+                if oldest is None or size > self._limit:  # which is 0 once another thread has closed
                     return False
-                oldest = self._waiting[0]
                 if oldest is self._open:
-                    self._open = self._none
+                    self._close_open()
                 if oldest.rows:
                     self._drop_first_rows(oldest, self._bytes + size - self._limit)
                 else:
-                    self._waiting.popleft()
+                    self._waiting.remove(oldest)
             return True
+
+    def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
+        for batch in list(self._waiting):
+            if (batch.segment is not None) is is_on_disk:
+                return batch
+        return None
 
     def _drop_first_rows(self, batch: Batch, excess: int) -> None:
         now = self._clock.time()
-        data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
+        batch.join()
         rows_before = batch.rows
+        data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
         end = data.find(b"\n", excess - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
@@ -210,9 +254,13 @@ class MemoryBuffer:
             if batch is not None:
                 if batch is self._open:
                     self._open = self._none
+                batch.join()
                 self._taken.add(batch)
                 self._waiting.remove(batch)
-                self._ledger.queued -= batch.rows
+                if batch.segment is None:
+                    self._ledger.queued -= batch.rows
+                else:
+                    self._ledger.spooled -= batch.rows
                 self._ledger.in_flight += batch.rows
             return batch
 
@@ -220,9 +268,12 @@ class MemoryBuffer:
         for batch in list(self._waiting):
             if batch is self._open and not is_due and batch.number >= self._urgent_before:
                 continue
-            if batch.rows and batch.not_before <= now:
+            if _has_rows(batch) and batch.not_before <= now:
                 return batch
         return None
+
+    def look(self, now: float) -> None:
+        """Look around for more rows, where there may be some; called before a batch is asked for."""
 
     def open_since(self) -> float | None:
         """Tell when the open batch began, if there is one."""
@@ -232,7 +283,7 @@ class MemoryBuffer:
     def next_retry(self) -> float | None:
         """Tell when the first of those that were given back may go, if there are any."""
         with self._lock:
-            waiting = [batch for batch in list(self._waiting) if batch is not self._open and batch.rows]
+            waiting = [batch for batch in list(self._waiting) if batch is not self._open and _has_rows(batch)]
             return min((batch.not_before for batch in waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
@@ -248,7 +299,10 @@ class MemoryBuffer:
                 )
                 self._taken.discard(batch)
                 self._ledger.in_flight -= batch.rows
-                self._ledger.queued += batch.rows
+                if batch.segment is None:
+                    self._ledger.queued += batch.rows
+                else:
+                    self._ledger.spooled += batch.rows
         self._wake()
 
     def replace(self, batch: Batch, pieces: list[Batch]) -> None:
@@ -257,7 +311,8 @@ class MemoryBuffer:
             growth = sum(len(piece.data) for piece in pieces) - len(batch.data)
             self._taken.update(pieces)
             self._taken.discard(batch)
-            self._bytes += growth
+            if batch.segment is None:
+                self._bytes += growth
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
         """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
@@ -267,7 +322,8 @@ class MemoryBuffer:
             now = self._clock.time()
             size = len(batch.data)
             self._taken.discard(batch)
-            self._bytes -= size
+            if batch.segment is None:
+                self._bytes -= size
             if lost:
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
             elif rejected:
@@ -279,12 +335,17 @@ class MemoryBuffer:
             self._has_waited_in_vain = False
             self._call_waiters()
 
+    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - kept where there is a directory
+        """End a batch that the service has refused; return where its rows are kept, if they are."""
+        self.settle(batch, rejected=True)
+        return ""
+
     # Those who flush and close.
 
     def urge(self) -> int:
         """Ask for all that waits to go now, and return the mark to wait for."""
         with self._lock:
-            self._urgent_before = self._next_number
+            self._urgent_before = self._ledger.accepted
             for batch in list(self._waiting):
                 batch.not_before = 0.0
             return self._urgent_before
@@ -292,13 +353,17 @@ class MemoryBuffer:
     def is_settled(self, mark: int) -> bool:
         """Tell whether every row put before the mark has found its end."""
         with self._lock:
-            return not any(batch.rows and batch.number < mark for batch in (*self._waiting, *self._taken))
+            # What came from dead processes has numbers below 0, and is waited for only by whoever waits for all.
+            first = 0 if mark < EVERYTHING else -EVERYTHING
+            batches = (*self._waiting, *self._taken)
+            return not any(_has_rows(batch) and first <= batch.number < mark for batch in batches)
 
     def settled_before(self) -> int:
         """Count the rows, from the first one put, that have all found their end."""
         with self._lock:
-            left = [batch.number for batch in (*self._waiting, *self._taken) if batch.rows]
-            return min(left, default=self._next_number)
+            batches = (*self._waiting, *self._taken)
+            left = [batch.number for batch in batches if _has_rows(batch) and batch.number >= 0]
+            return min(left, default=self._ledger.accepted)
 
     @property
     def is_empty(self) -> bool:
@@ -319,16 +384,23 @@ class MemoryBuffer:
         for waiter in list(self._waiters):
             waiter.put(None)
 
+    def leave(self) -> None:
+        """Let others have what is left, where there is something to leave."""
+
+    def disown(self) -> None:
+        """Leave all to the parent, in a forked child."""
+
     def abandon(self, reason: str) -> int:
         """Count all that waits as lost, and what is still given back; return how many rows that is now."""
         with self._lock:
             self._lost_for = reason
             self._limit = 0
-            self._open = self._none
+            self._close_open()
             now = self._clock.time()
             lost = 0
             while self._waiting:
                 batch = self._waiting.popleft()
+                batch.join()
                 self._bytes -= len(batch.data)
                 self._ledger.drop(reason, batch.rows, now, queued=batch.rows, is_notice=batch.is_notice)
                 lost += batch.rows

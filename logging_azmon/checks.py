@@ -6,6 +6,7 @@ What may hold a secret is never shown: a credential by its type alone, a URL wit
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -43,6 +44,14 @@ def check_choice(name: str, value: Any, accepted: tuple[str, ...]) -> Iterator[s
     """Check a setting that is one of a few words."""
     if not isinstance(value, str) or value not in accepted:
         yield f"{name}={shown(value)} is not known; accepted are {', '.join(map(repr, accepted))}"
+
+
+def check_directory(name: str, path: Any) -> Iterator[str]:
+    """Check the path of a directory; whether it can be used shows when it is."""
+    if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:
+        yield f"{name}={shown(path)} is not accepted; give the path of a directory"
+    elif "\0" in written or (os.path.exists(written) and not os.path.isdir(written)):
+        yield f"{name}={shown(path)} is no directory"
 
 
 def check_report(report: Any) -> Iterator[str]:

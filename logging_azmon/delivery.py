@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .batch import Batch, by_time, halves
 from .buffer import MemoryBuffer
@@ -18,7 +18,7 @@ from .clock import Clock
 from .encode import Encoder, shrink
 from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
 from .pacing import Budget, Lane, Pace
-from .report import Ledger, Reporter, Trouble, clock_time, count, described
+from .report import Ledger, Reporter, Trouble, clock_time, count, described, utc_time
 from .settings import Settings
 
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
@@ -28,6 +28,14 @@ GZIP_OVERHEAD = 1_024
 LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
 _NEVER = 60.0
+
+
+class Work(NamedTuple):
+    """Hand a batch to whoever delivers it, with its tickets: of the lane that all share, and of the pipeline's own."""
+
+    batch: Batch
+    shared_ticket: int
+    own_ticket: int
 
 
 class Destination(Protocol):
@@ -72,6 +80,8 @@ class Delivery:
         self._pace = Pace(settings.batch_seconds)
         self._splits = Budget(SPLITS_PER_MINUTE, 60.0)
         self._notice_after = 0.0
+        # Whether losses are told in rows, too.
+        self.tells_in_rows = True
         # Set by close: all that waits is due, and tries come faster.
         self.is_closing = False
 
@@ -99,9 +109,10 @@ class Delivery:
         """Tell whether no row waits or is on its way."""
         return self._buffer.is_empty
 
-    def next_batch(self) -> tuple[tuple[Batch, int, int] | None, float]:
+    def next_batch(self) -> tuple[Work | None, float]:
         """Return a batch with its tickets, or how long there is nothing to do at most."""
         now = self._clock.monotonic()
+        self._buffer.look(now)
         pauses = [lane.wait_seconds(now) for lane in (self._shared, self._own)]
         if any(pause != 0.0 for pause in pauses):
             return None, max(_NEVER if pause is None else pause for pause in pauses)
@@ -114,7 +125,7 @@ class Delivery:
         waits = [moment - now for moment in (due, self._buffer.next_retry()) if moment is not None]
         return None, max(0.0, min(waits, default=_NEVER))
 
-    def _enter_and_take(self, now: float, *, is_due: bool) -> tuple[Batch, int, int] | None:
+    def _enter_and_take(self, now: float, *, is_due: bool) -> Work | None:
         shared = self._shared.enter(now)
         if shared is None:
             return None
@@ -128,7 +139,7 @@ class Delivery:
         if batch.first_try is None:
             batch.first_try = now
             self._pace.taken(now)
-        return batch, shared, own
+        return Work(batch, shared, own)
 
     def deliver(self, batch: Batch, shared: int, own: int, *, seconds: float | None = None) -> None:
         """See a batch through: in the end it is settled, or given back to be tried later.
@@ -201,10 +212,11 @@ class Delivery:
             parts = [replace(piece, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:
             parts = []
-        elif answer.status == 413 or answer.failure is Failure.TOO_LARGE:
-            # Nothing is wrong with these rows: where many must be divided, they wait rather than be rejected.
+        elif action is Action.SPLIT_BY_SIZE:
+            # Nothing is wrong with these rows: where many must be divided, they wait rather than be rejected. Those
+            # that were not sent have cost no request.
             parts = halves(piece)
-            if answer.status == 413 and not self._splits.grant(len(parts), self._clock.monotonic()):
+            if answer.failure is None and not self._splits.grant(len(parts), self._clock.monotonic()):
                 return None
         elif action is Action.SPLIT_BY_TIME and (parts := by_time(piece)):
             if not self._splits.grant(len(parts), self._clock.monotonic()):
@@ -225,10 +237,11 @@ class Delivery:
         return True
 
     def _reject(self, piece: Batch, answer: Answer) -> None:
-        self._buffer.settle(piece, rejected=True)
+        said = {"time": utc_time(self._clock.time()), "status": answer.status, "code": answer.code}
+        kept = self._buffer.reject(piece, said | {"message": answer.message})
         self._say(
             "rejected",
-            f"{count(piece.rows)} rejected: {self._explain(answer)}",
+            f"{count(piece.rows)} rejected: {self._explain(answer)}{f'; kept in {kept}' if kept else ''}",
             answer,
             rows=piece.rows,
             rows_json=bytes(piece.data),
@@ -241,7 +254,7 @@ class Delivery:
         delay = self._delay(answer, "configuration" if is_own else trouble, lane.failures_with(ticket))
         self._hold(piece, lane, ticket, delay, is_throttled=trouble == "throttled")
         stats = self._ledger.snapshot()
-        waiting, dropped = stats.queued + stats.in_flight, sum(stats.dropped.values())
+        waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
         verb = "is" if waiting == 1 else "are"
         why = self._explain(answer)
@@ -253,7 +266,7 @@ class Delivery:
 
     def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:
         return retry_delay(
-            Decision(Action.RETRY, trouble),
+            trouble,
             answer,
             failures=failures,
             longest=self._longest_wait(),
@@ -296,6 +309,8 @@ class Delivery:
 
     def put_notices(self) -> None:
         """Queue a row for each reason for which rows were lost; what finds no room is told later."""
+        if not self.tells_in_rows:
+            return
         for reason, loss in self._ledger.take_untold().items():
             said = f"{count(loss.rows)} dropped: {reason}, {clock_time(loss.first)} to {clock_time(loss.last)} UTC"
             if self._buffer.put_notice(self._encoder.notice(said, "WARNING", 30)):

@@ -42,7 +42,8 @@ class Encoder:
     def __init__(self, table: Table, *, max_line_bytes: int, on_misfit: Callable[[], None]) -> None:
         """Prepare for a table; `on_misfit` is told of each value that did not fit its column.
 
-        `record` encodes a LogRecord, with a formatter or None; calling the encoder itself, whatever has been read.
+        `record` encodes a LogRecord, with a formatter or None; `event` an event dict; calling the encoder itself,
+        whatever has been read.
         """
         self._max_line_bytes = max_line_bytes
         self._on_misfit = on_misfit
@@ -88,6 +89,10 @@ class Encoder:
         self, record: logging.LogRecord, formatter: logging.Formatter | None, number: int | None = None
     ) -> bytes:
         return self(self.reader.record(record, formatter), number)
+
+    def event(self, event: Any, method: Any, logger_name: str | None) -> bytes:
+        """Encode an event dict; the method called and the bound logger's name stand in for missing keys."""
+        return self(self.reader.event(event, method, logger_name))
 
     # In one piece, because a call costs as much as what it would do.
     def __call__(self, fields: Fields, number: int | None = None) -> bytes:  # noqa: C901 - see above

@@ -20,11 +20,13 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Any
 
+from . import levels, queued, stamps
 from .exceptions import normalized
 from .readable import distinct, is_lazy, readable, simple, text
 
@@ -57,7 +59,8 @@ EVENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "level": ("level",),
     "level_number": ("level_number",),
     "logger": ("logger", "logger_name"),
-    "message": ("event",),
+    # The others where EventRenamer has been.
+    "message": ("event", "message", "msg"),
     "exception": ("exception", "exc_info"),
     "stack": ("stack", "stack_info"),
     "file": ("pathname", "filename"),
@@ -109,6 +112,8 @@ class Reader:
             return self._odd_record(record, formatter)
 
     def _record(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Fields:
+        if queued.is_prepared(record):
+            record = queued.restored(record)
         message: Any = record.msg
         args = record.args
         if formatter is None and type(message) is str and type(record) is logging.LogRecord:
@@ -127,10 +132,10 @@ class Reader:
         if len(attributes) != STANDARD_COUNT or next(reversed(attributes)) != LAST_STANDARD:
             extras = _extras(attributes)
         if args and type(args) is not tuple and issubclass(type(args), Mapping):
-            extras = merge(extras, args)
+            extras = merge(extras, _arguments(args, record.msg))
         exception = normalized(record.exc_info)
         if exception is None:
-            exception = record.exc_text
+            exception = normalized(record.exc_text)
         return (
             record.created,
             self._site(record),
@@ -164,39 +169,35 @@ class Reader:
             tuple(get(SITE_FIELDS[name]) for name in self.site_fields),
             tuple(get(THREAD_FIELDS[name]) for name in self.thread_fields),
             None if message is None else text(message),
-            exception if (exception := normalized(get("exc_info"))) is not None else get("exc_text"),
+            exception if (exception := normalized(get("exc_info"))) is not None else normalized(get("exc_text")),
             get("stack_info"),
             extras or None,
             record,
         )
 
-    def event(self, event: Mapping[str, Any], method: str, logger_name: str | None) -> Fields:
-        """Read an event dict; the method called and the bound logger's name stand in for missing keys."""
-        level = "ERROR" if method == "exception" else method.upper()
-        defaults = {
-            "level": level,
-            "logger": logger_name,
-            "process_id": os.getpid(),
-            "thread_id": threading.get_ident(),
-            "thread_name": threading.current_thread().name,
-            "process_name": _process_name(),
-        }
-        return self._event(event, defaults, {}, event)
+    def event(self, event: Any, method: Any, logger_name: str | None) -> Fields:
+        """Read an event dict; the method called and the bound logger's name stand in for missing keys. Total."""
+        try:
+            if not issubclass(type(event), Mapping):  # a renderer came first
+                event = {"event": event}
+            record = event.get("_record")
+            if not issubclass(type(record), logging.LogRecord):
+                return self._event(event, _of_call(method, logger_name), {}, event)
+            # In a chain of ProcessorFormatter's. An ExtraAdder may have been there before.
+            extras = {name: value for name, value in (_extras(record.__dict__) or {}).items() if name not in event}
+            return self._event(event, _of_record(record), extras, event)
+        except Exception:  # noqa: BLE001 - a mapping that raises, or changes while it is read
+            event = {"event": readable(event)}
+            return self._event(event, _of_call("", None), {}, event)
 
     def _record_of_event(
         self, record: logging.LogRecord, event: Mapping[str, Any], formatter: logging.Formatter | None
     ) -> Fields:
         """Read a record whose message is an event dict: structlog through the standard library, or a plain mapping."""
-        defaults = {
-            name: getattr(record, attribute, None) for name, attribute in {**SITE_FIELDS, **THREAD_FIELDS}.items()
-        }
-        defaults["time"] = record.created
-        defaults["exception"] = record.exc_info if normalized(record.exc_info) is not None else record.exc_text
-        defaults["stack"] = record.stack_info
         extras = _extras(record.__dict__) or {}
         if record.args:  # structlog passes none; where somebody does, there is no text to put them into
             extras = merge(extras, {"args": record.args})
-        fields = self._event(event, defaults, extras, record)
+        fields = self._event(event, _of_record(record), extras, record)
         if formatter is None:
             return fields
         return (*fields[:3], _message(record, formatter), *fields[4:])
@@ -207,6 +208,7 @@ class Reader:
         """Sort an event dict's keys into fields and the rest; `values` holds what stands in for missing keys."""
         rest: dict[str, Any] = {}
         taken: dict[str, str] = {}
+        logged = values["time"]
         for key, value in event.items():
             field = _FIELD_OF_KEY.get(key)
             if field is None:
@@ -223,37 +225,61 @@ class Reader:
                     rest[taken[field] if first else key] = values[field] if first else value
                 if first:
                     taken[field], values[field] = key, value
-        _number_level(values, is_given="level" in taken)
+        rest = _interpolated(values, rest)
+        values["time"] = stamps.zoned(values["time"], logged)
+        levels.complete(values, is_given="level" in taken)
         # The table has no column for these, so they stay among the extras, under the field's name.
         unplaced = {field: values[field] for field in taken if field not in self._wanted}
-        extras = {key: value for key, value in extras.items() if key not in _STRUCTLOG_PRIVATE}
+        if extras or unplaced:
+            extras = {key: value for key, value in extras.items() if key not in _STRUCTLOG_PRIVATE}
+            rest = merge(merge(extras, rest), unplaced)
         return (
-            values.get("time"),
+            values["time"],
             # By these values rows are looked up: a lazy object would be loaded for its hash.
             tuple(simple(values.get(name)) for name in self.site_fields),
             tuple(simple(values.get(name)) for name in self.thread_fields),
             values.get("message"),
             normalized(values.get("exception")),
             values.get("stack"),
-            merge(merge(extras, rest), unplaced) or None,
+            rest or None,
             origin,
         )
 
 
-def _number_level(values: dict[str, Any], *, is_given: bool) -> None:
-    """Complete a level's name and number from each other."""
-    level = values.get("level")
-    if type(level) is int:
-        # Numbers that no level has are not printed by the standard library, either.
-        values["level_number"] = level
-        values["level"] = logging.getLevelName(level) if level.bit_length() < _LEVEL_BITS else text(level)
-    elif issubclass(type(level), str):
-        name = values["level"] = str.upper(level)  # type: ignore[arg-type] # just looked at
-        number = _NUMBERS.get(name) or logging.getLevelNamesMapping().get(name)
-        if number is not None and (is_given or "level_number" not in values):
-            values["level_number"] = number
-    if type(values.get("level_number")) is not int:
-        values["level_number"] = logging.INFO
+def _of_call(method: Any, logger_name: str | None) -> dict[str, Any]:
+    """Return what stands in for missing keys of an event that is logged now."""
+    return {
+        "time": time.time(),
+        "level": method,
+        "logger": logger_name,
+        "process_id": os.getpid(),
+        "process_name": _process_name(),
+        "thread_id": threading.get_ident(),
+        "thread_name": threading.current_thread().name,
+    }
+
+
+def _of_record(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what stands in for missing keys of an event that a record brings."""
+    values = {name: getattr(record, attribute, None) for name, attribute in _ATTRIBUTES}
+    values["time"] = record.created
+    values["exception"] = record.exc_info if normalized(record.exc_info) is not None else record.exc_text
+    values["stack"] = record.stack_info
+    return values
+
+
+def _interpolated(values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+    """Put positional arguments into the message, as the standard library does; what does not go there stays."""
+    message, args = values.get("message"), rest.get("positional_args")
+    if type(message) is not str or type(args) is not tuple:
+        return rest
+    named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
+    try:
+        values["message"] = message % (named or args) if args else message
+    except Exception:  # noqa: BLE001 - they may be there already, and are kept as well
+        return rest
+    rest = {key: value for key, value in rest.items() if key != "positional_args"}
+    return merge(rest, named) if named else rest
 
 
 def _at_least_two(used: frozenset[str], fields: Mapping[str, str], always: tuple[str, str]) -> tuple[str, ...]:
@@ -261,9 +287,7 @@ def _at_least_two(used: frozenset[str], fields: Mapping[str, str], always: tuple
 
 
 _FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
-# Levels that structlog has and the standard library has not.
-_NUMBERS = {"TRACE": 5, "EXCEPTION": logging.ERROR}
-_LEVEL_BITS = 64
+_ATTRIBUTES = (*SITE_FIELDS.items(), *THREAD_FIELDS.items())
 # Fields whose key may also say that there is none, or that it is still to be made.
 _FLAGS = frozenset({"exception", "stack"})
 
@@ -287,7 +311,24 @@ def _extras(attributes: dict[str, Any]) -> dict[str, Any] | None:
         extras = {name: attributes[name] for name in names if name not in NOT_EXTRA}
     else:
         extras = {name: value for name, value in attributes.items() if name not in STANDARD}
+    if issubclass(type(extras.get("extra")), dict):  # where loguru hands over what it has bound
+        extras = merge(extras, extras.pop("extra"))
     return extras or None
+
+
+def _arguments(args: Any, template: object) -> dict[Any, Any]:
+    """Return a mapping of arguments, without those in braces that the message does not ask for.
+
+    Servers such as gunicorn hand every header of a request to their access log like that, cookies and tokens too.
+    """
+    given = dict(args)
+    hidden = [key for key in given if type(key) is str and key.startswith("{")]
+    if hidden:
+        asked = text(template).lower()
+        for key in hidden:
+            if f"%({key.lower()})" not in asked:
+                del given[key]
+    return given
 
 
 def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> str:

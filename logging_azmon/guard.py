@@ -13,7 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from os import getpid
 from threading import get_ident
+from typing import Any
 
 depths: dict[int, int] = {}
 # Since when, in wall time: the number of a thread that has ended may be given to another.
@@ -23,6 +25,18 @@ since: dict[int, float] = {}
 def is_delivering() -> bool:
     """Tell whether this thread is delivering now."""
     return get_ident() in depths
+
+
+def is_own(record: Any) -> bool:
+    """Tell whether a thread has made this while delivering; a record may have come round by a queue."""
+    if get_ident() in depths:
+        return True
+    try:
+        # Another process, and a thread that has ended, may have the same number.
+        thread = record.thread
+        return thread in depths and record.process == getpid() and record.created >= since.get(thread, 0.0)
+    except Exception:  # noqa: BLE001 - no record, or its attributes were set or deleted by hand: then it is none of ours
+        return False
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from . import exceptions
 from . import fields as read
 from .fields import Fields
+from .readable import simple
 from .table import Column, Constant, Extra, Table
 from .values import ENCODERS
 
@@ -169,9 +170,10 @@ class Layout:
 
 
 def _follow(extras: Mapping[str, Any], path: list[str]) -> Any:
-    """Reach into nested mappings; only real dicts, because others may compute what they hold."""
+    """Reach into nested mappings, and into what is shown as one: a Django request, a dataclass."""
     node: Any = extras
     for name in path:
+        node = node if issubclass(type(node), dict) else simple(node)
         node = dict.get(node, name) if issubclass(type(node), dict) else None
     return node
 

@@ -23,12 +23,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from . import guard
-from .batch import Batch
 from .clock import Clock, SystemClock
-from .delivery import Delivery
+from .delivery import Delivery, Work
 from .report import Reporter, Trouble, described
 
-Work = tuple[Batch, int, int]
 _START_AGAIN_SECONDS = 1.0
 
 

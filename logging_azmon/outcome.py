@@ -4,7 +4,7 @@
 connection, time-out, 408, 429, 5xx            retry; the service is away or busy, everybody waits
 401                                            once with a new token, then as 403
 403, 404, 400 InvalidStream                    retry slowly; somebody must configure something
-413, or too large to be sent at all            split; a single row is shrunk, then rejected
+413, or too large to be sent at all            split by size; a single row is shrunk, then rejected
 400 RecordsTimeRangeIsMoreThan30Minutes        split by time
 other 400                                      split; a single row is rejected
 no token, TLS, 407, 415, 3xx, 200, the rest    retry slowly; nothing was delivered, somebody must look
@@ -64,6 +64,7 @@ class Action(Enum):
     RENEW = "renew"
     SPLIT = "split"
     SPLIT_BY_TIME = "split_by_time"
+    SPLIT_BY_SIZE = "split_by_size"
     SHRINK = "shrink"
     REJECT = "reject"
 
@@ -109,12 +110,12 @@ def judge(answer: Answer, *, rows: int, has_renewed: bool = False, is_shrunk: bo
 
 def _judge_size(rows: int, *, is_shrunk: bool) -> Decision:
     if rows > 1:
-        return Decision(Action.SPLIT)
+        return Decision(Action.SPLIT_BY_SIZE)
     return Decision(Action.REJECT if is_shrunk else Action.SHRINK)
 
 
 def retry_delay(
-    decision: Decision, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
+    trouble: str, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
 ) -> Delay:
     """Say how long to wait: what the service asks for, or else exponentially longer with full jitter.
 
@@ -122,8 +123,8 @@ def retry_delay(
     """
     asked = retry_after_seconds(answer.retry_after, now) or 0.0
     if asked >= LEAST_RETRY_AFTER_SECONDS:
-        return Delay(asked, is_ordered=decision.trouble != "configuration")
-    if decision.trouble == "configuration":
+        return Delay(asked, is_ordered=trouble != "configuration")
+    if trouble == "configuration":
         return Delay(longest * (0.5 + random() / 2))
     return Delay(backoff(failures, longest) * random())
 

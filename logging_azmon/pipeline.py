@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,14 +23,15 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from . import guard, process
-from .buffer import MemoryBuffer
+from .assembly import assemble
+from .buffer import EVERYTHING
 from .clock import Clock, SystemClock
-from .delivery import Delivery, Destination
+from .delivery import Destination
 from .encode import Encoder
 from .fields import Fields
 from .listener import Listeners
-from .report import Ledger, Reporter, Stats, Trouble, count, described
-from .settings import read
+from .report import Reporter, Stats, Trouble, count, described
+from .settings import Settings, read
 from .upload import Uploader
 
 Put = Callable[[bytes], bool]
@@ -41,8 +42,6 @@ _capturing: list[Put] = []
 # While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
 _FIRST_LOOK_SECONDS = 0.005
 _LOOK_SECONDS = 0.5
-# Later than any row: a pipeline that takes no more waits for its own notices, too.
-_ALL = sys.maxsize
 # A close right after a flush that waited in vain does not wait a second time.
 _SAME_SHUTDOWN_SECONDS = 1.0
 
@@ -67,7 +66,20 @@ class Pipeline:
         **options: Any,
     ) -> None:
         named = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        self.settings = read(named | options, os.environ)
+        self.set_up(read(named | options, os.environ), destination, clock, background=background)
+
+    def set_up(
+        self,
+        settings: Settings,
+        destination: Destination | None = None,
+        clock: Clock | None = None,
+        *,
+        background: bool = True,
+    ) -> None:
+        """Put the parts together, for checked settings."""
+        self.settings = settings
+        # Names it in other processes, too.
+        self.key = secrets.token_hex(8)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._destination: Destination = destination if destination is not None else Uploader(self.settings)
         self._background = background
@@ -82,33 +94,26 @@ class Pipeline:
         self.has_ended = False
         # Errors at the end of the stack, where nothing can be called to count them.
         self.uncounted: dict[Any, None] = {}
-        self.start_afresh()
+        self._begin()
         process.register(self)
 
     def start_afresh(self) -> None:
-        """Begin with nothing: when made, and in a forked child, whose parent keeps the rows that wait."""
+        """Begin with nothing, in a forked child: its parent keeps the rows that wait."""
+        self._buffer.disown()
+        self._begin()
+
+    def _begin(self) -> None:
         settings = self.settings
-        self._ledger = Ledger()
         self._encoder.renew()
         self._destination.forget()
-        self._buffer = MemoryBuffer(
-            self._ledger,
-            self._clock,
-            wake=self._wake,
-            queue_bytes=settings.queue_bytes,
-            batch_bytes=settings.batch_bytes,
-            overflow=settings.overflow,
-            block_seconds=settings.block_seconds,
-        )
-        self._delivery = Delivery(
+        self._ledger, self._buffer, self._delivery = assemble(
             settings,
-            self._buffer,
             self._destination,
-            self._ledger,
             self._reporter,
             self._encoder,
             self._clock,
             process.lanes.of(settings.endpoint, settings.rule_id),
+            self._wake,
         )
         self._listeners = Listeners(
             self._delivery,
@@ -139,6 +144,17 @@ class Pipeline:
             error.__traceback__ = error.__context__ = None
             self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
+            self._failed(error)
+
+    def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
+        """Take an event dict as a row; the method called and the bound logger's name stand in; never raises."""
+        try:
+            if not self._put(self._encoder.event(event, method, logger_name)):
+                self._refused()
+        except RecursionError as error:
+            error.__traceback__ = error.__context__ = None
+            self.uncounted[error] = None
+        except Exception as error:  # noqa: BLE001 - see above
             self._failed(error)
 
     def encode(self, fields: Fields) -> bytes:
@@ -244,8 +260,17 @@ class Pipeline:
             self._finish_alone()
             return
         deadline = self._deadline(timeout)
-        self._wait(_ALL, deadline, is_patient=timeout is None)
+        # A pipeline that takes no more waits for its own notices, too, and for what dead processes have left.
+        self._wait(EVERYTHING, deadline, is_patient=timeout is None)
         self._end(deadline)
+
+    def tell_in_reports_only(self) -> None:
+        """Put no rows of its own into a table whose columns it does not know."""
+        self._delivery.tells_in_rows = False
+
+    def drain(self, timeout: float) -> bool:
+        """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
+        return self._wait(EVERYTHING, self._deadline(timeout), is_patient=False)
 
     def _begin_to_close(self) -> bool:
         """Take no more rows; False if that was so already."""
@@ -283,7 +308,7 @@ class Pipeline:
         """Flush what a handler will close later; end what nobody else will."""
         deadline = self._deadline(None)
         mark = self._buffer.urge()
-        self._wait(_ALL if self._is_closed else mark, deadline, is_patient=True)
+        self._wait(EVERYTHING if self._is_closed else mark, deadline, is_patient=True)
         if self._is_closed:
             self._end(deadline)
         elif is_last or not self._users:
@@ -332,14 +357,22 @@ class Pipeline:
         self._listeners.stop()
         with process.waiting():
             self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
-        in_flight = self.stats().in_flight
+        stats = self.stats()
+        kept, in_flight = stats.spooled + stats.handed_over, stats.in_flight
+        if kept:
+            said = f"{count(kept)} not delivered within close_seconds={self.settings.close_seconds:g} stay in the spool"
+            text = f"{said} {self.settings.spool} for the next process"
+            self._reporter(Trouble(kind="spool", text=text, reason="closed", rows=kept))
         if rows:
             said = f"{count(rows)} lost: not delivered within close_seconds={self.settings.close_seconds:g}"
             self._reporter(Trouble(kind="lost", text=said, reason="closed", rows=rows))
         if in_flight:
-            said = (
-                f"{count(in_flight)} still on the way when the pipeline was closed: whether they arrived is not known"
+            known = (
+                "they may be sent again by the next process"
+                if self.settings.spool
+                else "whether they arrived is not known"
             )
+            said = f"{count(in_flight)} still on the way when the pipeline was closed: {known}"
             self._reporter(Trouble(kind="lost", text=said, reason="in_flight", rows=in_flight))
         self._on_last_listener()
 
@@ -348,6 +381,7 @@ class Pipeline:
         if not self._is_closed or not self._delivery.is_done():
             return
         self._destination.close()
+        self._buffer.leave()
         for reason, loss in self._ledger.take_untold().items():
             if reason not in ("closed", "after_close"):
                 said = f"{count(loss.rows)} dropped: {reason}"

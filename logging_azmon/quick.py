@@ -127,7 +127,11 @@ def quick(  # noqa: C901, PLR0915
                     extras[name] = attributes[name]
                 # Left by another handler's formatter, or by another Python's pickle.
                 if "message" in extras or "asctime" in extras or "taskName" in extras:
+                    if attributes["args"] is None:
+                        return otherwise(record, formatter)  # a QueueHandler has put all into the message
                     extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
+                if "extra" in extras:
+                    return otherwise(record, formatter)
                 if extras and has_rest:
                     row[rest] = extras
             if sequence:

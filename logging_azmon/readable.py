@@ -282,8 +282,11 @@ _BUILT_ON: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
 def _model(value: Any) -> str:
     """Show a Django model by type and key: its __str__ may follow a relation, which is a query."""
     kind = type(value)
-    key = value.__dict__.get(kind._meta.pk.attname)  # noqa: SLF001 - Django documents _meta as public
-    return f"{kind.__module__}.{kind.__qualname__}({key})"
+    return f"{kind.__module__}.{kind.__qualname__}({_primary_key(value)})"
+
+
+def _primary_key(value: Any) -> Any:
+    return value.__dict__.get(type(value)._meta.pk.attname)  # noqa: SLF001 - Django documents _meta as public
 
 
 def _query_set(value: Any) -> str:
@@ -304,13 +307,23 @@ def _promise(value: Any) -> str:
 def _http_request(value: Any) -> dict[str, Any]:
     """Show a Django request by what its WSGI or ASGI server said, without touching session or user."""
     shown = {"method": value.method, "path": value.path}
-    user = value.__dict__.get("user")
-    if user is not None:
-        user = user.__dict__.get("_wrapped", user)
-        key = getattr(user, "__dict__", {}).get("id")
-        if key is not None:
+    # A synchronous view loads the one, an asynchronous one the other, and neither is the other's.
+    for name in ("user", "_acached_user"):
+        user = value.__dict__.get(name)
+        user = getattr(user, "__dict__", {}).get("_wrapped", user)
+        # Neither an anonymous user nor one that was not loaded is a model.
+        if hasattr(type(user), "_meta") and (key := _primary_key(user)) is not None:
             shown["user"] = key
     return shown
+
+
+def _socket(value: Any) -> str:
+    """Show a socket by who is at its other end, if he still is: Django's development server logs it as the request."""
+    try:
+        host, port, *_ = value.getpeername()
+    except OSError:
+        return "(socket, not connected)"
+    return f"{host}:{port}"
 
 
 _FOREIGN: Mapping[tuple[str, str], Callable[[Any], Any]] = {
@@ -326,6 +339,7 @@ _FOREIGN: Mapping[tuple[str, str], Callable[[Any], Any]] = {
 # What has a plain text, and a repr with a class's name around it. By name, so that nothing is imported for it.
 _WITH_TEXT: Mapping[tuple[str, str], Callable[[Any], Any]] = {
     ("numpy", "generic"): _numpy_scalar,
+    ("socket", "socket"): _socket,
     ("uuid", "UUID"): str,
     ("ipaddress", "IPv4Address"): str,
     ("ipaddress", "IPv6Address"): str,

@@ -1,9 +1,9 @@
 """Counts every row once, and tells people what went wrong, off-pipeline.
 
-Rules: the ledger's lock is re-entrant and short; no I/O happens under it, so a log call may take it. The buffer shares
-it, because a row's way from one counter to the next must be one step for `snapshot`. Reports are made by delivering
-threads and by whoever flushes or closes; inside a log call only after close, and for a row that a bug of ours has cost.
-Never through logging.
+Rules: the ledger's lock is re-entrant and short; no network I/O happens under it, so a log call may take it. The buffer
+shares it, because a row's way from one counter to the next must be one step for `snapshot`; a spool writes rows under
+it. Reports are made by delivering threads and by whoever flushes or closes; inside a log call only after close, and for
+a row that a bug of ours has cost. Never through logging.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Trouble:
     """Tell a `report` callable what happened. ``str()`` gives the line that a person can act on.
 
     `kind` is "outage", "throttled", "configuration" (rows wait, nothing is lost), "recovered", "rejected" (the service
-    refused rows for good; `rows_json` holds them as NDJSON), "lost" (`reason` says why), or "internal".
+    refused rows for good; `rows_json` holds them as NDJSON), "lost" (`reason` says why), "spool" (something about the
+    directory, `reason` says what; what it costs is "lost", too), or "internal".
     """
 
     kind: str
@@ -96,6 +97,7 @@ class Ledger:
         *,
         accepted: int = 0,
         queued: int = 0,
+        spooled: int = 0,
         in_flight: int = 0,
         is_notice: bool = False,
     ) -> None:
@@ -106,6 +108,7 @@ class Ledger:
         with self.lock:
             self.accepted += accepted
             self.queued -= queued
+            self.spooled -= spooled
             self.in_flight -= in_flight
             if rows:
                 self.dropped[reason] += rows
@@ -235,6 +238,11 @@ def described(error: BaseException) -> str:
 def count(rows: int) -> str:
     """Say a number of rows."""
     return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def utc_time(moment: float) -> str:
+    """Say a moment as it stands in rows."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def clock_time(moment: float) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ ENVIRONMENT = {
 }
 CLOUDS = ("public", "china", "usgov")
 OVERFLOW = ("drop_new", "drop_old", "block")
+FSYNC = ("never", "batch", "row")
 MIB = 1024 * 1024
+# What two files have of them, at most.
+FIRST_LINES_BYTES = 16_384
 
 Streams = Mapping[str, Mapping[str, str]]
 
@@ -54,6 +58,10 @@ class Settings:
     queue_bytes: int = _number(64 * MIB, int, 8_192, 2**40)
     overflow: str = _choice("drop_new", OVERFLOW)
     block_seconds: float = _number(1.0, float, 0.0, 60)
+    # The directory that is the queue, so that rows survive the process; how much it may hold; when it is synced.
+    spool: str | None = None
+    spool_bytes: int = _number(1024 * MIB, int, 32_768, 2**50)
+    spool_fsync: str = _choice("never", FSYNC)
     # How rows are sent.
     uploads: int = _number(4, int, 1, 32)
     connect_seconds: float = _number(5.0, float, 0.01, 300)
@@ -98,6 +106,8 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     if problems:
         raise ConfigurationError(problems)
     address["endpoint"] = checks.normal_endpoint(address["endpoint"])
+    if "spool" in options:
+        options["spool"] = os.path.abspath(os.fspath(options["spool"]))
     return Settings(**address, **options, table=table)
 
 
@@ -121,13 +131,17 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
         yield from checks.check_credential(options["credential"])
     if "report" in options:
         yield from checks.check_report(options["report"])
-    if not (checked.get("queue_bytes") or checked.get("batch_bytes")):
-        queue_bytes, batch_bytes = (
-            options.get(name, Settings.__dataclass_fields__[name].default) for name in ("queue_bytes", "batch_bytes")
-        )
-        if queue_bytes < 2 * batch_bytes:
-            needed = f"it must hold two batches of batch_bytes={batch_bytes}"
-            yield f"queue_bytes={queue_bytes} is too small: {needed}"
+    if "spool" in options:
+        yield from checks.check_directory("spool", options["spool"])
+    for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
+        if not (checked.get(name) or checked.get("batch_bytes")):
+            room, batch_bytes = (
+                options.get(each, Settings.__dataclass_fields__[each].default) for each in (name, "batch_bytes")
+            )
+            # In a file, a batch has a first line, too.
+            if room < 2 * batch_bytes + (FIRST_LINES_BYTES if name == "spool_bytes" else 0):
+                needed = f"it must hold two batches of batch_bytes={batch_bytes}"
+                yield f"{name}={room} is too small: {needed}"
 
 
 def _address_problems(address: Mapping[str, Any], credential: Any, streams: Streams | None) -> Iterator[str]:

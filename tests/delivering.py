@@ -4,16 +4,17 @@
 
 import contextlib
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from logging_azmon.buffer import MemoryBuffer
-from logging_azmon.delivery import Delivery
+from logging_azmon import Pipeline
+from logging_azmon.assembly import assemble
 from logging_azmon.encode import Encoder
 from logging_azmon.pacing import Lane
-from logging_azmon.report import Ledger, Reporter, Stats, Trouble
+from logging_azmon.report import Reporter, Stats, Trouble
 from logging_azmon.settings import read
 from logging_azmon.testing import FakeDestination, ManualClock
 
@@ -54,27 +55,25 @@ def is_balanced(stats: Stats) -> bool:
 class Bench:
     """Deliver on the test's own thread."""
 
-    def __init__(self, *answers: Any, clock: Any = None, destination: Any = None, lane: Any = None, **arguments: Any):
+    def __init__(
+        self,
+        *answers: Any,
+        clock: Any = None,
+        destination: Any = None,
+        lane: Any = None,
+        disk: Any = None,
+        **arguments: Any,
+    ):
         self.clock = clock if clock is not None else ManualClock()
         self.troubles: list[Trouble] = []
         self.wakes = 0
         self.settings = settings = settings_of(**({"report": self.troubles.append} | arguments))
         self.destination = destination(settings) if callable(destination) else destination or FakeDestination(*answers)
-        self.ledger = Ledger()
-        self.buffer = MemoryBuffer(
-            self.ledger,
-            self.clock,
-            wake=self._wake,
-            queue_bytes=settings.queue_bytes,
-            batch_bytes=settings.batch_bytes,
-            overflow=settings.overflow,
-            block_seconds=settings.block_seconds,
-        )
-        encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self.ledger.misfit)
+        encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
         self.reporter = Reporter(settings.report, self.clock.monotonic)
         self.lane = Lane() if lane is None else lane
-        self.delivery = Delivery(
-            settings, self.buffer, self.destination, self.ledger, self.reporter, encoder, self.clock, self.lane
+        self.ledger, self.buffer, self.delivery = assemble(
+            settings, self.destination, self.reporter, encoder, self.clock, self.lane, self._wake, disk
         )
 
     def _wake(self) -> None:
@@ -91,9 +90,9 @@ class Bench:
 
     def put_batch(self, *rows: object) -> None:
         """Put rows that go as a batch of their own, now, as if it were full."""
-        self.buffer._open = self.buffer._none
+        self.buffer._close_open()
         self.put(*rows)
-        self.buffer._open = self.buffer._none
+        self.buffer._close_open()
 
     def step(self) -> float:
         """Deliver one batch if one may go now; return how long there is nothing to do."""
@@ -120,6 +119,24 @@ class Bench:
 
     def told(self, kind: str) -> list[str]:
         return [str(trouble) for trouble in self.troubles if trouble.kind == kind]
+
+
+def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
+    """Log rows as a process does that has no time to deliver them; all of them are left in the spool."""
+    pipeline = Pipeline(
+        url,
+        "dcr-1",
+        stream,
+        spool=path,
+        columns={"Message": "message"},
+        destination=FakeDestination(),
+        background=False,
+        report=lambda _: None,
+    )
+    for row in rows:
+        pipeline.accept(logging.makeLogRecord({"msg": str(row)}), None)
+    pipeline.close(0)
+    return pipeline.stats()
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ class Rows:
         return load(self.encoder.record(record, formatter))
 
     def event(self, event, method="info", logger=None):
-        return load(self.encoder(self.encoder.reader.event(event, method, logger)))
+        return load(self.encoder.event(event, method, logger))
 
 
 def load(line):

@@ -3,7 +3,6 @@
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
 import asyncio
-import dis
 import sys
 import threading
 from queue import SimpleQueue
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivering import is_balanced, line
+from interrupting import at
 from logging_azmon import batch as batch_module
 from logging_azmon import buffer as buffer_module
 from logging_azmon import guard
@@ -148,7 +148,7 @@ class TestBound:
             row = line(number, size)
             fits = held + len(row) <= 2_000
             assert buffer.put(row) or not fits
-            held = sum(len(batch.data) for batch in buffer._waiting)
+            held = sum(len(batch.data) + len(b"".join(batch.lines)) for batch in buffer._waiting)
             assert held == buffer._bytes <= 2_000
         stats = stats_of(buffer)
         assert stats.accepted == len(sizes)
@@ -599,42 +599,10 @@ class TestInterrupted:
 
     MODULES = frozenset(module.__file__ for module in (buffer_module, batch_module, report_module))
 
-    def at(self, place, act, run):
-        """Run, and act at that place; return how many places there are."""
-        before = {}
-        count = 0
-        is_busy = False
-
-        def trace(frame, event, _):
-            nonlocal count, is_busy
-            if is_busy or frame.f_code.co_filename not in self.MODULES:
-                return None
-            frame.f_trace_opcodes = True
-            if event == "opcode":
-                name = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-                last, before[frame] = before.get(frame, ""), name
-                if last.startswith(("CALL", "RESUME", "JUMP_BACKWARD")):
-                    count += 1
-                    if count == place:
-                        is_busy = True
-                        try:
-                            act()
-                        finally:
-                            is_busy = False
-            return trace
-
-        old = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            run()
-        finally:
-            sys.settrace(old)
-        return count
-
     def each_place(self, scenario):
         """Yield a fresh scenario for each place at which its run can be interrupted."""
-        self.at(0, lambda: None, scenario()[1])  # 3.12 sees no opcodes in the first run
-        places = self.at(0, lambda: None, scenario()[1])
+        at(self.MODULES, 0, lambda: None, scenario()[1])  # 3.12 sees no opcodes in the first run
+        places = at(self.MODULES, 0, lambda: None, scenario()[1])
         assert places > 2
         for place in range(1, places + 1):
             buffer, run = scenario()
@@ -680,7 +648,7 @@ class TestInterrupted:
                     buffer.put(row)
                 stats_of(buffer)
 
-            self.at(place, log, run)
+            at(self.MODULES, place, log, run)
             stats = stats_of(buffer)
             lines = lines_of(take_all(buffer))
             assert len(lines) == stats.queued, place
@@ -700,7 +668,7 @@ class TestInterrupted:
 
         for place, buffer, run in self.each_place(self.scenario(overflow, rows_before, act)):
             with pytest.raises(KeyboardInterrupt):
-                self.at(place, interrupt, run)
+                at(self.MODULES, place, interrupt, run)
             stats = stats_of(buffer)
             assert stats.accepted in {rows_before, rows_before + 1}
             assert len(lines_of(take_all(buffer))) == stats.queued, place

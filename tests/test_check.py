@@ -282,6 +282,15 @@ class TestFile:
         assert "but CollectorHostName (names are case-sensitive)" in lacking
         assert mistyped == "Computer is declared as int, and Syslog holds string: convert it in transformKql"
 
+    def test_a_second_flow_is_told(self, check, shared, file):
+        """That it was not looked at."""
+        document = resource(LEAN)
+        flows = document["properties"]["dataFlows"]
+        flows.append({**flows[0], "outputStream": "Custom-Copy_CL"})
+        _, steps = check(shared.environment, "--dcr", file(document), "--columns", "lean")
+
+        assert "the rule also puts rows into Copy_CL, which is not looked at" in steps["columns"]["notes"]
+
     def test_the_only_stream_of_a_file_need_not_be_given(self, check, shared, file, monkeypatch):
         """As for a handler."""
         monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)

@@ -1,6 +1,7 @@
 """The command line: what it prints, the exit codes that scripts rely on, and how commands plug in."""
 
 import importlib
+import io
 import re
 import subprocess
 import sys
@@ -168,6 +169,16 @@ class TestCommands:
             _help.formatter_class.cache_clear()
 
         assert capsys.readouterr().out == with_colours
+
+    def test_have_help_where_there_is_only_ascii(self, plug_in, monkeypatch):
+        """As in a container without a locale."""
+        plug_in(shown="def configure(parser):\n    parser.add_argument('--id', help='dcr-… ü')\n")
+        out = io.TextIOWrapper(io.BytesIO(), "ascii")
+        monkeypatch.setattr(sys, "stdout", out)
+        assert refused("shown", "--help") == 0
+        out.flush()
+
+        assert b"dcr-... ?" in out.buffer.getvalue()
 
     def test_refuse_bad_arguments(self, capsys):
         """As a usage error of that command."""

@@ -19,6 +19,7 @@ from logging_azmon.fields import NOT_EXTRA
 from logging_azmon.pieces import CACHED_PIECES
 from logging_azmon.presets import PRESETS
 from logging_azmon.table import Column, Constant, Extra, Table
+from odd_values import Person
 from rows import Rows, load, make, raised
 from strategies import events, plain, records, tables
 
@@ -37,6 +38,7 @@ class TestExtras:
             ("user.name", {"user.name": "ada"}, {"User": "ada"}),
             ("user.name", {"user": "ada"}, {"Rest": {"user": "ada"}}),
             ("user.name.first", {"user": {"name": "ada"}}, {"Rest": {"user": {"name": "ada"}}}),
+            ("user.name", {"user": Person("ada", 7)}, {"User": "ada", "Rest": {"user": {"name": "ada", "friend": 7}}}),
             ("user", {"other": 1}, {"Rest": {"other": 1}}),
             ("user", {"user": None, "other": 1}, {"Rest": {"other": 1}}),
             ("user", {"user": 0}, {"User": "0"}),

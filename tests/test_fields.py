@@ -109,6 +109,30 @@ class TestRecord:
         assert row["Message"] == "ada came"
         assert row["Rest"] == {"age": 1, "user": "ada", "age_": 36}
 
+    def test_headers_in_a_mapping_arrive_only_if_the_message_asks_for_them(self):
+        """A server hands its access log every header of the request, and tokens are among them."""
+
+        class Atoms(dict):
+            def __getitem__(self, name):
+                return super().__getitem__(name.lower())
+
+        atoms = {"m": "GET", "{authorization}i": "Bearer secret", "{cookie}i": "id=1", "{x-request-id}i": "r-17"}
+
+        row = Rows(DEFAULT).record(make("%(m)s %({X-Request-Id}i)s", Atoms(atoms)))
+        assert row["Rest"] == {"m": "GET", "{x-request-id}i": "r-17"}
+
+        row = Rows(DEFAULT).record(make("%(m)s", atoms | {7: 8}))
+        assert (row["Message"], row["Rest"]) == ("GET", {"m": "GET", "7": 8})
+
+    def test_what_loguru_has_bound_counts_as_extras(self):
+        """It hands over all of it under one name; what clashes keeps both values."""
+        rows = Rows(DEFAULT | {"User": "user"})
+
+        row = rows.record(make(extra={"extra": {"user": "ada", "order": 7}, "order": 8}))
+        assert (row["User"], row["Rest"]) == ("ada", {"order": 8, "order_": 7})
+        assert rows.record(make(extra={"extra": "text"}))["Rest"] == {"extra": "text"}
+        assert "Rest" not in rows.record(make(extra={"extra": {}}))
+
     @pytest.mark.parametrize("message", [{"user": "ada"}, types.MappingProxyType({"user": "ada"})])
     def test_mapping_as_message_counts_as_extras(self, message):
         """There is no other message then."""
@@ -421,11 +445,11 @@ class TestEvent:
         [
             ("info", "error", "INFO", 20),
             (None, "exception", "ERROR", 40),
-            (None, "msg", "MSG", 20),
+            (None, "msg", "INFO", 20),
             ("trace", "info", "TRACE", 5),
-            ("warn", "info", "WARN", 30),
-            ("fatal", "info", "FATAL", 50),
-            ("exception", "info", "EXCEPTION", 40),
+            ("warn", "info", "WARNING", 30),
+            ("fatal", "info", "CRITICAL", 50),
+            ("exception", "info", "ERROR", 40),
             (40, "info", "ERROR", 40),
             (41, "info", "Level 41", 41),
             (4.5, "info", "4.5", 20),

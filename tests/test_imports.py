@@ -15,20 +15,22 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "clock", "readable", "outcome", "batch"},
-    {"checks", "table", "values", "pacing", "report"},
-    {"exceptions"},
+    {"errors", "guard", "clock", "readable", "outcome", "segment", "lock", "queued", "stamps"},
+    {"checks", "table", "values", "pacing", "report", "batch", "disk", "levels"},
+    {"exceptions", "directory"},
     {"presets", "fields", "buffer"},
-    {"dcr", "layout"},
-    {"pieces"},
+    {"dcr", "layout", "appender"},
+    {"pieces", "spool"},
     {"quick"},
     {"settings", "encode"},
     {"credential"},
     {"answers"},
     {"upload", "delivery"},
-    {"process", "listener"},
+    {"process", "listener", "assembly"},
     {"pipeline"},
+    {"sharing", "crossing"},
     {"handler", "testing"},
+    {"processor"},
     {"cli"},
     {"__main__"},
 ]
@@ -173,6 +175,13 @@ class TestCost:
 
         assert found & HEAVY == set()
         assert "logging_azmon.handler" in found
+
+    def test_a_processor_does_not_import_structlog_either(self):
+        """Only to drop events, and to structure exceptions."""
+        made = "from logging_azmon import AzureMonitorProcessor\n"
+        made += "AzureMonitorProcessor('http://127.0.0.1:9', 'dcr-1', 'Custom-App')"
+
+        assert loaded(made) & HEAVY == set()
 
     def test_a_handler_with_the_default_table_imports_what_it_needs(self):
         """The reader of rules, the commands and the fakes have no part in it."""

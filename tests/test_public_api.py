@@ -12,7 +12,16 @@ import logging_azmon
 from logging_azmon import testing
 from logging_azmon.settings import ARGUMENTS, OPTIONS
 
-PUBLIC = ["AzureMonitorHandler", "Column", "ConfigurationError", "Pipeline", "Stats", "Table", "Trouble"]
+PUBLIC = [
+    "AzureMonitorHandler",
+    "AzureMonitorProcessor",
+    "Column",
+    "ConfigurationError",
+    "Pipeline",
+    "Stats",
+    "Table",
+    "Trouble",
+]
 
 
 def parameters(function):
@@ -117,6 +126,9 @@ class TestAzureMonitorHandler:
             "queue_bytes",
             "overflow",
             "block_seconds",
+            "spool",
+            "spool_bytes",
+            "spool_fsync",
             "uploads",
             "retry_seconds",
             "give_up_seconds",
@@ -127,6 +139,25 @@ class TestAzureMonitorHandler:
             "report",
         }
         assert set(OPTIONS) < set(ARGUMENTS)
+
+
+class TestAzureMonitorProcessor:
+    def test_takes_what_the_handler_takes_and_drop(self):
+        """And has the same methods."""
+        handler, processor = logging_azmon.AzureMonitorHandler, logging_azmon.AzureMonitorProcessor
+        *shared, last = parameters(handler)
+
+        assert parameters(processor) == [*shared, ("drop", "KEYWORD_ONLY", False), last]
+        for method in ("flush", "close", "stats"):
+            assert parameters(getattr(processor, method)) == parameters(getattr(handler, method))
+
+    def test_is_called_as_structlog_calls_processors(self):
+        """With a logger, the method's name and the event dict."""
+        assert [name for name, _, _ in parameters(logging_azmon.AzureMonitorProcessor.__call__)][1:] == [
+            "logger",
+            "method_name",
+            "event_dict",
+        ]
 
 
 class TestPipeline:

@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import ipaddress
 import json
+import socket
 import types
 import uuid
 
@@ -16,7 +17,7 @@ import django_app  # noqa: F401 - before the models
 # isort: split
 
 from django.contrib.auth.models import AnonymousUser, Group, User
-from django.db import connection
+from django.db import connection, models
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
@@ -318,6 +319,29 @@ class TestDjango:
         assert request.user.pk == 5
         assert readable(request) == {"method": "GET", "path": "/a", "user": 5}
 
+    def test_a_request_shows_the_user_that_an_asynchronous_view_has_loaded(self, no_queries):
+        """It is kept elsewhere than the one of `request.user`, which stays asleep."""
+        request, setup = HttpRequest(), Asleep()
+        request.method, request.path, request.user = "GET", "/a", SimpleLazyObject(setup)
+        request._acached_user = User(pk=6)  # noqa: SLF001 - where Django keeps it
+
+        assert readable(request) == {"method": "GET", "path": "/a", "user": 6}
+        assert setup.calls == 0
+
+    def test_a_request_shows_its_user_by_whatever_is_its_key(self):
+        """Which need not be called id."""
+
+        class Member(models.Model):  # noqa: DJ008 - never printed
+            number = models.CharField(primary_key=True)
+
+            class Meta:
+                app_label = "auth"
+
+        request = HttpRequest()
+        request.method, request.path, request.user = "GET", "/a", Member(number="M-7")
+
+        assert readable(request) == {"method": "GET", "path": "/a", "user": "M-7"}
+
     def test_a_lazy_translation_is_shown_untranslated(self):
         """Which language is active, and whether its catalogue is loaded, is no business of a log's."""
         assert text(gettext_lazy("Saved")) == "Saved"
@@ -332,3 +356,11 @@ def test_a_promise_without_arguments_is_named():
     from django.utils.functional import Promise
 
     assert text(type("Own", (Promise,), {"__module__": "own"})()) == "(own.Own that cannot be shown)"
+
+
+def test_a_socket_is_shown_by_who_is_at_its_other_end():
+    """Django's development server logs it as the request."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        host, port = server.getsockname()
+        assert text(client) == f"{host}:{port}"
+    assert text(client) == "(socket, not connected)"

@@ -17,7 +17,7 @@ from logging_azmon import AzureMonitorHandler, cli, presets
 from logging_azmon.checks import CREDENTIALS
 from logging_azmon.cli import demo, serve
 from logging_azmon.local import Workspace
-from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, OVERFLOW, read
+from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, OVERFLOW, read
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
 
@@ -88,16 +88,11 @@ EXPECTED = [
     ),
     ("Columns", lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)]),
     (
-        "structlog",
-        lambda rows: (
-            pick(rows, "Message", "Level", "Properties") == [("late", "ERROR", {"request": "r-17", "order": 7})]
-        ),
-    ),
-    (
         "Sharing a pipeline",
         lambda rows: pick(rows, "Message", "Logger") == [("hello", "shop"), ("door opened", "audit")],
     ),
     ("Jobs and functions", lambda rows: pick(rows, "Message") == [("got an event",)]),
+    ("The spool", lambda rows: pick(rows, "Message") == [("order 7 is late",)]),
     ("Reports", lambda rows: pick(rows, "Message") == [("hello",)]),
     ("Testing your application", lambda rows: rows == []),
     ("Testing your application", lambda rows: rows == []),
@@ -166,6 +161,9 @@ class TestCommands:
         assert commands == [
             'python -m pip install ".[local]" && logging-azmon demo',
             "python -m pip install tox && python -m tox",
+            "\n".join(
+                f"logging-azmon spool /var/spool/shop{option}" for option in ("", " --send", " --retry-rejected")
+            ),
             "logging-azmon serve",
         ]
         assert commands[1] in ROOT.joinpath(".ci/run").read_text("utf-8")
@@ -195,7 +193,8 @@ class TestCommands:
 
         assert links
         assert [link for link in links if link.startswith("#") and link[1:] not in headings] == []
-        assert [link for link in links if not link.startswith("#") and not ROOT.joinpath(link).exists()] == []
+        files = [link.partition("#")[0] for link in links if not link.startswith("#")]
+        assert [file for file in files if not ROOT.joinpath(file).exists()] == []
 
 
 class TestTables:
@@ -231,6 +230,8 @@ class TestTables:
         assert {f'"{word}"' for word in CREDENTIALS} <= set(meanings["credential"])
         assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
         assert [word.strip('"') for word in meanings["overflow"]] == list(OVERFLOW)
+        assert [word.strip('"') for word in meanings["spool_fsync"]] == list(FSYNC)
+        assert [names(row[0])[0].strip('"') for row in table("The spool", "`spool_fsync`")] == list(FSYNC)
 
     def test_every_number_has_its_unit(self):
         """In its name and in its meaning."""

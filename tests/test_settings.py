@@ -8,13 +8,14 @@ import pickle
 import subprocess
 import sys
 import traceback
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Column, ConfigurationError, Pipeline, Table
 from logging_azmon.checks import CREDENTIALS
-from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, MIB, OPTIONS, OVERFLOW, Settings, read
+from logging_azmon.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, MIB, OPTIONS, OVERFLOW, Settings, read
 from logging_azmon.testing import capture
 
 ENDPOINT = "https://rule-abcd.westeurope-1.ingest.monitor.azure.com"
@@ -97,6 +98,9 @@ class TestDefaults:
             "queue_bytes": 64 * MIB,
             "overflow": "drop_new",
             "block_seconds": 1.0,
+            "spool": None,
+            "spool_bytes": 1024 * MIB,
+            "spool_fsync": "never",
             "uploads": 4,
             "connect_seconds": 5,
             "read_seconds": 30,
@@ -259,8 +263,34 @@ class TestNumbers:
         assert settings(queue_bytes=8_192, batch_bytes=4_096).queue_bytes == 8_192
 
 
+class TestSpool:
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_is_a_path_that_stays_where_it_was_meant(self, kind, tmp_path, monkeypatch):
+        """Whatever the working directory is later, and whether it is there yet or not."""
+        monkeypatch.chdir(tmp_path)
+        assert settings(spool=kind("spool")).spool == str(tmp_path / "spool")
+        assert settings(spool=tmp_path).spool == str(tmp_path)
+
+    @pytest.mark.parametrize("wrong", [5, True, b"spool", ""], ids=repr)
+    def test_anything_else_is_refused(self, wrong):
+        """With what is accepted."""
+        assert problem(spool=wrong) == f"spool={wrong!r} is not accepted; give the path of a directory"
+
+    def test_a_file_is_refused(self):
+        """Nothing could be written there."""
+        assert problem(spool=__file__) == f"spool={__file__!r} is no directory"
+        assert problem(spool="a\0b") == "spool='a\\x00b' is no directory"
+
+    def test_it_must_hold_two_batches(self, tmp_path):
+        """With their first lines; without a spool nobody asks."""
+        said = problem(spool=tmp_path, spool_bytes=2_000_000)
+        assert said == "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000"
+        assert settings(spool=tmp_path, spool_bytes=2_016_384).spool_bytes == 2_016_384
+        assert settings(spool_bytes=32_768).spool is None
+
+
 class TestWords:
-    @pytest.mark.parametrize(("name", "accepted"), [("overflow", OVERFLOW), ("cloud", CLOUDS)])
+    @pytest.mark.parametrize(("name", "accepted"), [("overflow", OVERFLOW), ("cloud", CLOUDS), ("spool_fsync", FSYNC)])
     def test_each_is_accepted(self, name, accepted):
         """All that the message lists."""
         assert [getattr(settings(**{name: word}), name) for word in accepted] == list(accepted)

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    parser = argparse.ArgumentParser(
+    parser = _help.Parser(
         prog="logging-azmon",
         description="Send Python logs as typed rows to your own Log Analytics table.",
         formatter_class=_help.formatter,

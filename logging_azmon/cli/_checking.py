@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..checks import check_endpoint
@@ -49,7 +49,7 @@ class Check:
         try:
             self._asked(settings, token, is_near=is_near, may_ask=may_ask)
         finally:
-            if self._credential is not None and isinstance(settings.credential, str | dict):
+            if self._credential is not None and isinstance(settings.credential, str | Mapping):
                 self._credential.close()
 
     def _configured(self) -> Settings | None:
@@ -91,8 +91,12 @@ class Check:
         return settings.credential if self._credential is None else self._credential
 
     def _compared(self, settings: Settings, *, may_ask: bool, is_near: bool) -> None:
+        # Resource Manager is somewhere else than the endpoint, but for a local workspace.
+        if self._arguments.dcr is None and not (may_ask and (is_near or not settings.is_local)):
+            self._skip("columns", _FIRST)
+            return
         try:
-            found = self._found(settings, may_ask=may_ask and (is_near or not settings.is_local))
+            found = self._found(settings)
         except ConfigurationError as error:
             self._steps.add(Step(name="columns", state="problem", seen="; ".join(error.problems)))
             return
@@ -106,11 +110,9 @@ class Check:
         self._deployed = found
         self._steps.add(_columns_step(settings, found))
 
-    def _found(self, settings: Settings, *, may_ask: bool) -> Deployed | None:
+    def _found(self, settings: Settings) -> Deployed | None:
         if self._arguments.dcr is not None:
             return from_file(self._arguments.dcr, settings.rule_id, settings.stream)
-        if not may_ask:
-            raise ManagerError(_FIRST)
         manager = self._manager(settings)
         try:
             return from_manager(manager, settings.rule_id, settings.stream)

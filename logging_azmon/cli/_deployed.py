@@ -47,11 +47,11 @@ def from_file(path: str, rule_id: str, stream: str) -> Deployed:
         raise ConfigurationError([f"--dcr {path} does not declare the stream {stream!r}; it has {declared}"])
     # It was read as JSON a moment ago.
     document = json.loads(Path(path).read_bytes().decode("utf-8-sig"))
-    flow = _flow(rule, stream)
+    flow, more = _flow(rule, stream)
     name = flow.table
     tables = dict(_tables(document))
     columns = _built_in(flow.output, tables.get(name)) if flow.built_in else tables.get(name)
-    return _deployed(f"--dcr {path}", rule, stream, flow, table=columns)
+    return _deployed(f"--dcr {path}", rule, stream, flow, table=columns, remark=more)
 
 
 def only_stream(path: str) -> dict[str, str]:
@@ -72,10 +72,9 @@ def from_manager(manager: ResourceManager, rule_id: str, stream: str) -> Deploye
     source = str(resource.get("id", rule_id))
     if stream not in rule.streams:
         return Deployed(source=source, stream=None, output="", remark=f"it declares {', '.join(rule.streams)}")
-    flow = _flow(rule, stream)
+    flow, remark = _flow(rule, stream)
     workspace = _workspace(resource)
     table: Columns | None = None
-    remark = ""
     if workspace is not None:
         try:
             table = manager.table(workspace, flow.table)
@@ -90,11 +89,13 @@ def _deployed(source: str, rule: Rule, stream: str, flow: Flow, **more: Any) -> 
     )
 
 
-def _flow(rule: Rule, stream: str) -> Flow:
+def _flow(rule: Rule, stream: str) -> tuple[Flow, str]:
+    """Return the flow that is looked into, and what is to be said of others."""
     flows = [flow for flow in rule.flows if flow.stream == stream]
     if not flows:
         raise ConfigurationError([f"no data flow of the rule takes the stream {stream!r}: its rows go nowhere"])
-    return flows[0]
+    others = ", ".join(flow.table for flow in flows[1:])
+    return flows[0], f"the rule also puts rows into {others}, which is not looked at" if others else ""
 
 
 def _workspace(resource: Mapping[str, Any]) -> str | None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import ClassVar
 
 # Descriptions are written as they are, so that examples are, too.
 WIDTH = 78
+
+
+class Parser(argparse.ArgumentParser):
+    """Print help also where only ASCII can be printed."""
+
+    def format_help(self) -> str:
+        """Return the help, in characters that the standard output has."""
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        written = super().format_help()
+        if not encoding.lower().startswith("utf"):
+            written = written.replace("…", "...").encode(encoding, "replace").decode(encoding)
+        return written
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:

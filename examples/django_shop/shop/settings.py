@@ -1,0 +1,58 @@
+"""Django's settings; those about logging come first."""
+
+import os
+from pathlib import Path
+
+DEBUG = os.environ.get("DEBUG") == "1"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {
+        "console": {"class": "logging.StreamHandler"},
+        "azure": {
+            "class": "logging_azmon.AzureMonitorHandler",
+            "columns": {
+                "TimeGenerated": "time",
+                "Level": "level",
+                "Logger": "logger",
+                "Message": "message",
+                "Exception": "exception",
+                "Method": "request.method",
+                "Path": "request.path",
+                "UserId": "request.user:long",  # only if the view has loaded it: logging asks no database
+                "Status": "status_code:int",
+                "Sql": "sql",
+                "SqlSeconds": "duration:real",
+                "Properties": "*",
+                "Instance": "instance",
+                "Sequence": "sequence",
+            },
+        },
+    },
+    "root": {"handlers": ["console", "azure"], "level": "INFO"},
+    "loggers": {
+        # Both come with handlers of Django's own, and the second keeps its records to itself: named here, they lose
+        # the handlers and do as the others.
+        "django": {"level": "INFO"},
+        "django.server": {"level": "INFO", "propagate": True},
+        # Django times its queries only while DEBUG is on.
+        "django.db.backends": {"level": "DEBUG"},
+    },
+}
+
+SECRET_KEY = os.environ.get("SECRET_KEY", "for this example only")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
+ROOT_URLCONF = "shop.urls"
+INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": Path(__file__).parent.parent / "db.sqlite3",
+    }
+}
+USE_TZ = True

@@ -1,0 +1,46 @@
+"""What the shop answers."""
+
+import logging
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+
+log = logging.getLogger("shop")
+
+
+def order(_: HttpRequest, number: int) -> JsonResponse:
+    """Show an order; the higher ones are still to come."""
+    if number > 1000:
+        raise Http404
+    log.info("order %d shown", number, extra={"order": number})
+    return JsonResponse({"order": number})
+
+
+def mine(request: HttpRequest) -> HttpResponse:
+    """Refuse whoever is not logged in, which loads the user."""
+    return HttpResponse(status=403 if request.user.is_authenticated else 401)
+
+
+async def mine_too(request: HttpRequest) -> HttpResponse:
+    """Do the same without blocking the event loop."""
+    user = await request.auser()
+    return HttpResponse(status=403 if user.is_authenticated else 401)
+
+
+async def missing(_: HttpRequest) -> HttpResponse:
+    """Find nothing, and ask nobody."""
+    raise Http404
+
+
+def broken(_: HttpRequest) -> HttpResponse:
+    """Fail."""
+    return HttpResponse(f"{1 / 0}")
+
+
+urlpatterns = [
+    path("orders/<int:number>", order),
+    path("mine", mine),
+    path("async/mine", mine_too),
+    path("async/missing", missing),
+    path("broken", broken),
+]

@@ -1,0 +1,104 @@
+"""A FastAPI application on uvicorn whose logs go to Azure: `python fastapi_app.py`. Starlette needs nothing else."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request, Response
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+class RequestId(logging.Filter):
+    """Tell of each record which request it belongs to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add it to the record."""
+        record.request_id = request_id.get()
+        return True
+
+
+class AccessFields(logging.Filter):
+    """Give names to what uvicorn's access log tells by position."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add them to the record."""
+        record.client, record.method, target, record.http_version, record.status = record.args
+        record.path, _, record.query = target.partition("?")
+        return True
+
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"access": {"()": AccessFields}, "request": {"()": RequestId}},
+    "handlers": {
+        "azure": {
+            "class": "logging_azmon.AzureMonitorHandler",
+            "filters": ["request"],
+            "columns": {
+                "TimeGenerated": "time",
+                "Level": "level",
+                "Logger": "logger",
+                "Message": "message",
+                "Exception": "exception",
+                "Client": "client",
+                "Method": "method",
+                "Path": "path",
+                "Status": "status:int",
+                "RequestId": "request_id",
+                "Properties": "*",
+            },
+        }
+    },
+    "root": {"handlers": ["azure"], "level": "INFO"},
+    "loggers": {
+        "uvicorn.access": {"filters": ["access"], "level": "INFO"},
+    },
+}
+
+log = logging.getLogger("shop")
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Deliver what waits before uvicorn stops: ended by a signal, it does not let Python's exit handlers run."""
+    yield
+    for handler in logging.getLogger().handlers:
+        await asyncio.to_thread(handler.flush)
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.middleware("http")
+async def remember(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Remember the request's id for everything that is logged on its behalf."""
+    request_id.set(request.headers.get("x-request-id"))
+    return await call_next(request)
+
+
+@app.get("/orders/{number}")
+async def order(number: int) -> dict[str, int]:
+    """Show an order; the higher ones are still to come."""
+    if number > 1000:
+        raise HTTPException(404)
+    log.info("order %d shown", number, extra={"order": number})
+    return {"order": number}
+
+
+@app.get("/broken")
+def broken() -> str:
+    """Fail, on a thread of the pool."""
+    return f"{1 / 0}"
+
+
+if __name__ == "__main__":
+    # uvicorn raises the signal once more when it has shut down. So exit handlers run, and its last words arrive.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    uvicorn.run(app, log_config=LOGGING)

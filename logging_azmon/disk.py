@@ -1,0 +1,115 @@
+"""What a spool does to files, one operation a method: tests put one in its place that fails, or crashes, at any step.
+
+Rules: directories are 0700 and files 0600. Nothing is followed or opened that is no ordinary file: a link or a pipe of
+that name could lead, or hold up, whoever opens it. Descriptors are not inherited by programs that are started.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from .lock import Lock
+
+_COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
+# Opening a pipe would wait for its other end.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+
+
+class Disk:
+    """Do to files what a spool needs; what fails raises an OSError."""
+
+    # Called for each row, so nothing stands in between.
+    write = staticmethod(os.write)
+    close = staticmethod(os.close)
+    sync = staticmethod(os.fsync)
+
+    def write_all(self, fd: int, data: bytes | bytearray) -> None:
+        """Write all of it, or raise."""
+        if self.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def make(self, directory: str) -> None:
+        """Make a directory, if there is none."""
+        os.makedirs(directory, 0o700, exist_ok=True)
+
+    def entries(self, directory: str) -> dict[str, int]:
+        """Return the names in a directory, with their sizes."""
+        found = {}
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                try:
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:  # gone meanwhile
+                    continue
+        return found
+
+    def create(self, path: str) -> int:
+        """Create a file to be written and read, and return its descriptor."""
+        return os.open(path, _CREATE, 0o600)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Append to a file, all or nothing, and see that it is on the disk."""
+        fd = os.open(path, _APPEND, 0o600)
+        try:
+            before = os.fstat(fd).st_size
+            try:
+                self.write_all(fd, data)
+                os.fsync(fd)
+            except OSError:
+                os.ftruncate(fd, before)
+                raise
+        finally:
+            os.close(fd)
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut a file off."""
+        os.ftruncate(fd, size)
+
+    def open(self, path: str) -> int:
+        """Open an ordinary file to be read."""
+        fd = os.open(path, _READ)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(f"{path} is no ordinary file")
+        return fd
+
+    def read(self, fd: int, start: int, length: int) -> bytes:
+        """Read up to so many bytes from there on."""
+        os.lseek(fd, start, os.SEEK_SET)
+        parts = []
+        while length and (part := os.read(fd, length)):
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def is_at(self, fd: int, path: str) -> bool:
+        """Tell whether this is still the file of that name."""
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(path))
+        except OSError:
+            return False
+
+    def sync_directory(self, directory: str) -> None:
+        """See that the names in a directory are on the disk, too."""
+        if os.name != "posix":  # pragma: no cover - Windows has no such thing, and needs none
+            return
+        fd = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; if there is none, that is fine."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+
+    def lock(self, path: str, seconds: float = 0.0) -> Lock | None:
+        """Take a lock, made if there is none; None if somebody else has it for longer than so."""
+        return Lock.take(path, seconds)

@@ -1,0 +1,113 @@
+"""A lock of the operating system on a file: it dies with its process, however that ends.
+
+Not by a library: filelock, the best kept, is right about forks from 3.30 on, but from 4.2 on it gives back all locks
+before our tail is delivered at exit, and it logs, so that what it does would become rows.
+
+Rules: a lock belongs to the process that took it. A forked child has a copy of its descriptor; it closes that, and
+never unlocks, because that would unlock the parent's. Each is known before it is locked, so that a fork finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_POLL_SECONDS = 0.02
+
+# By their descriptors.
+_open: weakref.WeakValueDictionary[int, Lock] = weakref.WeakValueDictionary()
+
+
+class Lock:
+    """Hold a file locked."""
+
+    # Where opening has failed.
+    _fd = -1
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, _FLAGS, 0o600)
+        self._process = os.getpid()
+        _open[self._fd] = self
+
+    @classmethod
+    def take(cls, path: str, seconds: float = 0.0) -> Lock | None:
+        """Lock a file, made if there is none; None if somebody else has it locked for longer than so."""
+        deadline = time.monotonic() + seconds
+        while True:
+            lock = cls(path)
+            try:
+                if lock._is_taken():
+                    return lock
+            except BaseException:
+                lock.close()
+                raise
+            lock.close()
+            if time.monotonic() >= deadline:
+                return None
+            threading.Event().wait(_POLL_SECONDS)
+
+    def _is_taken(self) -> bool:
+        # It may have been removed by whoever had it: then it is nobody's way to find the others any more.
+        return _is_locked(self._fd) and os.fstat(self._fd).st_nlink > 0
+
+    def release(self) -> None:
+        """Let go of it."""
+        if self._fd >= 0 and os.getpid() == self._process:
+            with suppress(OSError):
+                _unlock(self._fd)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; in a forked child that leaves it locked."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            _open.pop(fd, None)
+            os.close(fd)
+
+    def __del__(self, _is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not _is_ending():  # or else nothing is there any more to do it with, but the operating system does it
+            self.release()
+
+
+if sys.platform == "win32":  # pragma: no cover - only on Windows
+    import msvcrt
+
+    def _is_locked(fd: int) -> bool:
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        os.lseek(fd, 0, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _is_locked(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        # Not by closing it alone: a child may have a copy that it has not closed yet.
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _after_fork_in_child() -> None:
+    for lock in list(_open.values()):
+        lock.close()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,155 @@
+"""What the files of a spool look like: names, first lines, rows. Pure.
+
+``DIR/20261120T202458.123456Z-0f3a9c51d2e84b76-000001.ndjson`` holds rows, one JSON object a line, oldest first. Its
+name says when the file was begun, by which owner (a pipeline of a process), and which of his it is: files sorted by
+name are sorted by age. The first line says where the rows go, and by which version of this format:
+
+    {"logging_azmon_spool":1,"endpoint":"https://…","rule_id":"dcr-…","stream":"Custom-…","cloud":"public"}
+
+``DIR/0f3a9c51d2e84b76.lock`` is locked as long as that owner lives. Any other name is somebody else's file.
+
+``DIR/rejected/*.ndjson`` holds what the service refused: each line has where it was to go, the answer, and the row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from .directory import Owner
+
+VERSION = 1
+# Whoever looks for a first line reads so much.
+MOST_HEADER_BYTES = 8_192
+_MARK = "logging_azmon_spool"
+_SEGMENT = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-([0-9a-f]{16})-\d{6,}\.ndjson", re.ASCII)
+_LOCK = re.compile(r"([0-9a-f]{16})\.lock", re.ASCII)
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Say where rows go; only a pipeline with the same target delivers them."""
+
+    endpoint: str
+    rule_id: str
+    stream: str
+    cloud: str
+
+    def header(self) -> bytes:
+        """Return a segment's first line."""
+        return orjson.dumps({_MARK: VERSION} | asdict(self)) + b"\n"
+
+    @classmethod
+    def of_header(cls, line: bytes) -> Target | None:
+        """Read a segment's first line; None if it is none of this version."""
+        try:
+            found = orjson.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(found, dict) or found.pop(_MARK, None) != VERSION:
+            return None
+        return cls.of(found)
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> Target | None:
+        """Take a target from a mapping; None if it is none."""
+        if found.keys() != cls.__dataclass_fields__.keys() or not all(isinstance(v, str) for v in found.values()):
+            return None
+        return cls(**found)
+
+    def __str__(self) -> str:
+        cloud = "" if self.cloud == "public" else f" ({self.cloud})"
+        return f"{self.stream} of {self.rule_id} at {self.endpoint}{cloud}"
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """Hold what is known of a file of rows."""
+
+    path: str
+    owner: Owner
+    # How much of the directory it takes: while it is open, as much as it may become.
+    size: int
+    # Open as long as it is written, and until what was written last is read; else -1.
+    fd: int = -1
+    # How many batches hold rows of it. With the last of them it goes.
+    parts: int = 1
+
+
+def new_owner() -> str:
+    """Return a name that nobody else has."""
+    return os.urandom(8).hex()
+
+
+def segment_name(now: float, owner: str, number: int) -> str:
+    """Return a file's name."""
+    return f"{dt.datetime.fromtimestamp(now, dt.UTC).strftime(_STAMP)}-{owner}-{number:06d}.ndjson"
+
+
+def lock_name(owner: str) -> str:
+    """Return the name of an owner's lock."""
+    return f"{owner}.lock"
+
+
+def owner_of(name: str) -> str | None:
+    """Tell whose file this is; None if it is no file of a spool."""
+    found = _SEGMENT.fullmatch(name)
+    if found is not None:
+        return found[2]
+    locked = _LOCK.fullmatch(name)
+    return locked[1] if locked is not None else None
+
+
+def is_segment(name: str) -> bool:
+    """Tell whether a file of this name holds rows."""
+    return _SEGMENT.fullmatch(name) is not None
+
+
+def begun_at(name: str) -> float:
+    """Tell when a segment was begun, in seconds since the epoch; 0 if its name says a day that there never was."""
+    try:
+        return dt.datetime.strptime(name.partition("-")[0], _STAMP).replace(tzinfo=dt.UTC).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def good_lines(data: bytes) -> tuple[bytes, int]:
+    """Return the lines that are rows, and how many are not: what a dead process, or the machine, has left behind."""
+    lines = data.split(b"\n")[:-1]
+    good = [line for line in lines if _is_row(line)]
+    if len(good) == len(lines):
+        return data, 0
+    return b"".join(line + b"\n" for line in good), len(lines) - len(good)
+
+
+def _is_row(line: bytes) -> bool:
+    # Written otherwise than rows are: JSON, perhaps, but it would be taken for two lines.
+    if not line.startswith(b"{") or b"\r" in line:
+        return False
+    try:
+        orjson.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def rejected_line(line: bytes, target: Target, answer: dict[str, Any]) -> bytes:
+    """Put a row beside what the service said of it."""
+    return orjson.dumps({"target": asdict(target), "answer": answer})[:-1] + b',"row":' + line.rstrip(b"\n") + b"}\n"
+
+
+def row_of_rejected(line: bytes) -> tuple[Target, bytes] | None:
+    """Take a row out again, with where it was to go; None if this line is none of ours."""
+    try:
+        found = orjson.loads(line)
+        target, row = Target.of(found["target"]), found["row"]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return (target, orjson.dumps(row) + b"\n") if target is not None and isinstance(row, dict) else None

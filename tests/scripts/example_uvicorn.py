@@ -1,0 +1,47 @@
+"""Run the FastAPI example on a socket that is open already; say how long its event loop's longest turn took.
+
+The loop is asked at every turn, from the first word of the lifespan on. "unhandled" takes away what the example has
+set for SIGTERM, as if uvicorn's own command had started it.
+"""
+
+import asyncio
+import runpy
+import signal
+import sys
+
+import uvicorn
+
+script, fd, ending = sys.argv[1:]
+real_run = uvicorn.run
+longest = [0.0]
+
+
+def watch(loop):
+    last = loop.time()
+
+    def turn():
+        nonlocal last
+        now = loop.time()
+        longest[0] = max(longest[0], now - last)
+        last = now
+        loop.call_soon(turn)
+
+    turn()
+
+
+def run(app, **options):
+    async def watched(scope, receive, send):
+        if scope["type"] == "lifespan":
+            watch(asyncio.get_running_loop())
+        await app(scope, receive, send)
+
+    if ending == "unhandled":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    real_run(watched, fd=int(fd), **options)
+
+
+uvicorn.run = run
+try:
+    runpy.run_path(script, run_name="__main__")
+finally:
+    print(*longest)  # noqa: T201 - the test reads it

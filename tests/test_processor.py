@@ -1,0 +1,909 @@
+"""The processor in structlog's chains: what arrives, what goes on, and how it lives and ends."""
+
+import asyncio
+import copy
+import datetime as dt
+import gc
+import io
+import json
+import logging
+import logging.config
+import pickle
+import re
+import sys
+import time
+
+import orjson
+import pytest
+import structlog
+
+from doors import stdlib_logger
+from endpoint import Endpoint
+from lifecycle import assert_each_once, messages, run
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline, guard
+from logging_azmon.testing import FakeDestination, ManualClock, capture
+from odd_values import ODD_VALUES, AttributesRaise, ClassRaises, MappingRaises
+
+ADDRESS = ("http://127.0.0.1:9", "dcr-processor", "Custom-App")
+COLUMNS = {
+    "Time": "time",
+    "Level": "level",
+    "Logger": "logger",
+    "Message": "message",
+    "Exception": "exception",
+    "Kind": "exception_type",
+    "Words": "exception_message",
+    "Exceptions": "exceptions",
+    "Stack": "stack",
+    "Thread": "thread_name",
+    "Function": "function",
+    "Rest": "*",
+}
+
+
+@pytest.fixture(scope="module")
+def processor():
+    processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS)
+    yield processor
+    processor.close()
+
+
+@pytest.fixture
+def rows():
+    with capture() as rows:
+        yield rows
+
+
+def chain(*processors, logger=None, wrapper=None):
+    """Configure a logger as `structlog.configure` does."""
+    return structlog.wrap_logger(
+        structlog.PrintLogger(io.StringIO()) if logger is None else logger,
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(0) if wrapper is None else wrapper,
+    )
+
+
+def through_stdlib(*processors, logger):
+    return chain(*processors, logger=logger, wrapper=structlog.stdlib.BoundLogger)
+
+
+def end(logger, method_name, event_dict):
+    """Render, whatever it is."""
+    return "rendered"
+
+
+def raise_it():
+    try:
+        {}["order"]
+    except KeyError as error:
+        raise LookupError("lost") from error
+
+
+class TestTheEvent:
+    """Passed on as it is, or dropped."""
+
+    def test_is_the_same_object_unchanged(self, processor, rows):
+        """Whatever the processors behind it expect."""
+        event = {"event": "hello %s", "positional_args": ("you",), "level": "warn", "exc_info": True, "a": {"b": [1]}}
+        before = copy.deepcopy(event)
+
+        assert processor(None, "info", event) is event
+        assert event == before
+        assert list(event) == list(before)
+        assert len(rows) == 1
+
+    def test_goes_on_to_the_renderer(self, processor, rows):
+        """Which renders it as ever."""
+        out = io.StringIO()
+        log = chain(processor, structlog.processors.JSONRenderer(sort_keys=True), logger=structlog.PrintLogger(out))
+
+        log.info("hello", order=7)
+
+        assert out.getvalue() == '{"event": "hello", "order": 7}\n'
+        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"order": 7})
+
+    def test_is_dropped_if_asked_for(self, rows):
+        """The end of the chain: nothing is printed, and nothing raised."""
+        out = io.StringIO()
+        processor = AzureMonitorProcessor(*ADDRESS, drop=True)
+
+        chain(processor, logger=structlog.PrintLogger(out)).info("hello")
+
+        assert [row["Message"] for row in rows] == ["hello"]
+        assert out.getvalue() == ""
+        with pytest.raises(structlog.DropEvent):
+            processor(None, "info", {"event": "hello"})
+
+    def test_is_dropped_also_where_it_makes_no_row(self, rows):
+        """Below the level, and on delivering threads: there is no renderer to take it."""
+        log = chain(AzureMonitorProcessor(*ADDRESS, drop=True, level="ERROR"))
+        log.info("below")
+        with guard.delivering():
+            log.error("of the library's own")
+        log.error("above")
+
+        assert [row["Message"] for row in rows] == ["above"]
+
+    @pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
+    def test_may_be_anything(self, processor, rows, odd):
+        """As behind a renderer, by mistake; and its message, too."""
+        event = odd()
+        assert processor(None, "info", event) is event
+        message = {"event": odd()}
+        assert processor(None, "info", message) is message
+
+        assert len([row for row in rows if row.get("Logger") != "odd.repr"]) == 2
+
+    def test_behind_a_renderer_is_text(self, processor, rows):
+        """What is known of the call still has its columns."""
+        chain(structlog.processors.JSONRenderer(), processor).warning("hello")
+
+        assert (rows[0]["Message"], rows[0]["Level"]) == ('{"event": "hello"}', "WARNING")
+
+    @pytest.mark.parametrize("odd", [MappingRaises, AttributesRaise, ClassRaises, lambda: 50, lambda: None])
+    def test_comes_with_any_logger_and_method(self, rows, odd):
+        """Nobody checks what a chain is called with."""
+        processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS, level=10)
+        processor(odd(), odd(), {"event": "hello"})
+        processor(odd(), "info", odd())
+
+        assert rows[0]["Message"] == "hello"
+        assert len(rows) == 2
+
+    def test_of_a_delivering_thread_stays_out_wherever_it_is_processed(self, processor, rows):
+        """Its record may have come round by a queue to a formatter's chain."""
+        record = logging.makeLogRecord({"msg": "x", "thread": 1})
+        guard.depths[1] = 1
+        try:
+            processor(None, "info", {"event": "the library's", "_record": record})
+            processor(None, "info", {"event": "the application's"})
+        finally:
+            del guard.depths[1]
+
+        assert [row["Message"] for row in rows] == ["the application's"]
+
+
+class TestNativeChains:
+    def test_bytes_logger(self, processor, rows):
+        """With orjson as its renderer, as in structlog's advice on performance."""
+        out = io.BytesIO()
+        log = chain(processor, structlog.processors.JSONRenderer(orjson.dumps), logger=structlog.BytesLogger(out))
+
+        log.bind(user=7).info("hello %s", "you")
+
+        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello you", {"user": 7})
+        assert json.loads(out.getvalue()) == {"user": 7, "event": "hello you"}
+
+    @pytest.mark.parametrize("method", ["msg", "info", "log"])
+    def test_the_generic_bound_logger(self, processor, rows, method):
+        """Takes any method's name for a level; these are information."""
+        getattr(chain(processor, end, wrapper=structlog.BoundLogger), method)("hello")
+
+        assert rows[0]["Level"] == "INFO"
+
+    def test_a_logger_without_a_name_has_no_column_for_it(self, processor, rows):
+        """And the name may be bound."""
+        log = chain(processor, end)
+        log.info("hello")
+        log.info("hello", logger="mine")
+
+        assert [row.get("Logger") for row in rows] == [None, "mine"]
+
+    @pytest.mark.parametrize("wrapper", [None, structlog.stdlib.BoundLogger], ids=["filtering", "stdlib"])
+    def test_asynchronous_methods(self, processor, rows, wrapper):
+        """They log on another thread; context, exception and the caller's place come along."""
+        add = structlog.processors.CallsiteParameterAdder([structlog.processors.CallsiteParameter.FUNC_NAME])
+        logger = None if wrapper is None else stdlib_logger(logging.NullHandler())
+        log = chain(structlog.contextvars.merge_contextvars, add, processor, end, logger=logger, wrapper=wrapper)
+
+        async def main():
+            with structlog.contextvars.bound_contextvars(request="r-17"):
+                await log.ainfo("hello", order=7)
+                try:
+                    raise_it()
+                except LookupError:
+                    await log.aexception("failed")
+
+        asyncio.run(main())
+        assert [(row["Message"], row["Level"]) for row in rows] == [("hello", "INFO"), ("failed", "ERROR")]
+        assert rows[0]["Rest"] == {"request": "r-17", "order": 7}
+        assert (rows[1]["Kind"], rows[1]["Words"]) == ("LookupError", "lost")
+
+    def test_the_asynchronous_bound_logger(self, processor, rows):
+        """Deprecated, and still in use."""
+
+        async def main():
+            log = structlog.stdlib.AsyncBoundLogger(stdlib_logger(logging.NullHandler()), [processor, end], {})
+            await log.bind(user=7).warning("hello")
+
+        asyncio.run(main())
+        assert [(row["Message"], row["Level"], row["Rest"]) for row in rows] == [("hello", "WARNING", {"user": 7})]
+
+    def test_filtering_happens_before(self, processor, rows):
+        """An event that the bound logger filters out never comes to a processor."""
+        log = structlog.wrap_logger(
+            structlog.PrintLogger(io.StringIO()),
+            processors=[processor, end],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        )
+        log.info("below")
+        log.warning("above")
+
+        assert [row["Message"] for row in rows] == ["above"]
+
+
+ZONES = {"utc": True, "local": False}
+
+
+class TestTime:
+    @pytest.fixture(autouse=True)
+    def _far_away(self, monkeypatch):
+        """Not in UTC, so that a mistaken zone shows."""
+        if hasattr(time, "tzset"):  # pragma: no branch - everywhere but on Windows
+            monkeypatch.setenv("TZ", "Asia/Kathmandu")
+            time.tzset()
+        yield
+        monkeypatch.undo()
+        if hasattr(time, "tzset"):  # pragma: no branch - see above
+            time.tzset()
+
+    @pytest.mark.parametrize(
+        ("fmt", "utc"),
+        [
+            ("iso", True),
+            ("iso", False),
+            (None, True),
+            ("%Y-%m-%dT%H:%M:%S.%fZ", True),
+            ("%Y-%m-%d %H:%M:%S.%f%z", True),
+            ("%Y-%m-%d %H:%M:%S.%f%z", False),
+            ("%Y-%m-%d %H:%M:%S.%f", False),
+            ("%Y-%m-%d %H:%M:%S.%f", True),
+        ],
+    )
+    def test_every_stamp_is_the_same_moment(self, processor, rows, fmt, utc):
+        """ISO with and without a zone, UNIX time, and formats of one's own, which may be UTC and not say so."""
+        before = time.time()
+        chain(structlog.processors.TimeStamper(fmt=fmt, utc=utc), processor, end).info("hello")
+
+        stamped = dt.datetime.fromisoformat(rows[0]["Time"]).timestamp()
+        assert before - 1e-5 <= stamped <= time.time() + 1e-5
+        assert rows[0]["Time"].endswith("Z")
+        assert "Rest" not in rows[0]
+
+    @pytest.mark.parametrize("kind", [str, dt.datetime.fromisoformat])
+    def test_any_other_time_without_a_zone_is_local(self, processor, rows, kind):
+        """Of an import, say, or at the ends of the calendar."""
+        for stamp in ("2026-01-02T03:04:05", "0001-01-01T00:00:00"):
+            processor(None, "info", {"event": "hello", "timestamp": kind(stamp)})
+
+        assert rows[0]["Time"] == "2026-01-01T21:19:05.000000Z"
+        assert rows[1]["Rest"]["time"].startswith("0001-01-01T00:00:00")
+
+    @pytest.mark.parametrize("fmt", ["%H:%M", "%d.%m.%Y %H:%M", "%A"])
+    def test_what_is_no_moment_is_kept_and_the_row_stamped(self, processor, rows, fmt):
+        """Counted, too: most likely nobody wants that."""
+        misfits = processor.stats().misfits
+        before = time.time()
+        chain(structlog.processors.TimeStamper(fmt=fmt), processor, end).info("hello")
+
+        assert before - 1e-5 <= dt.datetime.fromisoformat(rows[0]["Time"]).timestamp() <= time.time() + 1e-5
+        assert rows[0]["Rest"]["time"]
+        assert processor.stats().misfits == misfits + 1
+
+    def test_before_a_stamp_was_added_the_row_is_stamped_now(self, processor, rows):
+        """Wherever the processor stands."""
+        before = time.time()
+        chain(processor, structlog.processors.TimeStamper(fmt="iso"), end).info("hello")
+
+        assert before - 1e-5 <= dt.datetime.fromisoformat(rows[0]["Time"]).timestamp() <= time.time() + 1e-5
+
+
+class TestExceptions:
+    """Text in a column for text, structure in one for structure, whoever has been there before."""
+
+    @pytest.mark.parametrize(
+        ("renderers", "has_structure"),
+        [
+            ([], True),
+            ([structlog.processors.format_exc_info], False),
+            ([structlog.processors.dict_tracebacks], True),
+            ([structlog.processors.ExceptionRenderer()], False),
+            (
+                [
+                    structlog.processors.ExceptionRenderer(
+                        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+                    )
+                ],
+                True,
+            ),
+        ],
+        ids=["none", "format_exc_info", "dict_tracebacks", "text", "structured"],
+    )
+    def test_arrive_as_text_and_structured(self, processor, rows, renderers, has_structure):
+        """What has been rendered as text before cannot be structured any more."""
+        log = chain(*renderers, processor, end)
+        try:
+            raise_it()
+        except LookupError:
+            log.exception("failed")
+
+        assert re.search(
+            r"^Traceback \(most recent call last\):\n.*KeyError: .*order.*\n\n"
+            r"The above exception was the direct cause of the following exception:\n\n"
+            r"Traceback \(most recent call last\):\n.*, in raise_it.*\nLookupError: lost$",
+            rows[0]["Exception"],
+            re.DOTALL,
+        )
+        assert "Rest" not in rows[0]
+        assert (rows[0].get("Words") == "lost") == has_structure
+        assert [stack["exc_type"] for stack in rows[0].get("Exceptions", ())] == (
+            ["LookupError", "KeyError"] if has_structure else []
+        )
+
+    @pytest.mark.parametrize("renderers", [[], [structlog.processors.format_exc_info]], ids=["none", "text"])
+    def test_true_without_an_exception_is_none(self, processor, rows, renderers):
+        """Older structlogs write "NoneType: None" then."""
+        chain(*renderers, processor, end).info("hello", exc_info=True)
+
+        assert "Exception" not in rows[0]
+        assert "Rest" not in rows[0]
+
+
+class TestOtherProcessors:
+    def test_positional_arguments_may_be_formatted_later(self, processor, rows):
+        """Or never, where the standard library is to do it."""
+        log = through_stdlib(
+            processor, structlog.stdlib.PositionalArgumentsFormatter(), end, logger=stdlib_logger(logging.NullHandler())
+        )
+        log.info("%s of %d", "one", 2)
+        log.info("%(a)s", {"a": 1})
+
+        assert [row["Message"] for row in rows] == ["one of 2", "1"]
+        assert [row.get("Rest") for row in rows] == [None, {"a": 1}]
+
+    def test_positional_arguments_that_are_kept_stay(self, processor, rows):
+        """They have been formatted, so they do not fit a second time."""
+        log = through_stdlib(
+            structlog.stdlib.PositionalArgumentsFormatter(remove_positional_args=False),
+            processor,
+            end,
+            logger=stdlib_logger(logging.NullHandler()),
+        )
+        log.info("%s of %d", "one", 2)
+
+        assert (rows[0]["Message"], rows[0]["Rest"]) == ("one of 2", {"positional_args": ["one", 2]})
+
+    @pytest.mark.parametrize(
+        ("event", "expected"),
+        [
+            ({"event": 5, "positional_args": ("x",)}, ("5", {"positional_args": ["x"]})),
+            ({"event": "x", "positional_args": "text"}, ("x", {"positional_args": "text"})),
+            ({"event": "100 %", "positional_args": ()}, ("100 %", None)),
+        ],
+    )
+    def test_odd_positional_arguments_are_kept(self, processor, rows, event, expected):
+        """Anybody may have put them there."""
+        processor(None, "info", event)
+
+        assert (rows[0]["Message"], rows[0].get("Rest")) == expected
+
+    @pytest.mark.parametrize("to", ["message", "msg"])
+    def test_an_event_that_was_renamed_is_the_message(self, processor, rows, to):
+        """EventRenamer, with the names that it is used for."""
+        log = chain(structlog.processors.EventRenamer(to), processor, end)
+        log.info("hello", order=7)
+
+        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"order": 7})
+
+    def test_a_key_of_that_name_beside_an_event_is_an_extra(self, processor, rows):
+        """Whichever comes first."""
+        chain(processor, end).bind(message="one", msg="two").info("hello")
+
+        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"message": "one", "msg": "two"})
+
+    def test_any_other_name_can_be_mapped(self, rows):
+        """As any key can."""
+        processor = AzureMonitorProcessor(*ADDRESS, columns={"Text": "what"})
+        chain(structlog.processors.EventRenamer("what", "event_"), processor, end).info("hello", event_="mine")
+
+        assert rows[0]["Text"] == "hello"
+
+    def test_events_that_another_processor_drops_make_no_row(self, processor, rows):
+        """filter_by_level, which asks the standard library's logger."""
+        logger = stdlib_logger(logging.NullHandler())
+        logger.setLevel("WARNING")
+        log = through_stdlib(structlog.stdlib.filter_by_level, processor, end, logger=logger)
+        log.info("below")
+        log.warning("above")
+
+        assert [row["Message"] for row in rows] == ["above"]
+
+    def test_private_keys_are_none_of_the_rows(self, processor, rows):
+        """What ProcessorFormatter leaves in event dicts and on records for its own use."""
+        processor(None, "info", {"event": "x", "_record": 1, "_from_structlog": True, "_logger": 2, "_name": "n"})
+
+        assert "Rest" not in rows[0]
+
+
+class TestWithTheStandardLibrary:
+    def formatter(self, *processors):
+        return structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder()],
+            processors=[
+                *processors,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(sort_keys=True),
+            ],
+        )
+
+    def console(self, *processors):
+        handler = logging.StreamHandler(io.StringIO())
+        handler.setFormatter(self.formatter(*processors))
+        return handler
+
+    @pytest.mark.parametrize("order", [1, -1], ids=["ours first", "ours last"])
+    def test_formatters_of_other_handlers_are_unaffected(self, processor, rows, order):
+        """They print what they print without us."""
+        printed = []
+        for others in ([], [AzureMonitorHandler(pipeline=processor)]):
+            console = self.console()
+            logger = stdlib_logger(*[console, *others][::order])
+            through_stdlib(structlog.stdlib.ProcessorFormatter.wrap_for_formatter, logger=logger).info("hello", order=7)
+            logger.warning("foreign %s", "record", extra={"order": 8})
+            printed.append(console.stream.getvalue())
+
+        assert printed[0] == printed[1] != ""
+        assert [(row["Message"], row["Rest"]) for row in rows] == [
+            ("hello", {"order": 7}),
+            ("foreign record", {"order": 8}),
+        ]
+
+    @pytest.mark.parametrize("has_adder", [True, False])
+    def test_foreign_records_in_a_formatters_chain(self, processor, rows, has_adder):
+        """Name, time, thread and extras are the record's; extras arrive once."""
+        console = self.console(processor)
+        if not has_adder:
+            console.formatter.foreign_pre_chain = None
+        logger = stdlib_logger(console)
+        try:
+            raise_it()
+        except LookupError:
+            logger.error("foreign %s", "record", extra={"order": 8}, exc_info=True, stack_info=True)
+
+        row = rows[0]
+        assert (row["Message"], row["Level"], row["Logger"], row["Rest"]) == (
+            "foreign record",
+            "ERROR",
+            "shop.orders",
+            {"order": 8},
+        )
+        assert (row["Function"], row["Kind"]) == ("test_foreign_records_in_a_formatters_chain", "LookupError")
+        assert row["Stack"].startswith("Stack (most recent call last):")
+
+    def test_foreign_records_in_the_pre_chain(self, processor, rows):
+        """There, structlog's own events do not come by."""
+        console = self.console()
+        console.formatter.foreign_pre_chain = [structlog.stdlib.add_log_level, processor]
+        logger = stdlib_logger(console)
+        logger.log(15, "foreign")
+        through_stdlib(structlog.stdlib.ProcessorFormatter.wrap_for_formatter, logger=logger).info("hello")
+
+        assert [(row["Message"], row["Logger"]) for row in rows] == [("foreign", "shop.orders")]
+
+    def test_a_levels_number_counts_where_its_name_says_nothing(self, rows):
+        """add_log_level_number."""
+        processor = AzureMonitorProcessor(*ADDRESS, level=30)
+        for number in (29, 30):
+            processor(None, "audit", {"event": str(number), "level_number": number})
+
+        assert [row["Message"] for row in rows] == ["30"]
+
+    def test_the_level_of_a_foreign_record_is_its_own(self, rows):
+        """Also one without a name, and where no processor has added it."""
+        processor = AzureMonitorProcessor(*ADDRESS, level=14)
+        console = self.console(processor)
+        console.formatter.foreign_pre_chain = None
+        logger = stdlib_logger(console)
+        logger.log(13, "below")
+        logger.log(15, "above")
+
+        assert [(row["Message"], row["Level"]) for row in rows] == [("above", "Level 15")]
+
+    def test_structlogs_own_events_in_a_formatters_chain(self, processor, rows):
+        """With what they were logged with, and without what structlog adds for itself."""
+        console = self.console(processor)
+        log = through_stdlib(
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            logger=stdlib_logger(console),
+        )
+        log.warning("hello", order=7)
+
+        assert (rows[0]["Message"], rows[0]["Level"], rows[0]["Rest"]) == ("hello", "WARNING", {"order": 7})
+        assert json.loads(console.stream.getvalue()) == {"event": "hello", "level": "warning", "order": 7}
+
+    @pytest.mark.parametrize("render", ["render_to_log_kwargs", "render_to_log_args_and_kwargs"])
+    def test_events_rendered_as_a_log_calls_arguments(self, processor, rows, render):
+        """The keys are extras of the record then; before, they are those of the event."""
+        if not hasattr(structlog.stdlib, render):
+            pytest.skip("this structlog has none")
+        both = {}
+        for where, logger, before in (
+            ("handler", stdlib_logger(AzureMonitorHandler(pipeline=processor)), []),
+            ("processor", stdlib_logger(logging.NullHandler()), [processor]),
+        ):
+            log = through_stdlib(*before, getattr(structlog.stdlib, render), logger=logger)
+            args = ("one", 2) if "args_and" in render else ()
+            try:
+                raise_it()
+            except LookupError:
+                log.error("%s of %d", *args, order=7, exc_info=True)
+            both[where] = {name: rows[-1][name] for name in ("Message", "Level", "Logger", "Kind", "Words", "Rest")}
+
+        assert both["handler"] == both["processor"]
+        assert both["handler"]["Rest"] == {"order": 7}
+
+    def test_keys_that_records_have_do_not_clash(self, processor, rows):
+        """KeyError: "Attempt to overwrite 'name' in LogRecord" is what the standard library says of them."""
+        names = [*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"]
+        keys = {name: f"my {name}" for name in names if name not in ("exc_info", "stack_info", "exc_text")}
+        handler = AzureMonitorHandler(pipeline=processor)
+        wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+        through_stdlib(wrap, logger=stdlib_logger(handler)).info("hello", **keys)
+        through_stdlib(processor, wrap, logger=stdlib_logger(logging.NullHandler())).info("hello", **keys)
+
+        assert [row["Message"] for row in rows] == ["hello", "hello"]
+        assert {"name", "args", "msg", "asctime", "message", "taskName"} <= set(rows[0]["Rest"])
+        assert rows[0]["Rest"] == rows[1]["Rest"]
+
+    def test_a_record_that_goes_both_ways_fills_the_same_columns(self, processor, rows):
+        """So that one query finds both."""
+        wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+        log = through_stdlib(
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            processor,
+            wrap,
+            logger=stdlib_logger(AzureMonitorHandler(pipeline=processor)),
+        )
+        try:
+            raise_it()
+        except LookupError:
+            log.exception("failed", order=7)
+
+        first, second = rows
+        assert first.pop("Function", None) != second.pop("Function")  # nobody asked CallsiteParameterAdder
+        assert first == second
+
+
+def a_factory():
+    return logging.NullHandler()
+
+
+class TestSharing:
+    """One pipeline, several front doors."""
+
+    @pytest.mark.parametrize(
+        "share",
+        [
+            lambda handler: handler,
+            lambda handler: handler.pipeline,
+            lambda handler: AzureMonitorProcessor(pipeline=handler),
+        ],
+        ids=["a handler", "a pipeline", "a processor"],
+    )
+    def test_rows_of_both_are_numbered_as_one(self, rows, share):
+        """They are rows of one instance."""
+        handler = AzureMonitorHandler(*ADDRESS)
+        log = chain(AzureMonitorProcessor(pipeline=share(handler)), end)
+        log.info("event")
+        stdlib_logger(handler).info("record")
+        log.info("event")
+
+        assert [row["Sequence"] for row in rows] == [0, 1, 2]
+        assert len({row["Instance"] for row in rows}) == 1
+
+    def test_a_handler_shares_a_processors(self, rows):
+        """The other way round."""
+        processor = AzureMonitorProcessor(*ADDRESS)
+        assert AzureMonitorHandler(pipeline=processor).pipeline is processor.pipeline
+
+    def test_only_level_and_drop_may_stand_beside(self):
+        """All mistakes are told together."""
+        with pytest.raises(ConfigurationError) as caught:
+            AzureMonitorProcessor("https://x", pipeline=object(), level="LOUD", drop="no", uploads=3)
+
+        assert [problem.partition(" ")[0].partition("=")[0] for problem in caught.value.problems] == [
+            "level",
+            "drop",
+            "endpoint",
+            "uploads",
+            "pipeline",
+        ]
+        assert "drop='no' is not accepted; give True or False" in str(caught.value)
+
+    def test_a_handler_that_dict_config_makes_later(self, rows):
+        """Formatters are made first, so a processor in one of them is there before the handler it names."""
+        made = []
+
+        def formatter(azure):
+            made.append(AzureMonitorProcessor(pipeline=azure, level="WARNING"))
+            return structlog.stdlib.ProcessorFormatter(processors=[made[0], end])
+
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
+                "handlers": {
+                    "azure": {
+                        "class": "logging_azmon.AzureMonitorHandler",
+                        **dict(zip(("endpoint", "rule_id", "stream"), ADDRESS, strict=True)),
+                    },
+                    "console": {"class": "logging.StreamHandler", "formatter": "rendered"},
+                },
+                "loggers": {"test.sharing": {"handlers": ["console", "azure"], "propagate": False}},
+                "disable_existing_loggers": False,
+            }
+        )
+        logger = logging.getLogger("test.sharing")
+        logger.warning("hello")
+
+        assert [row["Message"] for row in rows] == ["hello", "hello"]
+        assert made[0].pipeline is logger.handlers[1].pipeline
+
+    def test_what_turns_out_not_to_be_a_handler_is_told_once(self, monkeypatch):
+        """Too late to raise; the events go on."""
+        made = []
+
+        def formatter(azure):
+            made.append(AzureMonitorProcessor(pipeline=azure))
+            return logging.Formatter()
+
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
+                "handlers": {"azure": {"()": a_factory}},
+                "disable_existing_loggers": False,
+            }
+        )
+        monkeypatch.setattr(sys, "__stderr__", io.StringIO())
+        assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
+        made[0].make_way()
+        made[0].close()
+
+        told = sys.__stderr__.getvalue()
+        assert told.count("logging_azmon:") == 1
+        assert "rows are lost: pipeline='cfg://handlers.azure' is not an AzureMonitorHandler" in told
+
+
+class TestLifecycle:
+    """Every order of calls is legal."""
+
+    @pytest.fixture
+    def own(self):
+        """Give a processor whose pipeline delivers when it is flushed, and where to."""
+        with FakeDestination() as destination:
+            pipeline = Pipeline(
+                *ADDRESS, destination=destination, clock=ManualClock(jumps=True), background=False, report=print
+            )
+            yield AzureMonitorProcessor(pipeline=pipeline), destination
+            pipeline.close()
+
+    def test_flush_delivers_and_stats_tell(self, own):
+        """As on the handler."""
+        processor, destination = own
+        chain(processor, end).info("hello")
+        assert processor.stats().queued == 1
+
+        assert processor.flush(timeout=5)
+        assert [row["Message"] for row in destination.rows] == ["hello"]
+        assert processor.stats().delivered == 1
+
+    def test_closing_twice_is_fine_and_what_comes_later_is_counted(self, processor):
+        """And reported, and not raised."""
+        troubles = []
+        own = AzureMonitorProcessor(*ADDRESS, report=troubles.append)
+        log = chain(own, end)
+        own.close()
+        own.close()
+        log.info("late")
+
+        assert own.stats().dropped == {"after_close": 1}
+        assert [str(trouble) for trouble in troubles] == ["1 row logged after close dropped: after_close"]
+        assert own.flush(timeout=0)
+
+    def test_a_shared_pipeline_stays_open_for_the_others(self, rows):
+        """Whoever made it or not."""
+        processor = AzureMonitorProcessor(*ADDRESS)
+        other = AzureMonitorHandler(pipeline=processor)
+        processor.close()
+        stdlib_logger(other).info("still open")
+        assert not processor.pipeline.has_ended
+        other.close()
+
+        assert [row["Message"] for row in rows] == ["still open"]
+        assert processor.pipeline.has_ended
+
+    def test_one_that_is_dropped_delivers_what_waits(self):
+        """structlog.configure has forgotten it, say; nobody waits for that."""
+        with Endpoint() as endpoint:
+            processor = AzureMonitorProcessor(endpoint.url, *ADDRESS[1:])
+            chain(processor, end).info("hello")
+            pipeline = processor.pipeline
+            del processor
+            gc.collect()
+            assert pipeline.flush()
+            assert messages(endpoint.rows) == ["hello"]
+            assert pipeline.stats().delivered == 1
+
+    def test_a_dict_config_leaves_it_alone(self):
+        """It closes all handlers, and a processor is none."""
+        processor = AzureMonitorProcessor(*ADDRESS, report=print)
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+        with capture() as rows:
+            chain(processor, end).info("hello")
+
+        assert [row["Message"] for row in rows] == ["hello"]
+        assert not processor.pipeline.has_ended
+        processor.close()
+
+    def test_at_the_end_of_the_process_a_handler_stands_in(self, own):
+        """Whoever closes the processor closes both."""
+        processor, destination = own
+        for _ in range(2):
+            processor.make_way()
+        chain(processor, end).info("late")
+        processor.close()
+
+        assert processor.flush()
+        assert [row["Message"] for row in destination.rows] == ["late"]
+        assert not processor.pipeline.has_ended  # neither of them made it
+
+    def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self):
+        """And the event goes on."""
+
+        class Broken(ManualClock):
+            def monotonic(self):
+                if is_broken:
+                    raise OSError("no clock")
+                return super().monotonic()
+
+        is_broken, troubles = [], []
+        pipeline = Pipeline(
+            *ADDRESS, destination=FakeDestination(), clock=Broken(), background=False, report=troubles.append
+        )
+        processor = AzureMonitorProcessor(pipeline=pipeline)
+        is_broken.append(True)
+        event = {"event": "hello"}
+        assert processor(None, "info", event) is event
+        is_broken.clear()
+
+        assert processor.stats().dropped == {"internal": 1}
+        assert [str(trouble) for trouble in troubles] == ["a row could not be made: OSError('no clock')"]
+        pipeline.close(0)
+
+    def test_a_failure_at_the_end_of_the_stack_is_counted(self, own):
+        """Later, because nothing can be called there; the application's own recursion ends as it would without us."""
+        processor, _ = own
+
+        def deeper():
+            processor(None, "info", {"event": "deep"})
+            deeper()
+
+        with pytest.raises(RecursionError):
+            deeper()
+
+        stats = processor.stats()
+        assert stats.dropped["internal"] >= 1
+        assert stats.accepted == stats.queued + sum(stats.dropped.values())
+        processor.flush()
+
+    @pytest.mark.parametrize("kind", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+    def test_a_copy_has_the_same_pipeline(self, kind):
+        """structlog's loggers are copied and pickled with their processors."""
+        processor = AzureMonitorProcessor(*ADDRESS, level="WARNING", drop=True)
+        log = kind(chain(processor, logger=structlog.PrintLogger(sys.stdout)))
+
+        with capture() as rows:
+            log.bind(order=7).info("below")
+            log.bind(order=7).warning("above")
+
+        assert [row["Properties"] for row in rows] == [{"order": 7}]
+        assert kind(processor).pipeline is processor.pipeline
+        processor.close()
+
+    def test_a_credential_object_does_not_cross(self):
+        """Secrets stay where they are; the error says what to do instead."""
+
+        class Credential:
+            def get_token(self, *scopes, **options):
+                raise AssertionError
+
+        processor = AzureMonitorProcessor("https://dce.example.org", *ADDRESS[1:], Credential())
+        with pytest.raises(TypeError, match="name the credential, as in credential='managed_identity'"):
+            pickle.dumps(processor)
+
+
+class TestProcesses:
+    def test_the_tail_is_delivered_at_exit(self):
+        """Also what is logged by atexit callbacks, until logging is shut down; what comes later is told."""
+        source = """
+import structlog
+from logging_azmon import AzureMonitorProcessor
+processor = AzureMonitorProcessor(**OPTIONS)
+structlog.configure(processors=[processor, lambda *_: ((), {})], logger_factory=lambda *_: print_nothing)
+class print_nothing:
+    info = staticmethod(lambda: None)
+structlog.get_logger().info("tail")
+atexit.register(structlog.get_logger().info, "atexit, registered last")
+"""
+        early = """
+import atexit
+def late():
+    import structlog
+    structlog.get_logger().info("after logging")
+atexit.register(late)
+import logging
+def before():
+    import structlog
+    structlog.get_logger().info("atexit, registered first")
+atexit.register(before)
+"""
+        with Endpoint() as endpoint:
+            stderr = run(source, endpoint, early=early)
+
+        assert messages(endpoint.rows) == ["atexit, registered first", "atexit, registered last", "tail"]
+        assert "1 row logged after close dropped: after_close" in stderr
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_at_exit_a_handler_that_shares_it_may_still_log(self, shared):
+        """A MemoryHandler, say, that is flushed when logging is shut down."""
+        source = f"""
+import logging.handlers
+from logging_azmon import AzureMonitorProcessor
+processor = AzureMonitorProcessor(**OPTIONS)
+processor(None, "info", {{"event": "event"}})
+handler = AzureMonitorHandler(**({{"pipeline": processor}} if {shared} else OPTIONS))
+log.addHandler(logging.handlers.MemoryHandler(9, target=handler, flushLevel=99))
+log.info("record")
+"""
+        with Endpoint() as endpoint:
+            assert run(source, endpoint) == ""
+
+        assert messages(endpoint.rows) == ["event", "record"]
+
+    def test_a_forked_child_sends_its_own(self):
+        """As with the handler."""
+        source = """
+import warnings
+from logging_azmon import AzureMonitorProcessor
+warnings.simplefilter("ignore", DeprecationWarning)
+processor = AzureMonitorProcessor(**OPTIONS)
+processor(None, "info", {"event": "parent"})
+child = os.fork()
+if not child:
+    processor(None, "info", {"event": "child"})
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+"""
+        with Endpoint() as endpoint:
+            assert run(source, endpoint) == ""
+
+        assert messages(endpoint.rows) == ["child", "parent"]
+        assert len({row["Instance"] for row in endpoint.rows}) == 2
+
+    @pytest.mark.parametrize("method", ["spawn", "fork"])
+    def test_a_bound_logger_goes_to_workers(self, method):
+        """Pickled with each task; a worker makes one pipeline of it, however often it comes."""
+        with Endpoint() as endpoint:
+            source = f"from lifecycle_structlog import main\nmain({method!r}, **OPTIONS)"
+            assert run(source, endpoint) == ""
+
+        assert messages(endpoint.rows) == ["in a worker"] * 20 + ["in the parent"]
+        assert sorted(row["Properties"].get("number", -1) for row in endpoint.rows) == [-1, *range(20)]
+        assert {row["Properties"]["order"] for row in endpoint.rows} == {7}
+        assert_each_once(endpoint.rows)
+        assert len({row["Instance"] for row in endpoint.rows}) <= 3
