@@ -98,7 +98,7 @@ def _ours_with_a_spool(_: str) -> Iterator[logging.Logger]:
 def _structlog(last: Any, *, to: Any = None) -> Any:
     import structlog
 
-    return structlog.wrap_logger(
+    logger = structlog.wrap_logger(
         to,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         processors=[
@@ -107,6 +107,8 @@ def _structlog(last: Any, *, to: Any = None) -> Any:
             *last,
         ],
     )
+    # Bound once, as by an application that sets `cache_logger_on_first_use`.
+    return logger.bind()
 
 
 def _dropped(*_: Any) -> Any:
