@@ -270,7 +270,8 @@ class Pipeline:
 
     def drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
-        return self._wait(EVERYTHING, self._deadline(timeout), is_patient=False)
+        self._wait(EVERYTHING, self._deadline(timeout), is_patient=False)
+        return self._buffer.is_settled(EVERYTHING)
 
     def _begin_to_close(self) -> bool:
         """Take no more rows; False if that was so already."""
