@@ -222,7 +222,8 @@ class TestModules:
             """
             import logging_azmon
             rule = {"streamDeclarations": {"Custom-App": {"columns": [{"name": "odd name", "type": "int"}]}}}
-            pipeline = logging_azmon.Pipeline("https://dce.example.org", "dcr-1", "Custom-App", dcr=rule, batch_seconds=2)
+            place = ("https://dce.example.org", "dcr-1", "Custom-App")
+            pipeline = logging_azmon.Pipeline(*place, dcr=rule, batch_seconds=2)
             handler = logging_azmon.AzureMonitorHandler(pipeline=pipeline)
             """,
         )

@@ -1,5 +1,7 @@
 """The command `logging-azmon query`: what it asks, what it shows, and what it says when something is wrong."""
 
+# ruff: noqa: SLF001 - what must hold inside
+
 import argparse
 import csv
 import datetime as dt
@@ -161,7 +163,8 @@ class Response:
         return self._body.encode()
 
 
-def translated(status, error, place=Place(service="https://api.loganalytics.io", workspace_id=GUID)):
+def translated(status, error):
+    place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
     response = Response(status, json.dumps({"error": error}))
     return _workspace._translated(HttpResponseError(response=response), place)
 

@@ -1,5 +1,7 @@
 """The command `logging-azmon tail`: what it shows, and that it neither loses nor repeats a row."""
 
+# ruff: noqa: SLF001 - what must hold inside
+
 import datetime as dt
 import io
 import json
@@ -89,10 +91,13 @@ class TestCommand:
                 assert following.process.stderr.read().decode().startswith("Following App_CL of http://127.0.0.1:")
 
     def test_it_ends_well_when_nobody_reads_any_more_although_nothing_comes(self, workspace):
-        with Following(workspace, "-n", "1") as following:
-            following.take(1)
-            following.process.stdout.close()
-            assert following.process.wait(LIMIT) == 0
+        words = [sys.executable, "-m", "logging_azmon", "tail", "-n", "1"]
+        reading, writing = os.pipe()
+        with subprocess.Popen(words, stdout=writing, env={**os.environ, **workspace.environment}) as process:
+            os.close(writing)
+            assert b"ERROR of shopping" in os.read(reading, 10_000)
+            os.close(reading)
+            assert process.wait(LIMIT) == 0
 
     def test_when_the_workspace_ends_so_does_it(self):
         with Workspace() as workspace:
@@ -193,7 +198,7 @@ class TestCommand:
 
 def shortened(rows):
     def first(self, interrupts):
-        yield next(iter(rows(self, interrupts)))
+        yield next(filter(None, rows(self, interrupts)))
         raise KeyboardInterrupt
 
     return first

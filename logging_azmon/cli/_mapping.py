@@ -11,11 +11,11 @@ import datetime as dt
 import logging
 import math
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..dcr import lookup
-from ..fields import SITE_FIELDS, THREAD_FIELDS, Fields, Reader
+from ..fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, Reader
 from ..table import Column, Constant, Extra, Table
 from ..values import datetime_text
 from ._journal import is_journal, read_journal
@@ -44,7 +44,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 _LEVELS = {"WARN": "WARNING", "ERR": "ERROR", "FATAL": "CRITICAL", "CRIT": "CRITICAL", "INFORMATION": "INFO"}
 # What can be said by the tuple of `Fields`; every other field becomes an extra under its column's name.
-_IN_FIELDS = frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS)
+_IN_FIELDS = (
+    frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS) | LEVEL_FIELDS
+)
 # The service replaces times outside of this by the time of receipt.
 _OLDEST, _NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
 ORIGINAL_TIME = "OriginalTime"
@@ -62,15 +64,11 @@ def _source(column: Column) -> Any:
         return source
     if isinstance(source, Extra):
         return Extra(tuple(dict.fromkeys((column.name, *source.names))), source.default)
-    if isinstance(source, str) and (source in _IN_FIELDS or _is_level(source)):
+    if isinstance(source, str) and source in _IN_FIELDS:
         return source
     default = socket.gethostname() if source == "host" else None
     # A callable of the application's has no record to look at here.
     return Extra((column.name,), default)
-
-
-def _is_level(source: str) -> bool:
-    return source in {"syslog_severity", "cef_severity", "event_level", "event_level_name", "event_type"}
 
 
 class Mapper:
@@ -85,6 +83,10 @@ class Mapper:
         self.has_rest = any(column.source == "*" for column in table)
         for column, before in zip(table, origin, strict=True):
             self._place(column, before)
+        if any(column.source in LEVEL_FIELDS for column in table if isinstance(column.source, str)):
+            # A level's name and number tell each other, and what is derived from them.
+            for field in ("level", "level_number"):
+                self._take(field, _NAMES[field])
         marks = ("instance", "sequence")
         self._own = {str(column.source): column.name for column in origin if column.source in marks}
         self._instance = instance
@@ -106,6 +108,9 @@ class Mapper:
             more = looked_up.names if isinstance(looked_up, Extra) else (looked_up,)
             place = column.name
             names = (column.name, *_NAMES.get(field, ()), *(name for name in more if isinstance(name, str)))
+        self._take(place, names)
+
+    def _take(self, place: str, names: Sequence[str]) -> None:
         for rank, name in enumerate(names):
             known = self._places.get(name.lower())
             if known is None or rank < known[1]:

@@ -99,10 +99,8 @@ class Show:
         if bad.count:
             _print(out, f"{bad.count:,} lines are no rows, kept in {bad.path}: {bad.named()}")
         if rejected.count:
-            _print(
-                out,
-                f"{rejected.count:,} rows were rejected, kept in {rejected.path}: send that once the rule is mended",
-            )
+            hint = "send that file once the rule is mended"
+            _print(out, f"{rejected.count:,} rows were rejected, kept in {rejected.path}: {hint}")
         if stats.misfits:
             where = "stand among the rest (*)" if mapper.has_rest else "were converted, or joined the message"
             _print(out, f"{stats.misfits:,} values did not fit their columns and {where}")
