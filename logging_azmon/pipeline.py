@@ -266,7 +266,12 @@ class Pipeline:
 
     def drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
-        return self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_patient=False)
+        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_patient=False)
+        if not self._buffer.is_settled(EVERYTHING):
+            return False
+        # Not all dead owners are taken at once: is there another one?
+        self.urge()
+        return self._buffer.is_settled(EVERYTHING)
 
     def _begin_to_close(self) -> bool:
         """Take no more rows; False if that was so already."""
