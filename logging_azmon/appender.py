@@ -126,7 +126,7 @@ class Appender(MemoryBuffer):
             except OSError as error:
                 self._repair(error)
             except BaseException:
-                self._seal()
+                self._break_off()
                 raise
             finally:
                 self._is_writing = False
@@ -137,6 +137,13 @@ class Appender(MemoryBuffer):
                 self._wake_for_first_row()
             return True
         return False if self._is_full else super()._put(line)
+
+    def _break_off(self) -> None:
+        """Leave it to the file whether a row is in, and write no more to it."""
+        batch = self._open
+        if batch.segment is not None:
+            batch.size = self._disk.size(batch.segment.fd) - batch.start
+            self._seal()
 
     def _repair(self, error: OSError) -> None:
         """Cut off what is only half there, and write no more to this segment."""

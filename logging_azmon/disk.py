@@ -65,6 +65,10 @@ class Disk:
         finally:
             os.close(fd)
 
+    def size(self, fd: int) -> int:
+        """Tell how large a file is."""
+        return os.fstat(fd).st_size
+
     def truncate(self, fd: int, size: int) -> None:
         """Cut a file off."""
         os.ftruncate(fd, size)

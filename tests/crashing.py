@@ -116,6 +116,9 @@ class CrashingDisk(Disk):
             file.write(data[:size])
         self.done(is_last)
 
+    def size(self, fd):
+        return self.done(self.step("size"), super().size(fd))
+
     def truncate(self, fd, size):
         is_last = self.step("truncate")
         super().truncate(fd, size)

@@ -430,6 +430,31 @@ class TestTrouble:
         assert set(directory.arrived) >= {str(number) for number in range(300)}
         assert set(bench.stats.dropped) <= {"torn"}
 
+    def test_a_row_that_cannot_be_synced_is_there_and_told(self, directory):
+        disk = CrashingDisk({})
+        bench = directory.process(disk=disk, spool_fsync="row")
+        bench.put("first")
+        disk.faults["sync"] = errno.EIO
+        bench.put("second")
+        assert "Input/output error" in text(bench)
+        disk.faults.clear()
+        bench.run()
+        assert directory.arrived == ["first", "second"]
+
+    def test_a_file_that_goes_while_names_are_read_is_none(self, tmp_path, monkeypatch):
+        tmp_path.joinpath("gone").touch()
+        real = os.scandir
+
+        @contextmanager
+        def scandir(path):
+            with real(path) as entries:
+                found = list(entries)
+            tmp_path.joinpath("gone").unlink()
+            yield found
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        assert Disk().entries(str(tmp_path)) == {}
+
     def test_a_lock_that_nobody_gives_sends_rows_through_memory(self, directory):
         class NoLocks(Disk):
             def lock(self, path, seconds=0.0):
@@ -880,6 +905,26 @@ class TestInterrupted:
         bench.run()
         assert done == {"put": [[True]], "take": [None], "flush": []}[what]
         assert directory.arrived == ["outer", "inner"][: 1 + (what == "put")]
+
+    def test_by_ctrl_c_in_the_write_the_file_says_whether_the_row_is_in(self, directory):
+        disk = CrashingDisk({})
+        write = disk.write
+
+        def interrupted(fd, data):
+            written = write(fd, data)
+            if b'"outer"' in data:
+                raise KeyboardInterrupt
+            return written
+
+        disk.write = interrupted
+        bench = directory.process(disk=disk)
+        bench.put("before")
+        with pytest.raises(KeyboardInterrupt):
+            bench.put("outer")
+        bench.put("after")
+        bench.run()
+        assert directory.arrived == ["before", "outer", "after"]
+        assert bench.stats.accepted == bench.stats.delivered == 3
 
     def test_two_threads_found_one_owner(self, directory):
         bench = directory.process()

@@ -11,7 +11,10 @@ import sys
 
 import requests  # noqa: F401 - as above
 
-from logging_azmon import AzureMonitorHandler
+from logging_azmon import AzureMonitorHandler, spool
+
+# What the killed have left is to be found soon, for the test's sake.
+spool.LOOK_SECONDS = 0.3
 
 url, directory = sys.argv[1:3]
 
