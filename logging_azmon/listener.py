@@ -27,6 +27,8 @@ from .clock import Clock, SystemClock
 from .delivery import Delivery, Work
 from .report import Reporter, Trouble, described
 
+# Between two tries of an errand.
+_ERRAND_SECONDS = 0.1
 _START_AGAIN_SECONDS = 1.0
 
 
@@ -91,6 +93,8 @@ class Listeners:
         self._live = 0
         self._free = 0
         self._is_stopping = False
+        # What a listener is asked to do until it is done.
+        self._errand: Callable[[], bool] | None = None
         self._refusal = ""
         self._refused_at = float("-inf")
         # The threads by their numbers, also those that have just ended; and a token for each end.
@@ -159,6 +163,11 @@ class Listeners:
         self._ends.put(None)
         self._on_refusal()
 
+    def run_errand(self, errand: Callable[[], bool]) -> bool:
+        """Have a listener try something until it returns True; False if there is nobody to do it."""
+        self._errand = errand
+        return self.wake()
+
     def tell_refusal(self) -> None:
         """Report that there was no thread to be had. Not done by the log call that was refused one."""
         refusal, self._refusal = self._refusal, ""
@@ -171,6 +180,9 @@ class Listeners:
     def next_work(self) -> Work | None:
         """Wait for a batch; None when it is time to end."""
         while not self._is_stopping:
+            errand = self._errand
+            if errand is not None and errand():
+                self._errand = None
             work, seconds = self._take()
             if work is not None:
                 with self._lock:
@@ -181,7 +193,7 @@ class Listeners:
             if self._delivery.is_closing and self._delivery.is_done():
                 self.stop()
             else:
-                self._clock.wait(self.tokens, seconds)
+                self._clock.wait(self.tokens, seconds if self._errand is None else min(seconds, _ERRAND_SECONDS))
         return None
 
     def deliver(self, work: Work) -> None:

@@ -33,17 +33,12 @@ from .listener import Listeners
 from .report import Reporter, Stats, Trouble, count, described
 from .settings import Settings, read
 from .upload import Uploader
+from .waiting import Waiting
 
 Put = Callable[[bytes], bool]
 
 # Who takes the rows instead of the buffers, while `testing.capture` is open.
 _capturing: list[Put] = []
-
-# While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
-_FIRST_LOOK_SECONDS = 0.005
-_LOOK_SECONDS = 0.5
-# A close right after a flush that waited in vain does not wait a second time.
-_SAME_SHUTDOWN_SECONDS = 1.0
 
 
 class Pipeline:
@@ -91,6 +86,7 @@ class Pipeline:
         self._users: dict[weakref.ref[Any], None] = {}
         self._is_handlers_own = False
         self._is_closed = False
+        self._was_configured = False
         self.has_ended = False
         # Errors at the end of the stack, where nothing can be called to count them.
         self.uncounted: dict[Any, None] = {}
@@ -124,12 +120,10 @@ class Pipeline:
             on_end=self._on_last_listener,
             on_refusal=self._ask_again,
         )
+        self._waiting = Waiting(settings.close_seconds, self._clock, self._ledger, self._buffer, self._listeners)
         if self._is_closed:
             self._buffer.abandon("closed")
         self._told_after_close = 0
-        # When waits of the default length end, and when one last ended in vain.
-        self._patience_ends = float("-inf")
-        self._gave_up_at = float("-inf")
         self._asks_again = False
         self._put: Put = _capturing[-1] if _capturing else self._buffer.put
 
@@ -249,19 +243,21 @@ class Pipeline:
         mark = self.urge()
         if self._must_not_wait():
             return self._buffer.is_settled(mark)
-        return self._wait(mark, self._deadline(timeout), is_patient=timeout is None)
+        return self._waiting.wait(mark, self._waiting.deadline(timeout), is_patient=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
+        if process.owns_logging_lock() and self._closes_later():
+            return
         if not self._begin_to_close():
             return
         self.urge()
         if self._must_not_wait():
             self._finish_alone()
             return
-        deadline = self._deadline(timeout)
+        deadline = self._waiting.deadline(timeout)
         # A pipeline that takes no more waits for its own notices, too, and for what dead processes have left.
-        self._wait(EVERYTHING, deadline, is_patient=timeout is None)
+        self._waiting.wait(EVERYTHING, deadline, is_patient=timeout is None)
         self._end(deadline)
 
     def tell_in_reports_only(self) -> None:
@@ -270,7 +266,12 @@ class Pipeline:
 
     def drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
-        return self._wait(EVERYTHING, self._deadline(timeout), is_patient=False)
+        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_patient=False)
+        if not self._buffer.is_settled(EVERYTHING):
+            return False
+        # Not all dead owners are taken at once: is there another one?
+        self.urge()
+        return self._buffer.is_settled(EVERYTHING)
 
     def _begin_to_close(self) -> bool:
         """Take no more rows; False if that was so already."""
@@ -280,6 +281,27 @@ class Pipeline:
             self._is_closed = True
         self._buffer.close()
         self._delivery.is_closing = True
+        return True
+
+    def _closes_later(self) -> bool:
+        """Have a listener close when dictConfig is done; False where there is none, or no use for it.
+
+        Until then other threads log to the old handler, and nobody else would take their rows.
+        """
+        if self._is_closed or not self._ledger.accepted:
+            return False
+        self.urge()
+        process.keep(self)
+        self._was_configured = False
+        return self._listeners.run_errand(self._close_once_configured)
+
+    def _close_once_configured(self) -> bool:
+        was_configured, self._was_configured = self._was_configured, process.may_have_logging_lock()
+        # Who found the old handler just before it was replaced has had the time between two questions.
+        if not (was_configured and self._was_configured):
+            return False
+        if self._begin_to_close():
+            self._finish_alone()
         return True
 
     def _finish_alone(self) -> None:
@@ -306,49 +328,13 @@ class Pipeline:
 
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Flush what a handler will close later; end what nobody else will."""
-        deadline = self._deadline(None)
+        deadline = self._waiting.deadline(None)
         mark = self._buffer.urge()
-        self._wait(EVERYTHING if self._is_closed else mark, deadline, is_patient=True)
+        self._waiting.wait(EVERYTHING if self._is_closed else mark, deadline, is_patient=True)
         if self._is_closed:
             self._end(deadline)
         elif is_last or not self._users:
             self.close()
-
-    def _deadline(self, timeout: float | None) -> float:
-        now = self._clock.monotonic()
-        if timeout is not None:
-            deadline = now + timeout
-        else:
-            if now - self._gave_up_at >= _SAME_SHUTDOWN_SECONDS:
-                self._patience_ends = now + self.settings.close_seconds
-            deadline = self._patience_ends
-        left = process.seconds_left()
-        return deadline if left is None else min(deadline, now + left)
-
-    def _wait(self, mark: int, deadline: float, *, is_patient: bool) -> bool:
-        """Wait until all before the mark is settled; what no listener can deliver is delivered here."""
-        lost_before = sum(self.stats().dropped.values())
-        waiter: SimpleQueue[None] = SimpleQueue()
-        self._buffer.watch(waiter)
-        look = _FIRST_LOOK_SECONDS
-        try:
-            with process.waiting():
-                while not self._buffer.is_settled(mark):
-                    left = deadline - self._clock.monotonic()
-                    if left <= 0:
-                        if is_patient:
-                            self._gave_up_at = self._clock.monotonic()
-                        return False
-                    # Whoever interrupted a log call holds the lock that listeners need.
-                    if not self._ledger.lock._is_owned() and self._listeners.attend():  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
-                        pause = left
-                    else:
-                        pause = self._listeners.deliver_one(left)
-                    self._clock.wait(waiter, min(pause, left, look))
-                    look = min(2 * look, _LOOK_SECONDS)
-        finally:
-            self._buffer.unwatch(waiter)
-        return sum(self.stats().dropped.values()) == lost_before
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners and count what is left."""

@@ -78,6 +78,16 @@ def owns_logging_lock() -> bool:
     return lock is not None and bool(lock._is_owned())  # noqa: SLF001 - Condition relies on the same method
 
 
+def may_have_logging_lock() -> bool:
+    """Tell whether nobody is inside dictConfig or the like."""
+    lock = getattr(logging, "_lock", None)
+    if lock is not None and not lock.acquire(blocking=False):
+        return False
+    if lock is not None:
+        lock.release()
+    return True
+
+
 # Exit.
 
 

@@ -39,8 +39,10 @@ class Spool(Appender):
         """Take what dead owners have left, from time to time, and tell what is to be told."""
         while self._untold:
             self._report(self._untold.popleft())
-        if now < self._next_look or self._lost_for or not self.desk.acquire(blocking=False):
-            return
+        if now >= self._next_look and not self._lost_for and self.desk.acquire(blocking=False):
+            self._look_around(now)
+
+    def _look_around(self, now: float) -> None:
         try:
             self._next_look = now + LOOK_SECONDS
             self._release([owner for owner in self._owners.values() if not owner.files and owner is not self._owner])
@@ -223,8 +225,10 @@ class Spool(Appender):
 
     def urge(self) -> int:
         """Ask for all that waits to go now, also what others have left."""
-        self._next_look = float("-inf")
-        self.look(self._clock.monotonic())
+        now = self._clock.monotonic()
+        if not self._lost_for and self._takes_desk():
+            self._look_around(now)
+        self.look(now)
         return super().urge()
 
     def close(self) -> None:

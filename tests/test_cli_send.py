@@ -290,6 +290,47 @@ class TestCtrlC:
         assert sending._settled_line(settled) == line
 
 
+class TestSpool:
+    def test_the_same_command_goes_on_where_it_was_stopped(self, send, workspace, tmp_path):
+        """Rows that were read are on disk; the next run delivers them and reads the rest."""
+        workspace.fault("503*1000")
+        lines = [{"msg": f"{number}"} for number in range(3)]
+        code, said, rows = send(lines, "--spool", "spool", "--timeout", "0.2")
+        workspace.clear_faults()
+        assert (code, rows) == (1, [])
+        assert "3 lines were read, and are in spool. The same command delivers them, and reads on" in said.out
+        assert "left in the spool" in said.out
+
+        code, said, rows = send([*lines, {"msg": "3"}], "--spool", "spool")
+        assert code == 0
+        assert sorted(row["Sequence"] for row in rows) == [1, 2, 3, 4]
+        assert said.out.startswith("1 rows and 3 from before = 4 delivered")
+        assert not tmp_path.joinpath("app.ndjson.position").exists()
+        assert len(send(lines, "--spool", "spool")[2]) == 3, "what is done begins anew"
+
+    def test_it_is_noted_while_it_reads(self, send, monkeypatch):
+        noted = []
+        monkeypatch.setattr(command, "_NOTE_SECONDS", 0.0)
+        monkeypatch.setattr(command.Position, "write", lambda _, line: noted.append(line))
+        send([{"msg": "a"}] * 200, "--spool", "spool")
+
+        assert noted[:2] == [64, 128]
+        assert noted[-1] == 200
+
+    def test_another_file_begins_at_its_first_line(self, tmp_path):
+        for text in ("other 9\n", "mine", "mine many"):
+            tmp_path.joinpath("p").write_text(text, "utf-8")
+            assert command.Position(tmp_path / "p", "mine").read() == 0
+
+    def test_a_pipe_is_only_spooled(self, send, workspace):
+        workspace.fault("503*1000")
+        _, said, _ = send([{"msg": "a"}], "--spool", "pipe", "--timeout", "0.2", name="-")
+        workspace.clear_faults()
+
+        assert "1 lines were read, and are in pipe. The same command delivers them.\n" in said.out
+        assert len(send([], "--spool", "pipe", name="-")[2]) == 1
+
+
 class TestProgress:
     def test_where_nobody_watches_a_line_tells_now_and_then(self, send, workspace, monkeypatch):
         monkeypatch.setattr("logging_azmon.cli._sending._LINE_SECONDS", 0.0)

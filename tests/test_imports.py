@@ -27,6 +27,7 @@ LAYERS = [
     {"answers"},
     {"upload", "delivery"},
     {"process", "listener", "assembly"},
+    {"waiting"},
     {"pipeline"},
     {"sharing", "crossing"},
     {"handler", "testing"},

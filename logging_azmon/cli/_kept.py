@@ -10,6 +10,32 @@ from typing import IO
 _MOST_NAMED = 20
 
 
+class Position:
+    """Remember up to which line a file was read, for the next run; what is remembered is written at once or never."""
+
+    def __init__(self, path: Path, instance: str) -> None:
+        self._path = path
+        self._instance = instance
+
+    def read(self) -> int:
+        """Return the last line of the same file that was read; 0 if there is none."""
+        try:
+            instance, _, line = self._path.read_text("utf-8").partition(" ")
+            return int(line) if instance == self._instance else 0
+        except (OSError, ValueError):
+            return 0
+
+    def write(self, line: int) -> None:
+        """Remember a line; a crash leaves this one or the one before."""
+        scratch = self._path.with_name(f"{self._path.name}.new")
+        scratch.write_text(f"{self._instance} {line}\n", "utf-8")
+        scratch.replace(self._path)
+
+    def forget(self) -> None:
+        """Begin at the first line the next time."""
+        self._path.unlink(missing_ok=True)
+
+
 class Kept:
     """Append lines to a file that begins with the first of them. Any thread may; `_lock` is held while it writes."""
 

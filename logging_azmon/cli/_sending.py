@@ -83,8 +83,11 @@ class Show:
         seconds = max(0.001, time.monotonic() - self._began)
         lost = sum(stats.dropped.values())
         parts = [("delivered", stats.delivered, "green"), ("rejected", stats.rejected, "red")]
+        left = stats.spooled + stats.handed_over
+        parts += [("left in the spool", left, "yellow")] if left else []
         parts += [("not delivered", lost + stats.queued + stats.in_flight, "red")]
-        line = Text.assemble((f"{stats.accepted:,}", "bold"), " rows = ")
+        before = f" and {stats.adopted:,} from before" if stats.adopted else ""
+        line = Text.assemble((f"{stats.accepted:,}", "bold"), f" rows{before} = ")
         line.append_text(
             Text(" + ").join(
                 Text.assemble((f"{n:,}", f"bold {style if n else ''}"), f" {word}") for word, n, style in parts
@@ -115,9 +118,13 @@ class Show:
                 f" receipt instead of their own{kept}",
             )
 
-    def unfinished(self, settled: int, read: int, file: str) -> None:
+    def unfinished(self, settled: int, read: int, file: str, spool: str | None) -> None:
         """Say from where to go on."""
         out = console()
+        if spool is not None:
+            more = "" if file == "-" else ", and reads on after them"
+            _print(out, f"Stopped: {read:,} lines were read, and are in {spool}. The same command delivers them{more}.")
+            return
         _print(
             out,
             f"Stopped: {read:,} lines were read, everything up to line {settled:,} has arrived or is kept."

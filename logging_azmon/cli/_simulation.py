@@ -196,6 +196,9 @@ class Tally:
 
     # What Delivery asks of a buffer.
 
+    def look(self, now: float) -> None:
+        """Look after nobody: there is no spool."""
+
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing waits."""

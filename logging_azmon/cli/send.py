@@ -20,7 +20,7 @@ from ..pipeline import Pipeline
 from ..report import Trouble
 from ._configuration import add_options, pipeline_arguments, settings_of
 from ._interrupts import Interrupts
-from ._kept import Kept
+from ._kept import Kept, Position
 from ._lines import Lines
 from ._mapping import Mapper, importing
 from ._sending import Show
@@ -35,6 +35,8 @@ EXAMPLES = (
 # How long a wait for room or for the end goes on without looking whether somebody wants to stop.
 _SLICE_SECONDS = 0.2
 _LOOK_EVERY = 64
+# How often it is noted which line was read: after a crash those since then are sent once more.
+_NOTE_SECONDS = 1.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=".",
         help="where lines that are no rows, and rows that the service rejects, are kept: FILE.bad, FILE.rejected"
         " (this directory)",
+    )
+    parser.add_argument(
+        "--spool",
+        metavar="DIR",
+        help="keep rows on disk until they are delivered, and go on after the last line when the command is run again",
     )
     parser.add_argument(
         "--timeout",
@@ -87,8 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
         given.pop(name, None)
     table = settings_of(given).table
     with _opened(arguments.file) as (source, name, size):
-        sending = _Sending(arguments, given | {"columns": importing(table)}, name)
-        sending.mapper = Mapper(importing(table), table, _instance(source, name), time.time())
+        instance = _instance(source, name)
+        if arguments.spool is not None:
+            given["spool"] = arguments.spool
+        sending = _Sending(arguments, given | {"columns": importing(table)}, name, instance)
+        sending.mapper = Mapper(importing(table), table, instance, time.time())
         with Show(name, size) as show, Interrupts().installed() as interrupts:
             return sending.run(source, show, interrupts)
 
@@ -121,45 +131,59 @@ class _Sending:
 
     mapper: Mapper
 
-    def __init__(self, arguments: argparse.Namespace, given: dict[str, Any], name: str) -> None:
+    def __init__(self, arguments: argparse.Namespace, given: dict[str, Any], name: str, instance: str) -> None:
         kept = Path(arguments.keep)
         if not kept.is_dir():
             raise ConfigurationError([f"--keep {arguments.keep} is no directory: make it, or give another"])
         self._arguments = arguments
+        # A pipe cannot be read again: what it gave is in the spool.
+        self._position = None
+        if arguments.spool is not None and arguments.file != "-":
+            self._position = Position(kept / f"{name}.position", instance)
+        self._skip = max(arguments.skip, self._position.read() if self._position is not None else 0)
         self._bad = Kept(kept / f"{name}.bad")
         self._rejected = Kept(kept / f"{name}.rejected")
         # Set by delivering threads, shown by this one.
         self._troubles: deque[Trouble] = deque(maxlen=100)
         self._pipeline = Pipeline(**given | {"report": self._listen})
         # By how much a line's number differs from its row's, from which row on: bad lines are none.
-        self._shifts: deque[tuple[int, int]] = deque([(0, arguments.skip + 1)])
+        self._shifts: deque[tuple[int, int]] = deque([(0, self._skip + 1)])
         self._rows = 0
-        self._last_line: int = arguments.skip
+        self._last_line: int = self._skip
+        self._noted_at = time.monotonic()
 
     def run(self, source: IO[bytes], show: Show, interrupts: Interrupts) -> int:
         lines = Lines(source, self._arguments.format)
         try:
             is_whole = self._read(lines, show, interrupts)
-            self._finish(show, interrupts)
+            is_done = self._finish(show, interrupts)
         finally:
             settled = self._pipeline.settled_before()
             self._pipeline.close(0)
+            self._note()
             self._bad.close()
             self._rejected.close()
         self._tell(show)
         stats = self._pipeline.stats()
         show.ledger(stats, lines, self._bad, self._rejected, self.mapper)
-        if settled < self._rows or not is_whole:
-            show.unfinished(self._settled_line(settled), self._last_line, self._arguments.file)
+        if not is_done or not is_whole:
+            show.unfinished(self._settled_line(settled), self._last_line, self._arguments.file, self._arguments.spool)
+        elif self._position is not None:
+            self._position.forget()
         if interrupts.stopped.is_set():
             return INTERRUPTED
-        return PROBLEM if self._bad.count or stats.delivered < self._rows else 0
+        return PROBLEM if self._bad.count or stats.rejected or stats.dropped or not is_done else 0
+
+    def _note(self) -> None:
+        if self._position is not None:
+            self._position.write(self._last_line)
+            self._noted_at = time.monotonic()
 
     def _read(self, lines: Lines, show: Show, interrupts: Interrupts) -> bool:
         """Read to the end; False if somebody stopped it before."""
         try:
             with interrupts:
-                lines.skip(self._arguments.skip)
+                lines.skip(self._skip)
             iterator = iter(lines)
             while not interrupts.stopped.is_set():
                 with interrupts:
@@ -185,27 +209,28 @@ class _Sending:
             interrupts.stopped.set()
         return False
 
-    def _finish(self, show: Show, interrupts: Interrupts) -> None:
-        """Wait until nothing is left to send, or somebody has waited long enough."""
-        limit = self._pipeline.settings.close_seconds if interrupts.stopped.is_set() else self._arguments.timeout
-        deadline = None if limit is None else time.monotonic() + limit
+    def _finish(self, show: Show, interrupts: Interrupts) -> bool:
+        """Wait until nothing is left to send, or somebody has waited long enough; return whether nothing is."""
         was_stopped = interrupts.stopped.is_set()
+        limit = self._pipeline.settings.close_seconds if was_stopped else self._arguments.timeout
+        deadline = None if limit is None else time.monotonic() + limit
+        # Once more is heard as: do not wait any longer.
         interrupts.stopped.clear()
-        self._pipeline.flush(0)
-        while self._pipeline.settled_before() < self._rows:
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-            if interrupts.stopped.wait(_SLICE_SECONDS):
-                was_stopped = True
+        self._pipeline.urge()
+        while not (is_done := self._pipeline.drain(_SLICE_SECONDS)):
+            if interrupts.stopped.is_set() or (deadline is not None and time.monotonic() >= deadline):
                 break
             self._look(None, show)
         if was_stopped:
             interrupts.stopped.set()
+        return is_done
 
     def _look(self, lines: Lines | None, show: Show) -> None:
         settled = self._pipeline.settled_before()
         while len(self._shifts) > 1 and self._shifts[1][0] <= settled:
             self._shifts.popleft()
+        if time.monotonic() - self._noted_at >= _NOTE_SECONDS:
+            self._note()
         self._tell(show)
         show.progress(self._pipeline.stats(), lines)
 

@@ -166,10 +166,6 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     is_done = False
     while not is_done and not stopped.is_set():
         is_done = pipeline.drain(_SLICE_SECONDS)
-        if is_done:
-            # Not all owners are taken at once: is there another one?
-            pipeline.urge()
-            is_done = pipeline.drain(0)
         _tell(pipeline.stats().delivered, rows)
     pipeline.close(0)
     stats = pipeline.stats()
