@@ -36,8 +36,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         parser.error(f"no measurement {', '.join(unknown)}; there are {', '.join(results.MEASUREMENTS)}")
     scale = Scale(runs=given.runs, share=given.share, only=tuple(given.only))
-    results.run(given.measurements or list(results.MEASUREMENTS), scale, given.output)
-    return 0
+    return 0 if results.run(given.measurements or list(results.MEASUREMENTS), scale, given.output) else 1
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import log_call
 import outage
 import to_acknowledged
 import web
+import workers
 from sampling import Scale
 
 MEASUREMENTS: dict[str, ModuleType] = {
@@ -37,8 +38,9 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def run(names: list[str], scale: Scale, directory: Path) -> None:
-    """Measure what is named; what was found before of the others stays."""
+def run(names: list[str], scale: Scale, directory: Path) -> bool:
+    """Measure what is named, and tell whether all of it could be; what was found before of the others stays."""
+    is_complete = True
     found = read(directory)
     for name in names:
         print(f"{name} …", end=" ", flush=True)
@@ -46,13 +48,19 @@ def run(names: list[str], scale: Scale, directory: Path) -> None:
         load = os.getloadavg()[0]
         before = found.get(name, {}).get("result", {})
         measurement = MEASUREMENTS[name]
-        result = measurement.measure(scale)
+        try:
+            result = measurement.measure(scale)
+        except workers.CannotRun as reason:
+            print(f"broke off: {reason}")
+            is_complete = False
+            continue
         if hasattr(measurement, "keep"):
             result = measurement.keep(before, result)
         found[name] = {"taken": {**machine(), "load_before": round(load, 2), "runs": scale.runs}, "result": result}
         print(f"{time.perf_counter() - start:.0f} s")
         # After each, so that an interruption costs one.
         write(found, directory)
+    return is_complete
 
 
 def read(directory: Path) -> dict[str, Any]:

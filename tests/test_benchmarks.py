@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,7 +102,7 @@ def figures_in(found):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_measurement_yields_figures_for_all_who_can_run(name, tmp_path):
     with workers.here():
-        results.run([name], Scale(runs=1, share=0.002, only=SMALL[name]), tmp_path)
+        assert results.run([name], Scale(runs=1, share=0.002, only=SMALL[name]), tmp_path)
     section = results.read(tmp_path)[name]
     result = section["result"]
     found = list(figures_in(result))
@@ -193,6 +194,17 @@ def test_what_was_found_before_stays(tmp_path):
         results.run(["growth"], Scale(runs=1, share=0.001), tmp_path)
         results.run(["outage"], Scale(runs=1, share=0.001, only=("block",)), tmp_path)
     assert list(results.read(tmp_path)) == ["outage", "growth"]
+
+
+def test_a_measurement_that_breaks_off_costs_no_other(tmp_path, monkeypatch, capsys):
+    def measure(_):
+        raise workers.CannotRun("not ready within 180 s")
+
+    monkeypatch.setitem(results.MEASUREMENTS, "web", SimpleNamespace(measure=measure))
+    with workers.here():
+        assert not results.run(["web", "growth"], Scale(runs=1, share=0.001), tmp_path)
+    assert "broke off: not ready within 180 s" in capsys.readouterr().out
+    assert list(results.read(tmp_path)) == ["growth"]
 
 
 def test_the_published_results_are_the_measured_ones():
