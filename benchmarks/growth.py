@@ -11,7 +11,7 @@ import tables
 import workers
 from contenders import pipeline
 from logging_azmon import AzureMonitorHandler, Column, Pipeline
-from sampling import Figure, Scale, exponent, figure, interleaved, line, significant
+from sampling import CannotRun, Figure, Scale, exponent, figure, line, significant
 
 TITLE = "Growth"
 BATCHES = (1, 10, 100, 1_000, 3_000)
@@ -55,7 +55,7 @@ def backlog(batches: int, share: float) -> dict[str, float]:
             logged += _timed(made, log)
             start = time.perf_counter()
             if not made.flush(60):
-                raise workers.CannotRun("not delivered within a minute")
+                raise CannotRun("not delivered within a minute")
             sent += time.perf_counter() - start
             rows += count
     return {"log_micros": logged / rows * 1e6, "deliver_micros": sent / rows * 1e6}
@@ -123,7 +123,7 @@ def worker(share: float) -> dict[str, dict[str, dict[str, float]]]:
 
 def measure(scale: Scale) -> dict[str, Any]:
     """Measure every point in each round, and fit laws to the medians."""
-    runs = interleaved(["all"], scale.runs, lambda _: workers.ask("growth:worker", share=scale.share))["all"]
+    runs = [workers.ask("growth:worker", share=scale.share) for _ in range(scale.runs)]
 
     def points(series: str, key: str) -> dict[str, Figure]:
         return {point: figure(run[series][point][key] for run in runs) for point in runs[0][series]}

@@ -23,7 +23,7 @@ from typing import Any
 
 import tables
 import workers
-from sampling import Scale, significant
+from sampling import CannotRun, Scale, significant
 
 TITLE = "Instructions"
 CALLS = 1_000
@@ -77,14 +77,14 @@ def _count(case: tuple[str, int]) -> int:
         workers.ask("instructions:worker", before=under, contender=contender, calls=calls)
         found = re.search(r"^(?:summary|totals): (\d+)", path.read_text("utf-8", errors="replace"), re.MULTILINE)
     if found is None:
-        raise workers.CannotRun("valgrind counted nothing")
+        raise CannotRun("valgrind counted nothing")
     return int(found[1])
 
 
 def count() -> dict[str, Any]:
     """Count for this interpreter."""
     if shutil.which("valgrind") is None:
-        raise workers.CannotRun("valgrind is not installed")
+        raise CannotRun("valgrind is not installed")
     cases = [(contender, calls) for contender in CONTENDERS for calls in (CALLS, 2 * CALLS)]
     # Counting does not mind company.
     with ThreadPoolExecutor(2) as pool:
@@ -102,7 +102,7 @@ def measure(_: Scale) -> dict[str, Any]:
     """Count once: a count does not vary."""
     try:
         return {"counted": {_VERSION: count()}, "cannot": {}}
-    except workers.CannotRun as reason:
+    except CannotRun as reason:
         return {"counted": {}, "cannot": {_VERSION: str(reason)}}
 
 
@@ -120,7 +120,7 @@ def check(recorded: dict[str, Any]) -> int:
         return 0
     try:
         now = count()
-    except workers.CannotRun as reason:
+    except CannotRun as reason:
         print(f"instructions: not counted: {reason}")
         return 0
     return verdict(now, before)

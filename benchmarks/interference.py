@@ -66,8 +66,7 @@ def measure(scale: Scale) -> dict[str, Any]:
             endpoint.counted()
             return found
 
-        able, unable = workers.each_that_can(scale.pick(CONTENDERS), lambda name: run(name, 0.01))
-        runs = interleaved(able, scale.runs, lambda name: run(name, SECONDS * scale.share))
+        runs, unable = interleaved(scale.pick(CONTENDERS), scale.runs, lambda name: run(name, SECONDS * scale.share))
 
     def against(key: str) -> dict[str, Any]:
         idle = [one[key] for one in runs.get("nothing", [])]

@@ -14,7 +14,7 @@ import sink
 import tables
 import workers
 from logging_azmon import AzureMonitorHandler
-from sampling import Scale, figures
+from sampling import CannotRun, Scale, figures, interleaved
 from shipping import RULE_ID, STREAM
 
 TITLE = "Memory during an outage"
@@ -29,13 +29,13 @@ def resident(kind: str) -> int:
     for line in Path("/proc/self/status").read_text("ascii").splitlines():
         if line.startswith(kind):
             return int(line.split()[1]) * 1024
-    raise workers.CannotRun(f"this system does not tell {kind}")
+    raise CannotRun(f"this system does not tell {kind}")
 
 
 def worker(overflow: str, rows: int, url: str, *, has_spool: bool) -> dict[str, float]:
     """Deliver one row, so that everything is loaded; then log into an outage, and see how the process grows."""
     if not Path("/proc/self/clear_refs").exists():
-        raise workers.CannotRun("this system has no /proc")
+        raise CannotRun("this system has no /proc")
     with tempfile.TemporaryDirectory() as directory:
         options: dict[str, Any] = {"spool": directory} if has_spool else {}
         warm = AzureMonitorHandler(url, RULE_ID, STREAM)
@@ -48,7 +48,7 @@ def worker(overflow: str, rows: int, url: str, *, has_spool: bool) -> dict[str, 
         logger.addHandler(warm)
         _log(logger, 1)
         if not warm.flush(30):
-            raise workers.CannotRun("the first row was not delivered")
+            raise CannotRun("the first row was not delivered")
         logger.removeHandler(warm)
         logger.addHandler(handler)
         # Let the peak begin anew.
@@ -85,28 +85,33 @@ def _nobody() -> str:
 
 def measure(scale: Scale) -> dict[str, Any]:
     """Measure each policy, with and without a spool; two at a time, because memory does not mind."""
-    cases = [(overflow, has_spool) for has_spool in (False, True) for overflow in scale.pick(POLICIES)]
-    unable = {}
-    found = []
+    cases = {
+        _name(overflow, has_spool=has_spool): (overflow, has_spool)
+        for has_spool in (False, True)
+        for overflow in scale.pick(POLICIES)
+    }
     with sink.running() as endpoint, ThreadPoolExecutor(2) as pool:
 
-        def run(case: tuple[str, bool], rows: int) -> Any:
-            return workers.ask("outage:worker", overflow=case[0], has_spool=case[1], rows=rows, url=endpoint.url)
+        def run(case: str) -> Any:
+            overflow, has_spool = cases[case]
+            return workers.ask(
+                "outage:worker", overflow=overflow, has_spool=has_spool, rows=scale.of(ROWS), url=endpoint.url
+            )
 
-        for case in cases:
-            try:
-                run(case, 2)
-            except workers.CannotRun as reason:
-                unable[_name(case)] = str(reason)
-        able = [case for case in cases if _name(case) not in unable]
-        runs = list(pool.map(lambda case: run(case, scale.of(ROWS)), able * scale.runs))
-        for number, case in enumerate(able):
-            found.append({"case": _name(case)} | figures(runs[number :: len(able)]))
-    return {"rows": scale.of(ROWS), "queue_bytes": QUEUE_BYTES, "found": found, "cannot": unable}
+        def all_of(case: str) -> Any:
+            return interleaved([case], scale.runs, run)
+
+        each = list(pool.map(all_of, cases))
+    return {
+        "rows": scale.of(ROWS),
+        "queue_bytes": QUEUE_BYTES,
+        "found": [{"case": case} | figures(runs) for able, _ in each for case, runs in able.items()],
+        "cannot": {case: why for _, unable in each for case, why in unable.items()},
+    }
 
 
-def _name(case: tuple[str, bool]) -> str:
-    return f'overflow="{case[0]}"{", with a spool" if case[1] else ""}'
+def _name(overflow: str, *, has_spool: bool) -> str:
+    return f'overflow="{overflow}"{", with a spool" if has_spool else ""}'
 
 
 def tell(result: dict[str, Any]) -> str:

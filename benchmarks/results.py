@@ -20,8 +20,7 @@ import log_call
 import outage
 import to_acknowledged
 import web
-import workers
-from sampling import Scale
+from sampling import CannotRun, Scale
 
 MEASUREMENTS: dict[str, ModuleType] = {
     "log_call": log_call,
@@ -50,7 +49,7 @@ def run(names: list[str], scale: Scale, directory: Path) -> bool:
         measurement = MEASUREMENTS[name]
         try:
             result = measurement.measure(scale)
-        except workers.CannotRun as reason:
+        except CannotRun as reason:
             print(f"broke off: {reason}")
             is_complete = False
             continue

@@ -12,6 +12,10 @@ from typing import Any
 Figure = dict[str, float]
 
 
+class CannotRun(Exception):  # noqa: N818 - no error: a result of its own
+    """Say why somebody does not take part."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """Say how often and how much: `share` shrinks all sizes, so that tests take milliseconds. And who takes part."""
@@ -91,10 +95,20 @@ def exponent(points: Mapping[float, float]) -> float:
     return significant(slope, 2)
 
 
-def interleaved(names: Sequence[str], runs: int, measure: Callable[[str], Any]) -> dict[str, list[Any]]:
-    """Measure each in turn, round after round, every other round backwards: a slow drift then favours nobody."""
+def interleaved(
+    names: Sequence[str], runs: int, measure: Callable[[str], Any]
+) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """Measure each in turn, round after round, every other round backwards: a slow drift then favours nobody.
+
+    Return the runs of those who could take part in all of them, and why the others could not.
+    """
     found: dict[str, list[Any]] = {name: [] for name in names}
+    unable: dict[str, str] = {}
     for number in range(runs):
-        for name in names if number % 2 == 0 else reversed(names):
-            found[name].append(measure(name))
-    return found
+        for name in list(found) if number % 2 == 0 else list(reversed(found)):
+            try:
+                found[name].append(measure(name))
+            except CannotRun as reason:
+                unable[name] = str(reason)
+                del found[name]
+    return found, unable

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 import workers
+from sampling import CannotRun
 
 _STORED = b"HTTP/1.1 204 No Content\r\n\r\n"
 _READY = "listening on "
@@ -127,4 +128,4 @@ def running(*, seconds: float = 0.0) -> Iterator[Sink]:
             if text.startswith(_READY):
                 yield Sink(int(text.removeprefix(_READY)))
                 return
-        raise workers.CannotRun("the endpoint did not start")
+        raise CannotRun("the endpoint did not start")

@@ -147,16 +147,13 @@ def measure(scale: Scale) -> dict[str, Any]:
     tops = []
     for latency in LATENCIES:
         with sink.running(seconds=latency) as endpoint:
-            able, unable = workers.each_that_can(
-                scale.pick(ROWS),
-                lambda name, to=endpoint: _one(name, 1, to, 10),  # type: ignore[misc]
-            )
             for threads in THREADS:
-                runs = interleaved(
-                    able,
+                runs, why = interleaved(
+                    scale.pick(ROWS),
                     scale.runs,
                     lambda name, to=endpoint, by=threads: _one(name, by, to, scale.of(ROWS[name])),  # type: ignore[misc]
                 )
+                unable |= why
                 rates = {name: [run["rows_a_second"] for run in found] for name, found in runs.items()}
                 cases.append(
                     {
@@ -165,8 +162,8 @@ def measure(scale: Scale) -> dict[str, Any]:
                         "found": {name: figures(found) for name, found in runs.items()},
                         "ours_against": {
                             name: ratios(rates["ours"], rates[name])
-                            for name in able
-                            if name != "ours" and "ours" in able
+                            for name in rates
+                            if name != "ours" and "ours" in rates
                         },
                     }
                 )

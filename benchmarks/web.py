@@ -18,7 +18,7 @@ import charts
 import sink
 import tables
 import workers
-from sampling import Scale, figures, interleaved, quantiles, ratios
+from sampling import CannotRun, Scale, figures, interleaved, quantiles, ratios
 from shipping import SHIPPERS, shipping
 
 TITLE = "A Flask application under gunicorn"
@@ -76,16 +76,16 @@ def load(port: int, seconds: float) -> dict[str, float]:
         client.join()
     taken = time.perf_counter() - start
     if failed or not spent:
-        raise workers.CannotRun(failed[0] if failed else "the application answered nothing")
+        raise CannotRun(failed[0] if failed else "the application answered nothing")
     found = quantiles(spent)
     return {"requests_a_second": len(spent) / taken, "p50_ms": found["p50"], "p99_ms": found["p99"]}
 
 
 def _one(name: str, seconds: float, endpoint: sink.Sink) -> dict[str, float]:
     if importlib.util.find_spec("gunicorn") is None:
-        raise workers.CannotRun("gunicorn is not installed")
+        raise CannotRun("gunicorn is not installed")
     if importlib.util.find_spec("flask") is None:
-        raise workers.CannotRun("flask is not installed")
+        raise CannotRun("flask is not installed")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -112,8 +112,9 @@ def _one(name: str, seconds: float, endpoint: sink.Sink) -> dict[str, float]:
 def measure(scale: Scale) -> dict[str, Any]:
     """Measure everyone in turn."""
     with sink.running() as endpoint:
-        able, unable = workers.each_that_can(scale.pick(CONTENDERS), lambda name: _one(name, 0.1, endpoint))
-        runs = interleaved(able, scale.runs, lambda name: _one(name, SECONDS * scale.share, endpoint))
+        runs, unable = interleaved(
+            scale.pick(CONTENDERS), scale.runs, lambda name: _one(name, SECONDS * scale.share, endpoint)
+        )
     idle = [one["requests_a_second"] for one in runs.get("nothing", [])]
     return {
         "rows_a_request": ROWS_A_REQUEST,

@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sampling import CannotRun
+
 HERE = Path(__file__).parent
 LIMIT_SECONDS = 180.0
 _is_here = False
-
-
-class CannotRun(Exception):  # noqa: N818 - no error: a result of its own
-    """Say why somebody does not take part."""
 
 
 def command(worker: str, **arguments: Any) -> list[str]:
@@ -102,16 +100,3 @@ def background(arguments: Sequence[str], **options: Any) -> Iterator[subprocess.
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
-
-
-def each_that_can(names: Sequence[str], try_out: Callable[[str], Any]) -> tuple[list[str], dict[str, str]]:
-    """Try each out once; return who can take part, and why the others cannot."""
-    able, unable = [], {}
-    for name in names:
-        try:
-            try_out(name)
-        except CannotRun as reason:
-            unable[name] = str(reason)
-        else:
-            able.append(name)
-    return able, unable

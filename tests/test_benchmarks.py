@@ -19,7 +19,7 @@ import results
 import sink
 import tables
 import workers
-from sampling import Scale, exponent, figure, interleaved, line, quantiles, ratios, significant
+from sampling import CannotRun, Scale, exponent, figure, interleaved, line, quantiles, ratios, significant
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 README = BENCHMARKS.parent.joinpath("README.md").read_text("utf-8")
@@ -68,9 +68,18 @@ def test_an_exponent_tells_constant_from_proportional(power):
 
 def test_rounds_are_interleaved_and_every_other_one_runs_backwards():
     order = []
-    found = interleaved(["a", "b"], 3, lambda name: order.append(name) or len(order))
+    found, unable = interleaved(["a", "b"], 3, lambda name: order.append(name) or len(order))
     assert order == ["a", "b", "b", "a", "a", "b"]
-    assert found == {"a": [1, 4, 5], "b": [2, 3, 6]}
+    assert (found, unable) == ({"a": [1, 4, 5], "b": [2, 3, 6]}, {})
+
+
+def test_those_who_can_run_do_so_without_the_others():
+    def measure(name):
+        if name == "absent":
+            raise CannotRun("it is not there")
+        return 1.0
+
+    assert interleaved(["absent", "present"], 2, measure) == ({"present": [1.0, 1.0]}, {"absent": "it is not there"})
 
 
 # The measurements.
@@ -139,20 +148,12 @@ def test_the_endpoint_counts_what_has_arrived():
 
 
 def test_who_cannot_run_says_why():
-    with pytest.raises(workers.CannotRun, match="nobody_has_this is not installed"):
+    with pytest.raises(CannotRun, match="nobody_has_this is not installed"):
         workers.ask("nobody_has_this:worker")
 
 
-def test_those_who_can_run_do_so_without_the_others():
-    def try_out(name):
-        if name == "absent":
-            raise workers.CannotRun("it is not there")
-
-    assert workers.each_that_can(["present", "absent"], try_out) == (["present"], {"absent": "it is not there"})
-
-
 def test_a_worker_that_fails_says_with_which_words():
-    with pytest.raises(workers.CannotRun, match="has no attribute 'nothing'"):
+    with pytest.raises(CannotRun, match="has no attribute 'nothing'"):
         workers.ask("growth:nothing")
 
 
@@ -198,7 +199,7 @@ def test_what_was_found_before_stays(tmp_path):
 
 def test_a_measurement_that_breaks_off_costs_no_other(tmp_path, monkeypatch, capsys):
     def measure(_):
-        raise workers.CannotRun("not ready within 180 s")
+        raise CannotRun("not ready within 180 s")
 
     monkeypatch.setitem(results.MEASUREMENTS, "web", SimpleNamespace(measure=measure))
     with workers.here():
