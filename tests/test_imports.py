@@ -27,7 +27,7 @@ LAYERS = [
     {"answers"},
     {"upload", "delivery"},
     {"process", "listener", "assembly"},
-    {"waiting"},
+    {"waiting", "capturing"},
     {"pipeline"},
     {"sharing", "crossing"},
     {"handler", "testing"},
