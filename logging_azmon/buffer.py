@@ -102,10 +102,6 @@ class MemoryBuffer:
         self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
 
-    def try_put(self, line: bytes) -> bool:
-        """Take a row if there is room; else count nothing, because it will be offered again."""
-        return self._put(line)
-
     def _full(self) -> str:
         """Say why a row finds no room."""
         return "queue_full"
@@ -171,11 +167,6 @@ class MemoryBuffer:
             self._limit = 0
             self._call_waiters()
 
-    @property
-    def is_closed(self) -> bool:
-        """Tell whether rows are refused for good."""
-        return self._limit == 0
-
     def _make_room(self, size: int) -> bool:
         """Drop the oldest rows that wait; those on their way cannot be dropped."""
         with self._lock:
@@ -216,29 +207,29 @@ class MemoryBuffer:
 
     def _put_when_there_is_room(self, line: bytes) -> bool:
         """Wait once; whoever has waited in vain stops the others from doing so, until there is room again."""
-        if self._has_waited_in_vain or self._must_not_wait():
+        # Who is in the middle of `put`, delivers, or runs an event loop must not wait.
+        is_busy = self._lock._is_owned() or guard.is_delivering() or guard.runs_event_loop()  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+        if is_busy or self._has_waited_in_vain:
             return False
+        is_in = self.put_within(self._block_seconds, line)
+        if not is_in:
+            self._has_waited_in_vain = True
+        return is_in
+
+    def put_within(self, seconds: float, line: bytes) -> bool:
+        """Take a row as soon as there is room; False if there was none for so long, and then nothing is counted."""
         waiter: SimpleQueue[None] = SimpleQueue()
         self.watch(waiter)
-        deadline = self._clock.monotonic() + self._block_seconds
+        deadline = self._clock.monotonic() + seconds
         try:
             while not self._put(line):
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or self._limit == 0:
-                    self._has_waited_in_vain = True
                     return False
                 self._clock.wait(waiter, left)
         finally:
             self.unwatch(waiter)
         return True
-
-    def _must_not_wait(self) -> bool:
-        """Tell whether this thread is in the middle of `put`, delivers, or runs an event loop."""
-        if self._lock._is_owned() or guard.is_delivering():  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
-            return True
-        # Documented, but for the name; not there yet while another thread imports it.
-        running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-        return running_loop is not None and running_loop() is not None
 
     # The delivering side.
 

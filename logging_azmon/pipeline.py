@@ -17,14 +17,13 @@ import os
 import secrets
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from queue import SimpleQueue
+from contextlib import suppress
 from typing import Any, Self
 
-from . import guard, process
+from . import capturing, guard, process
 from .assembly import assemble
 from .buffer import EVERYTHING
+from .capturing import Put
 from .clock import Clock, SystemClock
 from .delivery import Destination
 from .encode import Encoder
@@ -34,11 +33,6 @@ from .report import Reporter, Stats, Trouble, count, described
 from .settings import Settings, read
 from .upload import Uploader
 from .waiting import Waiting
-
-Put = Callable[[bytes], bool]
-
-# Who takes the rows instead of the buffers, while `testing.capture` is open.
-_capturing: list[Put] = []
 
 
 class Pipeline:
@@ -125,7 +119,7 @@ class Pipeline:
             self._buffer.abandon("closed")
         self._told_after_close = 0
         self._asks_again = False
-        self._put: Put = _capturing[-1] if _capturing else self._buffer.put
+        self._put: Put = capturing.current() or self._buffer.put
 
     # The application's side.
 
@@ -160,18 +154,7 @@ class Pipeline:
 
         For those who can wait, so that no row is dropped whatever `overflow` says: no log call is among them.
         """
-        waiter: SimpleQueue[None] = SimpleQueue()
-        deadline = self._clock.monotonic() + seconds
-        self._buffer.watch(waiter)
-        try:
-            while not self._buffer.try_put(line):
-                left = deadline - self._clock.monotonic()
-                if left <= 0:
-                    return False
-                self._clock.wait(waiter, left)
-        finally:
-            self._buffer.unwatch(waiter)
-        return True
+        return self._buffer.put_within(seconds, line)
 
     def settled_before(self) -> int:
         """Count the rows, from the first one on, that have all found their end."""
@@ -205,7 +188,7 @@ class Pipeline:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
         process.keep(self)
         self._asks_again = True
-        if not _capturing:
+        if capturing.current() is None:
             self.redirect(None)
 
     def _put_and_wake(self, line: bytes) -> bool:
@@ -401,18 +384,3 @@ class Pipeline:
         """Give rows to somebody else, or to the buffer again."""
         own = self._put_and_wake if self._asks_again else self._buffer.put
         self._put = own if put is None else put
-
-
-@contextmanager
-def captured(put: Put) -> Iterator[None]:
-    """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
-    _capturing.append(put)
-    for pipeline in process.alive():
-        pipeline.redirect(put)
-    try:
-        yield
-    finally:
-        _capturing.remove(put)
-        before = _capturing[-1] if _capturing else None
-        for pipeline in process.alive():
-            pipeline.redirect(before)

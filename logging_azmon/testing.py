@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import orjson
 
-from . import pipeline as _pipeline
+from . import capturing
 from .outcome import Answer, Failure
 
 __all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
@@ -204,5 +204,5 @@ def capture() -> Iterator[Rows]:
         rows.append(orjson.loads(line))
         return True
 
-    with _pipeline.captured(take):
+    with capturing.captured(take):
         yield rows

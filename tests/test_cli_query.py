@@ -86,7 +86,7 @@ class TestShapes:
         out = query("App_CL | summarize count() by Level, bin(TimeGenerated, 5m)").out
 
         assert "one bar is 5 minutes" in out
-        assert re.search(r"^ +ERROR", out, re.MULTILINE)
+        assert re.search(r"^ *ERROR ", out, re.MULTILINE)
 
     def test_unless_a_table_is_wanted(self, query):
         assert "rows of the last day" in query("App_CL | summarize count() by bin(TimeGenerated, 5m)", "--table").out

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from ..segment import Target
     from ._spooled import Listed
 
+EXAMPLES = (
+    "logging-azmon spool /var/spool/shop",
+    "logging-azmon spool /var/spool/shop --retry-rejected",
+    "logging-azmon spool /var/spool/shop --send --credential managed_identity",
+)
 USAGE_ERROR = 2
 _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))

@@ -1,25 +1,36 @@
-"""The pytest fixture `azmon_workspace`: a local workspace of its own for each test that asks for one.
+"""The pytest fixtures: `azmon_rows`, the rows that a test would have sent, and `azmon_workspace`, a local workspace.
 
 pytest imports this module in every run of every project that has the package installed; so it imports nothing else
-until a test uses the fixture. ``DATA_COLLECTION_ENDPOINT`` and its like are set for the test, so that a handler made
-without arguments finds the workspace.
+until a test uses a fixture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from .workspace import Workspace
+    from .local import Workspace
+
+
+@pytest.fixture
+def azmon_rows() -> Iterator[list[dict[str, Any]]]:
+    """Collect the rows of everything that is logged meanwhile, as `testing.capture` does; nothing is sent."""
+    from .testing import capture
+
+    with capture() as rows:
+        yield rows
 
 
 @pytest.fixture
 def azmon_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes what `Workspace` takes."""
-    from . import Workspace
+    """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes what `Workspace` takes.
+
+    ``DATA_COLLECTION_ENDPOINT`` and its like are set for the test, so that a handler made without arguments finds it.
+    """
+    from .local import Workspace
 
     mark = request.node.get_closest_marker("azmon_workspace")
     with Workspace(*mark.args, **mark.kwargs) if mark else Workspace() as workspace:
