@@ -16,7 +16,7 @@ from shipping import SHIPPERS, shipping
 TITLE = "Interference"
 ROWS_A_SECOND = 5_000
 TICK_SECONDS = 0.001
-SECONDS = 3.0
+SECONDS = 2.0
 CONTENDERS = ("nothing", "ours", "sdk_list", "opentelemetry")
 TEXT = "x" * 200
 

@@ -27,7 +27,7 @@ ROW_BYTES = 480
 # 2 GB a minute is what a rule takes.
 QUOTA_MB = 2_000 / 60
 # So many that each takes about a second.
-ROWS = {"ours": 150_000, "sdk_list": 50_000, "opentelemetry": 20_000}
+ROWS = {"ours": 100_000, "sdk_list": 30_000, "opentelemetry": 15_000}
 THREADS = (1, 4)
 LATENCIES = (0.0, 0.05)
 _WORDS = """

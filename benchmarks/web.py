@@ -24,7 +24,7 @@ from shipping import SHIPPERS, shipping
 TITLE = "A Flask application under gunicorn"
 CONTENDERS = ("nothing", "stdout", "ours", "opentelemetry")
 ROWS_A_REQUEST = 3
-SECONDS = 2.0
+SECONDS = 1.5
 CLIENTS = 4
 
 

@@ -27,7 +27,7 @@ def command(worker: str, **arguments: Any) -> list[str]:
     return [sys.executable, str(HERE), "--worker", worker, json.dumps(arguments)]
 
 
-def ask(worker: str, *, before: Sequence[str] = (), **arguments: Any) -> Any:
+def ask(worker: str, *, before: Sequence[str] = (), limit: float = LIMIT_SECONDS, **arguments: Any) -> Any:
     """Run a worker in a process of its own, `before` in front of its command line, and return what it found."""
     if _is_here:
         return function(worker)(**json.loads(json.dumps(arguments)))
@@ -36,11 +36,11 @@ def ask(worker: str, *, before: Sequence[str] = (), **arguments: Any) -> Any:
             [*before, *command(worker, **arguments)],
             capture_output=True,
             text=True,
-            timeout=LIMIT_SECONDS,
+            timeout=limit,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CannotRun(f"not ready within {LIMIT_SECONDS:.0f} s") from None
+        raise CannotRun(f"not ready within {limit:.0f} s") from None
     if done.returncode != 0:
         raise CannotRun(last_line(done.stderr) or f"ended with status {done.returncode}")
     answer = json.loads(last_line(done.stdout))
