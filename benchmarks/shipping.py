@@ -82,7 +82,6 @@ class _QueuedUploads(logging.Handler):
         super().__init__()
         self._client = sdk_client(url)
         self._rows: queue.Queue[Any] = queue.Queue()
-        self._has_ended = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -97,18 +96,20 @@ class _QueuedUploads(logging.Handler):
 
     def close(self) -> None:
         """End the thread."""
-        self._has_ended = True
-        self.finish()
+        self._rows.put(None)
         self._thread.join(_LIMIT_SECONDS)
         self._client.close()
         super().close()
 
     def _run(self) -> None:
-        while not self._has_ended or not self._rows.empty():
+        item: Any = ...
+        while item is not None:
             rows: list[Any] = []
             item = self._rows.get()
-            while not isinstance(item, threading.Event) and len(rows) < 10 * BATCH_ROWS:
+            while isinstance(item, dict):
                 rows.append(item)
+                if len(rows) == 10 * BATCH_ROWS:
+                    break
                 try:
                     item = self._rows.get(timeout=0.05)
                 except queue.Empty:
