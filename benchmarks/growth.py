@@ -157,7 +157,10 @@ def tell(result: dict[str, Any]) -> str:
     flat, wide, long = backlog_["exponent"], columns_["law"], size_["law"]
     return "\n\n".join(
         [
-            "Microseconds above a handler that does nothing; a stub takes the place of the network.",
+            (
+                "Microseconds; a stub takes the place of the network. Of the backlog the whole log call, of columns and"
+                " size what it costs above a handler that does nothing."
+            ),
             "### Backlog",
             (
                 f"The cost of a row grows with the backlog to the power of {flat:g} (0 is not at all). The"
