@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from sampling import Figure, significant
+from sampling import Figure, shown
 
 _WIDTH, _NAMES, _VALUES, _PAD = 860, 330, 90, 20
 _TOP, _STEP, _BAR = 70, 30, 16
@@ -72,7 +72,7 @@ def bars(
                 f' width="{max(1.0, median - _NAMES):.1f}" height="{_BAR}" rx="2"/>'
             ),
             f'<path class="mark" d="M{low:.1f} {middle}H{high:.1f}"/>',
-            f'<text x="{high + 8:.1f}" y="{middle + 4.5:.1f}">{significant(bar.value["median"], 2):,g} {unit}</text>',
+            f'<text x="{high + 8:.1f}" y="{middle + 4.5:.1f}">{shown(bar.value["median"], 2)} {unit}</text>',
         ]
     if goal:
         bottom = _TOP + _STEP * len(found) - 6

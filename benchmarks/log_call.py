@@ -16,7 +16,7 @@ import sink
 import tables
 import workers
 from contenders import CONTENDERS
-from sampling import Figure, Scale, figures, interleaved, quantiles, ratios, significant
+from sampling import Figure, Scale, figures, interleaved, quantiles, ratios, shown
 
 TITLE = "A log call"
 CALLS = 10_000
@@ -220,7 +220,7 @@ def tell(result: dict[str, Any]) -> str:
         rows = []
         for name, scenarios in result["micros"].items():
             found = scenarios[scenario]
-            values = [f"{significant(found[key]['median'], 3):g}" for key in ("mean", "p50", "p99", "p99.9", "worst")]
+            values = [shown(found[key]["median"]) for key in ("mean", "p50", "p99", "p99.9", "worst")]
             rows.append([CONTENDERS[name][0], tables.ratio(against.get(name)), *values])
         parts += [
             f"### {title[0].upper()}{title[1:]}",

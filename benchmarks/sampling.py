@@ -60,6 +60,12 @@ def significant(value: float, digits: int = 4) -> float:
     return round(value, digits - 1 - math.floor(math.log10(abs(value))))
 
 
+def shown(value: float, digits: int = 3) -> str:
+    """Write a value with so many digits, and thousands apart."""
+    rounded = significant(value, digits)
+    return f"{rounded:,.0f}" if abs(rounded) >= 1_000 else f"{rounded:g}"
+
+
 def quantile(ordered: Sequence[float], share: float) -> float:
     """Return the smallest value that so many of a sorted series do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

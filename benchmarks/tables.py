@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sampling import Figure, significant
+from sampling import Figure, shown
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -17,13 +17,13 @@ def ratio(found: Figure | None) -> str:
     """Show a ratio with its spread."""
     if found is None:
         return ""
-    median, low, high = (f"{significant(found[key], 2):g}" for key in ("median", "low", "high"))
+    median, low, high = (shown(found[key], 2) for key in ("median", "low", "high"))
     return f"**{median} ×** ({low} to {high})"
 
 
 def spread(found: Figure, digits: int = 3) -> str:
     """Show a figure with its spread."""
-    median, low, high = (f"{significant(found[key], digits):,g}" for key in ("median", "low", "high"))
+    median, low, high = (shown(found[key], digits) for key in ("median", "low", "high"))
     return median if low == high else f"{median} ({low} to {high})"
 
 

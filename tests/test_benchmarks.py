@@ -19,7 +19,7 @@ import results
 import sink
 import tables
 import workers
-from sampling import CannotRun, Scale, exponent, figure, interleaved, line, quantiles, ratios, significant
+from sampling import CannotRun, Scale, exponent, figure, interleaved, line, quantiles, ratios, shown, significant
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 README = BENCHMARKS.parent.joinpath("README.md").read_text("utf-8")
@@ -47,6 +47,14 @@ def test_quantiles_are_values_that_were_measured():
 )
 def test_figures_have_four_digits(value, rounded):
     assert significant(value) == rounded
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(1_000_000.0, 7, "1,000,000"), (203_812.0, 3, "204,000"), (12.345, 3, "12.3"), (0.0074, 2, "0.0074"), (0, 3, "0")],
+)
+def test_large_figures_are_written_out(value, digits, text):
+    assert shown(value, digits) == text
 
 
 def test_a_line_is_found_with_what_is_fixed_and_what_each_costs():
