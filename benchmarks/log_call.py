@@ -16,7 +16,7 @@ import sink
 import tables
 import workers
 from contenders import CONTENDERS
-from sampling import Figure, Scale, figures, interleaved, quantiles, ratios, shown
+from sampling import Figure, Scale, figure, figures, interleaved, quantiles, ratios, shown
 
 TITLE = "A log call"
 CALLS = 10_000
@@ -188,13 +188,21 @@ def measure(scale: Scale) -> dict[str, Any]:
 
 
 def above(runs: dict[str, list[Any]], name: str, scenario: str) -> Figure:
-    """Compare, round by round, what a contender and `QueueHandler` cost above nothing, each above its own."""
+    """Compare what a contender and `QueueHandler` cost above nothing, each above its own.
+
+    Of the medians, because a difference of two single runs may be anything; the spread is that of the rounds.
+    """
 
     def costs(contender: str, nothing: str) -> list[float]:
         both = zip(runs[contender], runs[nothing], strict=True)
         return [own[scenario]["mean"] - idle[scenario]["mean"] for own, idle in both]
 
-    return ratios(costs(name, _nothing_of(name)), costs("queue_handler", "nothing"))
+    def median(contender: str) -> float:
+        return statistics.median(run[scenario]["mean"] for run in runs[contender])
+
+    rounds = ratios(costs(name, _nothing_of(name)), costs("queue_handler", "nothing"))
+    whole = (median(name) - median(_nothing_of(name))) / (median("queue_handler") - median("nothing"))
+    return figure([rounds["low"], whole, rounds["high"]])
 
 
 def _nothing_of(name: str) -> str:
