@@ -26,6 +26,7 @@ from delivering import AZURE, Bench, closing, line, messages, settings_of
 from endpoint import Endpoint, status
 from logging_azmon import AzureMonitorHandler
 from logging_azmon import credential as credential_of
+from logging_azmon.answers import answer_to
 from logging_azmon.outcome import MOST_WIRE_BYTES, Failure
 from logging_azmon.upload import Uploader
 
@@ -518,6 +519,10 @@ class TestOddAnswers:
         with answering(head, [b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n"]) as uploader:
             answer = uploader.send(line("a"))
         assert (answer.status, answer.code, answer.message) == (400, "InvalidStream", "no such stream")
+
+    def test_what_no_part_of_the_sdk_raises_is_named(self):
+        answer = answer_to(ValueError("odd"))
+        assert (answer.failure, answer.message) == (Failure.UNREADABLE, "ValueError: odd")
 
 
 class TestSecrets:
