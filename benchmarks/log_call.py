@@ -198,7 +198,8 @@ def above(runs: dict[str, list[Any]], name: str, scenario: str) -> Figure:
         return [own[scenario]["mean"] - idle[scenario]["mean"] for own, idle in both]
 
     def median(contender: str) -> float:
-        return statistics.median(run[scenario]["mean"] for run in runs[contender])
+        means: list[float] = [run[scenario]["mean"] for run in runs[contender]]
+        return statistics.median(means)
 
     rounds = ratios(costs(name, _nothing_of(name)), costs("queue_handler", "nothing"))
     whole = (median(name) - median(_nothing_of(name))) / (median("queue_handler") - median("nothing"))
