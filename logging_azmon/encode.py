@@ -27,7 +27,8 @@ from .exceptions import exception_text
 from .fields import Fields
 from .layout import Key, Layout, Piece
 from .pieces import Pieces, Seconds, check, join, numbered
-from .quick import Record, can_be_quick, quick
+from .quick import Lent, Record, can_be_quick, finisher, quick
+from .quick_event import Event, can_events_be_quick, quick_event
 from .readable import readable, text
 from .table import Column, Constant, Table
 from .values import LENIENT, as_string, datetime_text, fit
@@ -73,26 +74,21 @@ class Encoder:
         self._sites = Pieces(b"", layout.site)
         self._next = itertools.count().__next__
         self.record: Record = self._record
+        self.event: Event = self._event
         if can_be_quick(layout):
-            self.record = quick(
-                layout,
-                threads=self._threads,
-                sites=self._sites,
-                count=self._next,
-                more=self._more,
-                spans=self._spans,
-                limited=self._limited,
-                otherwise=self._record,
-            )
+            finish = finisher(layout, more=self._more, spans=self._spans, limited=self._limited)
+            lent = Lent(self._threads, self._sites, self._next, finish)
+            self.record = quick(layout, lent, otherwise=self._record)
+            if can_events_be_quick(layout):
+                self.event = quick_event(layout, lent, otherwise=self._event)
 
     def _record(
         self, record: logging.LogRecord, formatter: logging.Formatter | None, number: int | None = None
     ) -> bytes:
         return self(self.reader.record(record, formatter), number)
 
-    def event(self, event: Any, method: Any, logger_name: str | None) -> bytes:
-        """Encode an event dict; the method called and the bound logger's name stand in for missing keys."""
-        return self(self.reader.event(event, method, logger_name))
+    def _event(self, event: Any, method: Any, logger_name: str | None, number: int | None = None) -> bytes:
+        return self(self.reader.event(event, method, logger_name), number)
 
     # In one piece, because a call costs as much as what it would do.
     def __call__(self, fields: Fields, number: int | None = None) -> bytes:  # noqa: C901 - see above

@@ -73,7 +73,7 @@ EVENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "thread_name": ("thread_name",),
 }
 # What ProcessorFormatter leaves on a record or in an event dict for its own use.
-_STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"})
+STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"})
 
 # Derived from a dummy, not listed: the attributes differ between Pythons.
 _DUMMY = tuple(logging.LogRecord("", 0, "", 0, "", None, None).__dict__)
@@ -103,6 +103,10 @@ class Reader:
         self._thread: Callable[[logging.LogRecord], tuple[Any, ...]] = attrgetter(
             *(THREAD_FIELDS[name] for name in self.thread_fields)
         )
+
+    def wants(self, fields: set[str]) -> bool:
+        """Tell whether the table has a place for all of these."""
+        return fields <= self._wanted
 
     def record(self, record: logging.LogRecord, formatter: logging.Formatter | None = None) -> Fields:
         """Read a LogRecord; with a formatter, its output is the message. Total."""
@@ -212,7 +216,7 @@ class Reader:
         for key, value in event.items():
             field = _FIELD_OF_KEY.get(key)
             if field is None:
-                if key not in _STRUCTLOG_PRIVATE:
+                if key not in STRUCTLOG_PRIVATE:
                     rest[key] = value
             elif value is None or (field in _FLAGS and (value is False or (value is True and key == "stack_info"))):
                 continue
@@ -231,7 +235,7 @@ class Reader:
         # The table has no column for these, so they stay among the extras, under the field's name.
         unplaced = {field: values[field] for field in taken if field not in self._wanted}
         if extras or unplaced:
-            extras = {key: value for key, value in extras.items() if key not in _STRUCTLOG_PRIVATE}
+            extras = {key: value for key, value in extras.items() if key not in STRUCTLOG_PRIVATE}
             rest = merge(merge(extras, rest), unplaced)
         return (
             values["time"],

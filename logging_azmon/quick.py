@@ -16,7 +16,7 @@ import logging
 import sys
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -27,6 +27,16 @@ from .readable import OPTIONS
 from .values import MAX_VALUE_BYTES, as_dynamic
 
 Record = Callable[[logging.LogRecord, logging.Formatter | None], bytes]
+Finish = Callable[[dict[str, Any], dict[str, Any] | None, bytes], bytes | None]
+
+
+class Lent(NamedTuple):
+    """Hold what an encoder lends: what it remembers, its numbers, and how it finishes a row."""
+
+    threads: Pieces
+    sites: Pieces
+    number: Callable[[], int]
+    finish: Finish
 
 
 class Otherwise(Protocol):
@@ -43,7 +53,7 @@ _TEXTS = ("string", "dynamic")
 # No row may be limited to less (see `batch_bytes`), so shorter ones need not be looked at.
 _SURELY_SHORT = 4_096 - 1
 _LINE_END = ord("\n")
-_THOUSAND = [f"{number:03}" for number in range(1_000)]
+THOUSAND = [f"{number:03}" for number in range(1_000)]
 
 
 def can_be_quick(layout: Layout) -> bool:
@@ -59,38 +69,25 @@ def can_be_quick(layout: Layout) -> bool:
 
 
 # In one piece, see above.
-def quick(  # noqa: C901, PLR0915
-    layout: Layout,
-    *,
-    threads: Pieces,
-    sites: Pieces,
-    count: Callable[[], int],
-    more: Callable[[dict[str, Any] | None], bytes],
-    spans: Callable[[], bytes],
-    limited: Callable[[bytes], bytes],
-    otherwise: Otherwise,
+def quick(  # noqa: C901
+    layout: Layout, lent: Lent, *, otherwise: Otherwise
 ) -> Record:
-    """Make the function that encodes the ordinary records of a table; `otherwise` is asked for all others.
-
-    `more` encodes extras where they have columns of their own, `spans` the current span; `limited` shrinks long rows.
-    """
+    """Make the function that encodes the ordinary records of a table; `otherwise` is asked for all others."""
     reader = layout.reader
-    tails = _Tails(threads, sites, len(reader.site_fields))
+    tails = Tails(lent.threads, lent.sites, len(reader.site_fields))
     seconds = Seconds()
     key_of = itemgetter(
         *(SITE_FIELDS[name] for name in reader.site_fields), *(THREAD_FIELDS[name] for name in reader.thread_fields)
     )
-    has_columns, has_spans = bool(layout.extras), bool(layout.spans)
-    has_rest = layout.rest is not None and not has_columns
+    has_rest = layout.rest is not None and not layout.extras
     when, said, rest, sequence = (
         key.column if key is not None else "" for key in (layout.times[0], layout.message, layout.rest, layout.sequence)
     )
-    has_more = has_columns or has_spans
     # Found faster here than in the module.
-    dumps, modules, plain, thousand = orjson.dumps, sys.modules, logging.LogRecord, _THOUSAND
-    standard, last = STANDARD_COUNT, STANDARD_COUNT - 1
+    count, finish = lent.number, lent.finish
+    plain, thousand, standard, last = logging.LogRecord, THOUSAND, STANDARD_COUNT, STANDARD_COUNT - 1
 
-    def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901, PLR0912
+    def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901
         number: int | None = None
         try:
             attributes = record.__dict__
@@ -101,9 +98,9 @@ def quick(  # noqa: C901, PLR0915
                 or type(record) is not plain
                 or type(message) is not str
                 or type(moment) is not float
-                or attributes["exc_info"]
-                or attributes["exc_text"]
-                or attributes["stack_info"]
+                or attributes["exc_info"] is not None
+                or attributes["exc_text"] is not None
+                or attributes["stack_info"] is not None
             ):
                 return otherwise(record, formatter)
             tail = tails[key_of(attributes)]
@@ -136,32 +133,56 @@ def quick(  # noqa: C901, PLR0915
                     row[rest] = extras
             if sequence:
                 row[sequence] = number = count()
-            try:
-                body = dumps(row, None, OPTIONS)
-            except TypeError:
-                body = b"null"
-            # A null may stand for NaN, which is to be seen; a line has one end. (`in` would take bytes for a number
-            # first, and raise an error in vain.)
-            if body.find(b"null") >= 0 or _LINE_END in body:
-                if rest in row:
-                    row[rest] = orjson.Fragment(as_dynamic(extras))
-                body = dumps(row)
-            line = body[:-1] + tail
-            if has_more:
-                if has_columns:
-                    line = b"%b%b%b" % (body[:-1], more(extras), tail)
-                if has_spans and "opentelemetry.trace" in modules:
-                    line = b"%b%b}\n" % (line[:-2], spans())
-            if len(line) < _SURELY_SHORT:
-                return line
-            return limited(line) if len(body) <= MAX_VALUE_BYTES else otherwise(record, formatter, number)
+            line = finish(row, extras, tail)
+            return otherwise(record, formatter, number) if line is None else line
         except Exception:  # noqa: BLE001 - whatever it was, the general way knows what to do
             return otherwise(record, formatter, number)
 
     return encode
 
 
-class _Tails(dict[tuple[Any, ...], bytes]):
+def finisher(
+    layout: Layout,
+    *,
+    more: Callable[[dict[str, Any] | None], bytes],
+    spans: Callable[[], bytes],
+    limited: Callable[[bytes], bytes],
+) -> Finish:
+    """Make the function that encodes what differs in a row, and appends the rest; None if a value is too long for it.
+
+    It is given the columns that differ, the extras (also if they are among these), and how the row ends. `more` encodes
+    extras where they have columns of their own, `spans` the current span; `limited` shrinks long rows.
+    """
+    has_columns, has_spans = bool(layout.extras), bool(layout.spans)
+    has_more = has_columns or has_spans
+    rest = layout.rest.column if layout.rest is not None else ""
+    dumps, modules = orjson.dumps, sys.modules
+
+    def finish(row: dict[str, Any], extras: dict[str, Any] | None, tail: bytes) -> bytes | None:
+        try:
+            body = dumps(row, None, OPTIONS)
+        except TypeError:
+            body = b"null"
+        # A null may stand for NaN, which is to be seen; a line has one end. (`in` would take bytes for a number first,
+        # and raise an error in vain.)
+        if body.find(b"null") >= 0 or _LINE_END in body:
+            if rest in row:
+                row[rest] = orjson.Fragment(as_dynamic(extras))
+            body = dumps(row)
+        line = body[:-1] + tail
+        if has_more:
+            if has_columns:
+                line = b"%b%b%b" % (body[:-1], more(extras), tail)
+            if has_spans and "opentelemetry.trace" in modules:
+                line = b"%b%b}\n" % (line[:-2], spans())
+        if len(line) < _SURELY_SHORT:
+            return line
+        return limited(line) if len(body) <= MAX_VALUE_BYTES else None
+
+    return finish
+
+
+class Tails(dict[tuple[Any, ...], bytes]):
     """Remember what rows of a call site and a thread end with."""
 
     def __init__(self, threads: Pieces, sites: Pieces, split: int) -> None:

@@ -816,3 +816,86 @@ class TestPresets:
         rows = Rows(PRESETS["event"])
 
         assert [rows.record(make(level=level))["EventLevel"] for level in (50, 40, 30, 20, 10)] == [1, 1, 2, 4, 4]
+
+
+WRITTEN, WRITTEN_SHORT = "2026-11-20T10:00:00.123456Z", "2026-11-20T10:00:00Z"
+
+
+class TestQuickEvents:
+    """The same for event dicts."""
+
+    @staticmethod
+    def both(table, event, method="info", name=None):
+        """Encode in both ways; return the rows without their numbers."""
+        rows = Rows(table)
+        quick = load(rows.encoder.event(event, method, name))
+        misfits, rows.misfits = rows.misfits, 0
+        general = load(rows.encoder(rows.encoder.reader.event(event, method, name)))
+        for column in rows.table:
+            if column.source == "sequence":
+                assert (int(quick.pop(column.name)), int(general.pop(column.name))) == (0, 1)
+            elif column.source == "time" and event.get("timestamp") not in (1.5, WRITTEN, WRITTEN_SHORT):
+                del quick[column.name], general[column.name]  # stamped now, one after the other
+        return quick, general, misfits, rows.misfits
+
+    @pytest.mark.parametrize("name", [*QUICK, *SLOW])
+    @settings(max_examples=100)
+    @given(
+        event=events,
+        stamp=st.sampled_from([1.5, 3e11, WRITTEN, WRITTEN_SHORT, "soon", None]),
+        method=st.sampled_from(["info", "warn", "exception", "msg", "own", ""]),
+    )
+    def test_it_gives_the_same_row_as_the_general_way(self, name, event, stamp, method):
+        """Whatever the event; each takes one number."""
+        event = {**event, **({} if stamp is None else {"timestamp": stamp})}
+        quick, general, misfits, general_misfits = self.both((QUICK | SLOW)[name], event, method, "shop")
+        assert misfits == general_misfits
+        assert {column: without_addresses(value) for column, value in quick.items()} == {
+            column: without_addresses(value) for column, value in general.items()
+        }
+
+    @pytest.mark.parametrize("name", ["default", "lean"])
+    @pytest.mark.parametrize(
+        "event",
+        [
+            {"event": "hello", "timestamp": 1.5},
+            {
+                "event": "hello",
+                "timestamp": WRITTEN,
+                "level": "warning",
+                "logger": "shop",
+                "a": 1,
+            },
+            {"event": "hello", "timestamp": 1.5, "nan": float("nan"), "none": None},
+            {"event": "hello", "timestamp": 1.5, "date": dt.date(2026, 1, 2), "large": "x" * 100_000},
+            {"event": "é" * 50_000, "timestamp": 1.5},
+            {"event": "lone \ud800", "timestamp": 1.5},
+        ],
+        ids=" ".join,
+    )
+    def test_ordinary_events_take_it(self, name, event):
+        quick, general, misfits, general_misfits = self.both(QUICK[name], event)
+
+        assert quick == general
+        assert misfits == general_misfits
+
+    def test_it_is_taken_in_truth(self, monkeypatch):
+        rows = Rows(QUICK["default"])
+        monkeypatch.setattr(rows.encoder.reader, "event", None)
+        row = rows.event({"event": "hello", "timestamp": WRITTEN, "level": "warn", "a": 1}, "info")
+
+        assert (row["Message"], row["Level"], row["Properties"]) == ("hello", "WARNING", {"a": 1})
+        assert row["TimeGenerated"] == WRITTEN
+        assert row["Thread"] == threading.current_thread().name
+
+    def test_the_event_is_left_as_it_is(self):
+        event = {"event": "hello", "timestamp": 1.5, "level": "info", "logger": "shop", "a": 1}
+        Rows(QUICK["default"]).event(event)
+
+        assert event == {"event": "hello", "timestamp": 1.5, "level": "info", "logger": "shop", "a": 1}
+
+    def test_what_is_remembered_is_bounded(self):
+        """By levels and loggers that come from outside."""
+        rows = Rows(QUICK["default"])
+        for number in range(CACHED_PIECES + 10):
+            assert rows.event({"event": "hello", "timestamp": 1.5, "logger": f"l{number}"})["Logger"] == f"l{number}"

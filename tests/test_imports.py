@@ -22,6 +22,7 @@ LAYERS = [
     {"dcr", "layout", "appender"},
     {"pieces", "spool"},
     {"quick"},
+    {"quick_event"},
     {"settings", "encode"},
     {"credential"},
     {"answers"},
