@@ -17,8 +17,9 @@ from crashing import CrashingDisk
 from delivering import AZURE, Bench, line, messages
 from interrupting import at
 from logging_azmon import appender, batch, buffer, report, spool
+from logging_azmon import disk as disk_module
 from logging_azmon.directory import MOST_ADOPTED
-from logging_azmon.disk import Disk
+from logging_azmon.disk import Disk, trusted
 from logging_azmon.segment import Target, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 
@@ -120,6 +121,32 @@ class TestFiles:
         bench.buffer.close()
         bench.buffer.abandon("closed")
         assert directory.locks() == []
+
+    @pytest.mark.parametrize(
+        ("mode", "whose"), [(0o755, {1, 0, 7}), (0o777, {1, 0, 7}), (0o1755, {1, 0, 7}), (0o1777, {1, 0})]
+    )
+    def test_whose_files_are_read(self, mode, whose):
+        """Root's, one's own, the directory's owner's; not his, where anybody may have made it."""
+        directory, parent = (os.stat_result((each, 0, 0, 1, 7, 0, 0, 0, 0, 0)) for each in (0o700, mode))
+        assert trusted(1, directory, parent) == whose
+
+    @pytest.mark.parametrize("is_directorys", [True, False])
+    def test_others_files_are_read_where_the_directory_is_theirs(self, directory, monkeypatch, is_directorys):
+        path = directory.leave(line("theirs"))
+        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
+        monkeypatch.setattr(Disk, "make", lambda _, directory: None)
+        bench = directory.process()
+        bench.buffer.urge()
+        bench.run(100)
+        assert directory.arrived == ["theirs"] * is_directorys
+        assert path.exists() is not is_directorys
+
+    def test_a_directory_that_another_user_has_made_where_anybody_may_is_not_used(self, directory, monkeypatch):
+        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {-1})
+        bench = directory.process()
+        assert bench.put("a") == [True]
+        assert "was made by another user" in text(bench)
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
     def test_nothing_is_made_before_the_first_row(self, directory):
         directory.process().run()
