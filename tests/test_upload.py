@@ -504,7 +504,7 @@ class TestOddAnswers:
         ids=["header", "continue", "status"],
     )
     def test_so_is_one_whose_head_trickles(self, head, piece):
-        with answering(head, itertools.repeat(piece)) as uploader:
+        with answering(head, itertools.repeat(piece), 0.3) as uploader:
             begun = time.monotonic()
             answer = uploader.send(line("a"))
             took = time.monotonic() - begun
