@@ -28,16 +28,44 @@ _MOST_BODY_BYTES = 16_384
 
 def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
     """Return a transport adapter that reads responses in `read_seconds` altogether."""
+    import http.client
+
     import requests
     from urllib3 import HTTPResponse
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+    class Head(http.client.HTTPResponse):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            deadline = time.monotonic() + min(read_seconds, patience())
+            raw: Any = self.fp.detach()
+            self.fp: Any = io.BufferedReader(_Timely(raw, deadline))
+
     class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **more: Any) -> None:
+            super().init_poolmanager(*args, **more)
+            self._use_head(self.poolmanager)
+
+        def proxy_manager_for(self, proxy: Any, **more: Any) -> Any:
+            is_known = proxy in self.proxy_manager
+            manager = super().proxy_manager_for(proxy, **more)
+            return manager if is_known else self._use_head(manager)
+
+        @staticmethod
+        def _use_head(manager: Any) -> Any:
+            """Have connections read the head of an answer as it is read here."""
+            pools = {}
+            for scheme, pool in manager.pool_classes_by_scheme.items():
+                connection = type("Connection", (pool.ConnectionCls,), {"response_class": Head})
+                pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
+            manager.pool_classes_by_scheme = pools
+            return manager
+
         def build_response(self, req: Any, resp: Any) -> requests.Response:
             resp.enforce_content_length = True
             try:
-                body = _read(resp, time.monotonic() + min(read_seconds, patience()))
-            except (TimeoutError, ReadTimeoutError) as error:
+                body = _read(resp)
+            except ReadTimeoutError as error:
                 raise requests.exceptions.ReadTimeout(error, request=req) from error
             except HTTPError as error:
                 raise requests.exceptions.ConnectionError(error, request=req) from error
@@ -49,14 +77,31 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
     return Adapter(**options)
 
 
-def _read(response: HTTPResponse, deadline: float) -> bytes:
-    """Read a body byte by byte, since more at once may take as many waits; then the connection is free again."""
-    body = bytearray()
-    while len(body) < _MOST_BODY_BYTES and (byte := response.read(1, decode_content=False)):
-        body += byte
-        if time.monotonic() > deadline:
-            response.close()
+class _Timely(io.RawIOBase):
+    """Read from a connection until a deadline: a head, too, may trickle, or be announced for ever by 100s."""
+
+    def __init__(self, raw: io.RawIOBase, deadline: float) -> None:
+        self._raw = raw
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self._deadline:
             raise TimeoutError("the answer has no end")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """Read a body to its end, so that the connection is free again."""
+    body = bytearray()
+    while part := response.read(_MOST_BODY_BYTES - len(body), decode_content=False):
+        body += part
     if len(body) == _MOST_BODY_BYTES:
         response.close()
     return bytes(body)

@@ -270,9 +270,9 @@ class Appender(MemoryBuffer):
 
     def _rewrite(self, batch: Batch) -> bool:
         """Give a part of a segment one of its own, so that it need not wait in memory."""
-        owner = self._owner
-        if owner is None:
-            return False
+        assert batch.segment is not None  # noqa: S101 - for mypy
+        # Whose lock is held as long as there are parts: `_owner` is nobody, or another, after `close`.
+        owner = batch.segment.owner
         start = len(self._directory.header)
         size = len(batch.data)
         try:

@@ -46,6 +46,8 @@ class Batch:
     segment: Segment | None = None
     start: int = 0
     size: int = 0
+    # How many of its lines are no rows, and are counted as lost.
+    torn: int = 0
     # Whether it was divided, so that its rows are no longer those between `start` and `size`.
     is_part: bool = False
 

@@ -6,8 +6,8 @@ again; only the lines of the open one are apart, because appending to bytes move
 Rules:
 - `put` is called by the application's threads, also by signal handlers and finalisers in the middle of another call
   on the same thread. The lock is the ledger's: re-entrant, and never held during I/O or a wait.
-- Python runs signal handlers and finalisers where a call returns. So values that belong together change without a call
-  in between, and what is looked through is copied first, in one step.
+- Python runs signal handlers and finalisers where a call returns, and 3.11 finalisers also where an object is made. So
+  values that belong together change without either in between, and what is looked through is copied first, in one step.
 - A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
 - A batch with a `segment` has its rows on disk, and is counted there: see `spool`, which adds such batches.
 - `_waiters` get a token whenever something is settled; nobody waits under the lock.
@@ -76,12 +76,12 @@ class MemoryBuffer:
     def put(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
         # What nearly all rows need, in one step; the rest is in `_put`, which does the same.
-        size = len(line)
+        size, row = len(line), (line,)
         with self._lock:
             batch = self._open
             if size <= batch.room and self._bytes + size <= self._limit:
                 lines = batch.lines
-                lines += (line,)
+                lines += row
                 batch.room -= size
                 batch.rows += 1
                 self._bytes += size
@@ -107,13 +107,14 @@ class MemoryBuffer:
         return "queue_full"
 
     def _put(self, line: bytes) -> bool:
-        size = len(line)
+        size, row = len(line), (line,)
         has_begun = False
         with self._lock:
             while self._bytes + size <= self._limit:
                 batch = self._open
-                if size <= batch.room:
-                    batch.lines += (line,)
+                # One on disk may be another thread's, begun since it was found that this row goes through memory.
+                if size <= batch.room and batch.segment is None:
+                    batch.lines += row
                     batch.room -= size
                     batch.rows += 1
                     self._bytes += size

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from .disk import Disk
+from .disk import PASSING, Disk
 from .lock import Lock
 from .segment import (
     MOST_HEADER_BYTES,
@@ -117,7 +117,10 @@ class Directory:
     # What dead owners have left.
 
     def adopt(self, mine: set[str]) -> Iterator[tuple[Owner, list[tuple[Segment, int]]]]:
-        """Take what dead owners have left for this target, oldest first; with each segment comes where rows begin."""
+        """Take what dead owners have left for this target, oldest first; with each segment comes where rows begin.
+
+        One that cannot be taken keeps nobody from the others: what went wrong with him is raised in the end.
+        """
         names = sorted(self.disk.entries(self.path))
         left: dict[str, None] = {}
         for name in sorted(names, key=lambda name: not is_segment(name)):
@@ -125,12 +128,18 @@ class Directory:
             if owner is not None and owner not in mine:
                 left[owner] = None
         self._strange &= set(names)
+        trouble: OSError | None = None
         for owner in left:
             # One that is known to be another's is not locked just to be looked at again.
             if not any(name in self._strange for name in names if owner_of(name) == owner):
-                adopted = self._adopt(owner)
+                try:
+                    adopted = self._adopt(owner)
+                except OSError as error:
+                    trouble, adopted = error, None
                 if adopted is not None:
                     yield adopted
+        if trouble is not None:
+            raise trouble
 
     def _adopt(self, name: str) -> tuple[Owner, list[tuple[Segment, int]]] | None:
         lock = self.disk.lock(self.path_of(lock_name(name)))
@@ -158,7 +167,9 @@ class Directory:
         """Tell where a segment's rows begin; None if there are none, or they are another's."""
         try:
             line = self.first_line(segment.path)
-        except OSError:
+        except OSError as error:
+            if error.errno in PASSING:
+                raise
             self._strange.add(os.path.basename(segment.path))
             return None
         if not line.endswith(b"\n") and len(line) < MOST_HEADER_BYTES:

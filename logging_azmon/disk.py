@@ -1,7 +1,9 @@
 """What a spool does to files, one operation a method: tests put one in its place that fails, or crashes, at any step.
 
 Rules: directories are 0700 and files 0600. Nothing is followed or opened that is no ordinary file: a link or a pipe of
-that name could lead, or hold up, whoever opens it. Descriptors are not inherited by programs that are started.
+that name could lead, or hold up, whoever opens it. Nor is what another user may have put there: his rows would be sent
+with our token, and with `logging-azmon spool` the token to wherever he says. Descriptors are not inherited by programs
+that are started.
 """
 
 from __future__ import annotations
@@ -15,8 +17,30 @@ from .lock import Lock
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
+# What says nothing of the file, and ends by itself: too many are open, or there is no memory.
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # Opening a pipe would wait for its other end.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+
+
+def trusted(own: int, directory: os.stat_result, parent: os.stat_result) -> set[int]:
+    """Return whose files are read: one's own, root's, and the directory's owner's.
+
+    But not his where everybody may make directories, as in /tmp: anybody may have guessed its name, and made it.
+    """
+    is_for_all = parent.st_mode & stat.S_ISVTX and parent.st_mode & stat.S_IWOTH
+    return {own, 0} if is_for_all else {own, 0, directory.st_uid}
+
+
+def _trusted_at(directory: str) -> set[int]:
+    return trusted(os.geteuid(), os.stat(directory), os.stat(os.path.dirname(os.path.abspath(directory))))
+
+
+def _check(found: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is no ordinary file")
+    if os.name == "posix" and found.st_uid not in _trusted_at(os.path.dirname(path)):
+        raise OSError(f"{path} is another user's")
 
 
 class Disk:
@@ -35,6 +59,8 @@ class Disk:
     def make(self, directory: str) -> None:
         """Make a directory, if there is none."""
         os.makedirs(directory, 0o700, exist_ok=True)
+        if os.name == "posix" and os.stat(directory).st_uid not in _trusted_at(directory):
+            raise OSError(f"{directory} was made by another user, where anybody may; give another directory")
 
     def entries(self, directory: str) -> dict[str, int]:
         """Return the names in a directory, with their sizes."""
@@ -76,9 +102,11 @@ class Disk:
     def open(self, path: str) -> int:
         """Open an ordinary file to be read."""
         fd = os.open(path, _READ)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        try:
+            _check(os.fstat(fd), path)
+        except BaseException:
             os.close(fd)
-            raise OSError(f"{path} is no ordinary file")
+            raise
         return fd
 
     def read(self, fd: int, start: int, length: int) -> bytes:

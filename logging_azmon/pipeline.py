@@ -34,6 +34,9 @@ from .settings import Settings, read
 from .upload import Uploader
 from .waiting import Waiting
 
+_NEVER = float("inf")
+_LATE_SECONDS = 0.05
+
 
 class Pipeline:
     """Take fields from handlers and processors, and deliver them as rows.
@@ -80,7 +83,7 @@ class Pipeline:
         self._users: dict[weakref.ref[Any], None] = {}
         self._is_handlers_own = False
         self._is_closed = False
-        self._was_configured = False
+        self._configured_at = _NEVER
         self.has_ended = False
         # Errors at the end of the stack, where nothing can be called to count them.
         self.uncounted: dict[Any, None] = {}
@@ -275,13 +278,14 @@ class Pipeline:
             return False
         self.urge()
         process.keep(self)
-        self._was_configured = False
+        self._configured_at = _NEVER
         return self._listeners.run_errand(self._close_once_configured)
 
     def _close_once_configured(self) -> bool:
-        was_configured, self._was_configured = self._was_configured, process.may_have_logging_lock()
-        # Who found the old handler just before it was replaced has had the time between two questions.
-        if not (was_configured and self._was_configured):
+        now = self._clock.monotonic()
+        self._configured_at = min(self._configured_at, now) if process.may_have_logging_lock() else _NEVER
+        # Who found the old handler just before it was replaced has had this time; listeners ask whenever one wakes up.
+        if now - self._configured_at < _LATE_SECONDS:
             return False
         if self._begin_to_close():
             self._finish_alone()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,6 +23,9 @@ _STACK = re.compile(r"\n(?=Stack \(most recent call last\):\n)")
 _NO_EXCEPTION = "\nNoneType: None"
 # Longer ones are cut anyway, and are not worth a parser's time.
 _MAX_EVENT_CHARACTERS = 65_536
+# Python's parser recurses in C as deep as the text is nested, up to a limit that smaller stacks do not hold: a `repr`
+# of somebody's making would end the process.
+_LEAST_STACK_BYTES = 1024 * 1024
 
 
 def is_prepared(record: logging.LogRecord) -> bool:
@@ -62,6 +66,8 @@ def _event(shown: str) -> dict[Any, Any] | None:
         return dict(orjson.loads(shown))
     except ValueError:
         pass
+    if 0 < threading.stack_size() < _LEAST_STACK_BYTES:
+        return None
     import ast
 
     def literal(node: expr) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from .appender import LOOK_SECONDS, Appender
 from .batch import Batch
 from .directory import MOST_ADOPTED, REJECTED_PART, Owner
+from .disk import PASSING
 from .report import count
 from .segment import Segment, begun_at, good_lines
 
@@ -102,7 +103,12 @@ class Spool(Appender):
         try:
             data = self._read(batch)
         except OSError as error:
-            self._lose(batch, error)
+            if error.errno in PASSING:
+                self._note("disk", f"rows in the spool cannot be read now ({error}); they wait")
+                batch.not_before = self._clock.monotonic() + LOOK_SECONDS
+                self.give_back(batch)
+            else:
+                self._lose(batch, error)
             return False
         end = data.rfind(b"\n") + 1
         torn = int(end < len(data))
@@ -110,6 +116,8 @@ class Spool(Appender):
         if batch.number < 0:
             data, bad = good_lines(data)
             torn += bad
+        # Those that were counted when it was tried before are none of this time's.
+        torn, batch.torn = max(0, torn - batch.torn), torn
         rows = data.count(b"\n")
         segment = batch.segment
         assert segment is not None  # noqa: S101 - for mypy

@@ -1,7 +1,12 @@
-"""Interrupt code where Python would: where a call returns, a function begins, or a loop goes round."""
+"""Interrupt code where Python would: where a call returns, a function begins, or a loop goes round.
+
+And where an object is made: there, 3.11 may collect garbage.
+"""
 
 import dis
 import sys
+
+PLACES = ("CALL", "RESUME", "JUMP_BACKWARD") + (("BUILD_",) if sys.version_info < (3, 12) else ())
 
 
 def at(modules, place, act, run):
@@ -18,7 +23,7 @@ def at(modules, place, act, run):
         if event == "opcode":
             name = dis.opname[frame.f_code.co_code[frame.f_lasti]]
             last, before[frame] = before.get(frame, ""), name
-            if last.startswith(("CALL", "RESUME", "JUMP_BACKWARD")):
+            if last.startswith(PLACES):
                 count += 1
                 if count == place:
                     is_busy = True

@@ -96,6 +96,20 @@ class TestShow:
         assert "        1  400 InvalidPayload: The row is not accepted." in lines
         assert "Left alone, no files of a spool: 'notes.txt'" in lines
 
+    @pytest.mark.parametrize("option", [(), ("--send",)])
+    def test_what_files_say_does_nothing_to_a_terminal(self, path, capsys, option):
+        """Whoever may write there writes what he likes."""
+        odd = "\x1b]0;gotcha\x07\x1b[2J"
+        target = Target(endpoint=f"https://a.example/{odd}", rule_id=f"dcr-{odd}", stream=f"Custom-{odd}", cloud=odd)
+        path.joinpath("rejected").mkdir(parents=True)
+        path.joinpath(segment_name(1, new_owner(), 1)).write_bytes(target.header() + b"{}\n")
+        refused = json.dumps({"answer": {"status": 400, "code": odd, "message": odd}}) + "\n"
+        path.joinpath("rejected", "a.ndjson").write_text(refused)
+        code, out, err = spool(capsys, path, *option)
+        assert code == bool(option)
+        assert (out + err).replace("\n", "").isprintable()
+        assert "Custom-\\x1b]0;gotcha" in out
+
     def test_it_changes_nothing(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
         before = {each.name: each.stat().st_mtime_ns for each in path.iterdir()}

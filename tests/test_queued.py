@@ -7,6 +7,7 @@ import logging.handlers
 import multiprocessing
 import os
 import queue
+import threading
 import time
 import uuid
 
@@ -209,6 +210,24 @@ class TestEvents:
 
         assert rows[0]["Message"].startswith("{'odd': ")
         assert "Rest" not in rows[0]
+
+    def test_are_text_where_the_parser_would_overrun_a_small_stack(self, logger, rows):
+        """And end the process: a value's repr may be nested as deep as somebody likes."""
+
+        class Deep:
+            def __repr__(self):
+                return "(" * 150 + "1" + ")" * 150
+
+        log = self.bound(logger)
+        before = threading.stack_size(256 * 1024)
+        try:
+            thread = threading.Thread(target=log.info, args=["hello"], kwargs={"odd": Deep()})
+            thread.start()
+            thread.join(30)
+        finally:
+            threading.stack_size(before)
+
+        assert rows[0]["Message"].startswith("{'odd': ((((")
 
     def test_that_are_no_dict_are_text(self, logger, rows):
         """A formatter on the QueueHandler can make anything of them."""

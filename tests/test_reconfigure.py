@@ -1,11 +1,20 @@
 """Logging is configured again, or shut down, while an upload is under way and everything logs at DEBUG."""
 
+# ruff: noqa: SLF001 - asks in a listener's stead
+
 from __future__ import annotations
+
+import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from delivering import a_rule
 from endpoint import Endpoint, Hang, Held
 from lifecycle import LIMIT_SECONDS, assert_each_once, messages, run, running
+from logging_azmon import Pipeline
+from logging_azmon.testing import FakeDestination, ManualClock
 
 # An HTTP library that logs at every step through loggers it has just made: each needs logging's module lock.
 LIBRARY = """
@@ -139,6 +148,27 @@ for handler in handlers:
         assert messages(endpoint.rows).count("row") > 0
         numbers = [(row["Instance"], row["Sequence"]) for row in endpoint.rows]
         assert len(numbers) == len(set(numbers))
+
+
+def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
+    """However often listeners ask meanwhile, and also if somebody configures again."""
+    clock = ManualClock()
+    pipeline = Pipeline(**a_rule(), destination=FakeDestination(), clock=clock, background=False, report=lambda _: None)
+    try_to_close = pipeline._close_once_configured
+    with contextlib.closing(pipeline):
+        assert [try_to_close(), try_to_close(), try_to_close()] == [False] * 3
+        clock.advance(0.04)
+        assert not try_to_close()
+        with ThreadPoolExecutor() as elsewhere, logging._lock:
+            assert not elsewhere.submit(try_to_close).result(LIMIT_SECONDS)
+        clock.advance(0.04)
+        assert not try_to_close()
+        pipeline.accept(logging.makeLogRecord({"msg": "late"}), None)
+        assert pipeline.stats().queued == 1
+        clock.advance(0.06)
+        assert try_to_close()
+        pipeline.accept(logging.makeLogRecord({"msg": "too late"}), None)
+        assert pipeline.stats().dropped == {"after_close": 1}
 
 
 def test_shutdown_during_an_upload_waits_for_it() -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -16,8 +17,9 @@ from crashing import CrashingDisk
 from delivering import AZURE, Bench, line, messages
 from interrupting import at
 from logging_azmon import appender, batch, buffer, report, spool
+from logging_azmon import disk as disk_module
 from logging_azmon.directory import MOST_ADOPTED
-from logging_azmon.disk import Disk
+from logging_azmon.disk import Disk, trusted
 from logging_azmon.segment import Target, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 
@@ -119,6 +121,32 @@ class TestFiles:
         bench.buffer.close()
         bench.buffer.abandon("closed")
         assert directory.locks() == []
+
+    @pytest.mark.parametrize(
+        ("mode", "whose"), [(0o755, {1, 0, 7}), (0o777, {1, 0, 7}), (0o1755, {1, 0, 7}), (0o1777, {1, 0})]
+    )
+    def test_whose_files_are_read(self, mode, whose):
+        """Root's, one's own, the directory's owner's; not his, where anybody may have made it."""
+        directory, parent = (os.stat_result((each, 0, 0, 1, 7, 0, 0, 0, 0, 0)) for each in (0o700, mode))
+        assert trusted(1, directory, parent) == whose
+
+    @pytest.mark.parametrize("is_directorys", [True, False])
+    def test_others_files_are_read_where_the_directory_is_theirs(self, directory, monkeypatch, is_directorys):
+        path = directory.leave(line("theirs"))
+        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
+        monkeypatch.setattr(Disk, "make", lambda _, directory: None)
+        bench = directory.process()
+        bench.buffer.urge()
+        bench.run(100)
+        assert directory.arrived == ["theirs"] * is_directorys
+        assert path.exists() is not is_directorys
+
+    def test_a_directory_that_another_user_has_made_where_anybody_may_is_not_used(self, directory, monkeypatch):
+        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {-1})
+        bench = directory.process()
+        assert bench.put("a") == [True]
+        assert "was made by another user" in text(bench)
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
     def test_nothing_is_made_before_the_first_row(self, directory):
         directory.process().run()
@@ -345,6 +373,27 @@ class TestStrangeFiles:
         assert bench.stats.dropped == {"torn": 2}
         assert "1 row of a process that was killed could not be read" in text(bench, "lost")
 
+    def test_torn_rows_are_counted_once_however_often_they_are_tried(self, directory):
+        directory.leave(GOOD, b"\0\0\0\n", GOOD, b'{"Message":"to')
+        directory.destination.play(AWAY, AWAY, AWAY)
+        bench = directory.process()
+        bench.buffer.urge()
+        bench.run()
+        assert (bench.stats.adopted, bench.stats.dropped) == (4, {"torn": 2})
+
+    def test_a_lock_that_cannot_be_taken_keeps_nobody_from_the_others(self, directory):
+        """A directory, say, or another user's, whom we do not share it with any more."""
+        owner = new_owner()
+        path = directory.leave(GOOD, owner=owner, when=LONG_AGO - 1)
+        (directory.path / f"{owner}.lock").mkdir()
+        directory.leave(line("another"))
+        bench = directory.process()
+        bench.buffer.urge()
+        bench.run(100)
+        assert directory.arrived == ["another"]
+        assert f"{owner}.lock" in text(bench)
+        assert path.exists()
+
     def test_a_line_beyond_all_measure_is_left_alone(self, directory, monkeypatch):
         monkeypatch.setattr(appender, "MOST_ROW_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
@@ -375,6 +424,24 @@ class TestStrangeFiles:
         bench.run(100)
         assert bench.stats.dropped["unreadable"] + len(directory.arrived) == 300
         assert "rows in the spool cannot be read" in text(bench, "lost")
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+    def test_they_wait_until_files_can_be_opened_again(self, directory, number):
+        """That so many are open says nothing of these: neither own rows nor those of the dead are given up."""
+        disk = CrashingDisk({})
+        bench = directory.process(disk=disk)
+        bench.put(*range(300))
+        directory.leave(line("left"))
+        disk.faults["open"] = number
+        bench.buffer.urge()
+        assert bench.steps() <= 1, "what is written now is open already"
+        assert text(bench)
+        disk.faults.clear()
+        directory.clock.advance(appender.LOOK_SECONDS)
+        bench.buffer.urge()
+        bench.run()
+        assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])
+        assert bench.stats.dropped == {}
 
     def test_rows_that_somebody_has_cut_off_are_counted(self, directory):
         bench = directory.process()
@@ -777,6 +844,21 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert directory.segments() == []
 
+    def test_also_while_it_closes(self, directory):
+        """Or the next process would deliver all of it, once more."""
+        bench = directory.process()
+        bench.put(*range(100))
+        bench.buffer.close()
+        directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
+        while not directory.destination.rows:
+            directory.clock.advance(bench.step())
+        bench.buffer.abandon("closed")
+        later = directory.process()
+        later.buffer.urge()
+        later.run()
+        assert directory.arrived == [str(number) for number in range(100)]
+        assert later.stats.adopted == bench.stats.spooled == 50
+
     def test_also_where_there_is_no_owner_any_more(self, directory):
         bench = directory.process()
         bench.put(*range(100))
@@ -931,6 +1013,28 @@ class TestInterrupted:
         assert bench.buffer._found_owner()
         assert bench.buffer._found_owner()
         assert len(bench.buffer._owners) == 1
+
+    def test_a_row_that_goes_through_memory_joins_no_batch_on_disk(self, directory, monkeypatch):
+        """Another thread begins one between the failure that sends a row through memory, and its way there."""
+        bench = directory.process()
+        bench.put("first")
+        bench.buffer._seal()
+        directory.locks()[0].unlink()
+        put = buffer.MemoryBuffer._put
+
+        def late(self, row):
+            monkeypatch.undo()
+            thread = threading.Thread(target=bench.put, args=["theirs"])
+            thread.start()
+            thread.join()
+            return put(self, row)
+
+        monkeypatch.setattr(buffer.MemoryBuffer, "_put", late)
+        bench.put("mine")
+        assert (bench.stats.spooled, bench.stats.queued) == (2, 1)
+        bench.run()
+        assert sorted(directory.arrived) == ["first", "mine", "theirs"]
+        assert (bench.stats.spooled, bench.stats.queued) == (0, 0)
 
     def test_a_batch_ends_once(self, directory):
         bench = directory.process()

@@ -498,6 +498,19 @@ class TestOddAnswers:
         assert (answer.failure, answer.message) == (Failure.CONNECTION, "the answer has no end")
         assert took < 5
 
+    @pytest.mark.parametrize(
+        ("head", "piece"),
+        [(b"HTTP/1.1 204 No Content\r\nx-odd: ", b"x"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"", b"H")],
+        ids=["header", "continue", "status"],
+    )
+    def test_so_is_one_whose_head_trickles(self, head, piece):
+        with answering(head, itertools.repeat(piece), 0.3) as uploader:
+            begun = time.monotonic()
+            answer = uploader.send(line("a"))
+            took = time.monotonic() - begun
+        assert (answer.failure, answer.message) == (Failure.CONNECTION, "the answer has no end")
+        assert took < 5
+
     def test_one_without_end_takes_no_memory(self):
         with answering(b"HTTP/1.1 500 No\r\n\r\n", itertools.repeat(b"x" * 100_000)) as uploader:
             tracemalloc.start()

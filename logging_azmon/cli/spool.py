@@ -16,6 +16,7 @@ import orjson
 
 from ..checks import CREDENTIALS
 from ..report import Trouble
+from ._cells import visible
 from ._stop import stopping
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _show(directory: str) -> None:
     if segments:
         print("\n" + "\n".join(_table(segments)))
     for target in dict.fromkeys(each.target for each in segments if each.target is not None):
-        print(f"\n{target.stream}: rule {target.rule_id} at {target.endpoint}, cloud {target.cloud}", end="")
+        said = f"{target.stream}: rule {target.rule_id} at {target.endpoint}, cloud {target.cloud}"
+        print(f"\n{visible(said)}", end="")
     if segments:
         print()
     refused: Counter[str] = Counter()
@@ -95,7 +97,7 @@ def _table(segments: list[Listed]) -> list[str]:
     heads = ("stream", "rows", "size", "age", "owner")
     cells = [
         (
-            each.target.stream if each.target else "cannot be read",
+            visible(each.target.stream) if each.target else "cannot be read",
             f"{each.rows:,}",
             _bytes(each.size),
             _age(each.age),
@@ -116,7 +118,7 @@ def _table(segments: list[Listed]) -> list[str]:
 def _answer(line: bytes) -> str:
     try:
         answer = orjson.loads(line)["answer"]
-        return f"{answer['status']} {answer['code']}: {answer['message']}"
+        return visible(f"{answer['status']} {answer['code']}: {answer['message']}")
     except (ValueError, LookupError, TypeError):
         return "a line that cannot be read"
 
@@ -143,7 +145,7 @@ def _send(directory: str, credential: str) -> int:
     if not waiting:
         print("There is nothing to send.")
     for target in left:
-        print(f"logging-azmon spool: rows for {target} are left", file=sys.stderr)
+        print(f"logging-azmon spool: rows for {visible(str(target))} are left", file=sys.stderr)
     return 1 if left else 0
 
 
@@ -152,7 +154,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     from ..errors import ConfigurationError
     from ..pipeline import Pipeline
 
-    print(f"{target}: {_count(rows, 'row')}")
+    print(f"{visible(str(target))}: {_count(rows, 'row')}")
     try:
         pipeline = Pipeline(
             target.endpoint,
