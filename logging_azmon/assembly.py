@@ -9,7 +9,7 @@ from .buffer import MemoryBuffer
 from .clock import Clock
 from .delivery import Delivery, Destination
 from .encode import Encoder
-from .pacing import Lane
+from .lanes import Lane
 from .report import Ledger, Reporter
 from .settings import Settings
 

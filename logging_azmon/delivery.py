@@ -16,8 +16,9 @@ from .batch import Batch, by_time, halves
 from .buffer import MemoryBuffer
 from .clock import Clock
 from .encode import Encoder, shrink
+from .lanes import Lane
 from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
-from .pacing import Budget, Lane, Pace
+from .pacing import Budget, Pace
 from .report import Ledger, Reporter, Trouble, clock_time, count, described, utc_time
 from .settings import Settings
 

@@ -27,7 +27,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from . import guard, upload
-from .pacing import Lanes
+from .lanes import Lanes
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from delivering import Bench, line, messages
 from logging_azmon.batch import SPLITS_PER_BATCH
 from logging_azmon.delivery import SPLITS_PER_MINUTE
+from logging_azmon.lanes import Lane
 from logging_azmon.outcome import TIME_RANGE
-from logging_azmon.pacing import Lane
 from logging_azmon.testing import Answer, Failure, FakeDestination
 
 STORED = Answer(status=204)

@@ -17,8 +17,8 @@ from typing import Any
 from ..batch import Batch
 from ..clock import Clock
 from ..delivery import Delivery
+from ..lanes import Lane
 from ..outcome import Answer
-from ..pacing import Lane
 from ..report import Ledger, Reporter
 from ..settings import Settings
 
