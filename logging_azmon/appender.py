@@ -34,6 +34,7 @@ from .batch import Batch
 from .buffer import MemoryBuffer
 from .clock import Clock
 from .directory import Directory, Owner
+from .holding import holds
 from .report import REPORT_SECONDS, Ledger, Trouble
 from .segment import Segment
 
@@ -231,7 +232,7 @@ class Appender(MemoryBuffer):
         return self._owner is not None
 
     def _takes_desk(self) -> bool:
-        is_waiting_fine = not self._lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+        is_waiting_fine = not holds(self._lock)
         return self.desk.acquire(timeout=_DESK_SECONDS if is_waiting_fine else 0)
 
     def _fail(self, error: Exception) -> None:

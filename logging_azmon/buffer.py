@@ -24,6 +24,7 @@ from typing import Any
 from . import guard
 from .batch import Batch
 from .clock import Clock
+from .holding import holds, runs_event_loop
 from .report import Ledger
 
 # A mark later than any row.
@@ -208,7 +209,7 @@ class MemoryBuffer:
     def _put_when_there_is_room(self, line: bytes) -> bool:
         """Wait once; whoever has waited in vain stops the others from doing so, until there is room again."""
         # Who is in the middle of `put`, delivers, or runs an event loop must not wait.
-        is_busy = self._lock._is_owned() or guard.is_delivering() or guard.runs_event_loop()  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+        is_busy = holds(self._lock) or guard.is_delivering() or runs_event_loop()
         if is_busy or self._has_waited_in_vain:
             return False
         is_in = self.put_within(self._block_seconds, line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable, Mapping
 
-from . import process
+from . import registry
 from .pipeline import Pipeline
 from .settings import Settings
 
@@ -29,7 +29,7 @@ def _reduced(pipeline: Pipeline) -> _Revived:
 
 
 def _revived(key: str, settings: Settings) -> Pipeline:
-    for pipeline in process.alive():
+    for pipeline in registry.alive():
         if pipeline.key == key:
             return pipeline
     pipeline = Pipeline.__new__(Pipeline)

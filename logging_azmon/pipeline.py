@@ -20,7 +20,7 @@ import weakref
 from contextlib import suppress
 from typing import Any, Self
 
-from . import capturing, guard, process
+from . import capturing, exiting, forking, guard, registry
 from .assembly import assemble
 from .buffer import EVERYTHING
 from .capturing import Put
@@ -28,6 +28,7 @@ from .clock import Clock, SystemClock
 from .delivery import Destination
 from .encode import Encoder
 from .fields import Fields
+from .holding import holds_logging_lock, is_logging_lock_free
 from .listener import Listeners
 from .report import Reporter, Stats, Trouble, count, described
 from .settings import Settings, read
@@ -85,7 +86,7 @@ class Pipeline:
         # Errors at the end of the stack, where nothing can be called to count them.
         self.uncounted: dict[Any, None] = {}
         self._begin()
-        process.register(self)
+        registry.register(self)
 
     def start_afresh(self) -> None:
         """Begin with nothing, in a forked child: its parent keeps the rows that wait."""
@@ -102,7 +103,7 @@ class Pipeline:
             self._reporter,
             self._encoder,
             self._clock,
-            process.lanes.of(settings.endpoint, settings.rule_id),
+            registry.lanes.of(settings.endpoint, settings.rule_id),
             self._wake,
         )
         self._listeners = Listeners(
@@ -181,12 +182,12 @@ class Pipeline:
         self._ledger.misfit()
 
     def _wake(self) -> None:
-        process.ensure_exit_hook()
+        exiting.ensure_hook()
         self._listeners.wake()
 
     def _ask_again(self) -> None:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
-        process.keep(self)
+        registry.keep(self)
         self._asks_again = True
         if capturing.current() is None:
             self.redirect(None)
@@ -196,7 +197,7 @@ class Pipeline:
         self._put = self._buffer.put
         is_in = self._buffer.put(line)
         if self._listeners.wake():
-            process.release(self)
+            registry.release(self)
         else:
             self._ask_again()
         return is_in
@@ -230,7 +231,7 @@ class Pipeline:
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
-        if process.owns_logging_lock() and self._closes_later():
+        if holds_logging_lock() and self._closes_later():
             return
         if not self._begin_to_close():
             return
@@ -274,12 +275,12 @@ class Pipeline:
         if self._is_closed or not self._ledger.accepted:
             return False
         self.urge()
-        process.keep(self)
+        registry.keep(self)
         self._was_configured = False
         return self._listeners.run_errand(self._close_once_configured)
 
     def _close_once_configured(self) -> bool:
-        was_configured, self._was_configured = self._was_configured, process.may_have_logging_lock()
+        was_configured, self._was_configured = self._was_configured, is_logging_lock_free()
         # Who found the old handler just before it was replaced has had the time between two questions.
         if not (was_configured and self._was_configured):
             return False
@@ -289,13 +290,13 @@ class Pipeline:
 
     def _finish_alone(self) -> None:
         """Leave the rest to the listeners, who end when nothing is left, or else to the exit."""
-        process.keep(self)
+        registry.keep(self)
         if not self._listeners.finish() and self._delivery.is_done():
             self._on_last_listener()
 
     @staticmethod
     def _must_not_wait() -> bool:
-        return guard.is_delivering() or process.owns_logging_lock()
+        return guard.is_delivering() or holds_logging_lock()
 
     def urge(self) -> int:
         """Have everything that waits sent now; return the mark to wait for."""
@@ -324,7 +325,7 @@ class Pipeline:
         self.has_ended = True
         rows = self._buffer.abandon("closed")
         self._listeners.stop()
-        with process.waiting():
+        with exiting.counting():
             self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
         stats = self.stats()
         kept, in_flight = stats.spooled + stats.handed_over, stats.in_flight
@@ -355,7 +356,7 @@ class Pipeline:
             if reason not in ("closed", "after_close"):
                 said = f"{count(loss.rows)} dropped: {reason}"
                 self._reporter(Trouble(kind="lost", text=said, reason=reason, rows=loss.rows))
-        process.release(self)
+        registry.release(self)
 
     # Shared by handlers.
 
@@ -368,7 +369,7 @@ class Pipeline:
     def detach(self, user: object) -> None:
         """Close the pipeline when the last who made and used it is gone."""
         self._users.pop(weakref.ref(user), None)
-        is_ending = process.seconds_left() is not None
+        is_ending = exiting.seconds_left() is not None
         if not self._users and (self._is_handlers_own or is_ending):
             self.close()
 
@@ -384,3 +385,8 @@ class Pipeline:
         """Give rows to somebody else, or to the buffer again."""
         own = self._put_and_wake if self._asks_again else self._buffer.put
         self._put = own if put is None else put
+
+
+# Once in a process. A spool's own hooks come later, and so, before a fork, first.
+forking.enable()
+exiting.enable()

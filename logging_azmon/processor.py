@@ -147,5 +147,5 @@ def _make_way() -> None:
 
 
 crossing.enable()
-# Called before the hook of `process`, which was registered earlier.
+# Called before the hook of `exiting`, which was set earlier.
 atexit.register(_make_way)

@@ -306,6 +306,6 @@ def _after_fork_in_child() -> None:
     _held.clear()
 
 
-# After `process` has registered its own, so this comes first: `desk` before the ledger's lock.
+# After `forking` has set its own, so this comes first: `desk` before the ledger's lock.
 if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
