@@ -35,7 +35,8 @@ from .buffer import MemoryBuffer
 from .clock import Clock
 from .directory import Directory, Owner
 from .holding import holds
-from .report import REPORT_SECONDS, Ledger, Trouble
+from .ledger import Ledger
+from .report import REPORT_SECONDS, Trouble
 from .segment import Segment
 
 LOOK_SECONDS = 5.0

@@ -10,7 +10,8 @@ from .clock import Clock
 from .delivery import Delivery, Destination
 from .encode import Encoder
 from .lanes import Lane
-from .report import Ledger, Reporter
+from .ledger import Ledger
+from .report import Reporter
 from .settings import Settings
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from . import guard
 from .batch import Batch
 from .clock import Clock
 from .holding import holds, runs_event_loop
-from .report import Ledger
+from .ledger import Ledger
 
 # A mark later than any row.
 EVERYTHING = sys.maxsize

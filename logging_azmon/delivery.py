@@ -17,9 +17,10 @@ from .buffer import MemoryBuffer
 from .clock import Clock
 from .encode import Encoder, shrink
 from .lanes import Lane
+from .ledger import Ledger
 from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
 from .pacing import Budget, Pace
-from .report import Ledger, Reporter, Trouble, clock_time, count, described, utc_time
+from .report import Reporter, Trouble, clock_time, count, described, utc_time
 from .settings import Settings
 
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.

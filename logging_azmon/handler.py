@@ -11,8 +11,8 @@ from typing import Any
 
 from . import guard
 from .errors import ConfigurationError
+from .ledger import Stats
 from .pipeline import Pipeline
-from .report import Stats
 from .sharing import ARGUMENTS, Share, level_problems
 
 

@@ -29,8 +29,9 @@ from .delivery import Destination
 from .encode import Encoder
 from .fields import Fields
 from .holding import holds_logging_lock, is_logging_lock_free
+from .ledger import Stats
 from .listener import Listeners
-from .report import Reporter, Stats, Trouble, count, described
+from .report import Reporter, Trouble, count, described
 from .settings import Settings, read
 from .upload import Uploader
 from .waiting import Waiting

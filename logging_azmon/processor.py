@@ -16,9 +16,9 @@ from . import crossing, guard
 from .checks import shown
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
+from .ledger import Stats
 from .levels import number_of
 from .pipeline import Pipeline
-from .report import Stats
 from .sharing import ARGUMENTS, Share, level_problems
 
 # A dict, because copying one is a single step.

@@ -12,8 +12,8 @@ from . import exiting
 from .buffer import MemoryBuffer
 from .clock import Clock
 from .holding import holds
+from .ledger import Ledger
 from .listener import Listeners
-from .report import Ledger
 
 # While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
 _FIRST_LOOK_SECONDS = 0.005

@@ -14,7 +14,8 @@ from logging_azmon import Pipeline
 from logging_azmon.assembly import assemble
 from logging_azmon.encode import Encoder
 from logging_azmon.lanes import Lane
-from logging_azmon.report import Reporter, Stats, Trouble
+from logging_azmon.ledger import Stats
+from logging_azmon.report import Reporter, Trouble
 from logging_azmon.settings import read
 from logging_azmon.testing import FakeDestination, ManualClock
 

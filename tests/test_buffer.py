@@ -16,10 +16,10 @@ from interrupting import at
 from logging_azmon import batch as batch_module
 from logging_azmon import buffer as buffer_module
 from logging_azmon import guard
-from logging_azmon import report as report_module
+from logging_azmon import ledger as ledger_module
 from logging_azmon.batch import Batch
 from logging_azmon.buffer import MemoryBuffer
-from logging_azmon.report import Ledger
+from logging_azmon.ledger import Ledger
 from logging_azmon.testing import ManualClock
 
 ROW = line("row", 100)
@@ -595,7 +595,7 @@ class TestInterrupted:
     A trace function finds these places, and something is done at each of them, one by one.
     """
 
-    MODULES = frozenset(module.__file__ for module in (buffer_module, batch_module, report_module))
+    MODULES = frozenset(module.__file__ for module in (buffer_module, batch_module, ledger_module))
 
     def each_place(self, scenario):
         """Yield a fresh scenario for each place at which its run can be interrupted."""

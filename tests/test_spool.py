@@ -15,7 +15,7 @@ import pytest
 from crashing import CrashingDisk
 from delivering import AZURE, Bench, line, messages
 from interrupting import at
-from logging_azmon import appender, batch, buffer, report, spool
+from logging_azmon import appender, batch, buffer, ledger, spool
 from logging_azmon.directory import MOST_ADOPTED
 from logging_azmon.disk import Disk
 from logging_azmon.segment import Target, new_owner, segment_name
@@ -848,7 +848,7 @@ class TestTheEnd:
         bench.buffer._open.segment.fd = -1
 
 
-MODULES = frozenset(module.__file__ for module in (appender, spool, buffer, batch, report))
+MODULES = frozenset(module.__file__ for module in (appender, spool, buffer, batch, ledger))
 ROW = line("row", 60)
 CASES = {
     "first row": (0, lambda bench: bench.buffer.put(ROW)),
