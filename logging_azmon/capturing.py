@@ -23,10 +23,10 @@ def captured(put: Put) -> Iterator[None]:
     """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
     _takers.append(put)
     for pipeline in registry.alive():
-        pipeline.redirect(put)
+        pipeline._redirect(put)
     try:
         yield
     finally:
         _takers.remove(put)
         for pipeline in registry.alive():
-            pipeline.redirect(current())
+            pipeline._redirect(current())

@@ -25,16 +25,16 @@ def _reduced(pipeline: Pipeline) -> _Revived:
             "a pipeline with a credential object cannot go to another process: name the credential, as in"
             " credential='managed_identity', or configure structlog in that process"
         )
-    return _revived, (pipeline.key, pipeline.settings)
+    return _revived, (pipeline._key, pipeline.settings)
 
 
 def _revived(key: str, settings: Settings) -> Pipeline:
     for pipeline in registry.alive():
-        if pipeline.key == key:
+        if pipeline._key == key:
             return pipeline
     pipeline = Pipeline.__new__(Pipeline)
-    pipeline.set_up(settings)
-    pipeline.key = key
+    pipeline._set_up(settings)
+    pipeline._key = key
     return _arrived.setdefault(key, pipeline)
 
 

@@ -29,7 +29,8 @@ SPLITS_PER_MINUTE = 600
 GZIP_OVERHEAD = 1_024
 LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
-_NEVER = 60.0
+# How long a listener waits that has nothing to wait for: what is new wakes it.
+_NOTHING_TO_DO_SECONDS = 60.0
 
 
 class Work(NamedTuple):
@@ -107,9 +108,9 @@ class Delivery:
         """Tell whether a batch waits for nothing but somebody to send it."""
         return self._buffer.is_ready(self._clock.monotonic(), is_due=False)
 
-    def is_done(self) -> bool:
-        """Tell whether no row waits or is on its way."""
-        return self._buffer.is_empty
+    def has_rows(self) -> bool:
+        """Tell whether a row waits or is on its way."""
+        return not self._buffer.is_empty
 
     def next_batch(self) -> tuple[Work | None, float]:
         """Return a batch with its tickets, or how long there is nothing to do at most."""
@@ -117,7 +118,7 @@ class Delivery:
         self._buffer.look(now)
         pauses = [lane.wait_seconds(now) for lane in (self._shared, self._own)]
         if any(pause != 0.0 for pause in pauses):
-            return None, max(_NEVER if pause is None else pause for pause in pauses)
+            return None, max(_NOTHING_TO_DO_SECONDS if pause is None else pause for pause in pauses)
         since = self._buffer.open_since()
         due = None if since is None else self._pace.due_at(since, self._shared.stretch)
         is_due = self.is_closing or (due is not None and due <= now)
@@ -125,7 +126,7 @@ class Delivery:
             # If another thread was faster: look again.
             return self._enter_and_take(now, is_due=is_due), 0.0
         waits = [moment - now for moment in (due, self._buffer.next_retry()) if moment is not None]
-        return None, max(0.0, min(waits, default=_NEVER))
+        return None, max(0.0, min(waits, default=_NOTHING_TO_DO_SECONDS))
 
     def _enter_and_take(self, now: float, *, is_due: bool) -> Work | None:
         shared = self._shared.enter(now)

@@ -49,15 +49,15 @@ def counting() -> Iterator[None]:
 def at_exit(*, is_last: bool = False) -> None:
     """Deliver the tail of all pipelines; close those that nobody will, or all if nothing comes later."""
     global _seconds_left  # noqa: PLW0603 - a process ends once
-    pipelines = [pipeline for pipeline in registry.alive() if not pipeline.has_ended]
+    pipelines = [pipeline for pipeline in registry.alive() if not pipeline._has_ended]
     _seconds_left = max((pipeline.settings.close_seconds for pipeline in pipelines), default=0.0)
     for pipeline in pipelines:
-        pipeline.urge()
+        pipeline._urge()
     # One that hangs must leave time for others, which may have nobody but this thread to deliver for them.
     for number, pipeline in enumerate(pipelines):
         pipeline.flush(_seconds_left / (len(pipelines) - number))
     for pipeline in pipelines:
-        pipeline.finish_at_exit(is_last=is_last)
+        pipeline._finish_at_exit(is_last=is_last)
 
 
 def ensure_hook() -> None:

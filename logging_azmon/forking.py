@@ -24,7 +24,7 @@ def _before_fork() -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
     # Logging's own hook takes its lock after ours, and dictConfig holds that while it wants a pipeline's. `building`
     # comes first, because importing the SDK makes loggers.
-    locks: list[Any] = [upload.building, logging_lock(), *(pipeline.lock for pipeline in registry.alive())]
+    locks: list[Any] = [upload.building, logging_lock(), *(pipeline._fork_lock for pipeline in registry.alive())]
     _held[get_ident()] = [
         lock for lock in locks if lock is not None and lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
     ]
@@ -42,7 +42,7 @@ def _after_fork_in_child() -> None:
     registry.begin_anew()
     exiting.begin_anew()
     for pipeline in registry.alive():
-        pipeline.start_afresh()
+        pipeline._start_afresh()
 
 
 def enable() -> None:

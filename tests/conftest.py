@@ -11,5 +11,5 @@ from logging_azmon import registry
 def _closed_behind() -> Iterator[None]:
     yield
     for pipeline in registry.alive():
-        if not pipeline.has_ended:
+        if not pipeline._has_ended:
             pipeline.close(0)

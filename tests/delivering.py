@@ -114,7 +114,7 @@ class Bench:
     def run(self, seconds: float = 1e9) -> float:
         """Deliver everything, letting time pass; return how long that took at most so many seconds."""
         began = self.clock.monotonic()
-        while not self.delivery.is_done() and self.clock.monotonic() - began < seconds:
+        while self.delivery.has_rows() and self.clock.monotonic() - began < seconds:
             self.clock.advance(self.step())
         return float(self.clock.monotonic() - began)
 
@@ -135,7 +135,7 @@ def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App
         report=lambda _: None,
     )
     for row in rows:
-        pipeline.accept(logging.makeLogRecord({"msg": str(row)}), None)
+        pipeline._accept(logging.makeLogRecord({"msg": str(row)}), None)
     pipeline.close(0)
     return pipeline.stats()
 

@@ -436,7 +436,7 @@ class TestWithThreads:
         made = self.pipelines(server, clock, 3, uploads=1)
         for logger, handler in made:
             logger.warning("row")
-            handler.pipeline.urge()
+            handler.pipeline._urge()
         clock.wait_for_waiters(3)
         assert 1 <= len(server.requests) <= 3
         for _ in range(3):

@@ -71,7 +71,7 @@ class TestWhenABatchGoes:
     def test_without_rows_there_is_nothing_to_do(self):
         bench = Bench()
         assert bench.delivery.next_batch() == (None, 60.0)
-        assert bench.delivery.is_done()
+        assert not bench.delivery.has_rows()
 
     def test_whoever_comes_too_late_for_a_batch_looks_again(self):
         """Not after a minute: another row may be due much sooner."""
@@ -188,7 +188,7 @@ class TestAnswers:
         bench = Bench(*[AWAY] * 30, retry_seconds=60.0)
         bench.put_batch("a")
         moments = []
-        while not bench.delivery.is_done():
+        while bench.delivery.has_rows():
             before = bench.stats.requests
             pause = bench.step()
             moments += [bench.clock.monotonic()] * (bench.stats.requests - before)
@@ -409,7 +409,7 @@ class TestOneBadBatch:
         bench = Bench(*[AWAY] * 40, retry_seconds=10.0)
         bench.put_batch("a")
         longest = 0.0
-        while not bench.delivery.is_done():
+        while bench.delivery.has_rows():
             requests = bench.stats.requests
             began = bench.clock.monotonic()
             while bench.stats.requests == requests:

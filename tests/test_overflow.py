@@ -44,7 +44,7 @@ def test_what_is_kept_and_what_is_told_after_an_outage(overflow, kept):
         )
         logger, handler = logger_of(pipeline)
         logger.warning("before")
-        pipeline.urge()
+        pipeline._urge()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(3_000):
