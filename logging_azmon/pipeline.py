@@ -31,7 +31,7 @@ from .fields import Fields
 from .holding import holds_logging_lock, is_logging_lock_free
 from .ledger import Stats
 from .listener import Listeners
-from .report import Reporter, Trouble, count, described
+from .report import Reporter, Trouble, count, described, left_behind
 from .settings import Settings, read
 from .upload import Uploader
 from .waiting import Waiting
@@ -334,23 +334,9 @@ class Pipeline:
         self._listeners.stop()
         with exiting.counting():
             self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
-        stats = self.stats()
-        kept, in_flight = stats.spooled + stats.handed_over, stats.in_flight
-        if kept:
-            said = f"{count(kept)} not delivered within close_seconds={self.settings.close_seconds:g} stay in the spool"
-            text = f"{said} {self.settings.spool} for the next process"
-            self._reporter(Trouble(kind="spool", text=text, reason="closed", rows=kept))
-        if rows:
-            said = f"{count(rows)} lost: not delivered within close_seconds={self.settings.close_seconds:g}"
-            self._reporter(Trouble(kind="lost", text=said, reason="closed", rows=rows))
-        if in_flight:
-            known = (
-                "they may be sent again by the next process"
-                if self.settings.spool
-                else "whether they arrived is not known"
-            )
-            said = f"{count(in_flight)} still on the way when the pipeline was closed: {known}"
-            self._reporter(Trouble(kind="lost", text=said, reason="in_flight", rows=in_flight))
+        settings = self.settings
+        for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
+            self._reporter(trouble)
         self._let_go()
 
     def _let_go(self) -> None:

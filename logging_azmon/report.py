@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import guard
+from .ledger import Stats
 
 REPORT_SECONDS = 60.0
 _KINDS_REMEMBERED = 256
@@ -94,6 +95,21 @@ def print_line(text: str) -> None:
             stream.flush()
     except (AttributeError, OSError, ValueError):
         return  # no stderr, or a closed one: there is nobody to tell
+
+
+def left_behind(stats: Stats, lost: int, *, close_seconds: float, spool: str | None) -> Iterator[Trouble]:
+    """Say what a pipeline leaves behind that has been closed: on disk, lost so many, and of unknown end."""
+    kept = stats.spooled + stats.handed_over
+    if kept:
+        said = f"{count(kept)} not delivered within close_seconds={close_seconds:g} stay in the spool"
+        yield Trouble(kind="spool", text=f"{said} {spool} for the next process", reason="closed", rows=kept)
+    if lost:
+        said = f"{count(lost)} lost: not delivered within close_seconds={close_seconds:g}"
+        yield Trouble(kind="lost", text=said, reason="closed", rows=lost)
+    if stats.in_flight:
+        known = "they may be sent again by the next process" if spool else "whether they arrived is not known"
+        said = f"{count(stats.in_flight)} still on the way when the pipeline was closed: {known}"
+        yield Trouble(kind="lost", text=said, reason="in_flight", rows=stats.in_flight)
 
 
 def described(error: BaseException) -> str:

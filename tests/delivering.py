@@ -5,7 +5,7 @@
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -114,9 +114,16 @@ class Bench:
     def run(self, seconds: float = 1e9) -> float:
         """Deliver everything, letting time pass; return how long that took at most so many seconds."""
         began = self.clock.monotonic()
-        while self.delivery.has_rows() and self.clock.monotonic() - began < seconds:
-            self.clock.advance(self.step())
+        self.run_until(lambda: not self.delivery.has_rows() or self.clock.monotonic() - began >= seconds)
         return float(self.clock.monotonic() - began)
+
+    def run_until(self, is_met: Callable[[], bool], steps: int = 100_000) -> None:
+        """Deliver and let time pass until something holds."""
+        for _ in range(steps):
+            if is_met():
+                return
+            self.clock.advance(self.step())
+        raise AssertionError(f"still waiting after {steps:,} steps; {self.stats}")
 
     def told(self, kind: str) -> list[str]:
         return [str(trouble) for trouble in self.troubles if trouble.kind == kind]

@@ -256,8 +256,8 @@ class TestBound:
 class TestBlock:
     def full(self, clock, block_seconds=1.0):
         buffer = buffer_of(queue_bytes=1_000, overflow="block", clock=clock, block_seconds=block_seconds)
-        while buffer._bytes < 1_000:
-            buffer.put(ROW)
+        for _ in range(1_000 // len(ROW)):
+            assert buffer.put(ROW)
         return buffer
 
     def test_it_waits_once_and_not_at_every_call(self):
@@ -271,8 +271,9 @@ class TestBlock:
         clock = Jumping()
         buffer = self.full(clock)
         buffer.put(ROW)
-        buffer.settle(buffer.take(0.0, is_due=True))
-        while buffer._bytes < 1_000:
+        taken = buffer.take(0.0, is_due=True)
+        buffer.settle(taken)
+        for _ in range(taken.rows):
             assert buffer.put(ROW)
         buffer.put(ROW)
         assert clock.waits == [1.0, 1.0]

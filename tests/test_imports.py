@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "holding", "clock", "readable", "outcome", "segment", "lock", "queued", "stamps"},
-    {"checks", "table", "values", "pacing", "lanes", "report", "ledger", "batch", "disk", "levels"},
+    {"errors", "guard", "holding", "clock", "ledger", "readable", "outcome", "segment", "lock", "queued", "stamps"},
+    {"checks", "table", "values", "pacing", "lanes", "report", "batch", "disk", "levels"},
     {"exceptions", "directory"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout", "appender"},
