@@ -35,7 +35,7 @@ from .buffer import MemoryBuffer
 from .clock import Clock
 from .directory import Directory, Owner
 from .holding import holds
-from .ledger import Ledger
+from .ledger import Ledger, Reason
 from .report import REPORT_SECONDS, Trouble
 from .segment import Segment
 
@@ -242,7 +242,7 @@ class Appender(MemoryBuffer):
         self._broken_until = self._clock.monotonic() + MEND_SECONDS
         self._note("disk", f"the spool {self._directory.path} cannot be used ({error}); rows go through memory")
 
-    def _full(self) -> str:
+    def _full(self) -> Reason:
         return "spool_full" if self._is_full else super()._full()
 
     def _make_room(self, size: int) -> bool:

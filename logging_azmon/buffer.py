@@ -25,7 +25,7 @@ from . import guard
 from .batch import Batch
 from .clock import Clock
 from .holding import holds, runs_event_loop
-from .ledger import Ledger
+from .ledger import Ledger, Reason
 
 # A mark later than any row.
 EVERYTHING = sys.maxsize
@@ -70,7 +70,7 @@ class MemoryBuffer:
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
         self._has_waited_in_vain = False
-        self._lost_for = ""
+        self._lost_for: Reason | None = None
 
     # The application's side.
 
@@ -103,7 +103,7 @@ class MemoryBuffer:
         self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
 
-    def _full(self) -> str:
+    def _full(self) -> Reason:
         """Say why a row finds no room."""
         return "queue_full"
 
@@ -306,7 +306,7 @@ class MemoryBuffer:
             if batch.segment is None:
                 self._bytes += growth
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
+    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
         with self._lock:
             if batch not in self._taken:
@@ -382,7 +382,7 @@ class MemoryBuffer:
     def disown(self) -> None:
         """Leave all to the parent, in a forked child."""
 
-    def abandon(self, reason: str) -> int:
+    def abandon(self, reason: Reason) -> int:
         """Count all that waits as lost, and what is still given back; return how many rows that is now."""
         with self._lock:
             self._lost_for = reason

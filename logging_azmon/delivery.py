@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .batch import Batch, by_time, halves
 from .buffer import MemoryBuffer
@@ -18,9 +18,21 @@ from .clock import Clock
 from .encode import Encoder, shrink
 from .lanes import Lane
 from .ledger import Ledger
-from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
+from .outcome import (
+    MOST_WIRE_BYTES,
+    Action,
+    Answer,
+    Decision,
+    Delay,
+    Failure,
+    Retry,
+    backoff,
+    explain,
+    judge,
+    retry_delay,
+)
 from .pacing import Budget, Pace
-from .report import Reporter, Trouble, clock_time, count, described, utc_time
+from .report import Kind, Reporter, Trouble, clock_time, count, described, utc_time
 from .settings import Settings
 
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
@@ -250,11 +262,13 @@ class Delivery:
             rows_json=bytes(piece.data),
         )
 
-    def _pause(self, piece: Batch, answer: Answer, trouble: str, shared: int, own: int) -> None:
-        """Stop everybody whom this answer concerns, and say so; "divisions" are a limit of our own."""
+    def _pause(
+        self, piece: Batch, answer: Answer, trouble: Retry | Literal["divisions"], shared: int, own: int
+    ) -> None:
+        """Stop everybody whom this answer concerns, and say so; "divisions" stands for a limit of our own."""
         is_own = trouble in ("configuration", "divisions")
         lane, ticket = (self._own, own) if is_own else (self._shared, shared)
-        delay = self._delay(answer, "configuration" if is_own else trouble, lane.failures_with(ticket))
+        delay = self._delay(answer, "configuration" if trouble == "divisions" else trouble, lane.failures_with(ticket))
         self._hold(piece, lane, ticket, delay, is_throttled=trouble == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
@@ -267,7 +281,7 @@ class Delivery:
         said = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon}"
         self._say(trouble, said, answer, rows=waiting)
 
-    def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:
+    def _delay(self, answer: Answer, trouble: Retry, failures: int) -> Delay:
         return retry_delay(
             trouble,
             answer,
@@ -321,6 +335,6 @@ class Delivery:
             else:
                 self._ledger.untell(reason, loss)
 
-    def _say(self, kind: str, said: str, answer: Answer | None = None, **more: Any) -> None:
+    def _say(self, kind: Kind, said: str, answer: Answer | None = None, **more: Any) -> None:
         status, code = (None, "") if answer is None else (answer.status, answer.code)
         self._report(Trouble(kind=kind, text=said, status=status, code=code, **more))

@@ -11,6 +11,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+# Why rows are dropped. The type checker holds the code to these, a test README.
+Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,11 @@ class Ledger:
         # Counts without a call, so that nothing of the same thread can come in between.
         self.dropped: defaultdict[str, int] = defaultdict(int)
         # Losses that no row of the library's own has told yet.
-        self._untold: dict[str, Loss] = {}
+        self._untold: dict[Reason, Loss] = {}
 
     def drop(
         self,
-        reason: str,
+        reason: Reason,
         rows: int,
         now: float,
         *,
@@ -99,13 +103,13 @@ class Ledger:
             self.retries += is_retry
             self.sent_bytes += size
 
-    def take_untold(self) -> dict[str, Loss]:
+    def take_untold(self) -> dict[Reason, Loss]:
         """Hand over the losses to be told, once."""
         with self.lock:
             untold, self._untold = self._untold, {}
             return untold
 
-    def untell(self, reason: str, loss: Loss) -> None:
+    def untell(self, reason: Reason, loss: Loss) -> None:
         """Take a loss back that could not be told."""
         with self.lock:
             later = self._untold.get(reason)

@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from . import guard
 from .ledger import Stats
+
+# What a trouble can be; see `Trouble`. The type checker holds the code to these, a test README.
+Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
 
 REPORT_SECONDS = 60.0
 _KINDS_REMEMBERED = 256
@@ -28,7 +31,7 @@ class Trouble:
     directory, `reason` says what; what it costs is "lost", too), or "internal".
     """
 
-    kind: str
+    kind: Kind
     text: str
     reason: str = ""
     rows: int = 0

@@ -14,6 +14,7 @@ from typing import Any
 from .appender import LOOK_SECONDS, Appender
 from .batch import Batch
 from .directory import MOST_ADOPTED, REJECTED_PART, Owner
+from .ledger import Reason
 from .report import count
 from .segment import Segment, begun_at, good_lines
 
@@ -191,7 +192,7 @@ class Spool(Appender):
                     piece.is_part = True
             super().replace(batch, pieces)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
+    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """End a batch, once, and remove its segment with the last of its parts."""
         segment = batch.segment
         with self._lock:
@@ -243,7 +244,7 @@ class Spool(Appender):
             self._is_late = True
             self._owner = None
 
-    def abandon(self, reason: str) -> int:
+    def abandon(self, reason: Reason) -> int:
         """Leave what waits on disk to others, and count what waits in memory as lost."""
         with self._lock:
             self._be_late()
