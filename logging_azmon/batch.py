@@ -1,6 +1,6 @@
 """Rows on their way: a batch, what has been tried with it, and how it is divided. Pure.
 
-A division is lossless: the pieces hold the rows of the batch, each once, and those of a piece in the order they had.
+A division is lossless: the parts hold the rows of the batch, each once, and those of a part in the order they had.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Batch:
     tries: int = 0
     first_try: float | None = None
     not_before: float = 0.0
-    # One list for all pieces of a batch.
+    # One list for all parts of a batch.
     split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
     is_shrunk: bool = False
     # Where its rows are on disk: from there so many bytes, which are in `data` only while it is taken. The rows of a

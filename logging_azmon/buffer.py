@@ -297,11 +297,11 @@ class MemoryBuffer:
                     self._ledger.spooled += batch.rows
         self._wake()
 
-    def replace(self, batch: Batch, pieces: list[Batch]) -> None:
-        """Exchange a taken batch for its pieces."""
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:
+        """Exchange a taken batch for its parts."""
         with self._lock:
-            growth = sum(len(piece.data) for piece in pieces) - len(batch.data)
-            self._taken.update(pieces)
+            growth = sum(len(part.data) for part in parts) - len(batch.data)
+            self._taken.update(parts)
             self._taken.discard(batch)
             if batch.segment is None:
                 self._bytes += growth

@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any
 
 from .errors import ConfigurationError
-from .layout import Key, Piece
+from .layout import Key, Slot
 from .readable import text
 
 CACHED_PIECES = 1_024
@@ -31,7 +31,7 @@ class DoesNotFitError(Exception):
 class Pieces(dict[tuple[Any, ...], bytes]):
     """Remember what the columns of a call site, or of a thread, look like."""
 
-    def __init__(self, prefix: bytes, columns: list[Piece]) -> None:
+    def __init__(self, prefix: bytes, columns: list[Slot]) -> None:
         self._prefix = prefix
         self._columns = columns
 

@@ -182,15 +182,15 @@ class Spool(Appender):
         else:
             super().give_back(batch)
 
-    def replace(self, batch: Batch, pieces: list[Batch]) -> None:
-        """Exchange a taken batch for its pieces; on disk it stays whole, until each has found its end."""
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:
+        """Exchange a taken batch for its parts; on disk it stays whole, until each has found its end."""
         with self._lock:
             if batch.segment is not None:
-                batch.segment.parts += len(pieces) - 1
-                self._on_disk += len(pieces) - 1
-                for piece in pieces:
-                    piece.is_part = True
-            super().replace(batch, pieces)
+                batch.segment.parts += len(parts) - 1
+                self._on_disk += len(parts) - 1
+                for part in parts:
+                    part.is_part = True
+            super().replace(batch, parts)
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """End a batch, once, and remove its segment with the last of its parts."""

@@ -197,9 +197,9 @@ class TestBound:
         for row in rows[:10]:
             buffer.put(row)
         taken = buffer.take(0.0, is_due=True)
-        buffer.replace(taken, pieces := batch_module.halves(taken))
-        for piece in reversed(pieces):
-            buffer.give_back(piece)
+        buffer.replace(taken, parts := batch_module.halves(taken))
+        for part in reversed(parts):
+            buffer.give_back(part)
         buffer.put(rows[10])
         assert lines_of(take_all(buffer)) == rows[1:]
 
@@ -420,19 +420,19 @@ class TestTaking:
         assert (stats.delivered, stats.rejected, stats.dropped) == (3, 3, {"gave_up": 3})
         assert buffer.is_empty
 
-    def test_pieces_take_the_place_of_a_batch(self):
+    def test_parts_take_the_place_of_a_batch(self):
         buffer, _ = self.filled()
         batch = buffer.take(0.0, is_due=True)
-        pieces = batch_module.halves(batch)
-        buffer.replace(batch, pieces)
+        parts = batch_module.halves(batch)
+        buffer.replace(batch, parts)
         buffer.settle(batch, lost="never")
         assert stats_of(buffer).in_flight == 3
-        buffer.settle(pieces[0])
-        buffer.give_back(pieces[1])
+        buffer.settle(parts[0])
+        buffer.give_back(parts[1])
         assert stats_of(buffer).delivered == 1
         assert stats_of(buffer).queued == 8
 
-    def test_a_piece_that_was_shrunk_makes_room(self):
+    def test_a_part_that_was_shrunk_makes_room(self):
         buffer = buffer_of(queue_bytes=1_000)
         buffer.put(line("big", 1_000))
         batch = buffer.take(0.0, is_due=True)
@@ -462,16 +462,16 @@ class TestFlushing:
         assert buffer.is_settled(mark)
         assert not buffer.is_settled(buffer.urge())
 
-    def test_a_piece_holds_up_the_mark_of_its_batch(self):
+    def test_a_part_holds_up_the_mark_of_its_batch(self):
         buffer = buffer_of(queue_bytes=10_000)
         for _ in range(3):
             buffer.put(ROW)
         mark = buffer.urge()
         batch = buffer.take(0.0, is_due=False)
-        buffer.replace(batch, pieces := batch_module.halves(batch))
-        buffer.settle(pieces[0])
+        buffer.replace(batch, parts := batch_module.halves(batch))
+        buffer.settle(parts[0])
         assert not buffer.is_settled(mark)
-        buffer.settle(pieces[1])
+        buffer.settle(parts[1])
         assert buffer.is_settled(mark)
 
     def test_rows_that_were_dropped_do_not_hold_it_up(self):
@@ -571,7 +571,7 @@ class TestNotices:
         buffer.abandon("closed")
         assert not buffer.put_notice(line("notice"))
 
-    @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in pieces"])
+    @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in parts"])
     def test_losing_one_breeds_no_other(self, end):
         buffer = buffer_of(queue_bytes=1_000, overflow="drop_old")
         buffer.put_notice(line("notice"))
@@ -582,7 +582,7 @@ class TestNotices:
                 buffer.put(ROW)
         else:
             batch = buffer.take(0.0, is_due=False)
-            if end == "given up in pieces":
+            if end == "given up in parts":
                 buffer.replace(batch, [small := Batch(line("n"), 1, batch.number, is_notice=True)])
                 batch = small
             buffer.settle(batch, lost="gave_up")
@@ -763,10 +763,10 @@ class TestThreads:
                 if turn % 5 == 0:
                     buffer.give_back(batch)
                 elif turn % 3 == 0 and batch.rows > 1:
-                    buffer.replace(batch, pieces := batch_module.halves(batch))
-                    for piece in pieces:
-                        ends.extend(lines_of([piece]))
-                        buffer.settle(piece)
+                    buffer.replace(batch, parts := batch_module.halves(batch))
+                    for part in parts:
+                        ends.extend(lines_of([part]))
+                        buffer.settle(part)
                 else:
                     ends.extend(lines_of([batch]))
                     buffer.settle(batch)
