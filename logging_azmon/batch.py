@@ -27,7 +27,8 @@ class Batch:
     # Lines of JSON, each with its end.
     data: bytes | bytearray
     rows: int
-    # How many rows were counted when it was begun: a flush waits until no batch is left that begins before its mark.
+    # How many rows had been accepted when it was begun: a flush waits until no batch is left that begins before its
+    # mark. Those of dead processes have numbers below 0.
     number: int
     # While it is open: how many bytes it still takes, when it was begun, and its lines, one by one.
     room: int = 0
@@ -48,6 +49,11 @@ class Batch:
     size: int = 0
     # Whether it was divided, so that its rows are no longer those between `start` and `size`.
     is_part: bool = False
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether there may be rows in it; those in a dead process's segment are counted when it is read."""
+        return bool(self.rows) or self.segment is not None
 
     def join(self) -> None:
         """Put the lines together: it takes no more of them."""

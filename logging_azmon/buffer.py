@@ -31,10 +31,6 @@ from .ledger import Ledger, Reason
 EVERYTHING = sys.maxsize
 
 
-def _has_rows(batch: Batch) -> bool:
-    return bool(batch.rows) or batch.segment is not None
-
-
 class MemoryBuffer:
     """Queue rows in memory, at most so many bytes."""
 
@@ -67,6 +63,7 @@ class MemoryBuffer:
         # The bytes of all rows that wait or are on their way, and how many there may be.
         self._bytes = 0
         self._limit = queue_bytes
+        # Batches that begin before this mark go at once: somebody flushes.
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
         self._has_waited_in_vain = False
@@ -76,7 +73,7 @@ class MemoryBuffer:
 
     def put(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
-        # What nearly all rows need, in one step; the rest is in `_put`, which does the same.
+        # What nearly all rows need, without a further call; `_put` does the same for the rest.
         size = len(line)
         with self._lock:
             batch = self._open
@@ -93,6 +90,7 @@ class MemoryBuffer:
         return self._put_or_drop(line)
 
     def _put_or_drop(self, line: bytes) -> bool:
+        """Take a row, with the room that `overflow` makes for it; or count it as dropped."""
         if self._put(line):
             return True
         if self._limit:
@@ -108,6 +106,7 @@ class MemoryBuffer:
         return "queue_full"
 
     def _put(self, line: bytes) -> bool:
+        """Take a row if there is room, in a new batch if need be; False if not, and then nothing is counted."""
         size = len(line)
         has_begun = False
         with self._lock:
@@ -169,7 +168,7 @@ class MemoryBuffer:
             self._call_waiters()
 
     def _make_room(self, size: int) -> bool:
-        """Drop the oldest rows that wait; those on their way cannot be dropped."""
+        """Drop the oldest rows that wait until so many bytes find room; those on their way cannot be dropped."""
         with self._lock:
             while self._bytes + size > self._limit:
                 oldest = self._oldest()
@@ -189,12 +188,12 @@ class MemoryBuffer:
                 return batch
         return None
 
-    def _drop_first_rows(self, batch: Batch, excess: int) -> None:
+    def _drop_first_rows(self, batch: Batch, least_bytes: int) -> None:
         now = self._clock.time()
         batch.join()
         rows_before = batch.rows
         data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
-        end = data.find(b"\n", excess - 1) + 1 or len(data)
+        end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
         if batch.rows == rows_before:  # or else this was interrupted by another that did the same
@@ -257,10 +256,11 @@ class MemoryBuffer:
             return batch
 
     def _first(self, now: float, *, is_due: bool) -> Batch | None:
+        """Return the oldest batch that may go; the open one only if it is due, or if somebody flushes for it."""
         for batch in list(self._waiting):
             if batch is self._open and not is_due and batch.number >= self._urgent_before:
                 continue
-            if _has_rows(batch) and batch.not_before <= now:
+            if batch.has_rows and batch.not_before <= now:
                 return batch
         return None
 
@@ -275,7 +275,7 @@ class MemoryBuffer:
     def next_retry(self) -> float | None:
         """Tell when the first of those that were given back may go, if there are any."""
         with self._lock:
-            waiting = [batch for batch in list(self._waiting) if batch is not self._open and _has_rows(batch)]
+            waiting = [batch for batch in list(self._waiting) if batch is not self._open and batch.has_rows]
             return min((batch.not_before for batch in waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
@@ -348,13 +348,13 @@ class MemoryBuffer:
             # What came from dead processes has numbers below 0, and is waited for only by whoever waits for all.
             first = 0 if mark < EVERYTHING else -EVERYTHING
             batches = (*self._waiting, *self._taken)
-            return not any(_has_rows(batch) and first <= batch.number < mark for batch in batches)
+            return not any(batch.has_rows and first <= batch.number < mark for batch in batches)
 
     def settled_before(self) -> int:
         """Count the rows, from the first one put, that have all found their end."""
         with self._lock:
             batches = (*self._waiting, *self._taken)
-            left = [batch.number for batch in batches if _has_rows(batch) and batch.number >= 0]
+            left = [batch.number for batch in batches if batch.has_rows and batch.number >= 0]
             return min(left, default=self._ledger.accepted)
 
     @property
@@ -368,7 +368,7 @@ class MemoryBuffer:
             self._waiters.append(waiter)
 
     def unwatch(self, waiter: SimpleQueue[None]) -> None:
-        """Stop that."""
+        """Put no more tokens into this queue."""
         with self._lock:
             self._waiters.remove(waiter)
 

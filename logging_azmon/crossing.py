@@ -13,13 +13,14 @@ from . import registry
 from .pipeline import Pipeline
 from .settings import Settings
 
-_Revived = tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]
+# What pickle is told: whom to call, and with what.
+_Reduced = tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]
 
 # By key. They end with their process: who came with them may be gone, and come again.
 _arrived: dict[str, Pipeline] = {}
 
 
-def _reduced(pipeline: Pipeline) -> _Revived:
+def _reduced(pipeline: Pipeline) -> _Reduced:
     if not isinstance(pipeline.settings.credential, str | Mapping):
         raise TypeError(
             "a pipeline with a credential object cannot go to another process: name the credential, as in"

@@ -86,7 +86,7 @@ class Spool(Appender):
         if oldest is None or oldest.number >= 0 or not self._urgent_before:
             return oldest
         for batch in list(self._waiting):
-            if 0 <= batch.number < self._urgent_before and batch.not_before <= now and (batch.rows or batch.segment):
+            if 0 <= batch.number < self._urgent_before and batch.not_before <= now and batch.has_rows:
                 return batch
         return oldest
 

@@ -303,13 +303,13 @@ class TestCredentials:
 
     @pytest.mark.parametrize("credential", ["managed_identity", {"managed_identity": {"client_id": "abc"}}])
     def test_the_real_classes_accept_what_they_are_given(self, credential):
-        made = credential_of._make_credential(settings_of(credential=credential))
+        made = credential_of.make_credential(credential, "public")
         assert type(made).__name__ == "ManagedIdentityCredential"
         made.close()
 
     @pytest.mark.parametrize("name", ["default", "environment", "azure_cli"])
     def test_so_do_the_others(self, name):
-        credential_of._make_credential(settings_of(credential=name)).close()
+        credential_of.make_credential(name, "public").close()
 
     def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
         for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
