@@ -398,7 +398,7 @@ class TestOverTLS:
         assert bench.told("outage")
         assert bench.told("configuration") == []
 
-    def test_so_is_one_that_just_ends(self, bench_of, secure):
+    def test_a_connection_that_just_ends_is_an_outage_not_a_tls_failure(self, bench_of, secure):
         """Without the good-bye that TLS has."""
         held = Held()
         secure.play(held)

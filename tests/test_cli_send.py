@@ -136,7 +136,7 @@ class TestCommand:
         assert "outage: 503 from" in said.err
         assert "recovered: " in said.err
 
-    def test_but_not_for_longer_than_told(self, send, workspace):
+    def test_an_outage_is_waited_for_no_longer_than_told(self, send, workspace):
         workspace.fault("503*1000")
         code, said, _ = send([{"msg": "a"}, {"msg": "b"}], "--timeout", "0.2")
         workspace.clear_faults()

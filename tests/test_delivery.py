@@ -163,7 +163,7 @@ class TestAnswers:
         bench.put_batch("a")
         assert bench.run() == 17.0
 
-    def test_but_not_more_than_five_minutes(self):
+    def test_retry_after_is_waited_for_no_longer_than_five_minutes(self):
         bench = Bench(Answer(status=503, retry_after="86400"))
         bench.put_batch("a")
         assert bench.run() == 300.0
@@ -287,7 +287,7 @@ class TestSplitting:
         assert bench.stats.rejected == 1
         assert messages(bench.destination.rows) == ["others"]
 
-    def test_and_rejected_if_that_does_not_help(self):
+    def test_a_single_row_that_is_too_large_even_shrunk_is_rejected(self):
         bench = Bench(TOO_LONG, TOO_LONG)
         bench.put_batch(line("big", 900_000))
         bench.run()
@@ -324,7 +324,7 @@ class TestSplitting:
         assert messages(bench.destination.rows) == ["0", "3", "6", "1", "4", "7", "2", "5", "8"]
         assert bench.stats.requests == 4
 
-    def test_also_when_there_are_many_groups(self):
+    def test_of_many_groups_those_beyond_the_minutes_budget_wait_and_none_is_rejected(self):
         bench = Bench(destination=Always(lambda rows: SPREAD if len(rows) > 1 else STORED))
         bench.put_batch(
             *[
@@ -539,7 +539,7 @@ class TestPauses:
         bench.delivery.hurry()
         assert bench.run() == 0.0
 
-    def test_but_not_before_the_service_wants_it(self):
+    def test_whoever_flushes_has_no_batch_probe_before_the_service_wants_it(self):
         bench = Bench(Answer(status=429, retry_after="60"))
         bench.put_batch("a")
         bench.step()

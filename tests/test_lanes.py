@@ -74,7 +74,7 @@ class TestLane:
         assert lane.stretch == 2.0
         assert lane.failures_with(lane.enter(1.0)) == 2
 
-    def test_but_a_late_one_that_was_told_when_to_come_back_pauses_everybody_until_then(self):
+    def test_a_late_failure_that_was_told_when_to_come_back_pauses_everybody_until_then(self):
         lane = Lane()
         first, late = lane.enter(0.0), lane.enter(0.0)
         fail(lane, first, 0.0, 1.0)
@@ -164,7 +164,7 @@ class TestLane:
             now += 1.0
         assert lane.stretch == 2.0
 
-    def test_but_a_429_after_a_success_stretches_at_once(self):
+    def test_a_429_after_a_success_stretches_at_once(self):
         lane = Lane()
         fail(lane, lane.enter(0.0), 0.0, 1.0, is_throttled=True)
         lane.passed(lane.enter(1.0), 1.0)

@@ -21,7 +21,7 @@ class TestPace:
     def test_the_first_row_goes_within_a_fifth_of_a_second(self):
         assert 0 < Pace(5.0).due_at(since=100.0, stretch=1.0) - 100.0 <= 0.2
 
-    def test_so_does_the_first_after_a_quiet_time(self):
+    def test_the_first_row_after_a_quiet_time_goes_within_a_fifth_of_a_second(self):
         pace = Pace(5.0, latest)
         pace.taken(100.0)
         assert pace.due_at(since=105.0, stretch=1.0) <= 105.2

@@ -755,7 +755,7 @@ class TestDividing:
         assert directory.segments() == []
 
     @pytest.mark.parametrize("step", ["create", "write", "room"])
-    def test_or_in_memory_where_that_fails(self, directory, step):
+    def test_an_outage_in_the_middle_keeps_the_rest_in_memory_where_the_disk_fails(self, directory, step):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put(*range(100))
@@ -776,7 +776,7 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert directory.segments() == []
 
-    def test_also_where_there_is_no_owner_any_more(self, directory):
+    def test_an_outage_in_the_middle_keeps_the_rest_where_there_is_no_owner_any_more(self, directory):
         bench = directory.process()
         bench.put(*range(100))
 
