@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .segment import Segment
 
 # The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
-TIME_RANGE_SECONDS = 30 * 60 - 1
+_TIME_RANGE_SECONDS = 30 * 60 - 1
 # What isolating rows at fault may cost in requests.
 SPLITS_PER_BATCH = 256
 
@@ -77,7 +77,7 @@ def by_time(batch: Batch) -> list[Batch]:
     groups: list[list[int]] = []
     start = float("-inf")
     for index in sorted(range(len(lines)), key=moments.__getitem__):
-        if moments[index] - start > TIME_RANGE_SECONDS:
+        if moments[index] - start > _TIME_RANGE_SECONDS:
             start = moments[index]
             groups.append([])
         groups[-1].append(index)

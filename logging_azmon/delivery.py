@@ -38,8 +38,8 @@ from .settings import Settings
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = 600
 # What gzip adds to a body that cannot be compressed: five bytes for 64 KB, and its frame.
-GZIP_OVERHEAD = 1_024
-LEAST_SHRUNK_BYTES = 4_096
+_GZIP_OVERHEAD = 1_024
+_LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
 # How long a listener waits that has nothing to wait for: what is new wakes it.
 _NOTHING_TO_DO_SECONDS = 60.0
@@ -222,7 +222,7 @@ class Delivery:
         if action is Action.SHRINK:
             # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
             # as it is than delivered without its words.
-            limit = max(LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MOST_WIRE_BYTES - GZIP_OVERHEAD))
+            limit = max(_LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MOST_WIRE_BYTES - _GZIP_OVERHEAD))
             data = shrink(bytes(part.data), limit)
             smaller = [replace(part, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:

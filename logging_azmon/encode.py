@@ -25,7 +25,7 @@ import orjson
 from .exceptions import exception_text
 from .fields import Fields, merge, span_ids
 from .layout import Key, Layout, Slot
-from .pieces import Pieces, Seconds, check, join, numbered
+from .pieces import Pieces, Seconds, join, numbered, refuse_misfits
 from .quick import Record, can_be_quick, quick
 from .readable import readable, text
 from .table import Column, Constant, Table
@@ -50,7 +50,7 @@ class Encoder:
         self.reader = layout.reader
         self._message = layout.message.json if layout.message else None
         self._message_is_placed = layout.message is not None or any(key.field == "message" for key, _ in layout.always)
-        check(layout.extras.defaults.items())
+        refuse_misfits(layout.extras.defaults.items())
         self._defaults = join(layout.extras.defaults.items())
         # What a notice of the library's own is written to: some column that takes text.
         self._text = self._message or next(
@@ -66,7 +66,7 @@ class Encoder:
         self.instance = secrets.token_hex(8)
         own = {"host": socket.gethostname(), "instance": self.instance}
         fixed = [(key, s.value if isinstance(s, Constant) else own[s]) for key, s in layout.fixed]
-        check(fixed)
+        refuse_misfits(fixed)
         self._fixed = join(fixed)
         self._threads = Pieces(self._fixed, layout.thread)
         self._sites = Pieces(b"", layout.site)
@@ -98,6 +98,7 @@ class Encoder:
         """Encode one row, with a number that was taken before if there is one."""
         moment, site, thread, message, exception, stack, extras, _ = fields
         layout = self._layout
+        # What could not go to its column, under the name it came by.
         left: dict[str, Any] | None = None
         try:
             parts = [self._threads[thread], self._sites[site]]

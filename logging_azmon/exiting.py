@@ -46,7 +46,7 @@ def counting() -> Iterator[None]:
             _seconds_left = max(0.0, _seconds_left - (time.monotonic() - begun))
 
 
-def at_exit(*, is_last: bool = False) -> None:
+def _at_exit(*, is_last: bool = False) -> None:
     """Deliver the tail of all pipelines; close those that nobody will, or all if nothing comes later."""
     global _seconds_left  # noqa: PLW0603 - a process ends once
     pipelines = [pipeline for pipeline in registry.alive() if not pipeline._has_ended]
@@ -90,11 +90,11 @@ def _at_end_of_child(name: str) -> None:
     if name == "multiprocessing":
         # Until 3.12 the child joins its threads after its finalizers, by this very function; they may log until then.
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - what the interpreter itself calls
-    at_exit(is_last=True)
+    _at_exit(is_last=True)
 
 
 def _at_end_of_worker(**_: object) -> None:
-    at_exit(is_last=True)
+    _at_exit(is_last=True)
 
 
 def begin_anew() -> None:
@@ -105,4 +105,4 @@ def begin_anew() -> None:
 
 def enable() -> None:
     """Set the hook, once in a process."""
-    atexit.register(at_exit)
+    atexit.register(_at_exit)

@@ -224,11 +224,12 @@ class Reader:
                 taken[field], values[field] = key, value
             else:
                 # Two keys for one field: the preferred one has it. Of exceptions and stacks one form is enough.
-                first = key == EVENT_KEYS[field][0]
-                if field not in _FLAGS:
-                    rest[taken[field] if first else key] = values[field] if first else value
-                if first:
+                other, unused = key, value
+                if key == EVENT_KEYS[field][0]:
+                    other, unused = taken[field], values[field]
                     taken[field], values[field] = key, value
+                if field not in _FLAGS:
+                    rest[other] = unused
         rest = _interpolated(values, rest)
         values["time"] = stamps.zoned(values["time"], logged)
         levels.complete(values, is_given="level" in taken)

@@ -27,7 +27,7 @@ MOST_RETRY_AFTER_SECONDS = 300.0
 # called without a pause.
 LEAST_RETRY_AFTER_SECONDS = 1.0
 # The first wait is at most this long, the next twice as long, and so on.
-FIRST_RETRY_SECONDS = 0.5
+_FIRST_RETRY_SECONDS = 0.5
 TIME_RANGE = "RecordsTimeRangeIsMoreThan30Minutes"
 
 _EXPONENT_LIMIT = 16
@@ -134,7 +134,7 @@ def retry_delay(
 
 def backoff(tries: int, longest: float) -> float:
     """Double the longest wait with each try."""
-    return min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(tries - 1, _EXPONENT_LIMIT))
+    return min(longest, _FIRST_RETRY_SECONDS * 2.0 ** min(tries - 1, _EXPONENT_LIMIT))
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 # The first row after a quiet time goes this soon: enough for what comes with it to join.
-FIRST_ROW_SECONDS = 0.1
+_FIRST_ROW_SECONDS = 0.1
 # However much rows are stretched, none waits longer than this for its batch to go.
 MOST_STRETCHED_SECONDS = 120.0
 
@@ -30,7 +30,7 @@ class Pace:
         """Say when a batch that began then should go; `stretch` is its lane's."""
         is_quiet = self._last_taken is None or since - self._last_taken >= self._batch_seconds
         if is_quiet and stretch == 1.0:
-            return since + min(FIRST_ROW_SECONDS, self._batch_seconds)
+            return since + min(_FIRST_ROW_SECONDS, self._batch_seconds)
         interval = min(self._batch_seconds * stretch, max(self._batch_seconds, MOST_STRETCHED_SECONDS))
         return since + interval * self._jitter
 

@@ -73,15 +73,11 @@ def join(pairs: Iterable[tuple[Key, Any]]) -> bytes:
 
 def numbered(key: Key) -> bytes:
     """Return the form of a column that takes a row's number."""
-    return escaped(key) + (b'"%d",' if key.type == "string" else b"%d,")
+    # A rule may name a column ``100%``.
+    return key.json.replace(b"%", b"%%") + (b'"%d",' if key.type == "string" else b"%d,")
 
 
-def escaped(key: Key) -> bytes:
-    """Return what stands before a column's value, as part of a form: a rule may name a column ``100%``."""
-    return key.json.replace(b"%", b"%%")
-
-
-def check(pairs: Iterable[tuple[Key, Any]]) -> None:
+def refuse_misfits(pairs: Iterable[tuple[Key, Any]]) -> None:
     """Refuse values that never fit their columns: they would be missing in every row."""
     problems = [
         f"column {key.column!r}: {text(value)!r} (of type {type(value).__name__}) does not fit its type {key.type!r}"

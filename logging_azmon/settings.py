@@ -28,7 +28,7 @@ OVERFLOW = ("drop_new", "drop_old", "block")
 FSYNC = ("never", "batch", "row")
 MIB = 1024 * 1024
 # Of the spool: what the first lines of two files take, at most.
-FIRST_LINES_BYTES = 16_384
+_FIRST_LINES_BYTES = 16_384
 
 
 def _number(default: Any, unit: type, low: float, high: float) -> Any:
@@ -139,7 +139,7 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
             room, batch_bytes = (
                 options.get(each, Settings.__dataclass_fields__[each].default) for each in (name, "batch_bytes")
             )
-            if room < 2 * batch_bytes + (FIRST_LINES_BYTES if name == "spool_bytes" else 0):
+            if room < 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0):
                 needed = f"it must hold two batches of batch_bytes={batch_bytes}"
                 yield f"{name}={room} is too small: {needed}"
 

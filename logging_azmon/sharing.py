@@ -90,7 +90,9 @@ def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | Share | _Refe
         )
     if problems:
         raise ConfigurationError(problems)
-    return found.found or found if isinstance(found, Share) else found
+    if isinstance(found, Share) and found.found is not None:
+        return found.found
+    return found  # type: ignore[no-any-return]
 
 
 def _share_of(front_door: Any) -> Share | None:
