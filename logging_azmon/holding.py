@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from typing import Any
 
 
@@ -20,13 +21,11 @@ def holds_logging_lock() -> bool:
 
 def is_logging_lock_free() -> bool:
     """Tell whether no thread, or only this one, is inside dictConfig or the like."""
-    lock = logging_lock()
-    if lock is None:
-        return True
-    if not lock.acquire(blocking=False):
-        return False
-    lock.release()
-    return True
+    lock = logging_lock() or threading.Lock()
+    is_free = bool(lock.acquire(blocking=False))
+    if is_free:
+        lock.release()
+    return is_free
 
 
 def logging_lock() -> Any:

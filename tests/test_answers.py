@@ -469,12 +469,12 @@ class TestWithThreads:
         server.default = when(lambda request: request.stream == "Custom-App0_CL", status(403))
         made = self.pipelines(server, clock, 2, uploads=1)
         made[0][0].warning("forbidden")
-        made[0][1].pipeline.urge()
+        made[0][1].pipeline._urge()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(5):
             made[1][0].warning("row %s", number)
-            made[1][1].pipeline.urge()
+            made[1][1].pipeline._urge()
             server.wait_for_rows(number + 1)
         assert made[0][1].stats().delivered == 0
         server.default = STORED
