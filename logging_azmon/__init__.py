@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
+    from .ledger import Stats
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
-    from .report import Stats, Trouble
+    from .report import Trouble
     from .table import Column, Table
 
 __all__ = [
@@ -30,7 +31,7 @@ _HOMES = {
     "Column": "table",
     "ConfigurationError": "errors",
     "Pipeline": "pipeline",
-    "Stats": "report",
+    "Stats": "ledger",
     "Table": "table",
     "Trouble": "report",
 }

@@ -34,7 +34,9 @@ from .batch import Batch
 from .buffer import MemoryBuffer
 from .clock import Clock
 from .directory import Directory, Owner
-from .report import REPORT_SECONDS, Ledger, Trouble
+from .holding import holds
+from .ledger import Ledger, Reason
+from .report import REPORT_SECONDS, Trouble
 from .segment import Segment
 
 LOOK_SECONDS = 5.0
@@ -231,7 +233,7 @@ class Appender(MemoryBuffer):
         return self._owner is not None
 
     def _takes_desk(self) -> bool:
-        is_waiting_fine = not self._lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+        is_waiting_fine = not holds(self._lock)
         return self.desk.acquire(timeout=_DESK_SECONDS if is_waiting_fine else 0)
 
     def _fail(self, error: Exception) -> None:
@@ -240,7 +242,7 @@ class Appender(MemoryBuffer):
         self._broken_until = self._clock.monotonic() + MEND_SECONDS
         self._note("disk", f"the spool {self._directory.path} cannot be used ({error}); rows go through memory")
 
-    def _full(self) -> str:
+    def _full(self) -> Reason:
         return "spool_full" if self._is_full else super()._full()
 
     def _make_room(self, size: int) -> bool:

@@ -9,8 +9,9 @@ from .buffer import MemoryBuffer
 from .clock import Clock
 from .delivery import Delivery, Destination
 from .encode import Encoder
-from .pacing import Lane
-from .report import Ledger, Reporter
+from .lanes import Lane
+from .ledger import Ledger
+from .report import Reporter
 from .settings import Settings
 
 if TYPE_CHECKING:

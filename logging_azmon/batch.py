@@ -1,6 +1,6 @@
 """Rows on their way: a batch, what has been tried with it, and how it is divided. Pure.
 
-A division is lossless: the pieces hold the rows of the batch, each once, and those of a piece in the order they had.
+A division is lossless: the parts hold the rows of the batch, each once, and those of a part in the order they had.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .segment import Segment
 
 # The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
-TIME_RANGE_SECONDS = 30 * 60 - 1
+_TIME_RANGE_SECONDS = 30 * 60 - 1
 # What isolating rows at fault may cost in requests.
 SPLITS_PER_BATCH = 256
 
@@ -27,7 +27,8 @@ class Batch:
     # Lines of JSON, each with its end.
     data: bytes | bytearray
     rows: int
-    # How many rows were counted when it was begun: a flush waits until no batch is left that begins before its mark.
+    # How many rows had been accepted when it was begun: a flush waits until no batch is left that begins before its
+    # mark. Those of dead processes have numbers below 0.
     number: int
     # While it is open: how many bytes it still takes, when it was begun, and its lines, one by one.
     room: int = 0
@@ -38,7 +39,7 @@ class Batch:
     tries: int = 0
     first_try: float | None = None
     not_before: float = 0.0
-    # One list for all pieces of a batch.
+    # One list for all parts of a batch.
     split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
     is_shrunk: bool = False
     # Where its rows are on disk: from there so many bytes, which are in `data` only while it is taken. The rows of a
@@ -50,6 +51,11 @@ class Batch:
     torn: int = 0
     # Whether it was divided, so that its rows are no longer those between `start` and `size`.
     is_part: bool = False
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether there may be rows in it; those in a dead process's segment are counted when it is read."""
+        return bool(self.rows) or self.segment is not None
 
     def join(self) -> None:
         """Put the lines together: it takes no more of them."""
@@ -73,7 +79,7 @@ def by_time(batch: Batch) -> list[Batch]:
     groups: list[list[int]] = []
     start = float("-inf")
     for index in sorted(range(len(lines)), key=moments.__getitem__):
-        if moments[index] - start > TIME_RANGE_SECONDS:
+        if moments[index] - start > _TIME_RANGE_SECONDS:
             start = moments[index]
             groups.append([])
         groups[-1].append(index)

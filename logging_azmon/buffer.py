@@ -24,14 +24,11 @@ from typing import Any
 from . import guard
 from .batch import Batch
 from .clock import Clock
-from .report import Ledger
+from .holding import holds, runs_event_loop
+from .ledger import Ledger, Reason
 
 # A mark later than any row.
 EVERYTHING = sys.maxsize
-
-
-def _has_rows(batch: Batch) -> bool:
-    return bool(batch.rows) or batch.segment is not None
 
 
 class MemoryBuffer:
@@ -66,16 +63,17 @@ class MemoryBuffer:
         # The bytes of all rows that wait or are on their way, and how many there may be.
         self._bytes = 0
         self._limit = queue_bytes
+        # Batches that begin before this mark go at once: somebody flushes.
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
         self._has_waited_in_vain = False
-        self._lost_for = ""
+        self._lost_for: Reason | None = None
 
     # The application's side.
 
     def put(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
-        # What nearly all rows need, in one step; the rest is in `_put`, which does the same.
+        # What nearly all rows need, without a further call; `_put` does the same for the rest.
         size, row = len(line), (line,)
         with self._lock:
             batch = self._open
@@ -92,6 +90,7 @@ class MemoryBuffer:
         return self._put_or_drop(line)
 
     def _put_or_drop(self, line: bytes) -> bool:
+        """Take a row, with the room that `overflow` makes for it; or count it as dropped."""
         if self._put(line):
             return True
         if self._limit:
@@ -102,11 +101,12 @@ class MemoryBuffer:
         self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
         return False
 
-    def _full(self) -> str:
+    def _full(self) -> Reason:
         """Say why a row finds no room."""
         return "queue_full"
 
     def _put(self, line: bytes) -> bool:
+        """Take a row if there is room, in a new batch if need be; False if not, and then nothing is counted."""
         size, row = len(line), (line,)
         has_begun = False
         with self._lock:
@@ -169,7 +169,7 @@ class MemoryBuffer:
             self._call_waiters()
 
     def _make_room(self, size: int) -> bool:
-        """Drop the oldest rows that wait; those on their way cannot be dropped."""
+        """Drop the oldest rows that wait until so many bytes find room; those on their way cannot be dropped."""
         with self._lock:
             while self._bytes + size > self._limit:
                 oldest = self._oldest()
@@ -189,12 +189,12 @@ class MemoryBuffer:
                 return batch
         return None
 
-    def _drop_first_rows(self, batch: Batch, excess: int) -> None:
+    def _drop_first_rows(self, batch: Batch, least_bytes: int) -> None:
         now = self._clock.time()
         batch.join()
         rows_before = batch.rows
         data = batch.data if isinstance(batch.data, bytearray) else bytearray(batch.data)
-        end = data.find(b"\n", excess - 1) + 1 or len(data)
+        end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
         if batch.rows == rows_before:  # or else this was interrupted by another that did the same
@@ -209,7 +209,7 @@ class MemoryBuffer:
     def _put_when_there_is_room(self, line: bytes) -> bool:
         """Wait once; whoever has waited in vain stops the others from doing so, until there is room again."""
         # Who is in the middle of `put`, delivers, or runs an event loop must not wait.
-        is_busy = self._lock._is_owned() or guard.is_delivering() or guard.runs_event_loop()  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+        is_busy = holds(self._lock) or guard.is_delivering() or runs_event_loop()
         if is_busy or self._has_waited_in_vain:
             return False
         is_in = self.put_within(self._block_seconds, line)
@@ -257,10 +257,11 @@ class MemoryBuffer:
             return batch
 
     def _first(self, now: float, *, is_due: bool) -> Batch | None:
+        """Return the oldest batch that may go; the open one only if it is due, or if somebody flushes for it."""
         for batch in list(self._waiting):
             if batch is self._open and not is_due and batch.number >= self._urgent_before:
                 continue
-            if _has_rows(batch) and batch.not_before <= now:
+            if batch.has_rows and batch.not_before <= now:
                 return batch
         return None
 
@@ -275,7 +276,7 @@ class MemoryBuffer:
     def next_retry(self) -> float | None:
         """Tell when the first of those that were given back may go, if there are any."""
         with self._lock:
-            waiting = [batch for batch in list(self._waiting) if batch is not self._open and _has_rows(batch)]
+            waiting = [batch for batch in list(self._waiting) if batch is not self._open and batch.has_rows]
             return min((batch.not_before for batch in waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
@@ -297,16 +298,16 @@ class MemoryBuffer:
                     self._ledger.spooled += batch.rows
         self._wake()
 
-    def replace(self, batch: Batch, pieces: list[Batch]) -> None:
-        """Exchange a taken batch for its pieces."""
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:
+        """Exchange a taken batch for its parts."""
         with self._lock:
-            growth = sum(len(piece.data) for piece in pieces) - len(batch.data)
-            self._taken.update(pieces)
+            growth = sum(len(part.data) for part in parts) - len(batch.data)
+            self._taken.update(parts)
             self._taken.discard(batch)
             if batch.segment is None:
                 self._bytes += growth
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
+    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
         with self._lock:
             if batch not in self._taken:
@@ -348,13 +349,13 @@ class MemoryBuffer:
             # What came from dead processes has numbers below 0, and is waited for only by whoever waits for all.
             first = 0 if mark < EVERYTHING else -EVERYTHING
             batches = (*self._waiting, *self._taken)
-            return not any(_has_rows(batch) and first <= batch.number < mark for batch in batches)
+            return not any(batch.has_rows and first <= batch.number < mark for batch in batches)
 
     def settled_before(self) -> int:
         """Count the rows, from the first one put, that have all found their end."""
         with self._lock:
             batches = (*self._waiting, *self._taken)
-            left = [batch.number for batch in batches if _has_rows(batch) and batch.number >= 0]
+            left = [batch.number for batch in batches if batch.has_rows and batch.number >= 0]
             return min(left, default=self._ledger.accepted)
 
     @property
@@ -368,7 +369,7 @@ class MemoryBuffer:
             self._waiters.append(waiter)
 
     def unwatch(self, waiter: SimpleQueue[None]) -> None:
-        """Stop that."""
+        """Put no more tokens into this queue."""
         with self._lock:
             self._waiters.remove(waiter)
 
@@ -382,7 +383,7 @@ class MemoryBuffer:
     def disown(self) -> None:
         """Leave all to the parent, in a forked child."""
 
-    def abandon(self, reason: str) -> int:
+    def abandon(self, reason: Reason) -> int:
         """Count all that waits as lost, and what is still given back; return how many rows that is now."""
         with self._lock:
             self._lost_for = reason

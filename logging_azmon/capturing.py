@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from . import process
+from . import registry
 
 Put = Callable[[bytes], bool]
 
@@ -22,11 +22,11 @@ def current() -> Put | None:
 def captured(put: Put) -> Iterator[None]:
     """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
     _takers.append(put)
-    for pipeline in process.alive():
-        pipeline.redirect(put)
+    for pipeline in registry.alive():
+        pipeline._redirect(put)
     try:
         yield
     finally:
         _takers.remove(put)
-        for pipeline in process.alive():
-            pipeline.redirect(current())
+        for pipeline in registry.alive():
+            pipeline._redirect(current())

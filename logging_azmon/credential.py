@@ -28,19 +28,20 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
     "environment": "EnvironmentCredential",
     "azure_cli": "AzureCliCredential",
 }
-_LOGIN_LESS = frozenset({"managed_identity", "azure_cli"})
+# They log in elsewhere, and take no authority.
+_WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
 # A token that takes longer does not come.
 ASKING_SECONDS = 60.0
 _patience = threading.local()
 
 
 def be_patient(seconds: float | None = None) -> None:
-    """Say how long the thread at hand may wait: the SDK hands no such thing through."""
+    """Say how long the thread at hand may wait for a token or an answer: the SDK hands no such thing through."""
     _patience.seconds = ASKING_SECONDS if seconds is None else min(seconds, ASKING_SECONDS)
 
 
 def patience() -> float:
-    """Tell how long that is."""
+    """Tell how long the thread at hand may wait, as `be_patient` has said."""
     return getattr(_patience, "seconds", ASKING_SECONDS)
 
 
@@ -87,6 +88,6 @@ def make_credential(chosen: Any, cloud: str) -> Any:
         (chosen, options), *_ = chosen.items()
     if not isinstance(chosen, str):
         return chosen
-    if chosen not in _LOGIN_LESS:
+    if chosen not in _WITHOUT_AUTHORITY:
         options = {"authority": _AUTHORITIES[cloud], **options}
     return getattr(importlib.import_module("azure.identity"), _CREDENTIAL_CLASSES[chosen])(**options)

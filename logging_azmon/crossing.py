@@ -9,32 +9,33 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable, Mapping
 
-from . import process
+from . import registry
 from .pipeline import Pipeline
 from .settings import Settings
 
-_Revived = tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]
+# What pickle is told: whom to call, and with what.
+_Reduced = tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]
 
 # By key. They end with their process: who came with them may be gone, and come again.
 _arrived: dict[str, Pipeline] = {}
 
 
-def _reduced(pipeline: Pipeline) -> _Revived:
+def _reduced(pipeline: Pipeline) -> _Reduced:
     if not isinstance(pipeline.settings.credential, str | Mapping):
         raise TypeError(
             "a pipeline with a credential object cannot go to another process: name the credential, as in"
             " credential='managed_identity', or configure structlog in that process"
         )
-    return _revived, (pipeline.key, pipeline.settings)
+    return _revived, (pipeline._key, pipeline.settings)
 
 
 def _revived(key: str, settings: Settings) -> Pipeline:
-    for pipeline in process.alive():
-        if pipeline.key == key:
+    for pipeline in registry.alive():
+        if pipeline._key == key:
             return pipeline
     pipeline = Pipeline.__new__(Pipeline)
-    pipeline.set_up(settings)
-    pipeline.key = key
+    pipeline._set_up(settings)
+    pipeline._key = key
     return _arrived.setdefault(key, pipeline)
 
 

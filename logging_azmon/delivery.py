@@ -10,24 +10,39 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .batch import Batch, by_time, halves
 from .buffer import MemoryBuffer
 from .clock import Clock
 from .encode import Encoder, shrink
-from .outcome import MOST_WIRE_BYTES, Action, Answer, Decision, Delay, Failure, backoff, explain, judge, retry_delay
-from .pacing import Budget, Lane, Pace
-from .report import Ledger, Reporter, Trouble, clock_time, count, described, utc_time
+from .lanes import Lane
+from .ledger import Ledger
+from .outcome import (
+    MOST_WIRE_BYTES,
+    Action,
+    Answer,
+    Decision,
+    Delay,
+    Failure,
+    Retry,
+    backoff,
+    explain,
+    judge,
+    retry_delay,
+)
+from .pacing import Budget, Pace
+from .report import Kind, Reporter, Trouble, clock_time, count, described, utc_time
 from .settings import Settings
 
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = 600
 # What gzip adds to a body that cannot be compressed: five bytes for 64 KB, and its frame.
-GZIP_OVERHEAD = 1_024
-LEAST_SHRUNK_BYTES = 4_096
+_GZIP_OVERHEAD = 1_024
+_LEAST_SHRUNK_BYTES = 4_096
 _CLOSING_RETRY_SECONDS = 1.0
-_NEVER = 60.0
+# How long a listener waits that has nothing to wait for: what is new wakes it.
+_NOTHING_TO_DO_SECONDS = 60.0
 
 
 class Work(NamedTuple):
@@ -105,9 +120,9 @@ class Delivery:
         """Tell whether a batch waits for nothing but somebody to send it."""
         return self._buffer.is_ready(self._clock.monotonic(), is_due=False)
 
-    def is_done(self) -> bool:
-        """Tell whether no row waits or is on its way."""
-        return self._buffer.is_empty
+    def has_rows(self) -> bool:
+        """Tell whether a row waits or is on its way."""
+        return not self._buffer.is_empty
 
     def next_batch(self) -> tuple[Work | None, float]:
         """Return a batch with its tickets, or how long there is nothing to do at most."""
@@ -115,7 +130,7 @@ class Delivery:
         self._buffer.look(now)
         pauses = [lane.wait_seconds(now) for lane in (self._shared, self._own)]
         if any(pause != 0.0 for pause in pauses):
-            return None, max(_NEVER if pause is None else pause for pause in pauses)
+            return None, max(_NOTHING_TO_DO_SECONDS if pause is None else pause for pause in pauses)
         since = self._buffer.open_since()
         due = None if since is None else self._pace.due_at(since, self._shared.stretch)
         is_due = self.is_closing or (due is not None and due <= now)
@@ -123,7 +138,7 @@ class Delivery:
             # If another thread was faster: look again.
             return self._enter_and_take(now, is_due=is_due), 0.0
         waits = [moment - now for moment in (due, self._buffer.next_retry()) if moment is not None]
-        return None, max(0.0, min(waits, default=_NEVER))
+        return None, max(0.0, min(waits, default=_NOTHING_TO_DO_SECONDS))
 
     def _enter_and_take(self, now: float, *, is_due: bool) -> Work | None:
         shared = self._shared.enter(now)
@@ -147,21 +162,21 @@ class Delivery:
         `seconds` is how long that may take for somebody who cannot wait; what is not sent by then is given back.
         """
         deadline = None if seconds is None else self._clock.monotonic() + seconds
-        pieces = deque([batch])
+        rest = deque([batch])
         try:
-            # A piece stays in front until its parts take its place, so that nothing is lost on the way.
-            while pieces:
+            # A part stays in front until smaller ones take its place, so that nothing is lost on the way.
+            while rest:
                 left = None if deadline is None else deadline - self._clock.monotonic()
                 if left is not None and left <= 0:
                     break
-                answer, decision = self._send(pieces[0], left)
-                parts = None if decision.action is Action.RETRY else self._finish(pieces[0], answer, decision)
-                if parts is None:
+                answer, decision = self._send(rest[0], left)
+                smaller = None if decision.action is Action.RETRY else self._finish(rest[0], answer, decision)
+                if smaller is None:
                     trouble = decision.trouble or "divisions"
-                    self._pause(pieces[0], answer, trouble, shared, own)
+                    self._pause(rest[0], answer, trouble, shared, own)
                     break
-                pieces.popleft()
-                pieces.extendleft(reversed(parts))
+                rest.popleft()
+                rest.extendleft(reversed(smaller))
                 if answer.failure is None:
                     self._passed(shared, own)
                 if decision.action is Action.DONE:
@@ -170,12 +185,12 @@ class Delivery:
             # A bug of ours must not cost rows: they are given back, and it is told, by the listener if it is no bug.
             if isinstance(error, Exception):
                 self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
-            self._hold(pieces[0] if pieces else batch, self._own, own, self._delay(Answer(), "configuration", 1))
+            self._hold(rest[0] if rest else batch, self._own, own, self._delay(Answer(), "configuration", 1))
             if not isinstance(error, Exception):
                 raise
         finally:
-            for piece in reversed(pieces):
-                self._give_back(piece)
+            for part in reversed(rest):
+                self._give_back(part)
             self._shared.left(shared)
             self._own.left(own)
 
@@ -184,75 +199,75 @@ class Delivery:
         if self._shared.passed(shared, now) | self._own.passed(own, now):
             self._say("recovered", f"{self._settings.endpoint} takes rows again")
 
-    def _send(self, piece: Batch, seconds: float | None) -> tuple[Answer, Decision]:
+    def _send(self, part: Batch, seconds: float | None) -> tuple[Answer, Decision]:
         """Send once, or twice if the token was refused."""
         has_renewed = False
         while True:
-            piece.tries += 1
-            answer = self._destination.send(piece.data, seconds=seconds)
+            part.tries += 1
+            answer = self._destination.send(part.data, seconds=seconds)
             if answer.failure is not Failure.TOO_LARGE:
-                self._ledger.sent(len(piece.data), is_retry=piece.tries > 1)
-            decision = judge(answer, rows=piece.rows, has_renewed=has_renewed, is_shrunk=piece.is_shrunk)
+                self._ledger.sent(len(part.data), is_retry=part.tries > 1)
+            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.is_shrunk)
             if decision.action is not Action.RENEW:
                 return answer, decision
             # The client has dropped the token and fetches another.
             has_renewed = True
 
-    def _finish(self, piece: Batch, answer: Answer, decision: Decision) -> list[Batch] | None:
-        """Settle a piece that was judged; return the smaller ones to be sent in its place. None: keep it for later."""
+    def _finish(self, part: Batch, answer: Answer, decision: Decision) -> list[Batch] | None:
+        """Settle a part that was judged; return the smaller ones to be sent in its place. None: keep it for later."""
         action = decision.action
         if action is Action.DONE:
-            self._buffer.settle(piece)
+            self._buffer.settle(part)
             return []
         if action is Action.SHRINK:
             # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
             # as it is than delivered without its words.
-            limit = max(LEAST_SHRUNK_BYTES, min(len(piece.data) // 2, MOST_WIRE_BYTES - GZIP_OVERHEAD))
-            data = shrink(bytes(piece.data), limit)
-            parts = [replace(piece, data=data, is_shrunk=True, tries=0)]
+            limit = max(_LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MOST_WIRE_BYTES - _GZIP_OVERHEAD))
+            data = shrink(bytes(part.data), limit)
+            smaller = [replace(part, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:
-            parts = []
+            smaller = []
         elif action is Action.SPLIT_BY_SIZE:
             # Nothing is wrong with these rows: where many must be divided, they wait rather than be rejected. Those
             # that were not sent have cost no request.
-            parts = halves(piece)
-            if answer.failure is None and not self._splits.grant(len(parts), self._clock.monotonic()):
+            smaller = halves(part)
+            if answer.failure is None and not self._splits.grant(len(smaller), self._clock.monotonic()):
                 return None
-        elif action is Action.SPLIT_BY_TIME and (parts := by_time(piece)):
-            if not self._splits.grant(len(parts), self._clock.monotonic()):
+        elif action is Action.SPLIT_BY_TIME and (smaller := by_time(part)):
+            if not self._splits.grant(len(smaller), self._clock.monotonic()):
                 return None
         else:
-            parts = halves(piece) if self._may_isolate(piece) else []
-        if parts:
-            self._buffer.replace(piece, parts)
+            smaller = halves(part) if self._may_isolate(part) else []
+        if smaller:
+            self._buffer.replace(part, smaller)
         else:
-            self._reject(piece, answer)
-        return parts
+            self._reject(part, answer)
+        return smaller
 
-    def _may_isolate(self, piece: Batch) -> bool:
+    def _may_isolate(self, part: Batch) -> bool:
         """Take two requests from the batch's budget and from the minute's, if they are there."""
-        if piece.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
+        if part.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
             return False
-        piece.split_budget[0] -= 2
+        part.split_budget[0] -= 2
         return True
 
-    def _reject(self, piece: Batch, answer: Answer) -> None:
+    def _reject(self, part: Batch, answer: Answer) -> None:
         said = {"time": utc_time(self._clock.time()), "status": answer.status, "code": answer.code}
-        kept = self._buffer.reject(piece, said | {"message": answer.message})
+        kept = self._buffer.reject(part, said | {"message": answer.message})
         self._say(
             "rejected",
-            f"{count(piece.rows)} rejected: {self._explain(answer)}{f'; kept in {kept}' if kept else ''}",
+            f"{count(part.rows)} rejected: {self._explain(answer)}{f'; kept in {kept}' if kept else ''}",
             answer,
-            rows=piece.rows,
-            rows_json=bytes(piece.data),
+            rows=part.rows,
+            rows_json=bytes(part.data),
         )
 
-    def _pause(self, piece: Batch, answer: Answer, trouble: str, shared: int, own: int) -> None:
-        """Stop everybody whom this answer concerns, and say so; "divisions" are a limit of our own."""
+    def _pause(self, part: Batch, answer: Answer, trouble: Retry | Literal["divisions"], shared: int, own: int) -> None:
+        """Stop everybody whom this answer concerns, and say so; "divisions" stands for a limit of our own."""
         is_own = trouble in ("configuration", "divisions")
         lane, ticket = (self._own, own) if is_own else (self._shared, shared)
-        delay = self._delay(answer, "configuration" if is_own else trouble, lane.failures_with(ticket))
-        self._hold(piece, lane, ticket, delay, is_throttled=trouble == "throttled")
+        delay = self._delay(answer, "configuration" if trouble == "divisions" else trouble, lane.failures_with(ticket))
+        self._hold(part, lane, ticket, delay, is_throttled=trouble == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
@@ -264,7 +279,7 @@ class Delivery:
         said = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon}"
         self._say(trouble, said, answer, rows=waiting)
 
-    def _delay(self, answer: Answer, trouble: str, failures: int) -> Delay:
+    def _delay(self, answer: Answer, trouble: Retry, failures: int) -> Delay:
         return retry_delay(
             trouble,
             answer,
@@ -278,27 +293,27 @@ class Delivery:
         longest = self._settings.retry_seconds
         return min(longest, _CLOSING_RETRY_SECONDS) if self.is_closing else longest
 
-    def _hold(self, piece: Batch, lane: Lane, ticket: int, delay: Delay, *, is_throttled: bool = False) -> None:
-        """Pause a lane, and the piece for longer: one that always fails must not hold up the others."""
+    def _hold(self, part: Batch, lane: Lane, ticket: int, delay: Delay, *, is_throttled: bool = False) -> None:
+        """Pause a lane, and the part for longer: one that always fails must not hold up the others."""
         now = self._clock.monotonic()
-        if piece.tries > 2 and not self.is_closing:
+        if part.tries > 2 and not self.is_closing:
             longest = self._longest_wait()
-            piece.not_before = now + max(delay.seconds, backoff(piece.tries, longest) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads tries
+            part.not_before = now + max(delay.seconds, backoff(part.tries, longest) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads tries
         lane.failed(ticket, now, delay.seconds, is_ordered=delay.is_ordered, is_throttled=is_throttled)
 
     def _explain(self, answer: Answer) -> str:
         settings = self._settings
         return explain(answer, endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream)
 
-    def _give_back(self, piece: Batch) -> None:
+    def _give_back(self, part: Batch) -> None:
         limit = self._settings.give_up_seconds
-        tried_for = self._clock.monotonic() - (piece.first_try or 0.0)
-        if limit is not None and tried_for >= limit and piece.tries:
-            self._buffer.settle(piece, lost="gave_up")
-            said = f"{count(piece.rows)} given up after {tried_for:.0f} s (give_up_seconds={limit:g})"
-            self._say("lost", said, reason="gave_up", rows=piece.rows)
+        tried_for = self._clock.monotonic() - (part.first_try or 0.0)
+        if limit is not None and tried_for >= limit and part.tries:
+            self._buffer.settle(part, lost="gave_up")
+            said = f"{count(part.rows)} given up after {tried_for:.0f} s (give_up_seconds={limit:g})"
+            self._say("lost", said, reason="gave_up", rows=part.rows)
         else:
-            self._buffer.give_back(piece)
+            self._buffer.give_back(part)
 
     def _tell_losses(self) -> None:
         """After a success, tell what was lost in rows of our own; at most once each `batch_seconds`."""
@@ -318,6 +333,6 @@ class Delivery:
             else:
                 self._ledger.untell(reason, loss)
 
-    def _say(self, kind: str, said: str, answer: Answer | None = None, **more: Any) -> None:
+    def _say(self, kind: Kind, said: str, answer: Answer | None = None, **more: Any) -> None:
         status, code = (None, "") if answer is None else (answer.status, answer.code)
         self._report(Trouble(kind=kind, text=said, status=status, code=code, **more))

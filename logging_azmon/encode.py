@@ -22,11 +22,10 @@ from typing import Any
 
 import orjson
 
-from . import fields as read
 from .exceptions import exception_text
-from .fields import Fields
-from .layout import Key, Layout, Piece
-from .pieces import Pieces, Seconds, check, join, numbered
+from .fields import Fields, merge, span_ids
+from .layout import Key, Layout, Slot
+from .pieces import Pieces, Seconds, join, numbered, refuse_misfits
 from .quick import Lent, Record, can_be_quick, finisher, quick
 from .quick_event import Event, can_events_be_quick, quick_event
 from .readable import readable, text
@@ -52,7 +51,7 @@ class Encoder:
         self.reader = layout.reader
         self._message = layout.message.json if layout.message else None
         self._message_is_placed = layout.message is not None or any(key.field == "message" for key, _ in layout.always)
-        check(layout.extras.defaults.items())
+        refuse_misfits(layout.extras.defaults.items())
         self._defaults = join(layout.extras.defaults.items())
         # What a notice of the library's own is written to: some column that takes text.
         self._text = self._message or next(
@@ -68,7 +67,7 @@ class Encoder:
         self.instance = secrets.token_hex(8)
         own = {"host": socket.gethostname(), "instance": self.instance}
         fixed = [(key, s.value if isinstance(s, Constant) else own[s]) for key, s in layout.fixed]
-        check(fixed)
+        refuse_misfits(fixed)
         self._fixed = join(fixed)
         self._threads = Pieces(self._fixed, layout.thread)
         self._sites = Pieces(b"", layout.site)
@@ -95,6 +94,7 @@ class Encoder:
         """Encode one row, with a number that was taken before if there is one."""
         moment, site, thread, message, exception, stack, extras, _ = fields
         layout = self._layout
+        # What could not go to its column, under the name it came by.
         left: dict[str, Any] | None = None
         try:
             parts = [self._threads[thread], self._sites[site]]
@@ -112,7 +112,7 @@ class Encoder:
             if layout.extras:
                 left = self._put_extras(parts, extras, left)
             elif layout.rest is not None:
-                left = read.merge(left, extras) if left else extras
+                left = merge(left, extras) if left else extras
         elif self._defaults:
             parts.append(self._defaults)
         if exception is not None:
@@ -151,7 +151,7 @@ class Encoder:
             if known is None:
                 if moment is not None:
                     self._on_misfit()
-                    left = read.merge({"time": moment}, left)
+                    left = merge({"time": moment}, left)
                 known = str(datetime_text(time.time()))
             written = known.encode()
         for key in self._layout.times:
@@ -177,7 +177,7 @@ class Encoder:
         columns = self._layout.extras
         found, rest = columns.match(extras)
         if self._layout.rest is not None and rest:
-            left = read.merge(left, rest)
+            left = merge(left, rest)
         for key, (name, value) in found.items():
             left = self._put(parts, key, name, value, left)
         if self._defaults:
@@ -209,25 +209,25 @@ class Encoder:
             left = self._put(parts, key, key.field, value, left)
             is_shown = is_shown or (value is not None and key.field in ("exception", "exceptions"))
         shown = None if is_shown else _ask(exception_text, exception)
-        return left if shown is None else read.merge({"exception": shown}, left)
+        return left if shown is None else merge({"exception": shown}, left)
 
     def _put_rare(self, parts: list[bytes], fields: Fields, left: dict[str, Any] | None) -> dict[str, Any] | None:
         """Write what few rows have, and columns that must be asked each time."""
         layout = self._layout
-        message, stack = fields[3], fields[5]
+        _, _, _, message, _, stack, _, _ = fields
         if stack is not None:
             for key in layout.stack:
                 left = self._put(parts, key, key.field, stack, left)
             if not layout.stack:
-                left = read.merge({"stack": stack}, left)
+                left = merge({"stack": stack}, left)
         for key, ask in layout.always:
             left = self._put(parts, key, key.field, _ask(ask, fields), left)
         if not self._message_is_placed and message is not None:
-            left = read.merge({"message": message}, left)
+            left = merge({"message": message}, left)
         return left
 
     def _put_spans(self, parts: list[bytes], left: dict[str, Any] | None) -> dict[str, Any] | None:
-        ids = _ask(lambda _: read.span_ids(), None)
+        ids = _ask(lambda _: span_ids(), None)
         if type(ids) is tuple:  # else there is no span, or the tracer is broken, which must not cost the row
             for key, index in self._layout.spans:
                 left = self._put(parts, key, key.field, ids[index], left)
@@ -245,7 +245,7 @@ class Encoder:
             lenient = LENIENT.get(key.type) if self._layout.rest is None else None
             encoded = lenient(value) if lenient is not None else None
         if encoded is None:
-            return read.merge({name: value}, left)
+            return merge({name: value}, left)
         parts += (key.json, encoded, b",")
         return left
 
@@ -260,7 +260,7 @@ class Encoder:
         shown = [f"{text(name)}: {shown}" for name, value in left.items() if (shown := text(value)) not in said]
         return "\n".join([said, *shown] if message is not None else shown)
 
-    def _spell(self, parts: list[bytes], pieces: list[Piece], values: tuple[Any, ...], left: dict[str, Any]) -> None:
+    def _spell(self, parts: list[bytes], pieces: list[Slot], values: tuple[Any, ...], left: dict[str, Any]) -> None:
         for key, place, derive in pieces:
             value = values[place] if derive is None else derive(values[place])
             left |= self._put(parts, key, key.field, value, None) or {}

@@ -3,7 +3,8 @@
 AzureMonitorLoggingError
 └── ConfigurationError (also a ValueError)   raised when a handler, processor or pipeline is constructed
 
-Nothing else is ever raised into an application: what goes wrong later is counted and reported.
+Nothing else is raised into an application: what goes wrong later is counted and reported. (But for a TypeError when a
+pipeline is pickled whose credential cannot be: pickle's own word for that.)
 """
 
 from __future__ import annotations

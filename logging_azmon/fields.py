@@ -11,7 +11,8 @@ Both front doors end in the same tuple, `Fields`, which the encoder turns into a
     extras     None or a dict that the encoder must not change
     origin     the LogRecord or event dict itself, for columns with a callable source
 
-A plain tuple, because building anything better costs more than reading the record.
+A plain tuple: a NamedTuple takes six times as long to build, half a microsecond for each row. It is unpacked by these
+names, never asked by number; `message_of` and `origin_of` ask it for one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from . import levels, queued, stamps
@@ -31,6 +32,8 @@ from .exceptions import normalized
 from .readable import distinct, is_lazy, readable, simple, text
 
 Fields = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any, Any, Any, dict[str, Any] | None, Any]
+message_of: Callable[[Fields], Any] = itemgetter(3)
+origin_of: Callable[[Fields], Any] = itemgetter(7)
 
 SITE_FIELDS: Mapping[str, str] = {
     "level": "levelname",
@@ -204,7 +207,8 @@ class Reader:
         fields = self._event(event, _of_record(record), extras, record)
         if formatter is None:
             return fields
-        return (*fields[:3], _message(record, formatter), *fields[4:])
+        moment, site, thread, _, exception, stack, rest, origin = fields
+        return moment, site, thread, _message(record, formatter), exception, stack, rest, origin
 
     def _event(
         self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any], origin: object
@@ -224,11 +228,12 @@ class Reader:
                 taken[field], values[field] = key, value
             else:
                 # Two keys for one field: the preferred one has it. Of exceptions and stacks one form is enough.
-                first = key == EVENT_KEYS[field][0]
-                if field not in _FLAGS:
-                    rest[taken[field] if first else key] = values[field] if first else value
-                if first:
+                other, unused = key, value
+                if key == EVENT_KEYS[field][0]:
+                    other, unused = taken[field], values[field]
                     taken[field], values[field] = key, value
+                if field not in _FLAGS:
+                    rest[other] = unused
         rest = _interpolated(values, rest)
         values["time"] = stamps.zoned(values["time"], logged)
         levels.complete(values, is_given="level" in taken)

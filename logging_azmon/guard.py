@@ -62,10 +62,3 @@ def renew() -> None:
     """Drop all marks, in a forked child."""
     depths.clear()
     since.clear()
-
-
-def runs_event_loop() -> bool:
-    """Tell whether an asyncio event loop runs on this thread."""
-    # Documented, but for the name; not there yet while another thread imports it.
-    running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-    return running_loop is not None and running_loop() is not None

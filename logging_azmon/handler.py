@@ -11,8 +11,8 @@ from typing import Any
 
 from . import guard
 from .errors import ConfigurationError
+from .ledger import Stats
 from .pipeline import Pipeline
-from .report import Stats
 from .sharing import ARGUMENTS, Share, level_problems
 
 
@@ -63,7 +63,7 @@ class AzureMonitorHandler(logging.Handler):
                 error.__traceback__ = error.__context__ = None
                 self._share.uncounted[error] = None
             except ConfigurationError as error:
-                self._share.is_useless(error)
+                self._share.tell_useless(error)
         return passed  # type: ignore[no-any-return]
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -72,7 +72,7 @@ class AzureMonitorHandler(logging.Handler):
             return
         share = self._share
         pipeline = share.found if share.found is not None else share.pipeline
-        pipeline.accept(record, self.formatter)
+        pipeline._accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from . import exceptions
-from . import fields as read
-from .fields import Fields
+from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, Reader, message_of, origin_of, task_name
 from .readable import simple
 from .table import Column, Constant, Extra, Table
 from .values import ENCODERS
@@ -40,8 +39,8 @@ class Key(NamedTuple):
         return self.json[1:-2].decode()
 
 
-class Piece(NamedTuple):
-    """Fill a column from the values of a site or a thread."""
+class Slot(NamedTuple):
+    """Fill a column from one of the values of a site or a thread: the one at this place, or what is derived from it."""
 
     key: Key
     place: int
@@ -102,8 +101,8 @@ class Layout:
     """Hold a table's columns, sorted."""
 
     fixed: list[tuple[Key, str | Constant]] = field(default_factory=list)
-    thread: list[Piece] = field(default_factory=list)
-    site: list[Piece] = field(default_factory=list)
+    thread: list[Slot] = field(default_factory=list)
+    site: list[Slot] = field(default_factory=list)
     times: list[Key] = field(default_factory=list)
     sequence: Key | None = None
     message: Key | None = None
@@ -113,13 +112,13 @@ class Layout:
     extras: ExtraColumns = field(default_factory=ExtraColumns)
     rest: Key | None = None
     always: list[tuple[Key, Callable[[Fields], Any]]] = field(default_factory=list)
-    reader: read.Reader = field(init=False)
+    reader: Reader = field(init=False)
 
     @classmethod
     def of(cls, table: Table) -> Layout:
         """Sort a table's columns."""
         layout = cls()
-        layout.reader = read.Reader(column.source for column in table if isinstance(column.source, str))
+        layout.reader = Reader(column.source for column in table if isinstance(column.source, str))
         for column in table:
             layout._place(column)
         return layout
@@ -135,18 +134,17 @@ class Layout:
         elif isinstance(source, str):
             self._place_field(key, source)
         else:
-            # The library's own notices have no origin to ask.
-            self.always.append((key, lambda fields: None if fields[7] is None else source(fields[7])))
+            self.always.append((key, lambda fields: _asked(source, origin_of(fields))))
 
     def _place_field(self, key: Key, source: str) -> None:
         if source in ("host", "instance"):
             self.fixed.append((key, source))
         elif source in _DERIVED:
-            self.site.append(Piece(key, self.reader.site_fields.index("level_number"), _DERIVED[source]))
-        elif source in read.SITE_FIELDS:
-            self.site.append(Piece(key, self.reader.site_fields.index(source), None))
-        elif source in read.THREAD_FIELDS:
-            self.thread.append(Piece(key, self.reader.thread_fields.index(source), None))
+            self.site.append(Slot(key, self.reader.site_fields.index("level_number"), _DERIVED[source]))
+        elif source in SITE_FIELDS:
+            self.site.append(Slot(key, self.reader.site_fields.index(source), None))
+        elif source in THREAD_FIELDS:
+            self.thread.append(Slot(key, self.reader.thread_fields.index(source), None))
         elif source in _OF_EXCEPTION:
             self.exception.append((key, _OF_EXCEPTION[source]))
         elif source == "stack":
@@ -167,6 +165,11 @@ class Layout:
             self.message = key
         else:
             self.always.append((key, _ASKED[source]))
+
+
+def _asked(source: Callable[[Any], Any], origin: Any) -> Any:
+    """Ask a column's callable; the library's own notices have no origin to ask it about."""
+    return None if origin is None else source(origin)
 
 
 def _follow(extras: Mapping[str, Any], path: list[str]) -> Any:
@@ -219,6 +222,6 @@ _OF_EXCEPTION: Mapping[str, Callable[[Any], Any]] = {
 }
 _SPAN_FIELDS = ("trace_id", "span_id")
 _ASKED: Mapping[str, Callable[[Fields], Any]] = {
-    "message": lambda fields: fields[3],
-    "task": lambda fields: read.task_name(fields[7]),
+    "message": message_of,
+    "task": lambda fields: task_name(origin_of(fields)),
 }

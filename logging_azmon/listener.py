@@ -29,11 +29,17 @@ from .report import Reporter, Trouble, described
 
 # Between two tries of an errand.
 _ERRAND_SECONDS = 0.1
-_START_AGAIN_SECONDS = 1.0
+# After a thread was refused, and after an error of our own.
+_TRY_AGAIN_SECONDS = 1.0
 
 
 class Listener(QueueListener):
-    """Deliver batches on a thread of its own until the pool says stop."""
+    """Deliver batches on a thread of its own until the pool says stop.
+
+    A QueueListener, because its loop, `dequeue` and `handle` are what is needed. Not its `start`, whose thread would
+    not be marked, and not its `stop`: with several listeners on one queue one would take the other's sentinel, and it
+    joins without a limit. So the loop is run here, by the private name that it has had since Python 3.2.
+    """
 
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.tokens)
@@ -66,7 +72,7 @@ class Listener(QueueListener):
 
 
 class Listeners:
-    """Keep up to `uploads` listeners on one buffer."""
+    """Keep up to `uploads` listeners on one buffer: the pool that they know."""
 
     def __init__(
         self,
@@ -100,7 +106,7 @@ class Listeners:
         # The threads by their numbers, also those that have just ended; and a token for each end.
         self._threads: dict[int, threading.Thread] = {}
         self._ends: SimpleQueue[None] = SimpleQueue()
-        delivery.subscribe(self._wake)
+        delivery.subscribe(self._wake_all)
 
     # The application's side.
 
@@ -109,8 +115,8 @@ class Listeners:
         self.tokens.put(None)
         return self.attend()
 
-    def _wake(self) -> None:
-        """Wake all; the bound method is kept by the lanes weakly, as long as the pool lives."""
+    def _wake_all(self) -> None:
+        """Wake all who are free, for a pause has changed; lanes keep this method weakly, as long as the pool lives."""
         for _ in range(max(1, self._free)):
             self.tokens.put(None)
 
@@ -134,7 +140,7 @@ class Listeners:
             self._background
             and not self._is_stopping
             and threading.main_thread().is_alive()
-            and self._clock.monotonic() >= self._refused_at + _START_AGAIN_SECONDS
+            and self._clock.monotonic() >= self._refused_at + _TRY_AGAIN_SECONDS
         )
 
     def _start_one(self) -> bool:
@@ -190,7 +196,7 @@ class Listeners:
                 if self._delivery.has_full_batch():
                     self.wake()
                 return work
-            if self._delivery.is_closing and self._delivery.is_done():
+            if self._delivery.is_closing and not self._delivery.has_rows():
                 self.stop()
             else:
                 self._clock.wait(self.tokens, seconds if self._errand is None else min(seconds, _ERRAND_SECONDS))
@@ -231,7 +237,7 @@ class Listeners:
             return self._delivery.next_batch()
         except Exception as error:  # noqa: BLE001 - a listener must survive its own errors; this one is told
             self._report(Trouble(kind="internal", text=f"unexpected {described(error)} while looking for rows"))
-            return None, _START_AGAIN_SECONDS
+            return None, _TRY_AGAIN_SECONDS
 
     # Those who flush and close.
 
@@ -246,7 +252,7 @@ class Listeners:
 
     def finish(self) -> bool:
         """Have all listeners see that the pipeline is closed; return whether there are any."""
-        self._wake()
+        self._wake_all()
         return self._live > 0
 
     def stop(self) -> None:

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 # The service refuses longer bodies, as sent.
 MOST_WIRE_BYTES = 1_048_576
@@ -26,11 +27,9 @@ MOST_RETRY_AFTER_SECONDS = 300.0
 # called without a pause.
 LEAST_RETRY_AFTER_SECONDS = 1.0
 # The first wait is at most this long, the next twice as long, and so on.
-FIRST_RETRY_SECONDS = 0.5
+_FIRST_RETRY_SECONDS = 0.5
 TIME_RANGE = "RecordsTimeRangeIsMoreThan30Minutes"
 
-_OK, _FOUND, _BAD_REQUEST = 204, 300, 400
-_BUSY = 429
 _EXPONENT_LIMIT = 16
 
 
@@ -56,6 +55,10 @@ class Answer:
     failure: Failure | None = None
 
 
+# Why a request is tried again: the service is away, or busy, or somebody must configure something.
+Retry = Literal["outage", "throttled", "configuration"]
+
+
 class Action(Enum):
     """What happens to the rows of a request."""
 
@@ -71,10 +74,10 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Say what to do, and for a retry of what kind the trouble is: "outage", "throttled" or "configuration"."""
+    """Say what to do, and for a retry of what kind the trouble is."""
 
     action: Action
-    trouble: str = ""
+    trouble: Retry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,13 @@ def judge(answer: Answer, *, rows: int, has_renewed: bool = False, is_shrunk: bo
         return _judge_size(rows, is_shrunk=is_shrunk)
     if answer.failure is Failure.CONNECTION or status == 408 or status >= 500:
         return Decision(Action.RETRY, "outage")
-    if status == _BUSY:
+    if status == 429:
         return Decision(Action.RETRY, "throttled")
-    if status == _OK:
+    if status == 204:
         return Decision(Action.DONE)
     if status == 401 and not has_renewed:
         return Decision(Action.RENEW)
-    if status == _BAD_REQUEST and answer.code != "InvalidStream":
+    if status == 400 and answer.code != "InvalidStream":
         if answer.code == TIME_RANGE and rows > 1:
             return Decision(Action.SPLIT_BY_TIME)
         return Decision(Action.SPLIT if rows > 1 else Action.REJECT)
@@ -115,7 +118,7 @@ def _judge_size(rows: int, *, is_shrunk: bool) -> Decision:
 
 
 def retry_delay(
-    trouble: str, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
+    trouble: Retry, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
 ) -> Delay:
     """Say how long to wait: what the service asks for, or else exponentially longer with full jitter.
 
@@ -131,7 +134,7 @@ def retry_delay(
 
 def backoff(tries: int, longest: float) -> float:
     """Double the longest wait with each try."""
-    return min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(tries - 1, _EXPONENT_LIMIT))
+    return min(longest, _FIRST_RETRY_SECONDS * 2.0 ** min(tries - 1, _EXPONENT_LIMIT))
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
@@ -169,8 +172,8 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
             f"the answer of {endpoint} cannot be read{said}: check endpoint= and what is in between (proxy, firewall)"
         )
     hint = _HINTS.get(answer.code) or _HINTS.get(answer.status, "")
-    if 200 <= answer.status < _BAD_REQUEST:
-        hint = _HINTS[200] if answer.status < _FOUND else _HINTS[300]
+    if 200 <= answer.status < 400:
+        hint = _HINTS[200] if answer.status < 300 else _HINTS[300]
     hint = hint.format(rule=rule_id, stream=stream)
     return f"{answer.status} from {endpoint} for {stream} of {rule_id}{said}{': ' if hint else ''}{hint}"
 

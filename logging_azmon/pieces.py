@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any
 
 from .errors import ConfigurationError
-from .layout import Key, Piece
+from .layout import Key, Slot
 from .readable import text
 
 CACHED_PIECES = 1_024
@@ -31,7 +31,7 @@ class DoesNotFitError(Exception):
 class Pieces(dict[tuple[Any, ...], bytes]):
     """Remember what the columns of a call site, or of a thread, look like."""
 
-    def __init__(self, prefix: bytes, columns: list[Piece]) -> None:
+    def __init__(self, prefix: bytes, columns: list[Slot]) -> None:
         self._prefix = prefix
         self._columns = columns
 
@@ -73,15 +73,11 @@ def join(pairs: Iterable[tuple[Key, Any]]) -> bytes:
 
 def numbered(key: Key) -> bytes:
     """Return the form of a column that takes a row's number."""
-    return escaped(key) + (b'"%d",' if key.type == "string" else b"%d,")
+    # A rule may name a column ``100%``.
+    return key.json.replace(b"%", b"%%") + (b'"%d",' if key.type == "string" else b"%d,")
 
 
-def escaped(key: Key) -> bytes:
-    """Return what stands before a column's value, as part of a form: a rule may name a column ``100%``."""
-    return key.json.replace(b"%", b"%%")
-
-
-def check(pairs: Iterable[tuple[Key, Any]]) -> None:
+def refuse_misfits(pairs: Iterable[tuple[Key, Any]]) -> None:
     """Refuse values that never fit their columns: they would be missing in every row."""
     problems = [
         f"column {key.column!r}: {text(value)!r} (of type {type(value).__name__}) does not fit its type {key.type!r}"

@@ -20,7 +20,7 @@ import weakref
 from contextlib import suppress
 from typing import Any, Self
 
-from . import capturing, guard, process
+from . import capturing, exiting, forking, guard, registry
 from .assembly import assemble
 from .buffer import EVERYTHING
 from .capturing import Put
@@ -28,8 +28,10 @@ from .clock import Clock, SystemClock
 from .delivery import Destination
 from .encode import Encoder
 from .fields import Fields
+from .holding import holds_logging_lock, is_logging_lock_free
+from .ledger import Stats
 from .listener import Listeners
-from .report import Reporter, Stats, Trouble, count, described
+from .report import Reporter, Trouble, count, described, left_behind
 from .settings import Settings, read
 from .upload import Uploader
 from .waiting import Waiting
@@ -39,10 +41,13 @@ _LATE_SECONDS = 0.05
 
 
 class Pipeline:
-    """Take fields from handlers and processors, and deliver them as rows.
+    """Take what handlers and processors are given, and deliver it as rows.
 
     Takes the arguments of `AzureMonitorHandler`, but for ``level`` and ``pipeline``. The three behind them are for
     tests: where rows go instead of Azure, the clock, and ``background=False`` to deliver in `flush` and `close` only.
+
+    Users call `flush`, `close` and `stats`. Of what begins with an underscore, front doors, commands, fork and exit
+    call what pyproject.toml names under `flake8-self`; the linter refuses them the rest.
     """
 
     def __init__(
@@ -58,9 +63,9 @@ class Pipeline:
         **options: Any,
     ) -> None:
         named = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        self.set_up(read(named | options, os.environ), destination, clock, background=background)
+        self._set_up(read(named | options, os.environ), destination, clock, background=background)
 
-    def set_up(
+    def _set_up(
         self,
         settings: Settings,
         destination: Destination | None = None,
@@ -70,8 +75,8 @@ class Pipeline:
     ) -> None:
         """Put the parts together, for checked settings."""
         self.settings = settings
-        # Names it in other processes, too.
-        self.key = secrets.token_hex(8)
+        # By this, other processes know that it is the same one.
+        self._key = secrets.token_hex(8)
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._destination: Destination = destination if destination is not None else Uploader(self.settings)
         self._background = background
@@ -79,18 +84,20 @@ class Pipeline:
         self._encoder = Encoder(
             self.settings.table, max_line_bytes=self.settings.batch_bytes - 1, on_misfit=self._misfit
         )
-        # Handlers that log to this pipeline; whether the last of them closes it; whether that has been begun, and done.
+        # Front doors that log to this pipeline, and whether one of them made it: then the last of them closes it.
         self._users: dict[weakref.ref[Any], None] = {}
-        self._is_handlers_own = False
+        self._is_front_doors_own = False
+        # Whether no more rows are taken, and whether nothing is left to wait for.
         self._is_closed = False
+        self._has_ended = False
+        # Inside dictConfig: since when its lock has been free.
         self._configured_at = _NEVER
-        self.has_ended = False
         # Errors at the end of the stack, where nothing can be called to count them.
-        self.uncounted: dict[Any, None] = {}
+        self._uncounted: dict[Any, None] = {}
         self._begin()
-        process.register(self)
+        registry.register(self)
 
-    def start_afresh(self) -> None:
+    def _start_afresh(self) -> None:
         """Begin with nothing, in a forked child: its parent keeps the rows that wait."""
         self._buffer.disown()
         self._begin()
@@ -105,7 +112,7 @@ class Pipeline:
             self._reporter,
             self._encoder,
             self._clock,
-            process.lanes.of(settings.endpoint, settings.rule_id),
+            registry.lanes.of(settings.endpoint, settings.rule_id),
             self._wake,
         )
         self._listeners = Listeners(
@@ -114,57 +121,58 @@ class Pipeline:
             self._reporter,
             uploads=settings.uploads,
             background=self._background,
-            on_end=self._on_last_listener,
+            on_end=self._let_go,
             on_refusal=self._ask_again,
         )
         self._waiting = Waiting(settings.close_seconds, self._clock, self._ledger, self._buffer, self._listeners)
         if self._is_closed:
             self._buffer.abandon("closed")
         self._told_after_close = 0
+        # A thread was refused: each row asks for one, until there is one.
         self._asks_again = False
         self._put: Put = capturing.current() or self._buffer.put
 
     # The application's side.
 
-    def accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
+    def _accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
         """Take a record as a row, with the formatter's output for its message if there is one; never raises."""
         try:
             if not self._put(self._encoder.record(record, formatter)):
-                self._refused()
+                self._tell_after_close()
         except RecursionError as error:
             error.__traceback__ = error.__context__ = None
-            self.uncounted[error] = None
+            self._uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises into the application; the loss is counted and told
             self._failed(error)
 
-    def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
+    def _accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
         """Take an event dict as a row; the method called and the bound logger's name stand in; never raises."""
         try:
             if not self._put(self._encoder.event(event, method, logger_name)):
-                self._refused()
+                self._tell_after_close()
         except RecursionError as error:
             error.__traceback__ = error.__context__ = None
-            self.uncounted[error] = None
+            self._uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - see above
             self._failed(error)
 
-    def encode(self, fields: Fields) -> bytes:
+    def _encode(self, fields: Fields) -> bytes:
         """Encode what somebody else has read, as `logging-azmon send` does with lines of a file."""
         return self._encoder(fields)
 
-    def offer(self, line: bytes, seconds: float) -> bool:
+    def _offer(self, line: bytes, seconds: float) -> bool:
         """Take an encoded row as soon as there is room; False if there was none for so long, and nothing is counted.
 
         For those who can wait, so that no row is dropped whatever `overflow` says: no log call is among them.
         """
         return self._buffer.put_within(seconds, line)
 
-    def settled_before(self) -> int:
+    def _settled_before(self) -> int:
         """Count the rows, from the first one on, that have all found their end."""
         return self._buffer.settled_before()
 
-    def _refused(self) -> None:
-        """Tell of rows after close, because nobody else will: of the first, of the tenth, of the hundredth."""
+    def _tell_after_close(self) -> None:
+        """Tell of rows after close: of the first, tenth, hundredth. Other reasons are told by delivering threads."""
         with self._ledger.lock:
             rows = self._ledger.dropped.get("after_close", 0)
             told = self._told_after_close
@@ -184,29 +192,29 @@ class Pipeline:
         self._ledger.misfit()
 
     def _wake(self) -> None:
-        process.ensure_exit_hook()
+        exiting.ensure_hook()
         self._listeners.wake()
 
     def _ask_again(self) -> None:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
-        process.keep(self)
+        registry.keep(self)
         self._asks_again = True
         if capturing.current() is None:
-            self.redirect(None)
+            self._redirect(None)
 
     def _put_and_wake(self, line: bytes) -> bool:
         self._asks_again = False
         self._put = self._buffer.put
         is_in = self._buffer.put(line)
         if self._listeners.wake():
-            process.release(self)
+            registry.release(self)
         else:
             self._ask_again()
         return is_in
 
     @property
-    def lock(self) -> threading.RLock:
-        """Return what a fork must hold."""
+    def _fork_lock(self) -> threading.RLock:
+        """Return the lock that a fork must hold: the child finds the counters and the queue whole then."""
         return self._ledger.lock
 
     def stats(self) -> Stats:
@@ -217,7 +225,7 @@ class Pipeline:
     def _count_uncounted(self) -> None:
         with suppress(KeyError):
             while True:
-                self._failed(self.uncounted.popitem()[0])
+                self._failed(self._uncounted.popitem()[0])
 
     # Those who flush and close.
 
@@ -226,18 +234,18 @@ class Pipeline:
 
         None waits `close_seconds`. On a delivering thread and inside dictConfig nothing is waited for.
         """
-        mark = self.urge()
+        mark = self._urge()
         if self._must_not_wait():
             return self._buffer.is_settled(mark)
         return self._waiting.wait(mark, self._waiting.deadline(timeout), is_patient=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
-        if process.owns_logging_lock() and self._closes_later():
+        if holds_logging_lock() and self._closes_later():
             return
         if not self._begin_to_close():
             return
-        self.urge()
+        self._urge()
         if self._must_not_wait():
             self._finish_alone()
             return
@@ -246,17 +254,17 @@ class Pipeline:
         self._waiting.wait(EVERYTHING, deadline, is_patient=timeout is None)
         self._end(deadline)
 
-    def tell_in_reports_only(self) -> None:
+    def _tell_in_reports_only(self) -> None:
         """Put no rows of its own into a table whose columns it does not know."""
         self._delivery.tells_in_rows = False
 
-    def drain(self, timeout: float) -> bool:
+    def _drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
         self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_patient=False)
         if not self._buffer.is_settled(EVERYTHING):
             return False
         # Not all dead owners are taken at once: is there another one?
-        self.urge()
+        self._urge()
         return self._buffer.is_settled(EVERYTHING)
 
     def _begin_to_close(self) -> bool:
@@ -276,14 +284,14 @@ class Pipeline:
         """
         if self._is_closed or not self._ledger.accepted:
             return False
-        self.urge()
-        process.keep(self)
+        self._urge()
+        registry.keep(self)
         self._configured_at = _NEVER
-        return self._listeners.run_errand(self._close_once_configured)
+        return self._listeners.run_errand(self._close_when_lock_is_free)
 
-    def _close_once_configured(self) -> bool:
+    def _close_when_lock_is_free(self) -> bool:
         now = self._clock.monotonic()
-        self._configured_at = min(self._configured_at, now) if process.may_have_logging_lock() else _NEVER
+        self._configured_at = min(self._configured_at, now) if is_logging_lock_free() else _NEVER
         # Who found the old handler just before it was replaced has had this time; listeners ask whenever one wakes up.
         if now - self._configured_at < _LATE_SECONDS:
             return False
@@ -293,16 +301,16 @@ class Pipeline:
 
     def _finish_alone(self) -> None:
         """Leave the rest to the listeners, who end when nothing is left, or else to the exit."""
-        process.keep(self)
-        if not self._listeners.finish() and self._delivery.is_done():
-            self._on_last_listener()
+        registry.keep(self)
+        if not self._listeners.finish() and not self._delivery.has_rows():
+            self._let_go()
 
     @staticmethod
     def _must_not_wait() -> bool:
-        return guard.is_delivering() or process.owns_logging_lock()
+        return guard.is_delivering() or holds_logging_lock()
 
-    def urge(self) -> int:
-        """Have everything that waits sent now; return the mark to wait for."""
+    def _urge(self) -> int:
+        """Have everything that waits sent now; return the mark to wait for: rows before it were accepted until now."""
         self._count_uncounted()
         if self._ledger.has_untold and not self._delivery.is_troubled:
             self._delivery.put_notices()
@@ -313,7 +321,7 @@ class Pipeline:
         self._listeners.tell_refusal()
         return mark
 
-    def finish_at_exit(self, *, is_last: bool) -> None:
+    def _finish_at_exit(self, *, is_last: bool) -> None:
         """Flush what a handler will close later; end what nobody else will."""
         deadline = self._waiting.deadline(None)
         mark = self._buffer.urge()
@@ -325,33 +333,19 @@ class Pipeline:
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners and count what is left."""
-        self.has_ended = True
+        self._has_ended = True
         rows = self._buffer.abandon("closed")
         self._listeners.stop()
-        with process.waiting():
+        with exiting.counting():
             self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
-        stats = self.stats()
-        kept, in_flight = stats.spooled + stats.handed_over, stats.in_flight
-        if kept:
-            said = f"{count(kept)} not delivered within close_seconds={self.settings.close_seconds:g} stay in the spool"
-            text = f"{said} {self.settings.spool} for the next process"
-            self._reporter(Trouble(kind="spool", text=text, reason="closed", rows=kept))
-        if rows:
-            said = f"{count(rows)} lost: not delivered within close_seconds={self.settings.close_seconds:g}"
-            self._reporter(Trouble(kind="lost", text=said, reason="closed", rows=rows))
-        if in_flight:
-            known = (
-                "they may be sent again by the next process"
-                if self.settings.spool
-                else "whether they arrived is not known"
-            )
-            said = f"{count(in_flight)} still on the way when the pipeline was closed: {known}"
-            self._reporter(Trouble(kind="lost", text=said, reason="in_flight", rows=in_flight))
-        self._on_last_listener()
+        settings = self.settings
+        for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
+            self._reporter(trouble)
+        self._let_go()
 
-    def _on_last_listener(self) -> None:
-        """Let go of everything once the pipeline is closed and nothing is on its way any more."""
-        if not self._is_closed or not self._delivery.is_done():
+    def _let_go(self) -> None:
+        """Let go of everything if the pipeline is closed and nothing is on its way any more."""
+        if not self._is_closed or self._delivery.has_rows():
             return
         self._destination.close()
         self._buffer.leave()
@@ -359,32 +353,37 @@ class Pipeline:
             if reason not in ("closed", "after_close"):
                 said = f"{count(loss.rows)} dropped: {reason}"
                 self._reporter(Trouble(kind="lost", text=said, reason=reason, rows=loss.rows))
-        process.release(self)
+        registry.release(self)
 
-    # Shared by handlers.
+    # The front doors that share it, and who takes its rows aside.
 
-    def attach(self, user: object, *, is_maker: bool = False) -> Self:
+    def _attach(self, user: object, *, is_maker: bool = False) -> Self:
         """Know somebody who logs to this pipeline; it is closed with the last of them if one of them made it."""
-        self._is_handlers_own |= is_maker
+        self._is_front_doors_own |= is_maker
         self._users[weakref.ref(user, self._lost_sight_of)] = None
         return self
 
-    def detach(self, user: object) -> None:
+    def _detach(self, user: object) -> None:
         """Close the pipeline when the last who made and used it is gone."""
         self._users.pop(weakref.ref(user), None)
-        is_ending = process.seconds_left() is not None
-        if not self._users and (self._is_handlers_own or is_ending):
+        is_ending = exiting.seconds_left() is not None
+        if not self._users and (self._is_front_doors_own or is_ending):
             self.close()
 
     def _lost_sight_of(self, user: weakref.ref[Any]) -> None:
-        """Do without a handler that was dropped: by a finaliser, so nothing is waited for."""
+        """Do without a front door that was dropped. Called by a finaliser, so nothing is waited for."""
         self._users.pop(user, None)
-        if not self._users and self._is_handlers_own and self._begin_to_close():
-            if not self._delivery.is_done():
+        if not self._users and self._is_front_doors_own and self._begin_to_close():
+            if self._delivery.has_rows():
                 self._listeners.wake()
             self._finish_alone()
 
-    def redirect(self, put: Put | None) -> None:
+    def _redirect(self, put: Put | None) -> None:
         """Give rows to somebody else, or to the buffer again."""
         own = self._put_and_wake if self._asks_again else self._buffer.put
         self._put = own if put is None else put
+
+
+# Once in a process. A spool's own hooks come later, and so, before a fork, first.
+forking.enable()
+exiting.enable()

@@ -16,9 +16,9 @@ from . import crossing, guard
 from .checks import shown
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
+from .ledger import Stats
 from .levels import number_of
 from .pipeline import Pipeline
-from .report import Stats
 from .sharing import ARGUMENTS, Share, level_problems
 
 # A dict, because copying one is a single step.
@@ -69,7 +69,7 @@ class AzureMonitorProcessor:
             error.__traceback__ = error.__context__ = None
             self._share.uncounted[error] = None
         except ConfigurationError as error:
-            self._share.is_useless(error)
+            self._share.tell_useless(error)
         if self._end is not None:
             raise self._end
         return event_dict
@@ -82,7 +82,7 @@ class AzureMonitorProcessor:
             return
         share = self._share
         pipeline = share.found if share.found is not None else share.pipeline
-        pipeline.accept_event(event_dict, method_name, _name_of(logger))
+        pipeline._accept_event(event_dict, method_name, _name_of(logger))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
@@ -101,7 +101,7 @@ class AzureMonitorProcessor:
         """Say where every row is."""
         return self.pipeline.stats()
 
-    def make_way(self) -> None:
+    def _make_way(self) -> None:
         """Leave closing the pipeline to a handler: the process ends."""
         if self._share.found is not None:
             self._stand_in = AzureMonitorHandler(pipeline=self._share.found)
@@ -139,13 +139,13 @@ def _forget(reference: weakref.ref[AzureMonitorProcessor]) -> None:
     _alive.pop(reference, None)
 
 
-def _make_way() -> None:
+def _all_make_way() -> None:
     for reference in list(_alive):
         processor = reference()
         if processor is not None:  # pragma: no branch - it may go meanwhile
-            processor.make_way()
+            processor._make_way()
 
 
 crossing.enable()
-# Called before the hook of `process`, which was registered earlier.
-atexit.register(_make_way)
+# Called before the hook of `exiting`, which was set earlier.
+atexit.register(_all_make_way)

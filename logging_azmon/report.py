@@ -1,49 +1,25 @@
-"""Counts every row once, and tells people what went wrong, off-pipeline.
+"""Tells people what went wrong, never through logging, and finds the words for it.
 
-Rules: the ledger's lock is re-entrant and short; no network I/O happens under it, so a log call may take it. The buffer
-shares it, because a row's way from one counter to the next must be one step for `snapshot`; a spool writes rows under
-it. Reports are made by delivering threads and by whoever flushes or closes; inside a log call only after close, and for
-a row that a bug of ours has cost. Never through logging.
+Rules: reports are made by delivering threads and by whoever flushes or closes; inside a log call only after close, for
+a row that a bug of ours has cost, and where `pipeline` turns out to name no pipeline.
 """
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from . import guard
+from .ledger import Stats
+
+# What a trouble can be; see `Trouble`. The type checker holds the code to these, a test README.
+Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
 
 REPORT_SECONDS = 60.0
 _KINDS_REMEMBERED = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
-    """Show where every row of a pipeline is.
-
-    ``accepted + adopted == delivered + queued + in_flight + spooled + rejected + sum(dropped.values()) + handed_over``
-    holds in every snapshot.
-    """
-
-    accepted: int
-    delivered: int
-    queued: int
-    in_flight: int
-    rejected: int
-    dropped: Mapping[str, int]
-    adopted: int = 0
-    spooled: int = 0
-    handed_over: int = 0
-    # Values that did not fit their column, and what delivery took.
-    misfits: int = 0
-    requests: int = 0
-    retries: int = 0
-    sent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +31,7 @@ class Trouble:
     directory, `reason` says what; what it costs is "lost", too), or "internal".
     """
 
-    kind: str
+    kind: Kind
     text: str
     reason: str = ""
     rows: int = 0
@@ -65,109 +41,6 @@ class Trouble:
 
     def __str__(self) -> str:
         return self.text
-
-
-@dataclass(slots=True)
-class Loss:
-    """Sum up losses of one reason until they are told."""
-
-    rows: int
-    first: float
-    last: float
-
-
-class Ledger:
-    """Hold the counters of one pipeline in one process."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
-        self.adopted = self.spooled = self.handed_over = 0
-        self.misfits = self.requests = self.retries = self.sent_bytes = 0
-        # Counts without a call, so that nothing of the same thread can come in between.
-        self.dropped: defaultdict[str, int] = defaultdict(int)
-        # Losses that no row of the library's own has told yet.
-        self._untold: dict[str, Loss] = {}
-
-    def drop(
-        self,
-        reason: str,
-        rows: int,
-        now: float,
-        *,
-        accepted: int = 0,
-        queued: int = 0,
-        spooled: int = 0,
-        in_flight: int = 0,
-        is_notice: bool = False,
-    ) -> None:
-        """Count rows as lost: offered only now, or taken from the counter where they were until then.
-
-        The library's own notices are counted, but breed no further notice.
-        """
-        with self.lock:
-            self.accepted += accepted
-            self.queued -= queued
-            self.spooled -= spooled
-            self.in_flight -= in_flight
-            if rows:
-                self.dropped[reason] += rows
-            if rows and not is_notice:
-                loss = self._untold.setdefault(reason, Loss(0, now, now))
-                loss.rows += rows
-                loss.last = now
-
-    def misfit(self) -> None:
-        """Count a value that did not fit its column."""
-        with self.lock:
-            self.misfits += 1
-
-    def sent(self, size: int, *, is_retry: bool) -> None:
-        """Count a request and the bytes of its rows."""
-        with self.lock:
-            self.requests += 1
-            self.retries += is_retry
-            self.sent_bytes += size
-
-    def take_untold(self) -> dict[str, Loss]:
-        """Hand over the losses to be told, once."""
-        with self.lock:
-            untold, self._untold = self._untold, {}
-            return untold
-
-    def untell(self, reason: str, loss: Loss) -> None:
-        """Take a loss back that could not be told."""
-        with self.lock:
-            later = self._untold.get(reason)
-            if later is None:
-                self._untold[reason] = loss
-            else:
-                later.rows += loss.rows
-                later.first = min(later.first, loss.first)
-
-    @property
-    def has_untold(self) -> bool:
-        """Tell whether there are losses that no row has told."""
-        return bool(self._untold)
-
-    def snapshot(self) -> Stats:
-        """Return all counters as they are at one moment."""
-        with self.lock:
-            return Stats(
-                accepted=self.accepted,
-                delivered=self.delivered,
-                queued=self.queued,
-                in_flight=self.in_flight,
-                rejected=self.rejected,
-                dropped=dict(self.dropped),
-                adopted=self.adopted,
-                spooled=self.spooled,
-                handed_over=self.handed_over,
-                misfits=self.misfits,
-                requests=self.requests,
-                retries=self.retries,
-                sent_bytes=self.sent_bytes,
-            )
 
 
 class Reporter:
@@ -225,6 +98,21 @@ def print_line(text: str) -> None:
             stream.flush()
     except (AttributeError, OSError, ValueError):
         return  # no stderr, or a closed one: there is nobody to tell
+
+
+def left_behind(stats: Stats, lost: int, *, close_seconds: float, spool: str | None) -> Iterator[Trouble]:
+    """Say what a pipeline leaves behind that has been closed: on disk, lost so many, and of unknown end."""
+    kept = stats.spooled + stats.handed_over
+    if kept:
+        said = f"{count(kept)} not delivered within close_seconds={close_seconds:g} stay in the spool"
+        yield Trouble(kind="spool", text=f"{said} {spool} for the next process", reason="closed", rows=kept)
+    if lost:
+        said = f"{count(lost)} lost: not delivered within close_seconds={close_seconds:g}"
+        yield Trouble(kind="lost", text=said, reason="closed", rows=lost)
+    if stats.in_flight:
+        known = "they may be sent again by the next process" if spool else "whether they arrived is not known"
+        said = f"{count(stats.in_flight)} still on the way when the pipeline was closed: {known}"
+        yield Trouble(kind="lost", text=said, reason="in_flight", rows=stats.in_flight)
 
 
 def described(error: BaseException) -> str:

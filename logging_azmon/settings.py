@@ -9,11 +9,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import checks
 from .errors import ConfigurationError
 from .table import Source, Table
+
+if TYPE_CHECKING:
+    from .dcr import Streams
 
 ENVIRONMENT = {
     "endpoint": "DATA_COLLECTION_ENDPOINT",
@@ -24,10 +27,8 @@ CLOUDS = ("public", "china", "usgov")
 OVERFLOW = ("drop_new", "drop_old", "block")
 FSYNC = ("never", "batch", "row")
 MIB = 1024 * 1024
-# What two files have of them, at most.
-FIRST_LINES_BYTES = 16_384
-
-Streams = Mapping[str, Mapping[str, str]]
+# Of the spool: what the first lines of two files take, at most.
+_FIRST_LINES_BYTES = 16_384
 
 
 def _number(default: Any, unit: type, low: float, high: float) -> Any:
@@ -138,8 +139,7 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
             room, batch_bytes = (
                 options.get(each, Settings.__dataclass_fields__[each].default) for each in (name, "batch_bytes")
             )
-            # In a file, a batch has a first line, too.
-            if room < 2 * batch_bytes + (FIRST_LINES_BYTES if name == "spool_bytes" else 0):
+            if room < 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0):
                 needed = f"it must hold two batches of batch_bytes={batch_bytes}"
                 yield f"{name}={room} is too small: {needed}"
 

@@ -32,7 +32,7 @@ class Share:
         # None until the front door that was named has been made.
         self.found: Pipeline | None = None
         self.uncounted: dict[Any, None] = {}
-        self._is_useless = False
+        self._has_told = False
         problems = list(problems)
         shared: Any = None
         try:
@@ -47,9 +47,9 @@ class Share:
             self._source: Share | _Referenced = shared
 
     def _attach(self, pipeline: Pipeline, *, is_maker: bool = False) -> Pipeline:
-        pipeline.uncounted.update(self.uncounted)
-        self.uncounted = pipeline.uncounted
-        self.found = pipeline.attach(self, is_maker=is_maker)
+        pipeline._uncounted.update(self.uncounted)
+        self.uncounted = pipeline._uncounted
+        self.found = pipeline._attach(self, is_maker=is_maker)
         return pipeline
 
     @property
@@ -67,16 +67,16 @@ class Share:
             share = source.share() if isinstance(source, _Referenced) else source
         return self._attach(share.found)
 
-    def is_useless(self, error: ConfigurationError) -> None:
+    def tell_useless(self, error: ConfigurationError) -> None:
         """Say once that what `pipeline` names came out of a factory as something else: too late to raise that."""
-        if not self._is_useless:
-            self._is_useless = True
+        if not self._has_told:
+            self._has_told = True
             print_line(f"rows are lost: {error}")
 
     def close(self) -> None:
         """Give it back; a pipeline is closed with the last share of those who made it."""
         if self.found is not None:
-            self.found.detach(self)
+            self.found._detach(self)
 
 
 def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | Share | _Referenced:
@@ -90,7 +90,9 @@ def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | Share | _Refe
         )
     if problems:
         raise ConfigurationError(problems)
-    return found.found or found if isinstance(found, Share) else found
+    if isinstance(found, Share) and found.found is not None:
+        return found.found
+    return found  # type: ignore[no-any-return]
 
 
 def _share_of(front_door: Any) -> Share | None:

@@ -15,6 +15,7 @@ from .appender import LOOK_SECONDS, Appender
 from .batch import Batch
 from .directory import MOST_ADOPTED, REJECTED_PART, Owner
 from .disk import PASSING
+from .ledger import Reason
 from .report import count
 from .segment import Segment, begun_at, good_lines
 
@@ -86,7 +87,7 @@ class Spool(Appender):
         if oldest is None or oldest.number >= 0 or not self._urgent_before:
             return oldest
         for batch in list(self._waiting):
-            if 0 <= batch.number < self._urgent_before and batch.not_before <= now and (batch.rows or batch.segment):
+            if 0 <= batch.number < self._urgent_before and batch.not_before <= now and batch.has_rows:
                 return batch
         return oldest
 
@@ -189,17 +190,17 @@ class Spool(Appender):
         else:
             super().give_back(batch)
 
-    def replace(self, batch: Batch, pieces: list[Batch]) -> None:
-        """Exchange a taken batch for its pieces; on disk it stays whole, until each has found its end."""
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:
+        """Exchange a taken batch for its parts; on disk it stays whole, until each has found its end."""
         with self._lock:
             if batch.segment is not None:
-                batch.segment.parts += len(pieces) - 1
-                self._on_disk += len(pieces) - 1
-                for piece in pieces:
-                    piece.is_part = True
-            super().replace(batch, pieces)
+                batch.segment.parts += len(parts) - 1
+                self._on_disk += len(parts) - 1
+                for part in parts:
+                    part.is_part = True
+            super().replace(batch, parts)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
+    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """End a batch, once, and remove its segment with the last of its parts."""
         segment = batch.segment
         with self._lock:
@@ -251,7 +252,7 @@ class Spool(Appender):
             self._is_late = True
             self._owner = None
 
-    def abandon(self, reason: str) -> int:
+    def abandon(self, reason: Reason) -> int:
         """Leave what waits on disk to others, and count what waits in memory as lost."""
         with self._lock:
             self._be_late()
@@ -314,6 +315,6 @@ def _after_fork_in_child() -> None:
     _held.clear()
 
 
-# After `process` has registered its own, so this comes first: `desk` before the ledger's lock.
+# After `forking` has set its own, so this comes first: `desk` before the ledger's lock.
 if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

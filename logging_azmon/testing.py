@@ -33,9 +33,9 @@ from .outcome import Answer, Failure
 __all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
 
 Rows = list[dict[str, Any]]
-Script = Answer | Callable[[Rows], Answer]
+_Script = Answer | Callable[[Rows], Answer]
 
-STORED = Answer(status=204)
+_STORED = Answer(status=204)
 _REAL_SECONDS = 30.0
 
 
@@ -50,7 +50,7 @@ class FakeDestination:
     ``with``.
     """
 
-    def __init__(self, *answers: Script) -> None:
+    def __init__(self, *answers: _Script) -> None:
         self._script = deque(answers)
         self._changed = threading.Condition()
         self._is_closed = False
@@ -58,7 +58,7 @@ class FakeDestination:
         self.batches: list[Rows] = []
         self.misuse: list[str] = []
 
-    def play(self, *answers: Script) -> None:
+    def play(self, *answers: _Script) -> None:
         """Append to the script."""
         with self._changed:
             self._script.extend(answers)
@@ -70,13 +70,13 @@ class FakeDestination:
             if self._is_closed:
                 self.misuse.append("a batch after close")
             self.batches.append(rows)
-            entry = self._script.popleft() if self._script else STORED
+            entry = self._script.popleft() if self._script else _STORED
         answer: Any = entry(rows) if callable(entry) else entry
         with self._changed:
             if not isinstance(answer, Answer):
                 self.misuse.append(f"the script gave {answer!r}, which is no Answer")
-                answer = STORED
-            if answer.status == STORED.status and answer.failure is None:
+                answer = _STORED
+            if answer.status == _STORED.status and answer.failure is None:
                 self.rows.extend(rows)
             self._changed.notify_all()
         return answer  # type: ignore[no-any-return]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from . import process
+from . import exiting
 from .buffer import MemoryBuffer
 from .clock import Clock
+from .holding import holds
+from .ledger import Ledger
 from .listener import Listeners
-from .report import Ledger
 
 # While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
 _FIRST_LOOK_SECONDS = 0.005
@@ -45,7 +46,7 @@ class Waiting:
             if now - self._gave_up_at >= _SAME_SHUTDOWN_SECONDS:
                 self._patience_ends = now + self._close_seconds
             deadline = self._patience_ends
-        left = process.seconds_left()
+        left = exiting.seconds_left()
         return deadline if left is None else min(deadline, now + left)
 
     def wait(self, mark: int, deadline: float, *, is_patient: bool) -> bool:
@@ -55,7 +56,7 @@ class Waiting:
         self._buffer.watch(waiter)
         look = _FIRST_LOOK_SECONDS
         try:
-            with process.waiting():
+            with exiting.counting():
                 while not self._buffer.is_settled(mark):
                     left = deadline - self._clock.monotonic()
                     if left <= 0:
@@ -63,7 +64,7 @@ class Waiting:
                             self._gave_up_at = self._clock.monotonic()
                         return False
                     # Whoever interrupted a log call holds the lock that listeners need.
-                    if not self._ledger.lock._is_owned() and self._listeners.attend():  # type: ignore[attr-defined]  # noqa: SLF001 - as Condition does
+                    if not holds(self._ledger.lock) and self._listeners.attend():
                         pause = left
                     else:
                         pause = self._listeners.deliver_one(left)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from logging_azmon import process
+from logging_azmon import registry
 
 
 @pytest.fixture(autouse=True)
 def _closed_behind() -> Iterator[None]:
     yield
-    for pipeline in process.alive():
-        if not pipeline.has_ended:
+    for pipeline in registry.alive():
+        if not pipeline._has_ended:
             pipeline.close(0)

@@ -5,7 +5,7 @@
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -13,8 +13,9 @@ import orjson
 from logging_azmon import Pipeline
 from logging_azmon.assembly import assemble
 from logging_azmon.encode import Encoder
-from logging_azmon.pacing import Lane
-from logging_azmon.report import Reporter, Stats, Trouble
+from logging_azmon.lanes import Lane
+from logging_azmon.ledger import Stats
+from logging_azmon.report import Reporter, Trouble
 from logging_azmon.settings import read
 from logging_azmon.testing import FakeDestination, ManualClock
 
@@ -113,9 +114,16 @@ class Bench:
     def run(self, seconds: float = 1e9) -> float:
         """Deliver everything, letting time pass; return how long that took at most so many seconds."""
         began = self.clock.monotonic()
-        while not self.delivery.is_done() and self.clock.monotonic() - began < seconds:
-            self.clock.advance(self.step())
+        self.run_until(lambda: not self.delivery.has_rows() or self.clock.monotonic() - began >= seconds)
         return float(self.clock.monotonic() - began)
+
+    def run_until(self, is_met: Callable[[], bool], steps: int = 100_000) -> None:
+        """Deliver and let time pass until something holds."""
+        for _ in range(steps):
+            if is_met():
+                return
+            self.clock.advance(self.step())
+        raise AssertionError(f"still waiting after {steps:,} steps; {self.stats}")
 
     def told(self, kind: str) -> list[str]:
         return [str(trouble) for trouble in self.troubles if trouble.kind == kind]
@@ -134,7 +142,7 @@ def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App
         report=lambda _: None,
     )
     for row in rows:
-        pipeline.accept(logging.makeLogRecord({"msg": str(row)}), None)
+        pipeline._accept(logging.makeLogRecord({"msg": str(row)}), None)
     pipeline.close(0)
     return pipeline.stats()
 

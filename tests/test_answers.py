@@ -398,7 +398,7 @@ class TestOverTLS:
         assert bench.told("outage")
         assert bench.told("configuration") == []
 
-    def test_so_is_one_that_just_ends(self, bench_of, secure):
+    def test_a_connection_that_just_ends_is_an_outage_not_a_tls_failure(self, bench_of, secure):
         """Without the good-bye that TLS has."""
         held = Held()
         secure.play(held)
@@ -436,7 +436,7 @@ class TestWithThreads:
         made = self.pipelines(server, clock, 3, uploads=1)
         for logger, handler in made:
             logger.warning("row")
-            handler.pipeline.urge()
+            handler.pipeline._urge()
         clock.wait_for_waiters(3)
         assert 1 <= len(server.requests) <= 3
         for _ in range(3):
@@ -469,12 +469,12 @@ class TestWithThreads:
         server.default = when(lambda request: request.stream == "Custom-App0_CL", status(403))
         made = self.pipelines(server, clock, 2, uploads=1)
         made[0][0].warning("forbidden")
-        made[0][1].pipeline.urge()
+        made[0][1].pipeline._urge()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(5):
             made[1][0].warning("row %s", number)
-            made[1][1].pipeline.urge()
+            made[1][1].pipeline._urge()
             server.wait_for_rows(number + 1)
         assert made[0][1].stats().delivered == 0
         server.default = STORED

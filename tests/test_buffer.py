@@ -16,10 +16,10 @@ from interrupting import at
 from logging_azmon import batch as batch_module
 from logging_azmon import buffer as buffer_module
 from logging_azmon import guard
-from logging_azmon import report as report_module
+from logging_azmon import ledger as ledger_module
 from logging_azmon.batch import Batch
 from logging_azmon.buffer import MemoryBuffer
-from logging_azmon.report import Ledger
+from logging_azmon.ledger import Ledger
 from logging_azmon.testing import ManualClock
 
 ROW = line("row", 100)
@@ -197,9 +197,9 @@ class TestBound:
         for row in rows[:10]:
             buffer.put(row)
         taken = buffer.take(0.0, is_due=True)
-        buffer.replace(taken, pieces := batch_module.halves(taken))
-        for piece in reversed(pieces):
-            buffer.give_back(piece)
+        buffer.replace(taken, parts := batch_module.halves(taken))
+        for part in reversed(parts):
+            buffer.give_back(part)
         buffer.put(rows[10])
         assert lines_of(take_all(buffer)) == rows[1:]
 
@@ -256,8 +256,8 @@ class TestBound:
 class TestBlock:
     def full(self, clock, block_seconds=1.0):
         buffer = buffer_of(queue_bytes=1_000, overflow="block", clock=clock, block_seconds=block_seconds)
-        while buffer._bytes < 1_000:
-            buffer.put(ROW)
+        for _ in range(1_000 // len(ROW)):
+            assert buffer.put(ROW)
         return buffer
 
     def test_it_waits_once_and_not_at_every_call(self):
@@ -271,8 +271,9 @@ class TestBlock:
         clock = Jumping()
         buffer = self.full(clock)
         buffer.put(ROW)
-        buffer.settle(buffer.take(0.0, is_due=True))
-        while buffer._bytes < 1_000:
+        taken = buffer.take(0.0, is_due=True)
+        buffer.settle(taken)
+        for _ in range(taken.rows):
             assert buffer.put(ROW)
         buffer.put(ROW)
         assert clock.waits == [1.0, 1.0]
@@ -419,19 +420,19 @@ class TestTaking:
         assert (stats.delivered, stats.rejected, stats.dropped) == (3, 3, {"gave_up": 3})
         assert buffer.is_empty
 
-    def test_pieces_take_the_place_of_a_batch(self):
+    def test_parts_take_the_place_of_a_batch(self):
         buffer, _ = self.filled()
         batch = buffer.take(0.0, is_due=True)
-        pieces = batch_module.halves(batch)
-        buffer.replace(batch, pieces)
+        parts = batch_module.halves(batch)
+        buffer.replace(batch, parts)
         buffer.settle(batch, lost="never")
         assert stats_of(buffer).in_flight == 3
-        buffer.settle(pieces[0])
-        buffer.give_back(pieces[1])
+        buffer.settle(parts[0])
+        buffer.give_back(parts[1])
         assert stats_of(buffer).delivered == 1
         assert stats_of(buffer).queued == 8
 
-    def test_a_piece_that_was_shrunk_makes_room(self):
+    def test_a_part_that_was_shrunk_makes_room(self):
         buffer = buffer_of(queue_bytes=1_000)
         buffer.put(line("big", 1_000))
         batch = buffer.take(0.0, is_due=True)
@@ -461,16 +462,16 @@ class TestFlushing:
         assert buffer.is_settled(mark)
         assert not buffer.is_settled(buffer.urge())
 
-    def test_a_piece_holds_up_the_mark_of_its_batch(self):
+    def test_a_part_holds_up_the_mark_of_its_batch(self):
         buffer = buffer_of(queue_bytes=10_000)
         for _ in range(3):
             buffer.put(ROW)
         mark = buffer.urge()
         batch = buffer.take(0.0, is_due=False)
-        buffer.replace(batch, pieces := batch_module.halves(batch))
-        buffer.settle(pieces[0])
+        buffer.replace(batch, parts := batch_module.halves(batch))
+        buffer.settle(parts[0])
         assert not buffer.is_settled(mark)
-        buffer.settle(pieces[1])
+        buffer.settle(parts[1])
         assert buffer.is_settled(mark)
 
     def test_rows_that_were_dropped_do_not_hold_it_up(self):
@@ -570,7 +571,7 @@ class TestNotices:
         buffer.abandon("closed")
         assert not buffer.put_notice(line("notice"))
 
-    @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in pieces"])
+    @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in parts"])
     def test_losing_one_breeds_no_other(self, end):
         buffer = buffer_of(queue_bytes=1_000, overflow="drop_old")
         buffer.put_notice(line("notice"))
@@ -581,7 +582,7 @@ class TestNotices:
                 buffer.put(ROW)
         else:
             batch = buffer.take(0.0, is_due=False)
-            if end == "given up in pieces":
+            if end == "given up in parts":
                 buffer.replace(batch, [small := Batch(line("n"), 1, batch.number, is_notice=True)])
                 batch = small
             buffer.settle(batch, lost="gave_up")
@@ -595,7 +596,7 @@ class TestInterrupted:
     A trace function finds these places, and something is done at each of them, one by one.
     """
 
-    MODULES = frozenset(module.__file__ for module in (buffer_module, batch_module, report_module))
+    MODULES = frozenset(module.__file__ for module in (buffer_module, batch_module, ledger_module))
 
     def each_place(self, scenario):
         """Yield a fresh scenario for each place at which its run can be interrupted."""
@@ -762,10 +763,10 @@ class TestThreads:
                 if turn % 5 == 0:
                     buffer.give_back(batch)
                 elif turn % 3 == 0 and batch.rows > 1:
-                    buffer.replace(batch, pieces := batch_module.halves(batch))
-                    for piece in pieces:
-                        ends.extend(lines_of([piece]))
-                        buffer.settle(piece)
+                    buffer.replace(batch, parts := batch_module.halves(batch))
+                    for part in parts:
+                        ends.extend(lines_of([part]))
+                        buffer.settle(part)
                 else:
                     ends.extend(lines_of([batch]))
                     buffer.settle(batch)

@@ -170,7 +170,7 @@ class TestFiles:
 
         assert said in problem("--config", name)
 
-    def test_so_are_one_that_is_not_there_and_a_key_that_is_not_in_it(self, tmp_path):
+    def test_a_file_that_is_not_there_and_a_key_that_is_not_in_it_are_named(self, tmp_path):
         tmp_path.joinpath("a.json").write_text('{"b": 1}', "utf-8")
 
         assert "none.json cannot be read: No such file" in problem("--config", "none.json")

@@ -78,7 +78,7 @@ class TestPaper:
     def test_no_batch_waits_for_minutes(self):
         assert paper(100_000, 1, 300).batch_seconds_needed is None
 
-    def test_nor_does_waiting_help_where_batches_are_full_before(self):
+    def test_longer_intervals_do_not_help_where_batches_are_full_before(self):
         assert paper(10_000, 100, 9_000).batch_seconds_needed is None
 
     def test_an_outage_is_bytes_time_and_catching_up(self):

@@ -214,7 +214,7 @@ class TestAzure:
         error = HttpResponseError(response=Response(502, "<html>"))
         assert str(_workspace._translated(error, place)).startswith("502 from ")
 
-    def test_so_does_a_token_that_cannot_be_had(self):
+    def test_a_token_that_cannot_be_had_says_what_to_do(self):
         place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
         assert "`az login` helps" in str(_workspace._translated(ClientAuthenticationError("none"), place))
         assert "HTTPS_PROXY" in str(_workspace._translated(HttpResponseError("away"), place))
@@ -432,7 +432,7 @@ class TestCharts:
     def test_what_is_no_time_series_is_none(self, names, kinds, rows):
         assert series(*rows, names=names, kinds=kinds) is None
 
-    def test_nor_is_one_without_time_bins(self):
+    def test_what_has_no_time_bins_is_no_time_series(self):
         result = Result(names=["T", "n"], kinds=["datetime", "long"], rows=[[at(1), 1], [at(2), 2]])
         assert _chart.find_series(result, "App_CL | project T, n") is None
 

@@ -65,7 +65,7 @@ def mapped(entry, columns="default", *, number=1, now=None):
     table = preset(columns) if isinstance(columns, str) else Table.from_mapping(columns)
     pipeline = Pipeline(**PLACE, columns=importing(table))
     mapper = Mapper(importing(table), table, "file", time.time() if now is None else now)
-    row = json.loads(pipeline.encode(mapper(entry, number)))
+    row = json.loads(pipeline._encode(mapper(entry, number)))
     pipeline.close()
     return row, mapper
 
@@ -136,7 +136,7 @@ class TestCommand:
         assert "outage: 503 from" in said.err
         assert "recovered: " in said.err
 
-    def test_but_not_for_longer_than_told(self, send, workspace):
+    def test_an_outage_is_waited_for_no_longer_than_told(self, send, workspace):
         workspace.fault("503*1000")
         code, said, _ = send([{"msg": "a"}, {"msg": "b"}], "--timeout", "0.2")
         workspace.clear_faults()
@@ -192,13 +192,13 @@ class TestBackPressure:
         settings = {"class": "logging_azmon.AzureMonitorHandler", "queue_bytes": 20_000, "batch_bytes": 10_000}
         tmp_path.joinpath("logging.json").write_text(json.dumps({"handlers": {"azure": settings}}), "utf-8")
         most = []
-        offer = Pipeline.offer
+        offer = Pipeline._offer
 
         def watched(self, line, seconds):
             most.append(self._buffer._bytes)
             return offer(self, line, seconds)
 
-        monkeypatch.setattr(Pipeline, "offer", watched)
+        monkeypatch.setattr(Pipeline, "_offer", watched)
         code, _, rows = send([{"msg": "x" * 200, "n": n} for n in range(1_000)], "--config", "logging.json")
 
         assert code == 0
@@ -212,11 +212,11 @@ class TestBackPressure:
                 **PLACE, destination=destination, clock=clock, background=False, queue_bytes=9_000, batch_bytes=4_096,
                 report=lambda _: None,
             )  # fmt: skip
-            taken = sum(pipeline.offer(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
+            taken = sum(pipeline._offer(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
             stats = pipeline.stats()
             assert 80 < taken == stats.accepted < 100
             assert not stats.dropped
-            assert pipeline.settled_before() == 0
+            assert pipeline._settled_before() == 0
             pipeline.close(0)
 
 
@@ -285,7 +285,7 @@ class TestCtrlC:
             os.kill(os.getpid(), signal.SIGTERM)
             return False
 
-        monkeypatch.setattr(Pipeline, "offer", full)
+        monkeypatch.setattr(Pipeline, "_offer", full)
         code, said, _ = send([{"msg": "a"}])
 
         assert code == 130

@@ -146,7 +146,7 @@ class TestSend:
         assert list(path.iterdir()) == []
         assert spool(capsys, path, "--send") == (0, "There is nothing to send.\n", "")
 
-    def test_also_of_more_owners_than_are_taken_at_once(self, endpoint, path, capsys):
+    def test_delivers_what_more_owners_have_left_than_are_taken_at_once(self, endpoint, path, capsys):
         for number in range(20):
             leave(endpoint, path, f"row {number}")
         assert spool(capsys, path, "--send")[0] == 0

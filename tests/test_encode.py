@@ -348,7 +348,7 @@ class TestExceptions:
 
         assert row["Rest"].keys() == {"exception", "stack", "a"}
 
-    def test_and_without_a_star_to_the_message(self):
+    def test_exception_and_stack_without_columns_and_star_go_to_the_message(self):
         """Nothing readable is lost."""
         message = Rows(MESSAGE).record(make(exc_info=raised(), sinfo="Stack: here"))["Message"]
 

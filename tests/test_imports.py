@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "clock", "readable", "outcome", "segment", "lock", "queued", "stamps"},
-    {"checks", "table", "values", "pacing", "report", "batch", "disk", "levels"},
+    {"errors", "guard", "holding", "clock", "ledger", "readable", "outcome", "segment", "lock", "queued", "stamps"},
+    {"checks", "table", "values", "pacing", "lanes", "report", "batch", "disk", "levels"},
     {"exceptions", "directory"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout", "appender"},
@@ -27,8 +27,9 @@ LAYERS = [
     {"credential"},
     {"answers"},
     {"upload", "delivery"},
-    {"process", "listener", "assembly"},
-    {"waiting", "capturing"},
+    {"registry", "listener", "assembly"},
+    {"exiting", "capturing"},
+    {"forking", "waiting"},
     {"pipeline"},
     {"sharing", "crossing"},
     {"handler", "testing"},

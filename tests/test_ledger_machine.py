@@ -122,7 +122,7 @@ class Ledger(RuleBasedStateMachine):
         if chance:
             return
         was_closed = self.is_closed
-        self.pipeline.start_afresh()
+        self.pipeline._start_afresh()
         self.begin_life(self.next)
         self.is_closed = was_closed
         stats = self.handler.stats()

@@ -185,7 +185,7 @@ class TestFlush:
             is_armed = False
 
             def monotonic(self) -> float:
-                if self.is_armed and pipeline.lock._is_owned():  # noqa: SLF001 - as Condition does
+                if self.is_armed and pipeline._fork_lock._is_owned():  # noqa: SLF001 - as Condition does
                     self.is_armed = False
                     flushed.append(pipeline.flush(5))
                 return super().monotonic()

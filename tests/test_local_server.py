@@ -274,6 +274,7 @@ def events(ws, table, count):
             yield "open"
             while len(rows) < count:
                 line = reader.readline()
+                assert line, "the tail has ended"
                 if line.startswith(b"data: "):
                     rows.extend(json.loads(line[6:]))
     yield rows

@@ -671,7 +671,7 @@ class TestSharing:
         )
         monkeypatch.setattr(sys, "__stderr__", io.StringIO())
         assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
-        made[0].make_way()
+        made[0]._make_way()
         made[0].close()
 
         told = sys.__stderr__.getvalue()
@@ -721,11 +721,11 @@ class TestLifecycle:
         other = AzureMonitorHandler(pipeline=processor)
         processor.close()
         stdlib_logger(other).info("still open")
-        assert not processor.pipeline.has_ended
+        assert not processor.pipeline._has_ended
         other.close()
 
         assert [row["Message"] for row in rows] == ["still open"]
-        assert processor.pipeline.has_ended
+        assert processor.pipeline._has_ended
 
     def test_one_that_is_dropped_delivers_what_waits(self):
         """structlog.configure has forgotten it, say; nobody waits for that."""
@@ -747,20 +747,20 @@ class TestLifecycle:
             chain(processor, end).info("hello")
 
         assert [row["Message"] for row in rows] == ["hello"]
-        assert not processor.pipeline.has_ended
+        assert not processor.pipeline._has_ended
         processor.close()
 
     def test_at_the_end_of_the_process_a_handler_stands_in(self, own):
         """Whoever closes the processor closes both."""
         processor, destination = own
         for _ in range(2):
-            processor.make_way()
+            processor._make_way()
         chain(processor, end).info("late")
         processor.close()
 
         assert processor.flush()
         assert [row["Message"] for row in destination.rows] == ["late"]
-        assert not processor.pipeline.has_ended  # neither of them made it
+        assert not processor.pipeline._has_ended  # neither of them made it
 
     def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self):
         """And the event goes on."""

@@ -650,7 +650,7 @@ class TestRule:
 
         assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("Count", "int")]
 
-    def test_so_does_a_table(self):
+    def test_a_table_says_what_fills_its_columns(self):
         """Under names that the rule alone may have, too."""
         table = Table((Column("_id", "string", "message"),))
 

@@ -16,7 +16,7 @@ import pytest
 from crashing import CrashingDisk
 from delivering import AZURE, Bench, line, messages
 from interrupting import at
-from logging_azmon import appender, batch, buffer, report, spool
+from logging_azmon import appender, batch, buffer, ledger, spool
 from logging_azmon import disk as disk_module
 from logging_azmon.directory import MOST_ADOPTED
 from logging_azmon.disk import Disk, trusted
@@ -707,9 +707,10 @@ class TestBound:
     def test_drop_old_drops_nothing_that_is_on_its_way(self, directory):
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.put(*[line(number, 100) for number in range(300)])
-        while bench.delivery.next_batch()[0] is not None:
-            pass
+        for _ in range(bench.stats.spooled):
+            bench.delivery.next_batch()
         taken = bench.stats.in_flight
+        assert taken
         for number in range(300, 900):
             bench.put(line(number, 100))
         assert bench.stats.in_flight == taken
@@ -811,8 +812,7 @@ class TestDividing:
         bench = directory.process()
         bench.put(*range(100))
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
-        while not directory.destination.rows:
-            directory.clock.advance(bench.step())
+        bench.run_until(lambda: directory.destination.rows)
         assert (bench.stats.delivered, bench.stats.spooled) == (50, 50)
         assert all(not batch.data for batch in bench.buffer._waiting)
         (path,) = directory.segments()
@@ -822,7 +822,7 @@ class TestDividing:
         assert directory.segments() == []
 
     @pytest.mark.parametrize("step", ["create", "write", "room"])
-    def test_or_in_memory_where_that_fails(self, directory, step):
+    def test_an_outage_in_the_middle_keeps_the_rest_in_memory_where_the_disk_fails(self, directory, step):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put(*range(100))
@@ -835,8 +835,7 @@ class TestDividing:
             return AWAY
 
         directory.destination.play(Answer(status=413), Answer(status=204), fail)
-        while not directory.destination.rows:
-            directory.clock.advance(bench.step())
+        bench.run_until(lambda: directory.destination.rows)
         assert bench.stats.spooled == 50
         (path,) = directory.segments()
         assert path.read_bytes().count(b"\n") == 101, "it is whole, for the case that this process dies"
@@ -859,7 +858,7 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert later.stats.adopted == bench.stats.spooled == 50
 
-    def test_also_where_there_is_no_owner_any_more(self, directory):
+    def test_an_outage_in_the_middle_keeps_the_rest_where_there_is_no_owner_any_more(self, directory):
         bench = directory.process()
         bench.put(*range(100))
 
@@ -930,7 +929,7 @@ class TestTheEnd:
         bench.buffer._open.segment.fd = -1
 
 
-MODULES = frozenset(module.__file__ for module in (appender, spool, buffer, batch, report))
+MODULES = frozenset(module.__file__ for module in (appender, spool, buffer, batch, ledger))
 ROW = line("row", 60)
 CASES = {
     "first row": (0, lambda bench: bench.buffer.put(ROW)),

@@ -76,9 +76,9 @@ def finish(endpoint, spool):
     handler = AzureMonitorHandler(
         endpoint.url, "dcr-1", "Custom-App_CL", columns={"Message": "message"}, spool=spool, report=lambda _: None
     )
-    handler.pipeline.urge()
+    handler.pipeline._urge()
     deadline = time.monotonic() + 60
-    while not handler.pipeline.drain(10):
+    while not handler.pipeline._drain(10):
         assert time.monotonic() < deadline, handler.stats()
     handler.close()
     assert list(spool.glob("*-*.ndjson")) == []

@@ -220,7 +220,7 @@ class TestNone:
             handler.handle(record("sent"))
             with capture() as rows:
                 clock.advance(2)
-                handler.pipeline.urge()
+                handler.pipeline._urge()
                 handler.handle(record("captured"))
             assert [row["Message"] for row in rows] == ["captured"]
             refusal.clear()

@@ -310,7 +310,7 @@ class TestCredentials:
         made.close()
 
     @pytest.mark.parametrize("name", ["default", "environment", "azure_cli"])
-    def test_so_do_the_others(self, name):
+    def test_the_real_classes_need_no_options(self, name):
         credential_of.make_credential(name, "public").close()
 
     def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
@@ -350,7 +350,7 @@ class TestCredentials:
         uploader.close()
         assert most == [1] * 8
 
-    def test_and_nobody_waits_for_it_without_a_limit(self, monkeypatch):
+    def test_nobody_waits_for_another_threads_token_without_a_limit(self, monkeypatch):
         monkeypatch.setattr(credential_of, "ASKING_SECONDS", 0.01)
         uploader = Uploader(settings_of(credential=Forbidden()))
         uploader._connected()
@@ -359,7 +359,7 @@ class TestCredentials:
         assert answer.failure is Failure.CREDENTIAL
         assert "another thread" in answer.message
 
-    def test_and_somebody_who_cannot_wait_waits_no_longer_than_he_says(self):
+    def test_whoever_cannot_wait_waits_for_a_token_no_longer_than_he_says(self):
         """As at exit, where close_seconds must hold whoever asks for the token meanwhile."""
         uploader = Uploader(settings_of(credential=Forbidden()))
         uploader._connected()
@@ -614,7 +614,7 @@ class TestTracing:
             assert response.status_code == 204
         assert len(spans.get_finished_spans()) == 1
 
-    def test_also_if_instrumented_after_the_first_upload(self, server, request):
+    def test_an_upload_makes_no_span_if_instrumented_after_the_first(self, server, request):
         uploader = uploader_of(server)
         with closing(uploader):
             uploader.send(line("a"))

@@ -43,7 +43,7 @@ def send(arguments: Mapping[str, Any], mark: str) -> Step:
     )
     began = time.monotonic()
     try:
-        pipeline.accept(record, None)
+        pipeline._accept(record, None)
         is_through = pipeline.flush(SEND_SECONDS)
         seconds = time.monotonic() - began
         stats = pipeline.stats()

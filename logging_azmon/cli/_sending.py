@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from ..report import Stats, Trouble
+from ..ledger import Stats
+from ..report import Trouble
 from ._cells import visible
 from ._console import console, errors
 from ._kept import Kept

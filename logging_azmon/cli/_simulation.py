@@ -17,9 +17,10 @@ from typing import Any
 from ..batch import Batch
 from ..clock import Clock
 from ..delivery import Delivery
+from ..lanes import Lane
+from ..ledger import Ledger
 from ..outcome import Answer
-from ..pacing import Lane
-from ..report import Ledger, Reporter
+from ..report import Reporter
 from ..settings import Settings
 
 MINUTE = 60.0

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from ..ledger import Stats
     from ..local import Workspace
-    from ..report import Stats, Trouble
+    from ..report import Trouble
 
 EXTRA = "local"
 EXAMPLES = ("logging-azmon demo", "logging-azmon demo --keep")

@@ -158,7 +158,7 @@ class _Sending:
             is_whole = self._read(lines, show, interrupts)
             is_done = self._finish(show, interrupts)
         finally:
-            settled = self._pipeline.settled_before()
+            settled = self._pipeline._settled_before()
             self._pipeline.close(0)
             self._note()
             self._bad.close()
@@ -194,8 +194,8 @@ class _Sending:
                     self._bad.add(line.raw, number=line.number)
                     show.bad_line(line, self._bad)
                 else:
-                    row = self._pipeline.encode(self.mapper(line.entry, line.number))
-                    while not self._pipeline.offer(row, _SLICE_SECONDS):
+                    row = self._pipeline._encode(self.mapper(line.entry, line.number))
+                    while not self._pipeline._offer(row, _SLICE_SECONDS):
                         self._look(lines, show)
                         if interrupts.stopped.is_set():
                             return False
@@ -216,8 +216,8 @@ class _Sending:
         deadline = None if limit is None else time.monotonic() + limit
         # Once more is heard as: do not wait any longer.
         interrupts.stopped.clear()
-        self._pipeline.urge()
-        while not (is_done := self._pipeline.drain(_SLICE_SECONDS)):
+        self._pipeline._urge()
+        while not (is_done := self._pipeline._drain(_SLICE_SECONDS)):
             if interrupts.stopped.is_set() or (deadline is not None and time.monotonic() >= deadline):
                 break
             self._look(None, show)
@@ -226,7 +226,7 @@ class _Sending:
         return is_done
 
     def _look(self, lines: Lines | None, show: Show) -> None:
-        settled = self._pipeline.settled_before()
+        settled = self._pipeline._settled_before()
         while len(self._shifts) > 1 and self._shifts[1][0] <= settled:
             self._shifts.popleft()
         if time.monotonic() - self._noted_at >= _NOTE_SECONDS:

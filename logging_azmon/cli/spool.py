@@ -168,11 +168,11 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     except ConfigurationError as error:
         print(f"logging-azmon spool: {error}", file=sys.stderr)
         return False
-    pipeline.tell_in_reports_only()
-    pipeline.urge()
+    pipeline._tell_in_reports_only()
+    pipeline._urge()
     is_done = False
     while not is_done and not stopped.is_set():
-        is_done = pipeline.drain(_SLICE_SECONDS)
+        is_done = pipeline._drain(_SLICE_SECONDS)
         _tell(pipeline.stats().delivered, rows)
     pipeline.close(0)
     stats = pipeline.stats()

@@ -235,9 +235,9 @@ def table_columns(flow: FlowPlan) -> Columns:
 def _built_in_columns(flow: Flow) -> dict[str, str]:
     names = {output: name for name, output in BUILT_IN.items()}
     if flow.output not in names:
+        known = ", ".join(sorted(names))
         raise ConfigurationError(
-            f"dcr: the local workspace does not know the built-in table {flow.output!r}; it knows {known}"
-            for known in [", ".join(sorted(names))]
+            [f"dcr: the local workspace does not know the built-in table {flow.output!r}; it knows {known}"]
         )
     columns = {column.name: column.type for column in preset(names[flow.output])}
     return {name: "bool" if kind == "boolean" else kind for name, kind in columns.items()}

@@ -1,0 +1,46 @@
+"""Tells whether the thread at hand must not wait, because it holds a lock that others need, or runs an event loop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import Any
+
+
+def holds(lock: Any) -> bool:
+    """Tell whether this thread has a re-entrant lock: then it is in the middle of what that guards."""
+    return bool(lock._is_owned())  # noqa: SLF001 - there is no other way to ask; threading.Condition does the same
+
+
+def holds_logging_lock() -> bool:
+    """Tell whether this thread is inside dictConfig or the like, which a delivering thread may have to wait for."""
+    lock = logging_lock()
+    return lock is not None and holds(lock)
+
+
+def is_logging_lock_free() -> bool:
+    """Tell whether no thread, or only this one, is inside dictConfig or the like."""
+    lock = logging_lock() or threading.Lock()
+    is_free = bool(lock.acquire(blocking=False))
+    if is_free:
+        lock.release()
+    return is_free
+
+
+def logging_lock() -> Any:
+    """Return the lock that `logging` has for its configuration: it has no public name."""
+    return getattr(logging, "_lock", None)
+
+
+def runs_event_loop() -> bool:
+    """Tell whether an asyncio event loop runs on this thread."""
+    # If the module was never imported, none does; and it may be half imported by another thread.
+    running_loop = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
+    if running_loop is None:
+        return False
+    try:
+        running_loop()
+    except RuntimeError:
+        return False
+    return True
