@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..answers import why_broken
 from ..checks import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
 from ..errors import AzureMonitorLoggingError, ConfigurationError
 from ..settings import ENVIRONMENT
@@ -239,6 +240,7 @@ def _unreached(error: Any, place: Place) -> str:
     if isinstance(error, ClientAuthenticationError):
         hint = "check --credential; `az login` helps on your own machine"
         return f"no token could be had for {place.service} ({said}): {hint}"
+    said = why_broken(error)
     if place.is_local:
         return f"{place.service} cannot be reached ({said}): is `logging-azmon serve` running there?"
     return f"{place.service} cannot be reached ({said}): check the network, and HTTPS_PROXY if there is a proxy"
