@@ -110,7 +110,10 @@ class TestMistakes:
         err = query("App_CL\n| where Lvl == 1", code=1).err
 
         assert err.splitlines()[:2] == ["   2 │ | where Lvl == 1", "     │         ^^^"]
-        assert "SemanticError: Failed to resolve table, column or scalar expression named 'Lvl'. Did you mean 'Level'?" in err
+        assert (
+            "SemanticError: Failed to resolve table, column or scalar expression named 'Lvl'. Did you mean 'Level'?"
+            in err
+        )
 
     @pytest.mark.parametrize(
         ("kql", "error", "expected"),

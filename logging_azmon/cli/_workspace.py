@@ -102,7 +102,7 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
     credential = arguments.get("credential") or "default"
     problems = [*check_credential(credential)]
     named = options.workspace
-    if named in (None, LOCAL_ID) and endpoint and _is_local(endpoint, credential):
+    if named in (None, LOCAL_ID) and endpoint and is_local(endpoint, credential):
         problems += check_endpoint(endpoint, credential)
         if problems:
             raise ConfigurationError(problems)
@@ -129,7 +129,8 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
     return Place(service=_SERVICES[cloud], workspace_id=workspace, credential=credential, cloud=cloud)
 
 
-def _is_local(endpoint: str, credential: Any) -> bool:
+def is_local(endpoint: str, credential: Any) -> bool:
+    """Tell whether an endpoint is a local workspace's, as far as can be seen."""
     try:
         host = urlsplit(endpoint).hostname or ""
     except ValueError:
