@@ -80,12 +80,11 @@ def owns_logging_lock() -> bool:
 
 def may_have_logging_lock() -> bool:
     """Tell whether nobody is inside dictConfig or the like."""
-    lock = getattr(logging, "_lock", None)
-    if lock is not None and not lock.acquire(blocking=False):
-        return False
-    if lock is not None:
+    lock = getattr(logging, "_lock", None) or threading.Lock()
+    is_free = bool(lock.acquire(blocking=False))
+    if is_free:
         lock.release()
-    return True
+    return is_free
 
 
 # Exit.

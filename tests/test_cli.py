@@ -79,6 +79,21 @@ def refused(*words):
     return caught.value.code
 
 
+def test_ctrl_c_ends_a_command_with_the_shells_code(plug_in):
+    """Quietly."""
+    plug_in(
+        wait="""
+        def configure(parser):
+            pass
+
+
+        def run(arguments):
+            raise KeyboardInterrupt
+    """
+    )
+    assert cli.main(["wait"]) == cli.INTERRUPTED == 130
+
+
 class TestWithoutACommand:
     def test_version_is_the_distributions(self, capsys):
         """As installed."""

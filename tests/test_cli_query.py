@@ -18,6 +18,7 @@ from local_client import send
 from logging_azmon import ConfigurationError
 from logging_azmon.cli import _chart, _workspace, main
 from logging_azmon.cli._cells import flat, plain, shown, visible
+from logging_azmon.cli._console import console
 from logging_azmon.cli._tables import Rows, write_csv, write_json
 from logging_azmon.cli._timespan import read_timespan, said, shown_timespan
 from logging_azmon.cli._workspace import Place, QueryError, Result, place_of
@@ -100,7 +101,9 @@ class TestShapes:
         assert "42" in query("-").out
 
     def test_the_timespan_is_kept_to(self, query):
-        assert "5 rows" in query("App_CL | where Level == 'INFO'", "--timespan", "4m30s").out
+        # Of thirty, one for each minute before the module's first test.
+        said = query("App_CL | where Level == 'INFO' | count", "--timespan", "20m", "--csv").out
+        assert 10 <= int(said.split()[1]) <= 20
         assert "0 rows of the last day; --timespan all looks at every time" in query("App_CL | where Line == 1").out
         assert "60 rows of all times" in query("App_CL | project Level", "--timespan", "all").out
 
@@ -209,6 +212,11 @@ class TestAzure:
 
         assert words in str(error)
         assert error.may_pass == may_pass
+
+    def test_an_answer_of_somebody_else_is_told_by_its_status(self):
+        place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
+        error = HttpResponseError(response=Response(502, "<html>"))
+        assert str(_workspace._translated(error, place)).startswith("502 from ")
 
     def test_so_does_a_token_that_cannot_be_had(self):
         place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
@@ -357,6 +365,13 @@ class TestCells:
         )
 
 
+def test_a_console_writes_anywhere_and_says_when_nobody_reads(monkeypatch):
+    """The dispatcher ends the command then."""
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    with pytest.raises(BrokenPipeError):
+        console().on_broken_pipe()
+
+
 class TestTables:
     RESULT = Result(
         names=["Time", "Level", "Text"],
@@ -375,6 +390,10 @@ class TestTables:
         assert "… 4 more lines" in text
         assert "\x1b" not in text
         assert drawn(Rows(self.RESULT), 30, "ascii").startswith("row 1 ---")
+
+    def test_there_what_is_empty_is_left_out(self):
+        rows = [[NOW, None, "word " * 20]]
+        assert "Level" not in drawn(Rows(Result(names=self.RESULT.names, kinds=self.RESULT.kinds, rows=rows)), 30)
 
     def test_csv_does_nothing_to_a_terminal(self):
         class Terminal(io.StringIO):

@@ -269,6 +269,17 @@ class TestCtrlC:
             with pytest.raises(KeyboardInterrupt), interrupts:
                 pytest.fail("there is no reading any more")
 
+    def test_between_two_lines_it_ends_the_reading(self, send, monkeypatch):
+        def begun(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            return iter(())
+
+        monkeypatch.setattr(Lines, "__iter__", begun)
+        code, said, _ = send([{"msg": "a"}])
+
+        assert code == 130
+        assert "everything up to line 0" in said.out
+
     def test_while_there_is_no_room_it_ends_the_waiting(self, send, monkeypatch):
         def full(self, line, seconds):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -347,6 +358,26 @@ class TestProgress:
         assert len(rows) == 200
         assert "rows delivered" in said.err
 
+    def test_and_nothing_before(self, send):
+        _, said, _ = send([{"msg": "a"}] * 200)
+
+        assert "rows/s" not in said.err
+
+    def test_what_was_settled_long_ago_is_forgotten(self, send, monkeypatch):
+        """Memory does not grow with the bad lines of a file."""
+        kept = []
+        look = command._Sending._look
+
+        def looked(self, *args):
+            look(self, *args)
+            kept.append(len(self._shifts))
+
+        monkeypatch.setattr(command._Sending, "_look", looked)
+        monkeypatch.setattr(Pipeline, "settled_before", lambda self: 10**9)
+        send(["{", {"msg": "a"}] * 100)
+
+        assert kept[0] == 1
+
 
 class TestLines:
     def test_one_that_is_too_long_is_bad_and_only_that(self):
@@ -401,6 +432,7 @@ class TestMapping:
         assert (row["Instance"], row["Sequence"]) == ("file", 3)
         row, _ = mapped({"Message": "m"}, {"Message": "message", "Who": "instance"})
         assert row["Who"] == "file"
+        assert mapped({"Message": "m"}, {"Message": "message"})[0] == {"Message": "m"}
 
     def test_columns_of_every_kind_are_filled(self):
         columns = {

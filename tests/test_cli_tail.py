@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint import Endpoint
+from endpoint import Endpoint, status
 from local_client import send
 from logging_azmon import Column, Table
 from logging_azmon.cli import _follow, main
@@ -155,6 +155,12 @@ class TestCommand:
 
         assert [text[13:] for text in out[:1]] == ["ERROR    shop.web ERROR of shop.web"]
         assert out[1] == "    ValueError: no"
+
+    def test_in_a_terminal_each_day_has_a_line(self, workspace, monkeypatch, capsys):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        out = self.shown(workspace, monkeypatch, capsys)
+
+        assert len([text for text in out if text.removeprefix("\x1b[1m").startswith("20") and "UTC" in text]) == 1
 
     def test_columns_that_are_sent_say_which_is_which(self, workspace, monkeypatch, capsys):
         columns = '{"TimeGenerated": "time", "Message": "level", "Level": "message"}'
@@ -362,6 +368,13 @@ class TestStreamed:
     def test_somebody_else_is_told_by_his_status(self):
         with Endpoint() as endpoint, pytest.raises(QueryError, match="answered with 204"):
             next(self.rows(endpoint.url))
+
+    def test_the_end_of_the_service_is_told(self):
+        """It closes the connection in good order."""
+        with Endpoint(status(200, body=b"\n", headers=[("Connection", "close")])) as endpoint:
+            rows = self.rows(endpoint.url)
+            with pytest.raises(QueryError, match="has ended"):
+                list(rows)
 
     def test_over_tls_too(self, monkeypatch):
         with Workspace(tls=True) as workspace:

@@ -28,6 +28,7 @@ from logging_azmon.local.rules import DEFAULT_RULE
 from logging_azmon.local.server import MAX_HEADERS, MAX_LINE, Server
 from logging_azmon.local.store import Store
 from logging_azmon.local.tail import Tail
+from logging_azmon.local.writer import Writer
 
 UPLOAD = "/dataCollectionRules/dcr-local/streams/Custom-App?api-version=2023-01-01"
 
@@ -641,6 +642,19 @@ def test_a_table_that_is_not_there_is_told_with_those_that_are(workspace):
     with pytest.raises(LookupError, match="no table 'Nope', only App_CL, DCRLogErrors"):
         workspace.rows("Nope")
     assert set(workspace.tables) == {"App_CL", "DCRLogErrors"}
+
+
+def test_bodies_that_cannot_be_stored_together_are_stored_one_by_one(monkeypatch):
+    """One of them may be at fault, and the others are not."""
+    failures, attempt = [Exception("together")], Writer._try  # noqa: SLF001 - stands in for it
+
+    def once(self, *args):
+        return failures.pop() if failures else attempt(self, *args)
+
+    monkeypatch.setattr(Writer, "_try", once)
+    with Workspace() as workspace:
+        assert send(workspace, [{"Message": "a"}]).status == 204
+        assert [row["Message"] for row in workspace.rows("App_CL")] == ["a"]
 
 
 def test_the_data_directory_is_for_its_owner_alone(tmp_path):

@@ -26,9 +26,11 @@ from delivering import AZURE, Bench, closing, line, messages, settings_of
 from endpoint import Endpoint, status
 from logging_azmon import AzureMonitorHandler
 from logging_azmon import credential as credential_of
+from logging_azmon.answers import answer_to
 from logging_azmon.outcome import MOST_WIRE_BYTES, Failure
 from logging_azmon.upload import Uploader
 
+LIMIT_SECONDS = 20.0
 PROXIES = [name for scheme in ("HTTP", "HTTPS", "ALL", "NO") for name in (f"{scheme}_PROXY", f"{scheme}_PROXY".lower())]
 
 
@@ -303,13 +305,13 @@ class TestCredentials:
 
     @pytest.mark.parametrize("credential", ["managed_identity", {"managed_identity": {"client_id": "abc"}}])
     def test_the_real_classes_accept_what_they_are_given(self, credential):
-        made = credential_of._make_credential(settings_of(credential=credential))
+        made = credential_of.make_credential(credential, "public")
         assert type(made).__name__ == "ManagedIdentityCredential"
         made.close()
 
     @pytest.mark.parametrize("name", ["default", "environment", "azure_cli"])
     def test_so_do_the_others(self, name):
-        credential_of._make_credential(settings_of(credential=name)).close()
+        credential_of.make_credential(name, "public").close()
 
     def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
         for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
@@ -457,7 +459,7 @@ class TestFailures:
 
 
 @contextmanager
-def answering(head, pieces):
+def answering(head, pieces, read_seconds=LIMIT_SECONDS):
     """Answer one upload with a head, and then with pieces for as long as somebody reads them."""
     is_over = threading.Event()
 
@@ -475,7 +477,9 @@ def answering(head, pieces):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
         thread.start()
-        uploader = Uploader(settings_of(endpoint=f"http://127.0.0.1:{listening.getsockname()[1]}", read_seconds=0.3))
+        uploader = Uploader(
+            settings_of(endpoint=f"http://127.0.0.1:{listening.getsockname()[1]}", read_seconds=read_seconds)
+        )
         with closing(uploader):
             yield uploader
         is_over.set()
@@ -487,7 +491,7 @@ class TestOddAnswers:
 
     def test_one_that_trickles_is_left_after_read_seconds_altogether(self):
         """Each byte comes long before the time-out of a single read."""
-        with answering(b"HTTP/1.1 400 No\r\ncontent-length: 9999\r\n\r\n", itertools.repeat(b"x")) as uploader:
+        with answering(b"HTTP/1.1 400 No\r\ncontent-length: 9999\r\n\r\n", itertools.repeat(b"x"), 0.3) as uploader:
             begun = time.monotonic()
             answer = uploader.send(line("a"))
             took = time.monotonic() - begun
@@ -515,6 +519,10 @@ class TestOddAnswers:
         with answering(head, [b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n"]) as uploader:
             answer = uploader.send(line("a"))
         assert (answer.status, answer.code, answer.message) == (400, "InvalidStream", "no such stream")
+
+    def test_what_no_part_of_the_sdk_raises_is_named(self):
+        answer = answer_to(ValueError("odd"))
+        assert (answer.failure, answer.message) == (Failure.UNREADABLE, "ValueError: odd")
 
 
 class TestSecrets:

@@ -220,8 +220,7 @@ def _quota(paper: Paper) -> str:
     seconds = paper.batch_seconds_needed
     if seconds is not None and paper.rules_for_bytes <= paper.need.rules:
         ways.append(f"batch_seconds={seconds:g}")
-    if paper.rules_needed > paper.need.rules:
-        ways.append(f"{_rules(paper.rules_needed)} (each with its part of the processes)")
+    ways.append(f"{_rules(paper.rules_needed)} (each with its part of the processes)")
     text = f"too much for {_rules(paper.need.rules)}: take {' or '.join(ways)}"
     if paper.bytes > QUOTA_BYTES:
         return f"{text}; waiting longer does not help, because it is the data that is too much"
