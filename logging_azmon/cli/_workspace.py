@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..answers import why_broken
 from ..checks import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
+from ..credential import why_none
 from ..errors import AzureMonitorLoggingError, ConfigurationError
 from ..settings import ENVIRONMENT
 from ._configuration import add_options, pipeline_arguments
@@ -237,8 +238,8 @@ _HINTS = {
 def _unreached(error: Any, place: Place) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
-    said = " ".join(str(error).split())[:_MESSAGE_LENGTH]
     if isinstance(error, ClientAuthenticationError):
+        said = " ".join(why_none(error).split())[:_MESSAGE_LENGTH]
         hint = "check --credential; `az login` helps on your own machine"
         return f"no token could be had for {place.service} ({said}): {hint}"
     said = why_broken(error)
