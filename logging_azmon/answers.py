@@ -131,14 +131,12 @@ def answer_to(error: Exception) -> Answer:
 
 
 def _broken(error: Exception) -> Answer:
-    """Tell a connection that broke from one that somebody must look at, in the words of what came first."""
+    """Tell a connection that broke from one that somebody must look at."""
     import ssl
     from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
     causes = list(_causes(error))
-    # What requests and urllib3 raise repeats this, and shows objects around it.
-    own = [cause for cause in causes if type(cause).__module__ in _STANDARD]
-    message = _shorten(_words(own[-1]) if own else error)
+    message = why_broken(error)
     # Under TLS, too, a connection that is just cut is only that.
     if any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError) for cause in causes):
         return Answer(failure=Failure.CONNECTION, message=message)
@@ -148,6 +146,13 @@ def _broken(error: Exception) -> Answer:
     if any(isinstance(cause, HTTPException) and not isinstance(cause, broken) for cause in causes):
         return Answer(failure=Failure.UNREADABLE, message=message)
     return Answer(failure=Failure.CONNECTION, message=message)
+
+
+def why_broken(error: Exception) -> str:
+    """Say why there is no answer, in the words of what came first."""
+    # What requests and urllib3 raise repeats this, and shows objects around it.
+    own = [cause for cause in _causes(error) if type(cause).__module__ in _STANDARD]
+    return _shorten(_words(own[-1]) if own else error)
 
 
 def _words(error: BaseException) -> str:

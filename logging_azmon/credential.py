@@ -7,6 +7,7 @@ his turn does so within a limit. What a credential raises is marked as its own, 
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
 _WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
 # A token that takes longer does not come.
 ASKING_SECONDS = 60.0
+# What DefaultAzureCredential writes for each that it has asked: its name, and a first sentence.
+_TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
 _patience = threading.local()
 
 
@@ -49,6 +52,19 @@ class CredentialError(Exception):
     """Tell a failure to get a token from a failure of the request."""
 
 
+def why_none(error: BaseException) -> str:
+    """Say why there is no token; of a chain, what each credential says, without its page of links."""
+    said = str(error)
+    tried = _TRIED.findall(said)
+    if not tried:
+        return f"{type(error).__name__}: {said}"
+    reasons: dict[str, list[str]] = {}
+    for name, reason in tried:
+        short = reason.removeprefix(f"{name} ").removeprefix("authentication ")
+        reasons.setdefault(short, []).append(name.removesuffix("Credential"))
+    return "; ".join(f"{', '.join(names)}: {short}" for short, names in reasons.items())
+
+
 class Credential:
     """Ask the real credential, one thread at a time, and mark what it raises."""
 
@@ -59,7 +75,7 @@ class Credential:
         try:
             self._credential: Any = None if settings is None else make_credential(settings.credential, settings.cloud)
         except Exception as error:
-            raise CredentialError(f"{type(error).__name__}: {error}") from error
+            raise CredentialError(why_none(error)) from error
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token."""
@@ -71,7 +87,7 @@ class Credential:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit and CancelledError, too: they would end the wrong thread
-            raise CredentialError(f"{type(error).__name__}: {error}") from error
+            raise CredentialError(why_none(error)) from error
         finally:
             self._asking.release()
 

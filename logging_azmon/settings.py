@@ -87,7 +87,9 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """Check what a user wrote and fill in the environment and the defaults."""
     given = {name: _resolved(value) for name, value in arguments.items() if value is not None}
     problems = [
-        f"unknown argument {name!r}; accepted are {', '.join(ARGUMENTS)}" for name in arguments if name not in ARGUMENTS
+        f"unknown argument {name!r}{_meant(name)}; accepted are {', '.join(ARGUMENTS)}"
+        for name in arguments
+        if name not in ARGUMENTS
     ]
     options = {name: given[name] for name in OPTIONS if name in given}
     problems.extend(_option_problems(options))
@@ -110,6 +112,13 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     if "spool" in options:
         options["spool"] = os.path.abspath(os.fspath(options["spool"]))
     return Settings(**address, **options, table=table)
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, ARGUMENTS, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _resolved(value: Any) -> Any:

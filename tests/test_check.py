@@ -110,13 +110,13 @@ class TestLocalWorkspace:
         assert 0 < steps["arrival"]["details"]["seconds"] < 30
         assert re.fullmatch(r"the row was in App_CL \d+\.\d s after it was logged", steps["arrival"]["seen"])
 
-    def test_readme_shows_what_is_printed(self, shared, capsys, monkeypatch):
+    def test_the_page_shows_what_is_printed(self, shared, capsys, monkeypatch):
         """But for the port, the times and the mark."""
         for name, value in shared.environment.items():
             monkeypatch.setenv(name, value)
         assert cli.main(["check", "--send", "--wait"]) == 0
-        readme = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
-        (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+        page = Path(__file__).parent.parent.joinpath("docs", "commands.md").read_text("utf-8")
+        (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
         changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=says )\w+|[\d.]+ s(?= after)"
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
@@ -588,13 +588,34 @@ class TestAnswers:
             assert [request.rows for request in endpoint.requests if request.stream] == [[]]
 
 
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("rule", "state"),
+        [("dcr-shop", "warning"), ("shop", "warning"), ("dcr-0123456789abcdef0123456789abcdef", "ok")],
+    )
+    def test_a_rules_name_is_told_from_its_id(self, check, rule, state):
+        """Before Azure says that there is none."""
+        _, steps = check(environment("https://no-such-endpoint.invalid", rule), "--credential", "environment")
+
+        assert steps["configuration"]["state"] == state
+        assert [f"{rule} looks like the rule's name; " in said for said in steps["configuration"]["advice"]] == [
+            True for _ in range(state == "warning")
+        ]
+
+    def test_a_local_workspace_has_ids_as_it_likes(self, check, shared):
+        """dcr-local, for one."""
+        _, steps = check(shared.environment)
+
+        assert steps["configuration"]["state"] == "ok"
+
+
 class TestNetwork:
     def test_a_name_that_nobody_knows(self, check):
         """In a domain that never exists."""
         code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
 
         assert code == 1
-        assert steps["name"]["seen"].startswith("no-such-endpoint.invalid cannot be looked up: ")
+        assert re.fullmatch(r"no-such-endpoint\.invalid cannot be looked up: [\w ]+", steps["name"]["seen"])
         assert "privatelink.monitor.azure.com" in steps["name"]["advice"][0]
         assert "connection" not in steps
 

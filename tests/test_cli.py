@@ -1,12 +1,18 @@
 """The command line: what it prints, the exit codes that scripts rely on, and how commands plug in."""
 
+import contextlib
 import importlib
 import io
+import itertools
+import json
+import os
 import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from importlib.metadata import entry_points, version
+from pathlib import Path
 
 import pytest
 
@@ -216,6 +222,134 @@ class TestCommands:
         """That is a bug of ours, and needs its traceback."""
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             cli.main(["show-all"])
+
+
+# What the extras bring, as pyproject.toml names it and as it is imported.
+BROUGHT = {
+    "azure-monitor-query": "azure.monitor.query",
+    "duckdb": "duckdb",
+    "duckdb-kql": "duckdb_kql",
+    "pyyaml": "yaml",
+    "rich": "rich",
+    "rich-argparse": "rich_argparse",
+    "shtab": "shtab",
+    "trustme": "trustme",
+}
+WITHOUT = f"""
+import contextlib, io, json, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == absent or name.startswith(absent + ".") for absent in {tuple(BROUGHT.values())}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from logging_azmon import cli
+
+answers = {{}}
+for words in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = cli.main(words)
+        except SystemExit as end:
+            code = end.code
+    answers[" ".join(words)] = code, out.getvalue(), err.getvalue()
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def without_extras(tmp_path_factory):
+    """Run commands as `pip install logging-azmon` leaves them: their codes and what they say."""
+    path = tmp_path_factory.mktemp("bare")
+    path.joinpath("app.ndjson").write_text("{}\n", "utf-8")
+    path.joinpath("logging.yaml").write_text("version: 1\n", "utf-8")
+    commands = [
+        *([name, "--help"] for name, _ in cli.find_commands()),
+        *(["--help"], ["demo"], ["serve"], ["query", "App_CL"], ["tail"], ["send", "app.ndjson"], ["check"]),
+        *(["plan", "--processes", "4", "--rows-per-second", "3", "--bytes", "300"], ["completion", "bash"]),
+        *(["template", "az"], ["template", "az", "--config", "logging.yaml"], ["spool", "."]),
+    ]
+    address = {"DATA_COLLECTION_ENDPOINT": "http://127.0.0.1:9", "LOGS_DCR_RULE_ID": "dcr-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, json.dumps(commands)],
+        cwd=path,
+        env=os.environ | address | {"LOGS_DCR_STREAM_NAME": "Custom-App"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+class TestWithoutExtras:
+    def test_what_they_bring_is_known_here(self):
+        """So that nothing is forgotten below."""
+        text = Path(__file__).parent.parent.joinpath("pyproject.toml").read_text("utf-8")
+        extras = tomllib.loads(text)["project"]["optional-dependencies"]
+        names = {re.match(r"[\w-]+", each)[0] for each in itertools.chain.from_iterable(extras.values())}
+
+        assert names - {"logging-azmon"} == set(BROUGHT)
+
+    @pytest.mark.parametrize("name", ["", *(name for name, _ in cli.find_commands())])
+    def test_there_is_help_for_every_command(self, without_extras, name):
+        """One command's needs must not cost another."""
+        code, out, err = without_extras[f"{name} --help".strip()]
+
+        assert (code, err) == (0, "")
+        assert out.startswith(f"usage: logging-azmon {name}".rstrip())
+
+    @pytest.mark.parametrize(
+        ("command", "extra"),
+        [
+            ("demo", "local"),
+            ("serve", "local"),
+            ("query App_CL", "cli"),
+            ("tail", "cli"),
+            ("send app.ndjson", "cli"),
+            ("check", "cli"),
+            ("plan --processes 4 --rows-per-second 3 --bytes 300", "cli"),
+            ("completion bash", "cli"),
+            ("template az --config logging.yaml", "cli"),
+        ],
+    )
+    def test_a_command_says_which_it_needs(self, without_extras, command, extra):
+        """In one line."""
+        code, out, err = without_extras[command]
+
+        assert (code, out) == (2, "")
+        assert re.fullmatch(
+            rf"logging-azmon {command.split()[0]}: [\w.]+ is missing: "
+            rf"python -m pip install 'logging-azmon\[{extra}\]'\n",
+            err,
+        )
+
+    @pytest.mark.parametrize("command", ["template az", "spool ."])
+    def test_some_need_none(self, without_extras, command):
+        """They are for servers, too."""
+        code, out, _ = without_extras[command]
+
+        assert code == 0
+        assert out
+
+
+class TestOnATerminal:
+    @pytest.mark.parametrize("words", [["greet", "Ada", "--missing", "no_such_module_anywhere"], ["--" + "x" * 60]])
+    def test_what_is_wrong_is_broken_between_words(self, words, plug_in, monkeypatch, capsys):
+        """Where somebody reads it; `grep` gets whole lines."""
+        plug_in(greet=GREET)
+        monkeypatch.setenv("COLUMNS", "50")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        with contextlib.suppress(SystemExit):
+            cli.main(words)
+        lines = re.search(r"^logging-azmon.*", capsys.readouterr().err, re.DOTALL | re.MULTILINE)[0].splitlines()
+
+        assert len(lines) > 1
+        assert all(len(line) <= 50 or " " not in line.strip() for line in lines)
+        assert all(line.startswith("  ") for line in lines[1:])
+        assert words[-1] in " ".join(lines)
 
 
 class TestFromAShell:

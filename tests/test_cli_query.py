@@ -113,7 +113,10 @@ class TestMistakes:
         err = query("App_CL\n| where Lvl == 1", code=1).err
 
         assert err.splitlines()[:2] == ["   2 │ | where Lvl == 1", "     │         ^^^"]
-        assert "SemanticError: Failed to resolve table, column or scalar expression named 'Lvl'" in err
+        assert (
+            "SemanticError: Failed to resolve table, column or scalar expression named 'Lvl'. Did you mean 'Level'?"
+            in err
+        )
 
     @pytest.mark.parametrize(
         ("kql", "error", "expected"),
@@ -135,7 +138,8 @@ class TestMistakes:
 
     def test_an_address_where_nobody_is_says_what_to_start(self, monkeypatch, capsys):
         assert main(["query", "print 1", "--endpoint", "http://127.0.0.1:9"]) == 1
-        assert "is `logging-azmon serve` running there?" in capsys.readouterr().err
+        said = "http://127.0.0.1:9 cannot be reached (Connection refused): is `logging-azmon serve` running there?"
+        assert said in capsys.readouterr().err
 
     def test_somebody_else_is_told_from_a_workspace(self, capsys):
         with Endpoint() as endpoint:

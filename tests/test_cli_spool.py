@@ -119,8 +119,17 @@ class TestShow:
     def test_nothing(self, tmp_path, capsys):
         assert spool(capsys, tmp_path) == (0, f"{tmp_path}: 0 segments, 0 rows, 0 B\n", "")
 
+    def test_of_many_strangers_only_the_first_are_named(self, tmp_path, capsys):
+        """Somebody has given the wrong directory."""
+        for number in range(14):
+            tmp_path.joinpath(f"file{number:02}").touch()
+
+        _, out, _ = spool(capsys, tmp_path)
+        assert out.endswith("'file08', 'file09' and 4 more\n")
+
     def test_no_directory(self, path, capsys):
-        assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is no directory\n")
+        hint = "give what the handler has as spool=; its first row makes it"
+        assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is no directory: {hint}\n")
 
     def test_a_segment_without_a_lock_or_an_age(self, path, capsys):
         """Its owner's lock was removed, and it is from the future."""

@@ -175,6 +175,20 @@ class TestCommand:
         assert main(["tail", "DCRLogErrors", "--endpoint", workspace.endpoint, "--level", "INFO"]) == 2
         assert "--level has no column to look at in this table" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(("is_terminal", "end"), [(True, "ends it.\n\n"), (False, "ends it.\n")])
+    def test_ctrl_c_leaves_the_prompt_a_line_of_its_own(self, workspace, monkeypatch, capsys, is_terminal, end):
+        """A terminal writes ^C where the cursor is."""
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setattr("logging_azmon.cli._follow.Streamed.rows", interrupted)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+
+        assert main(["tail", "App_CL", "--endpoint", workspace.endpoint]) == 130
+        assert capsys.readouterr().err.endswith(end)
+
     def test_in_azure_it_asks_again_and_again(self, monkeypatch, capsys):
         """With the choice as part of the query."""
         asked = []

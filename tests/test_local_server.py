@@ -123,8 +123,15 @@ def test_the_other_loopback_address_can_be_listened_on():
 
 
 def test_a_port_that_is_taken_is_told(port):
-    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}.*try another port"):
+    said = f"cannot listen on 127.0.0.1:{port}: Address already in use; try another port, or 0 for any free one"
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
         Workspace(port=port).start()
+
+
+@pytest.mark.parametrize("number", [-1, 65536])
+def test_a_port_that_cannot_be_is_told(number):
+    with pytest.raises(ConfigurationError, match=f"127.0.0.1:{number}: ports go from 0 to 65535; try another port"):
+        Workspace(port=number).start()
 
 
 # what is read

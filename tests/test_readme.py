@@ -1,4 +1,7 @@
-"""README, as users meet it: its code runs, its tables are true, its commands are those that are run elsewhere."""
+"""README and what it leads to in docs/, as users meet them: code runs, tables are true, commands are those there are.
+
+tests/test_framework_docs.py does the same for docs/frameworks.md.
+"""
 
 import argparse
 import json
@@ -30,7 +33,9 @@ from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
 
 ROOT = Path(__file__).parent.parent
-README = ROOT.joinpath("README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("commands", "spool", "testing", "local"))]
+# One after the other. No two have a heading in common.
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 
 RULE = {
     "properties": {
@@ -51,7 +56,7 @@ RULE = {
 def blocks(language):
     """Return each block of a language with the heading it stands under."""
     found = []
-    for section in re.split(r"^(?=#+ )", README, flags=re.MULTILINE)[1:]:
+    for section in re.split(r"^(?=#+ )", TEXT, flags=re.MULTILINE)[1:]:
         heading = section.split("\n")[0].lstrip("# ")
         found += [
             (heading, code) for code in re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
@@ -60,8 +65,8 @@ def blocks(language):
 
 
 def section(heading):
-    """Return the text under a heading, up to the next one of any level."""
-    return re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", README, re.DOTALL | re.MULTILINE)[1]
+    """Return the text under a heading of any page, up to the next one of any level."""
+    return re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", TEXT, re.DOTALL | re.MULTILINE)[1]
 
 
 def table(heading, first):
@@ -73,6 +78,14 @@ def table(heading, first):
 
 
 STATUS = re.compile(r"\b\d{3}\b").findall
+
+
+def anchors(page):
+    """Return the fragments that lead to a page's headings."""
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    }
 
 
 def names(text):
@@ -107,9 +120,9 @@ EXPECTED = [
     ("Reports", lambda rows: pick(rows, "Message") == [("hello",)]),
     ("Testing your application", lambda rows: rows == []),
     ("Testing your application", lambda rows: rows == []),
-    ("Testing your application", lambda rows: rows == []),
-    ("The local workspace", lambda rows: rows == []),
-    ("The local workspace", lambda rows: rows == []),
+    ("When Azure is away", lambda rows: rows == []),
+    ("With a workspace", lambda rows: rows == []),
+    ("With a workspace", lambda rows: rows == []),
 ]
 
 
@@ -173,18 +186,59 @@ class TestCommands:
         assert commands == [
             'python -m pip install ".[local]" && logging-azmon demo',
             "python -m pip install tox && python -m tox",
+            "logging-azmon serve",
+            "python first.py\nlogging-azmon query 'App_CL | project TimeGenerated, Level, Message, Properties'",
+            "logging-azmon template bicep -o logs.bicep",
             "\n".join(
                 f"logging-azmon spool /var/spool/shop{option}" for option in ("", " --send", " --retry-rejected")
             ),
-            "logging-azmon serve",
         ]
         assert commands[1] in ROOT.joinpath(".ci/run").read_text("utf-8")
 
     def test_every_command_is_shown(self):
         """And none that there is not."""
-        assert set(re.findall(r"`logging-azmon ([a-z][a-z-]*)", README)) == {name for name, _ in cli.find_commands()}
+        commands = {name for name, _ in cli.find_commands()}
 
-    @pytest.mark.parametrize(("heading", "name"), [("Templates", "template"), ("Will my rows arrive?", "check")])
+        assert set(re.findall(r"`logging-azmon ([a-z][a-z-]*)", TEXT)) == commands
+        assert {
+            name
+            for row in table("The command line", "command")
+            for name in re.findall(r"`logging-azmon (\w+)`", row[0])
+        } == commands
+
+    def test_a_row_arrives_in_five_minutes(self, tmp_path, monkeypatch, capsys):
+        """What README has a newcomer type, with the variables that `serve` prints."""
+        script = tmp_path / "first.py"
+        script.write_text(blocks("python")[0][1], "utf-8")
+        (query,) = re.findall(r"^logging-azmon query '(.*)'$", TEXT, re.MULTILINE)
+
+        with Workspace() as workspace:
+            for name, value in workspace.environment.items():
+                monkeypatch.setenv(name, value)
+            subprocess.run([sys.executable, script], cwd=tmp_path, timeout=60, check=True)
+            assert cli.main(["query", query]) == 0
+
+        assert "order 1001 paid" in capsys.readouterr().out
+
+    def test_a_rule_for_columns_of_ones_own_is_played_here(self, tmp_path):
+        """`serve --dcr` takes what `template arm` writes."""
+        columns, rule = '{"TimeGenerated": "time", "Text": "message"}', tmp_path / "rule.json"
+        assert cli.main(["template", "arm", "--columns", columns, "-o", str(rule)]) == 0
+
+        with Workspace([rule]) as workspace:
+            handler = AzureMonitorHandler(
+                workspace.endpoint, workspace.rule_id, workspace.stream, columns=json.loads(columns)
+            )
+            handler.handle(logging.makeLogRecord({"msg": "mine"}))
+            assert handler.flush(30)
+            handler.close()
+            assert pick(workspace.rows("App_CL"), "Text") == [("mine",)]
+            assert workspace.problems() == []
+
+    @pytest.mark.parametrize(
+        ("heading", "name"),
+        [("`template`: what Azure needs", "template"), ("`check`: will my rows arrive?", "check")],
+    )
     def test_every_option_is_the_commands(self, heading, name):
         """In the sections about one command."""
         parser = argparse.ArgumentParser()
@@ -194,19 +248,31 @@ class TestCommands:
             re.findall(r"--[a-z][a-z-]+", parser.format_help())
         )
 
-    def test_links_lead_somewhere(self):
-        """To a file, or to a heading of this page."""
-        headings = {
-            re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
-            for heading in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-        }
-        links = re.findall(r"\]\(([^)]+)\)", README)
-        assert "docs/local-page.png" in links
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    def test_links_lead_somewhere(self, page):
+        """To a file, or to a heading of a page."""
+        links = re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
 
         assert links
-        assert [link for link in links if link.startswith("#") and link[1:] not in headings] == []
-        files = [link.partition("#")[0] for link in links if not link.startswith("#")]
-        assert [file for file in files if not ROOT.joinpath(file).exists()] == []
+        for link in links:
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+    def test_every_page_is_linked_from_the_first(self):
+        """And the picture is shown."""
+        linked = set(re.findall(r"\]\((docs/[^)#]+)", PAGES[0].read_text("utf-8")))
+
+        assert linked - {"docs/"} == {f"docs/{path.name}" for path in ROOT.joinpath("docs").iterdir()}
+
+    def test_no_heading_is_there_twice(self):
+        """The tests below look for what stands under them."""
+        headings = re.findall(
+            r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", TEXT, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+        )
+
+        assert sorted(set(headings)) == sorted(headings)
 
 
 class TestTables:
@@ -243,7 +309,7 @@ class TestTables:
         assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
         assert [word.strip('"') for word in meanings["overflow"]] == list(OVERFLOW)
         assert [word.strip('"') for word in meanings["spool_fsync"]] == list(FSYNC)
-        assert [names(row[0])[0].strip('"') for row in table("The spool", "`spool_fsync`")] == list(FSYNC)
+        assert [names(row[0])[0].strip('"') for row in table("A power cut", "`spool_fsync`")] == list(FSYNC)
 
     def test_every_number_has_its_unit(self):
         """In its name and in its meaning."""
@@ -374,7 +440,7 @@ class TestReports:
 
 
 class TestLocalWorkspace:
-    TEXT = re.sub(r"^```.*?^```$", "", section("The local workspace"), flags=re.DOTALL | re.MULTILINE)
+    TEXT = section("The local workspace") + PAGES[-1].read_text("utf-8")
 
     def test_it_is_called_as_the_text_says(self):
         """Port, rule, stream, table and workspace without any option."""
@@ -394,7 +460,7 @@ class TestLocalWorkspace:
 
     def test_every_fault_is_accepted(self):
         """In the table and around it."""
-        faults = [names(row[0])[0] for row in table("The local workspace", "fault")]
+        faults = [names(row[0])[0] for row in table("Faults and limits", "fault")]
 
         assert len(faults) == 6
         with Workspace(faults=faults) as workspace:

@@ -154,7 +154,7 @@ def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
     """However often listeners ask meanwhile, and also if somebody configures again."""
     clock = ManualClock()
     pipeline = Pipeline(**a_rule(), destination=FakeDestination(), clock=clock, background=False, report=lambda _: None)
-    try_to_close = pipeline._close_once_configured
+    try_to_close = pipeline._close_when_lock_is_free
     with contextlib.closing(pipeline):
         assert [try_to_close(), try_to_close(), try_to_close()] == [False] * 3
         clock.advance(0.04)
@@ -163,11 +163,11 @@ def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
             assert not elsewhere.submit(try_to_close).result(LIMIT_SECONDS)
         clock.advance(0.04)
         assert not try_to_close()
-        pipeline.accept(logging.makeLogRecord({"msg": "late"}), None)
+        pipeline._accept(logging.makeLogRecord({"msg": "late"}), None)
         assert pipeline.stats().queued == 1
         clock.advance(0.06)
         assert try_to_close()
-        pipeline.accept(logging.makeLogRecord({"msg": "too late"}), None)
+        pipeline._accept(logging.makeLogRecord({"msg": "too late"}), None)
         assert pipeline.stats().dropped == {"after_close": 1}
 
 

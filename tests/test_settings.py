@@ -184,7 +184,14 @@ class TestEnvironment:
 class TestUnknownArguments:
     def test_are_named_with_those_there_are(self):
         """A typo is found at once."""
-        assert problem(batch_size=3) == f"unknown argument 'batch_size'; accepted are {', '.join(ARGUMENTS)}"
+        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ARGUMENTS)}"
+
+    @pytest.mark.parametrize(
+        ("typed", "meant"), [("endpont", "endpoint"), ("colums", "columns"), ("batch_second", "batch_seconds")]
+    )
+    def test_what_was_probably_meant_comes_first(self, typed, meant):
+        """The list is long."""
+        assert f"unknown argument '{typed}' (did you mean '{meant}'?); accepted are" in problem(**{typed: 3})
 
     def test_their_values_are_not_shown(self):
         """People try client_secret=."""

@@ -313,6 +313,37 @@ class TestCredentials:
     def test_the_real_classes_need_no_options(self, name):
         credential_of.make_credential(name, "public").close()
 
+    def test_of_a_chain_each_says_why_in_few_words(self):
+        """DefaultAzureCredential writes a page of links, in which that would be lost."""
+        said = (
+            "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+            "\tEnvironmentCredential: EnvironmentCredential authentication unavailable. Environment variables are not"
+            " fully configured.\nVisit https://aka.ms/azsdk to troubleshoot this issue.\n"
+            "\tManagedIdentityCredential: ManagedIdentityCredential authentication unavailable.\n"
+            "\tSharedTokenCacheCredential: SharedTokenCacheCredential authentication unavailable. No accounts.\n"
+            "\tAzureCliCredential: Please run 'az login' to set up an account\n"
+            "To mitigate this issue, please refer to https://aka.ms/azsdk/python."
+        )
+
+        assert credential_of.why_none(RuntimeError(said)) == (
+            "Environment, ManagedIdentity, SharedTokenCache: unavailable;"
+            " AzureCli: Please run 'az login' to set up an account"
+        )
+        assert credential_of.why_none(RuntimeError("no luck")) == "RuntimeError: no luck"
+
+    def test_the_real_chain_is_understood(self, monkeypatch):
+        """Its form may change with a release."""
+        for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+            monkeypatch.delenv(name, raising=False)
+        from azure.core.exceptions import ClientAuthenticationError
+        from azure.identity import ChainedTokenCredential, EnvironmentCredential
+
+        chain = ChainedTokenCredential(EnvironmentCredential(), EnvironmentCredential())
+        with pytest.raises(ClientAuthenticationError) as caught:
+            chain.get_token("https://monitor.azure.com/.default")
+
+        assert credential_of.why_none(caught.value) == "Environment, Environment: unavailable"
+
     def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
         for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
             monkeypatch.delenv(name, raising=False)

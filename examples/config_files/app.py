@@ -1,4 +1,4 @@
-"""Configure logging from a file: `python app.py logging.yaml`, or logging.json, or logging.ini."""
+"""Configure logging from a file: `python app.py`, or with another: `python app.py logging.ini`, or logging.json."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger("shop")
 
 def main() -> None:
     """Log in every way that must arrive right."""
-    configure(Path(sys.argv[1]))
+    configure(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("logging.yaml"))
     log.debug("not of interest to Azure")
     log.info("order %d paid", 1001, extra={"order": 1001, "amount": 59.9})
     try:

@@ -75,7 +75,7 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         return code
     except ConfigurationError as error:
-        print(f"logging-azmon {arguments.command}: {error}", file=sys.stderr)
+        _help.complain(f"logging-azmon {arguments.command}: {error}")
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -88,5 +88,5 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
         if extra is None:
             raise
         needed = f"{error.name} is missing: python -m pip install 'logging-azmon[{extra}]'"
-        print(f"logging-azmon {arguments.command}: {needed}", file=sys.stderr)
+        _help.complain(f"logging-azmon {arguments.command}: {needed}")
         return USAGE_ERROR

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,10 +19,11 @@ from ._comparison import compare
 from ._configuration import settings_of
 from ._deployed import Deployed, from_file, from_manager
 from ._steps import Step, Steps
-from ._workspace import VARIABLE, Workspace, place_of
+from ._workspace import VARIABLE, Workspace, is_local, place_of
 
 _RIGHTS = "give the rule with --dcr FILE, or this identity the role Reader on it"
 _FIRST = "the steps before must be right first"
+_AZURES_ID = re.compile(r"dcr-[0-9a-f]{32}")
 
 
 class Check:
@@ -63,7 +65,16 @@ class Check:
         columns = len(settings.table.columns)
         address = {name: getattr(settings, name) for name in ENVIRONMENT}
         seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
-        self._steps.add(Step(name="configuration", state="ok", seen=seen, details={**address, "columns": columns}))
+        details = {**address, "columns": columns}
+        # A local workspace takes its ids as they come, and many a rule's name begins with dcr-, too.
+        if is_local(settings.endpoint, settings.credential) or _AZURES_ID.fullmatch(settings.rule_id):
+            self._steps.add(Step(name="configuration", state="ok", seen=seen, details=details))
+        else:
+            said = (
+                f"{settings.rule_id} looks like the rule's name; its immutable id, dcr- and 32 hexadecimal digits, is"
+                " printed by: az monitor data-collection rule show --query immutableId"
+            )
+            self._steps.add(Step(name="configuration", state="warning", seen=seen, advice=(said,), details=details))
         return settings
 
     def _reached(self, settings: Settings) -> bool:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.text import Text
 
 from ..presets import DEFAULT
 from ..table import Table
 from ._cells import visible
-from ._pictures import LEVELS
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Row = Mapping[str, Any]
 
@@ -144,6 +145,8 @@ def _quoted(text: str) -> str:
 
 def line(row: Row, roles: Roles) -> Text:
     """Write a row in a line, and what it has of more lines below."""
+    from rich.text import Text
+
     level = str(row.get(roles.level) or "") if roles.level else ""
     style = _style(level)
     time = str(row.get(roles.time) or "")
@@ -176,6 +179,8 @@ def date(row: Row, roles: Roles) -> str:
 
 
 def _style(level: str) -> str:
+    from ._pictures import LEVELS
+
     number = _number(level)
     name = next((name for name in reversed(LEVEL_NAMES) if number >= _NUMBERS[name]), "")
     return LEVELS.get(name, "")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 # Descriptions are written as they are, so that examples are, too.
 WIDTH = 78
+_LEAST_WIDTH = 30
 
 
 class Parser(argparse.ArgumentParser):
     """Print help also where only ASCII can be printed."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End; what is said last fits the terminal."""
+        super().exit(status, f"{fitting(message.rstrip())}\n" if message else message)
 
     def format_help(self) -> str:
         """Return the help, in characters that the standard output has."""
@@ -22,6 +29,28 @@ class Parser(argparse.ArgumentParser):
         if not encoding.lower().startswith("utf"):
             written = written.replace("…", "...").encode(encoding, "replace").decode(encoding)
         return written
+
+
+def complain(said: str) -> None:
+    """Say on the standard error output what is wrong."""
+    print(fitting(said), file=sys.stderr)
+
+
+def fitting(said: str) -> str:
+    """Break long lines between words if somebody reads them on a terminal; `grep` gets them whole."""
+    if not sys.stderr.isatty():
+        return said
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(
+            line,
+            max(width, _LEAST_WIDTH),
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in said.split("\n")
+    )
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
@@ -35,15 +64,25 @@ def examples(commands: Iterable[str]) -> str | None:
     return "\n".join(["examples:", *lines]) if lines else None
 
 
+class _Aligned(argparse.RawDescriptionHelpFormatter):
+    """Leave room for the longest command, which argparse measures without its indent."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action.choices, dict):
+            longest = max(map(len, action.choices), default=0) + self._current_indent + self._indent_increment
+            self._action_max_length = max(self._action_max_length, longest)
+
+
 @cache
 def formatter_class() -> type[argparse.HelpFormatter]:
     """Find the formatter that can be had."""
     try:
         from rich_argparse import RawDescriptionRichHelpFormatter
     except ImportError:
-        return argparse.RawDescriptionHelpFormatter
+        return _Aligned
 
-    class Formatter(RawDescriptionRichHelpFormatter):
+    class Formatter(_Aligned, RawDescriptionRichHelpFormatter):
         """Say the same as without colours: no markup, and headings in argparse's own case."""
 
         group_name_formatter: ClassVar[Callable[[str], str]] = str

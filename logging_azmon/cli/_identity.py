@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..credential import make_credential
+from ..credential import make_credential, why_none
 from ..settings import Settings
 from ..upload import AUDIENCES
 from ._steps import Step
@@ -63,5 +63,5 @@ def _name(credential: Any) -> str:
 
 
 def _line(error: Exception) -> str:
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = " ".join(why_none(error).split())
     return said if len(said) <= _MESSAGE_LENGTH else f"{said[:_MESSAGE_LENGTH]}…"

@@ -70,8 +70,9 @@ class Lines:
             return Line(self.number, raw, {"message": raw.rstrip(b"\r\n").decode(errors="replace")})
         try:
             entry = orjson.loads(stripped)
-        except ValueError as error:
-            return Line(self.number, raw, problem=f"no JSON ({error}): {_start(stripped)}")
+        except orjson.JSONDecodeError as error:
+            said = f"no JSON ({error.msg}, column {error.colno})"
+            return Line(self.number, raw, problem=f"{said}: {_start(stripped)}")
         if not isinstance(entry, dict):
             return Line(self.number, raw, problem=f"JSON, but no object: {_start(stripped)}")
         return Line(self.number, raw, entry)

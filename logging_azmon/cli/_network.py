@@ -61,7 +61,8 @@ def _name(parts: SplitResult) -> Step:
             "check the endpoint for a typo, and that this machine can look up names; with private link, that its DNS"
             " zone privatelink.monitor.azure.com is linked to this network"
         )
-        return Step(name="name", state="problem", seen=f"{host} cannot be looked up: {error}", advice=(advice,))
+        said = f"{host} cannot be looked up: {error.strerror or error}"
+        return Step(name="name", state="problem", seen=said, advice=(advice,))
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     seen = f"{host} is {', '.join(addresses)}" if addresses != [host] else f"{host} needs no looking up"
     return Step(name="name", state="ok", seen=seen, details={"addresses": addresses})

@@ -66,14 +66,15 @@ class Show:
     def trouble(self, trouble: Trouble) -> None:
         """Say what the pipeline reports."""
         style = "bold green" if trouble.kind == "recovered" else "bold yellow"
-        self._console.print(Text.assemble((f"{trouble.kind}: ", style), visible(str(trouble))), soft_wrap=True)
+        said = Text.assemble((f"{trouble.kind}: ", style), visible(str(trouble)))
+        self._console.print(said, soft_wrap=not self._console.is_terminal)
 
     def bad_line(self, line: Line, bad: Kept) -> None:
         """Name a line that is no row; of many, the first."""
         self._complaints += 1
         if self._complaints <= _MOST_COMPLAINTS:
             said = f"line {line.number:,} is {line.problem}"
-            self._console.print(Text.assemble(("kept: ", "bold yellow"), said), soft_wrap=True)
+            self._console.print(Text.assemble(("kept: ", "bold yellow"), said), soft_wrap=not self._console.is_terminal)
         if self._complaints == _MOST_COMPLAINTS:
             self._console.print(f"further lines go to {bad.path} without a word", markup=False, soft_wrap=True)
 
@@ -88,7 +89,8 @@ class Show:
         parts += [("left in the spool", left, "yellow")] if left else []
         parts += [("not delivered", lost + stats.queued + stats.in_flight, "red")]
         before = f" and {stats.adopted:,} from before" if stats.adopted else ""
-        line = Text.assemble((f"{stats.accepted:,}", "bold"), f" rows{before} = ")
+        rows = "row" if stats.accepted == 1 else "rows"
+        line = Text.assemble((f"{stats.accepted:,}", "bold"), f" {rows}{before} = ")
         line.append_text(
             Text(" + ").join(
                 Text.assemble((f"{n:,}", f"bold {style if n else ''}"), f" {word}") for word, n, style in parts
@@ -98,16 +100,18 @@ class Show:
         _print(
             out,
             f"{lines.bytes_read:,} bytes of {self._name} in {seconds:.1f} s: {stats.delivered / seconds:,.0f} rows/s,"
-            f" {stats.requests:,} requests, {stats.retries:,} of them tries after a failure",
+            f" {_counted(stats.requests, 'request')}, {stats.retries:,} of them tries after a failure",
         )
         if bad.count:
-            _print(out, f"{bad.count:,} lines are no rows, kept in {bad.path}: {bad.named()}")
+            are_none = "line is no row" if bad.count == 1 else "lines are no rows"
+            _print(out, f"{bad.count:,} {are_none}, kept in {bad.path}: {bad.named()}")
         if rejected.count:
             hint = "send that file once the rule is mended"
-            _print(out, f"{rejected.count:,} rows were rejected, kept in {rejected.path}: {hint}")
+            were = "was" if rejected.count == 1 else "were"
+            _print(out, f"{_counted(rejected.count, 'row')} {were} rejected, kept in {rejected.path}: {hint}")
         if stats.misfits:
-            where = "stand among the rest (*)" if mapper.has_rest else "were converted, or joined the message"
-            _print(out, f"{stats.misfits:,} values did not fit their columns and {where}")
+            where = "put among the rest (*)" if mapper.has_rest else "converted, or added to the message"
+            _print(out, f"{_counted(stats.misfits, 'value')} did not fit the column: {where}")
         if mapper.left_out:
             names = visible(", ".join(mapper.left_out))
             _print(out, f"no column takes {names}: left out; --columns or a dynamic column for * would keep them")
@@ -115,8 +119,8 @@ class Show:
             kept = f", which is kept as {ORIGINAL_TIME}" if mapper.has_rest else ""
             _print(
                 out,
-                f"{mapper.old:,} rows are older than two days or ahead of time: Azure stamps them with the time of"
-                f" receipt instead of their own{kept}",
+                f"{_counted(mapper.old, 'row')} older than two days or ahead of time: Azure replaces that time by the"
+                f" time of receipt{kept}",
             )
 
     def unfinished(self, settled: int, read: int, file: str, spool: str | None) -> None:
@@ -136,4 +140,8 @@ class Show:
 
 
 def _print(out: Console, said: str) -> None:
-    out.print(said, markup=False, soft_wrap=True)
+    out.print(said, markup=False, soft_wrap=not out.is_terminal)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

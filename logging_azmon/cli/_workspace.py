@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..answers import why_broken
 from ..checks import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
+from ..credential import why_none
 from ..errors import AzureMonitorLoggingError, ConfigurationError
 from ..settings import ENVIRONMENT
 from ._configuration import add_options, pipeline_arguments
@@ -101,7 +103,7 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
     credential = arguments.get("credential") or "default"
     problems = [*check_credential(credential)]
     named = options.workspace
-    if named in (None, LOCAL_ID) and endpoint and _is_local(endpoint, credential):
+    if named in (None, LOCAL_ID) and endpoint and is_local(endpoint, credential):
         problems += check_endpoint(endpoint, credential)
         if problems:
             raise ConfigurationError(problems)
@@ -128,7 +130,8 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
     return Place(service=_SERVICES[cloud], workspace_id=workspace, credential=credential, cloud=cloud)
 
 
-def _is_local(endpoint: str, credential: Any) -> bool:
+def is_local(endpoint: str, credential: Any) -> bool:
+    """Tell whether an endpoint is a local workspace's, as far as can be seen."""
     try:
         host = urlsplit(endpoint).hostname or ""
     except ValueError:
@@ -235,10 +238,11 @@ _HINTS = {
 def _unreached(error: Any, place: Place) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
-    said = " ".join(str(error).split())[:_MESSAGE_LENGTH]
     if isinstance(error, ClientAuthenticationError):
+        said = " ".join(why_none(error).split())[:_MESSAGE_LENGTH]
         hint = "check --credential; `az login` helps on your own machine"
         return f"no token could be had for {place.service} ({said}): {hint}"
+    said = why_broken(error)
     if place.is_local:
         return f"{place.service} cannot be reached ({said}): is `logging-azmon serve` running there?"
     return f"{place.service} cannot be reached ({said}): check the network, and HTTPS_PROXY if there is a proxy"

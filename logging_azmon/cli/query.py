@@ -114,7 +114,10 @@ def _complain(error: QueryError, kql: str, console: Console) -> None:
             soft_wrap=True,
         )
     code = f" {error.code}:" if error.code and where is not None else ""
-    console.print(Text.assemble(("logging-azmon query:", "bold red"), code, f" {visible(str(error))}"), soft_wrap=True)
+    console.print(
+        Text.assemble(("logging-azmon query:", "bold red"), code, f" {visible(str(error))}"),
+        soft_wrap=not console.is_terminal,
+    )
 
 
 def mark(error: QueryError, kql: str) -> tuple[int, int, int] | None:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..pipeline import Pipeline
@@ -23,7 +23,9 @@ from ._interrupts import Interrupts
 from ._kept import Kept, Position
 from ._lines import Lines
 from ._mapping import Mapper, importing
-from ._sending import Show
+
+if TYPE_CHECKING:
+    from ._sending import Show
 
 EXTRA = "cli"
 PROBLEM, INTERRUPTED = 1, 130
@@ -88,6 +90,8 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Send everything; return 0, 1 if not all lines became rows in the service, or 130 after Ctrl-C."""
+    from ._sending import Show
+
     given = pipeline_arguments(arguments)
     # The application's own spool is the application's; and here rows wait, so that none need be dropped.
     for name in ("spool", "give_up_seconds", "overflow", "block_seconds"):

@@ -17,6 +17,7 @@ import orjson
 from ..checks import CREDENTIALS
 from ..report import Trouble
 from ._cells import visible
+from ._help import complain
 from ._stop import stopping
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ EXAMPLES = (
 USAGE_ERROR = 2
 _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+# Of files that have no business there.
+_MOST_NAMED = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what was asked, then show what there is."""
     directory = arguments.directory
     if not Path(directory).is_dir():
-        return _fail(f"{directory} is no directory")
+        return _fail(f"{directory} is no directory: give what the handler has as spool=; its first row makes it")
     try:
         if arguments.retry_rejected and not _retry(directory):
             return 1
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _fail(said: str) -> int:
-    print(f"logging-azmon spool: {said}", file=sys.stderr)
+    complain(f"logging-azmon spool: {said}")
     return USAGE_ERROR
 
 
@@ -90,7 +93,8 @@ def _show(directory: str) -> None:
             print(f"{rows:>9,}  {answer}")
     strangers = _spooled.strangers(directory)
     if strangers:
-        print(f"\nLeft alone, no files of a spool: {', '.join(map(repr, strangers))}")
+        more = f" and {len(strangers) - _MOST_NAMED:,} more" if len(strangers) > _MOST_NAMED else ""
+        print(f"\nLeft alone, no files of a spool: {', '.join(map(repr, strangers[:_MOST_NAMED]))}{more}")
 
 
 def _table(segments: list[Listed]) -> list[str]:

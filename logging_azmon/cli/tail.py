@@ -18,6 +18,7 @@ from ..errors import ConfigurationError
 from ..settings import ENVIRONMENT
 from ..table import Table
 from ._configuration import pipeline_arguments, settings_of
+from ._help import complain
 from ._interrupts import Interrupts
 from ._workspace import QueryError, Workspace, add_workspace_options, place_of
 
@@ -71,9 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"Following {table} of {place.service}. Ctrl-C ends it.", file=sys.stderr, flush=True)
                 following.show(interrupts)
             except KeyboardInterrupt:
-                pass
+                if sys.stderr.isatty():
+                    print(file=sys.stderr)  # the terminal has written ^C
     except QueryError as error:
-        print(f"logging-azmon tail: {error}", file=sys.stderr)
+        complain(f"logging-azmon tail: {error}")
         return PROBLEM
     finally:
         workspace.close()
@@ -150,7 +152,7 @@ class _Tail:
             self._choice.kql(),
             last=last,
             seconds=POLL_SECONDS,
-            complain=lambda said: print(f"logging-azmon tail: {said}", file=sys.stderr),
+            complain=lambda said: complain(f"logging-azmon tail: {said}"),
         )
         for rows in polled.rows(interrupts.stopped):
             yield [row for row in rows if self._choice.takes(row)]

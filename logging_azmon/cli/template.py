@@ -21,6 +21,8 @@ from ..presets import BUILT_IN
 from ..settings import ENVIRONMENT
 from ._configuration import add_column_options, pipeline_arguments, settings_of
 
+# Of all this, only a configuration in YAML is read by what comes with it.
+EXTRA = "cli"
 EXAMPLES = (
     "logging-azmon template bicep --table Shop_CL -o shop.bicep",
     "logging-azmon template terraform --config logging.json",

@@ -8,6 +8,7 @@ Operators that the engine lacks are filled in by `gaps` on the way; the rest is 
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -146,8 +147,10 @@ def located(message: str, kql: str, name: str, code: str = "SemanticError") -> Q
 
 def unresolved(kql: str, name: str, known: Sequence[str]) -> QueryError:
     """Build the error for a name that is not there, with the one that was probably meant."""
-    near = next((other for other in known if other.casefold() == name.casefold()), None)
-    hint = f" Names are case-sensitive: did you mean '{near}'?" if near else ""
+    same = [other for other in known if other.casefold() == name.casefold()]
+    near = same or difflib.get_close_matches(name, known, 1)
+    why = " Names are case-sensitive: did" if same else " Did"
+    hint = f"{why} you mean '{near[0]}'?" if near else ""
     return located(f"Failed to resolve table, column or scalar expression named '{name}'.{hint}", kql, name)
 
 

@@ -217,10 +217,10 @@ class Workspace:
         self._queries = Queries(store, self.workspace_id, now=self._now, max_seconds=self._query_seconds)
         try:
             self._server = Server((self._host, self._port), self._answer, context)
-        except OSError as error:
-            where = f"{self._host}:{self._port}"
+        except (OSError, OverflowError) as error:
+            said = "ports go from 0 to 65535" if isinstance(error, OverflowError) else error.strerror or error
             raise ConfigurationError(
-                [f"cannot listen on {where}: {error.strerror or error}; try another port"]
+                [f"cannot listen on {self._host}:{self._port}: {said}; try another port, or 0 for any free one"]
             ) from error
         scheme = "https" if self._tls else "http"
         shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared, not bound
