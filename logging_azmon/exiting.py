@@ -97,7 +97,7 @@ def _at_end_of_worker(**_: object) -> None:
     _at_exit(is_last=True)
 
 
-def begin_anew() -> None:
+def renew() -> None:
     """Know of no end, in a forked child: if there was one, it was the parent's."""
     global _seconds_left  # noqa: PLW0603 - see above
     _seconds_left = None

@@ -37,10 +37,10 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     _held.clear()
-    upload.renew_lock()
+    upload.renew()
     guard.renew()
-    registry.begin_anew()
-    exiting.begin_anew()
+    registry.renew()
+    exiting.renew()
     for pipeline in registry.alive():
         pipeline._start_afresh()
 

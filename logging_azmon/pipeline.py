@@ -1,13 +1,14 @@
 """Puts the parts together: takes rows, flushes, closes, starts afresh in a forked child.
 
 Rules:
-- `accept` is called by any thread at any time, also in the middle of itself. It raises nothing and waits for nothing
-  (but for room, with overflow="block"). What it uses is replaced as a whole in a forked child, never changed.
+- `_accept` and `_accept_event` are called by any thread at any time, also in the middle of themselves. They raise
+  nothing and wait for nothing (but for room, with overflow="block"). What they use is replaced as a whole in a forked
+  child, never changed.
 - `flush` and `close` wait for listeners, so they hold no lock of ours, have a deadline, and do not wait at all where
   waiting could deadlock: on a delivering thread, and inside dictConfig, which holds a lock that a listener may need.
   There the pipeline goes on in the background: its listeners end when nothing is left, or the process's exit waits.
-- A pipeline made by a handler is closed when the last handler that uses it is closed or gone; any other by its maker,
-  or at exit.
+- A pipeline made by a front door is closed when the last front door that uses it is closed or gone; any other by its
+  maker, or at exit.
 """
 
 from __future__ import annotations

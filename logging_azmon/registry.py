@@ -44,7 +44,7 @@ def release(pipeline: Pipeline) -> None:
     _kept.pop(pipeline, None)
 
 
-def begin_anew() -> None:
+def renew() -> None:
     """Let go of what is the parent's, in a forked child; each pipeline sees to itself."""
     global lanes  # noqa: PLW0603 - one set a process
     _kept.clear()

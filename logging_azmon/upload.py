@@ -40,7 +40,7 @@ _IMPORTED_BY_REQUESTS = (
 building = threading.Lock()
 
 
-def renew_lock() -> None:
+def renew() -> None:
     """Replace a lock whose holder did not survive a fork."""
     global building  # noqa: PLW0603 - one lock a process
     building = threading.Lock()

@@ -373,7 +373,7 @@ class TestProgress:
             kept.append(len(self._shifts))
 
         monkeypatch.setattr(command._Sending, "_look", looked)
-        monkeypatch.setattr(Pipeline, "settled_before", lambda self: 10**9)
+        monkeypatch.setattr(Pipeline, "_settled_before", lambda self: 10**9)
         send(["{", {"msg": "a"}] * 100)
 
         assert kept[0] == 1
