@@ -184,10 +184,7 @@ class MemoryBuffer:
             return True
 
     def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
-        for batch in list(self._waiting):
-            if (batch.segment is not None) is is_on_disk:
-                return batch
-        return None
+        return next((batch for batch in list(self._waiting) if (batch.segment is not None) is is_on_disk), None)
 
     def _drop_first_rows(self, batch: Batch, least_bytes: int) -> None:
         now = self._clock.time()
