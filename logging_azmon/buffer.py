@@ -184,7 +184,10 @@ class MemoryBuffer:
             return True
 
     def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
-        return next((batch for batch in list(self._waiting) if (batch.segment is not None) is is_on_disk), None)
+        for batch in list(self._waiting):
+            if (batch.segment is not None) is is_on_disk:
+                return batch
+        return None
 
     def _drop_first_rows(self, batch: Batch, least_bytes: int) -> None:
         now = self._clock.time()
@@ -209,10 +212,8 @@ class MemoryBuffer:
         is_busy = holds(self._lock) or guard.is_delivering() or runs_event_loop()
         if is_busy or self._has_waited_in_vain:
             return False
-        is_in = self.put_within(self._block_seconds, line)
-        if not is_in:
-            self._has_waited_in_vain = True
-        return is_in
+        self._has_waited_in_vain = not self.put_within(self._block_seconds, line)
+        return not self._has_waited_in_vain
 
     def put_within(self, seconds: float, line: bytes) -> bool:
         """Take a row as soon as there is room; False if there was none for so long, and then nothing is counted."""
