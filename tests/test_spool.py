@@ -9,7 +9,9 @@ import shutil
 import stat
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from unittest.mock import Mock
 
 import pytest
 
@@ -1006,6 +1008,39 @@ class TestInterrupted:
         bench.run()
         assert directory.arrived == ["before", "outer", "after"]
         assert bench.stats.accepted == bench.stats.delivered == 3
+
+    def test_by_ctrl_c_before_there_is_a_file_the_next_row_makes_one(self, directory):
+        bench = directory.process()
+        begin = bench.buffer._directory.begin
+        bench.buffer._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            bench.put("outer")
+        assert interrupted.called
+        bench.buffer._directory.begin = begin
+        bench.put("after")
+        bench.run()
+        assert directory.arrived == ["after"]
+        assert bench.stats.accepted == bench.stats.delivered == 1
+
+    def test_who_flushes_in_the_middle_of_a_log_call_does_not_wait_for_who_looks_around(self, directory):
+        bench = directory.process()
+        bench.put("a")
+        looks, may_end = threading.Event(), threading.Event()
+
+        def look_around():
+            with bench.buffer.desk:
+                looks.set()
+                assert may_end.wait(20)
+
+        with ThreadPoolExecutor(1) as other:
+            looking = other.submit(look_around)
+            assert looks.wait(20)
+            with bench.buffer._lock:
+                bench.buffer.urge()
+            may_end.set()
+            looking.result(20)
+        bench.run()
+        assert directory.arrived == ["a"]
 
     def test_two_threads_found_one_owner(self, directory):
         bench = directory.process()
