@@ -21,6 +21,7 @@ from logging_azmon.cli import send as command
 from logging_azmon.cli._interrupts import Interrupts
 from logging_azmon.cli._lines import MOST_LINE_BYTES, Lines
 from logging_azmon.cli._mapping import Mapper, importing, read_time
+from logging_azmon.cli._sending import Show
 from logging_azmon.local import Workspace
 from logging_azmon.outcome import Answer
 from logging_azmon.presets import preset
@@ -358,6 +359,15 @@ class TestProgress:
         assert len(rows) == 200
         assert "rows delivered" in said.err
 
+    def test_in_a_terminal_it_goes_on_when_the_file_has_ended(self, monkeypatch, capsys):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        pipeline = Pipeline(**PLACE)
+        with Show("file", 10) as show:
+            show.progress(pipeline.stats(), None)
+        pipeline.close()
+
+        assert "0 rows delivered" in capsys.readouterr().err
+
     def test_and_nothing_before(self, send):
         _, said, _ = send([{"msg": "a"}] * 200)
 
@@ -433,6 +443,7 @@ class TestMapping:
         row, _ = mapped({"Message": "m"}, {"Message": "message", "Who": "instance"})
         assert row["Who"] == "file"
         assert mapped({"Message": "m"}, {"Message": "message"})[0] == {"Message": "m"}
+        assert mapped({"Message": "m"}, {"Message": "message", "No": "sequence"}, number=3)[0]["No"] == 3
 
     def test_columns_of_every_kind_are_filled(self):
         columns = {

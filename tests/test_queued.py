@@ -14,6 +14,7 @@ import uuid
 import pytest
 import structlog
 
+import queueing
 from doors import Crossing, stdlib_logger
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor
 from logging_azmon.testing import capture
@@ -278,24 +279,6 @@ class TestEvents:
         assert records.get_nowait().msg.startswith("{")
 
 
-def in_another_process(records):
-    """Log to a queue, as workers do whose parent has the handler."""
-    logger = logging.getLogger("worker")
-    logger.setLevel(1)
-    logger.addHandler(logging.handlers.QueueHandler(records))
-    logger.info("begun", extra={"user_id": 7, "process_id": os.getpid()})
-    try:
-        fail()
-    except LookupError:
-        logger.exception("failed after %d s", 5, extra={"user_id": 8})
-    log = structlog.wrap_logger(
-        logger,
-        processors=[structlog.processors.format_exc_info, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
-    log.error("event", user_id=9)
-
-
 def test_records_of_another_process_keep_exception_extras_and_time(handler, rows):
     """QueueHandler there, QueueListener here."""
     context = multiprocessing.get_context("spawn")
@@ -303,7 +286,7 @@ def test_records_of_another_process_keep_exception_extras_and_time(handler, rows
     listener = logging.handlers.QueueListener(records, handler)
     listener.start()
     before = time.time()
-    worker = context.Process(target=in_another_process, args=(records,))
+    worker = context.Process(target=queueing.log_to, args=(records,))
     worker.start()
     worker.join(60)
     after = time.time()

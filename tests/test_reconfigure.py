@@ -167,6 +167,7 @@ def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
         assert pipeline.stats().queued == 1
         clock.advance(0.06)
         assert try_to_close()
+        assert try_to_close(), "also if it is closed already"
         pipeline._accept(logging.makeLogRecord({"msg": "too late"}), None)
         assert pipeline.stats().dropped == {"after_close": 1}
 
