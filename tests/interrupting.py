@@ -4,6 +4,7 @@ And where an object is made: there, 3.11 may collect garbage.
 """
 
 import dis
+import gc
 import sys
 
 PLACES = ("CALL", "RESUME", "JUMP_BACKWARD") + (("BUILD_",) if sys.version_info < (3, 12) else ())
@@ -34,9 +35,12 @@ def at(modules, place, act, run):
         return trace
 
     old = sys.gettrace()
+    # What another run has left would be collected in the middle of this one, and its finalisers counted as places.
+    gc.disable()
     sys.settrace(trace)
     try:
         run()
     finally:
         sys.settrace(old)
+        gc.enable()
     return count
