@@ -1,12 +1,39 @@
-"""Hears Ctrl-C and SIGTERM for commands that read or wait on their main thread."""
+"""Hears Ctrl-C and SIGTERM, so that commands which run for a while end cleanly."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
+
+# On Windows a wait without a limit does not hear Ctrl-C.
+_SLICE_SECONDS = 1.0
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set; they do nothing else for the time of the block."""
+    stopped = threading.Event()
+    with _heard_by(lambda *_: stopped.set()):
+        yield stopped
+
+
+def wait(stopped: threading.Event) -> None:
+    """Wait until somebody stops the command."""
+    while not stopped.is_set():
+        stopped.wait(_SLICE_SECONDS)
+
+
+@contextmanager
+def _heard_by(hear: Callable[..., Any]) -> Iterator[None]:
+    before = {each: signal.signal(each, hear) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class Interrupts:
@@ -22,12 +49,8 @@ class Interrupts:
     @contextmanager
     def installed(self) -> Iterator[Self]:
         """Hear them for the time of the block."""
-        before = {each: signal.signal(each, self._hear) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with _heard_by(self._hear):
             yield self
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
 
     def _hear(self, *_: Any) -> None:
         self.stopped.set()

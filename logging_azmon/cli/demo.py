@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..handler import AzureMonitorHandler
-from ._stop import stopping, wait
+from ._interrupts import stopping, wait
 
 if TYPE_CHECKING:
     from rich.console import Console

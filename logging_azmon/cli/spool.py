@@ -18,7 +18,7 @@ from ..checks import CREDENTIALS
 from ..report import Trouble
 from ._cells import visible
 from ._help import complain
-from ._stop import stopping
+from ._interrupts import stopping
 
 if TYPE_CHECKING:
     import threading
