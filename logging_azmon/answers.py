@@ -15,6 +15,7 @@ import orjson
 
 from .credential import CredentialError, patience
 from .outcome import Answer, Failure
+from .readable import one_line
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
@@ -112,22 +113,22 @@ def answer_to(error: Exception) -> Answer:
     from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
     if isinstance(error, CredentialError):
-        return Answer(failure=Failure.CREDENTIAL, message=_shorten(error))
+        return Answer(failure=Failure.CREDENTIAL, message=_line(error))
     response: Any = error.response if isinstance(error, HttpResponseError) else None
     if response is not None:
         code, message = _error_of(response)
         headers = response.headers
         return Answer(
             status=response.status_code,
-            code=_shorten(code or headers.get("x-ms-error-code", "")),
-            message=_shorten(message),
+            code=_line(code or headers.get("x-ms-error-code", "")),
+            message=_line(message),
             retry_after=headers.get("Retry-After"),
         )
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         if "407 Proxy" in str(error):
-            return Answer(status=407, message=_shorten(error))
+            return Answer(status=407, message=_line(error))
         return _broken(error)
-    return Answer(failure=Failure.UNREADABLE, message=_shorten(f"{type(error).__name__}: {error}"))
+    return Answer(failure=Failure.UNREADABLE, message=_line(f"{type(error).__name__}: {error}"))
 
 
 def _broken(error: Exception) -> Answer:
@@ -152,7 +153,7 @@ def why_broken(error: Exception) -> str:
     """Say why there is no answer, in the words of what came first."""
     # What requests and urllib3 raise repeats this, and shows objects around it.
     own = [cause for cause in _causes(error) if type(cause).__module__ in _STANDARD]
-    return _shorten(_words(own[-1]) if own else error)
+    return _line(_words(own[-1]) if own else error)
 
 
 def _words(error: BaseException) -> str:
@@ -181,8 +182,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             found += (*cause.args, *more, cause.__cause__, cause.__context__)
 
 
-def _shorten(message: object) -> str:
-    """Make one line of what somebody else wrote: no control characters, no long pages."""
-    line = " ".join(str(message).split())
-    line = "".join(character if character.isprintable() else "?" for character in line[: _MESSAGE_LENGTH + 1])
-    return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}…"
+def _line(said: object) -> str:
+    return one_line(said, _MESSAGE_LENGTH)

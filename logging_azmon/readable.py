@@ -156,6 +156,13 @@ def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: froz
     return built
 
 
+def one_line(said: object, limit: int) -> str:
+    """Make one line of what somebody else wrote: nothing that steers a terminal, no long pages."""
+    line = " ".join(str(said).split())
+    shown = "".join(character if character.isprintable() else "?" for character in line[:limit])
+    return shown if len(line) <= limit else f"{shown}…"
+
+
 def distinct(name: str, taken: Mapping[Any, object]) -> str:
     """Return the name, or one like it that is not taken."""
     for _ in range(_UNDERSCORES):

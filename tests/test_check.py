@@ -862,7 +862,7 @@ class TestUsage:
             cli.main(["check", "--send", f"--wait={seconds}"])
 
         assert caught.value.code == 2
-        assert "--wait" in capsys.readouterr().err
+        assert f"argument --wait: {seconds!r} is no number of seconds from 0.001 to 86,400" in capsys.readouterr().err
 
     def test_no_token_goes_over_plain_http(self, capsys, check, secured, monkeypatch):
         """Also not to another Resource Manager."""

@@ -125,7 +125,7 @@ class TestCommand:
         assert main(["tail", "None_CL", "--endpoint", workspace.endpoint]) == 1
         assert "named 'None_CL'" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("lines", ["-1", "x", "5000"])
+    @pytest.mark.parametrize("lines", ["-1", "x", "5000", "9" * 5_000])
     def test_a_number_of_lines_is_one(self, capsys, lines):
         with pytest.raises(SystemExit):
             main(["tail", f"--lines={lines}"])

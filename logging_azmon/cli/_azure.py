@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import AzureMonitorLoggingError
+from ..readable import one_line
 
 MANAGERS: Mapping[str, str] = {
     "public": "https://management.azure.com",
@@ -111,5 +112,4 @@ def _below(answer: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 def _line(said: object) -> str:
-    """Make one line of what somebody else wrote."""
-    return "".join(each if each.isprintable() else "?" for each in " ".join(str(said).split()))[:_MESSAGE_LENGTH]
+    return one_line(said, _MESSAGE_LENGTH)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..credential import make_credential, why_none
+from ..readable import one_line
 from ..settings import Settings
 from ..upload import AUDIENCES
 from ._steps import Step
@@ -29,7 +30,12 @@ def ask(settings: Settings) -> tuple[Step, Any]:
             "on your own machine: az login; in Azure: give the machine a managed identity; elsewhere set"
             " AZURE_TENANT_ID, AZURE_CLIENT_ID and a secret or certificate; or choose with --credential"
         )
-        return Step(name="token", state="problem", seen=f"{name} has none: {_line(error)}", advice=(advice,)), None
+        return Step(
+            name="token",
+            state="problem",
+            seen=f"{name} has none: {one_line(why_none(error), _MESSAGE_LENGTH)}",
+            advice=(advice,),
+        ), None
     by = getattr(credential, "_successful_credential", None)  # of the several that "default" tries
     name = name if by is None else f"{name}: {type(by).__name__}"
     identity = claims(token.token)
@@ -60,8 +66,3 @@ def _name(credential: Any) -> str:
     if isinstance(credential, Mapping):
         credential = next(iter(credential))
     return credential if isinstance(credential, str) else type(credential).__name__
-
-
-def _line(error: Exception) -> str:
-    said = " ".join(why_none(error).split())
-    return said if len(said) <= _MESSAGE_LENGTH else f"{said[:_MESSAGE_LENGTH]}…"

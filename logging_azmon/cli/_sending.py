@@ -15,6 +15,7 @@ from ._console import console, errors
 from ._kept import Kept
 from ._lines import Line, Lines
 from ._mapping import ORIGINAL_TIME, Mapper
+from ._numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,7 +101,7 @@ class Show:
         _print(
             out,
             f"{lines.bytes_read:,} bytes of {self._name} in {seconds:.1f} s: {stats.delivered / seconds:,.0f} rows/s,"
-            f" {_counted(stats.requests, 'request')}, {stats.retries:,} of them tries after a failure",
+            f" {counted(stats.requests, 'request')}, {stats.retries:,} of them tries after a failure",
         )
         if bad.count:
             are_none = "line is no row" if bad.count == 1 else "lines are no rows"
@@ -108,10 +109,10 @@ class Show:
         if rejected.count:
             hint = "send that file once the rule is mended"
             were = "was" if rejected.count == 1 else "were"
-            _print(out, f"{_counted(rejected.count, 'row')} {were} rejected, kept in {rejected.path}: {hint}")
+            _print(out, f"{counted(rejected.count, 'row')} {were} rejected, kept in {rejected.path}: {hint}")
         if stats.misfits:
             where = "put among the rest (*)" if mapper.has_rest else "converted, or added to the message"
-            _print(out, f"{_counted(stats.misfits, 'value')} did not fit the column: {where}")
+            _print(out, f"{counted(stats.misfits, 'value')} did not fit the column: {where}")
         if mapper.left_out:
             names = visible(", ".join(mapper.left_out))
             _print(out, f"no column takes {names}: left out; --columns or a dynamic column for * would keep them")
@@ -119,7 +120,7 @@ class Show:
             kept = f", which is kept as {ORIGINAL_TIME}" if mapper.has_rest else ""
             _print(
                 out,
-                f"{_counted(mapper.old, 'row')} older than two days or ahead of time: Azure replaces that time by the"
+                f"{counted(mapper.old, 'row')} older than two days or ahead of time: Azure replaces that time by the"
                 f" time of receipt{kept}",
             )
 
@@ -141,7 +142,3 @@ class Show:
 
 def _print(out: Console, said: str) -> None:
     out.print(said, markup=False, soft_wrap=not out.is_terminal)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

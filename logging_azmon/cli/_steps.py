@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..readable import one_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -116,7 +118,7 @@ class Steps:
 def _lines(said: str, console: Console) -> list[str]:
     """Break a text at blanks, so that it stands beside the step's name."""
     # Others wrote parts of it: nothing of that may steer a terminal.
-    said = "".join(each if each.isprintable() else " " for each in said)
+    said = one_line(said, len(said))
     width = max(_LEAST_WIDTH, console.width - len(_INDENT))
     if _is_plain(console):
         said = said.replace("…", "...").encode(console.encoding, "backslashreplace").decode(console.encoding)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..settings import ENVIRONMENT
 from ._configuration import add_options, pipeline_arguments
+from ._numbers import number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--send", action="store_true", help="send one marked row")
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=number("number of seconds", 0.001, 86_400),
         metavar="SECONDS",
         nargs="?",
         const=WAIT_SECONDS,
@@ -69,13 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(steps.json())
     return PROBLEM if steps.has_problem else 0
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds up to 86,400")
-    return seconds
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..settings import Settings, read
 from ._fleet import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Need, Paper
+from ._numbers import counted, number, whole
 from ._simulation import Course, Fleet, Simulation
 from ._timespan import read_duration, said
 
@@ -25,52 +26,31 @@ EXAMPLES = (
 MOST_PLAYED = 10_000
 _MOST_REQUESTS = 2_000_000
 _BAR = 40
+_WHOLE, _POSITIVE = whole("whole number", 1, 10_000_000), number("number", 0.0001, 1_000_000)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--processes", type=_whole, required=True, metavar="N", help="how many processes log")
+    parser.add_argument("--processes", type=_WHOLE, required=True, metavar="N", help="how many processes log")
     parser.add_argument(
-        "--rows-per-second", type=_positive, required=True, metavar="R", help="rows of each process in a second"
+        "--rows-per-second", type=_POSITIVE, required=True, metavar="R", help="rows of each process in a second"
     )
-    parser.add_argument("--bytes", type=_whole, required=True, metavar="B", help="length of a row as JSON, on average")
+    parser.add_argument("--bytes", type=_WHOLE, required=True, metavar="B", help="length of a row as JSON, on average")
     parser.add_argument(
-        "--rules", type=_whole, default=1, metavar="N", help="rules that the fleet is divided among (1)"
+        "--rules", type=_WHOLE, default=1, metavar="N", help="rules that the fleet is divided among (1)"
     )
     parser.add_argument(
-        "--batch-seconds", type=_positive, default=5.0, metavar="SECONDS", help="the setting (%(default)s)"
+        "--batch-seconds", type=_POSITIVE, default=5.0, metavar="SECONDS", help="the setting (%(default)s)"
     )
     parser.add_argument("--outage", type=_duration, default="1h", help="an outage to live through (%(default)s)")
     parser.add_argument(
         "--minutes",
-        type=_minutes,
+        type=whole("number of minutes", 0, 600),
         default=20,
         metavar="N",
         help="how much of the deploy to play, 0 for none (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="write the figures as JSON")
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10,000,000")
-    return int(text)
-
-
-def _minutes(text: str) -> int:
-    if not text.isdecimal() or int(text) > 600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes from 0 to 600")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0001 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0.0001 to 1,000,000")
-    return value
 
 
 def _duration(text: str) -> float:
@@ -182,7 +162,7 @@ def _show(paper: Paper) -> None:
         table.add_row(name, f"{_number(asked)}{unit}", f"{_number(quota)}{unit}", Text(f"{used:,.0%}", style))
     out.print(
         f"{need.processes:,} processes, each {need.rows_per_second:g} rows/s of {need.row_bytes:,} bytes,"
-        f" batch_seconds={paper.settings.batch_seconds:g}, {_rules(need.rules)}",
+        f" batch_seconds={paper.settings.batch_seconds:g}, {counted(need.rules, 'rule')}",
         soft_wrap=True,
     )
     out.print(table)
@@ -220,8 +200,8 @@ def _quota(paper: Paper) -> str:
     seconds = paper.batch_seconds_needed
     if seconds is not None and paper.rules_for_bytes <= paper.need.rules:
         ways.append(f"batch_seconds={seconds:g}")
-    ways.append(f"{_rules(paper.rules_needed)} (each with its part of the processes)")
-    text = f"too much for {_rules(paper.need.rules)}: take {' or '.join(ways)}"
+    ways.append(f"{counted(paper.rules_needed, 'rule')} (each with its part of the processes)")
+    text = f"too much for {counted(paper.need.rules, 'rule')}: take {' or '.join(ways)}"
     if paper.bytes > QUOTA_BYTES:
         return f"{text}; waiting longer does not help, because it is the data that is too much"
     return f"{text}; as it is, batches wait longer by themselves when the service answers 429"
@@ -241,26 +221,22 @@ def _show_course(course: Course) -> None:
         grid.add_column(justify=justify)
     full, gone = ("#", "x") if out.options.ascii_only else ("▆", "▆")
     grid.add_row(*(Text(head, "bright_black") for head in ("minute", "requests", "taken and refused", "429")))
-    for number, minute in enumerate(course.minutes, 1):
+    for place, minute in enumerate(course.minutes, 1):
         taken = round(_BAR * minute.taken / most)
         bar = Text.assemble((full * taken, "green"), (gone * (round(_BAR * minute.asked / most) - taken), "red"))
-        grid.add_row(f"{number}", f"{minute.asked:,}", bar, f"{minute.refused:,}" if minute.refused else "")
+        grid.add_row(f"{place}", f"{minute.asked:,}", bar, f"{minute.refused:,}" if minute.refused else "")
     out.print(grid)
     settled = course.settled_after()
     if settled is None:
         out.print(Text("It does not settle below the quota in this time: see above what would.", "bold red"))
     else:
-        when = "at once" if settled == 0 else f"after {settled} minute{'' if settled == 1 else 's'}"
+        when = "at once" if settled == 0 else f"after {counted(settled, 'minute')}"
         out.print(Text(f"It settles below the quota {when}.", "bold green"))
     dropped = sum(course.dropped.values())
     out.print(
         f"{course.accepted:,} rows = {course.delivered:,} delivered + {course.waiting:,} waiting + {dropped:,} dropped;"
         f" at most {course.most_waiting_bytes / 1e6:,.2f} MB waited in one process"
     )
-
-
-def _rules(number: int) -> str:
-    return "1 rule" if number == 1 else f"{number:,} rules"
 
 
 def _number(value: float) -> str:

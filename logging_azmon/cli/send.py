@@ -23,6 +23,7 @@ from ._interrupts import Interrupts
 from ._kept import Kept, Position
 from ._lines import Lines
 from ._mapping import Mapper, importing
+from ._numbers import number, whole
 
 if TYPE_CHECKING:
     from ._sending import Show
@@ -50,7 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what the lines are; auto sees it from the first one (%(default)s)",
     )
-    parser.add_argument("--skip", type=_count, default=0, metavar="LINES", help="leave out so many lines")
+    parser.add_argument(
+        "--skip", type=whole("number of lines"), default=0, metavar="LINES", help="leave out so many lines"
+    )
     parser.add_argument(
         "--keep",
         metavar="DIR",
@@ -65,27 +68,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=number("number of seconds", 0),
         metavar="SECONDS",
         help="how long to wait in the end for rows that Azure does not take (until it does, or Ctrl-C)",
     )
     add_options(parser)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return seconds
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from ..report import Trouble
 from ._cells import visible
 from ._help import complain
 from ._interrupts import stopping
+from ._numbers import counted
 
 if TYPE_CHECKING:
     import threading
@@ -75,7 +76,7 @@ def _show(directory: str) -> None:
     from . import _spooled
 
     segments = _spooled.listed(directory)
-    total = f"{_count(len(segments), 'segment')}, {_count(sum(each.rows for each in segments), 'row')}"
+    total = f"{counted(len(segments), 'segment')}, {counted(sum(each.rows for each in segments), 'row')}"
     print(f"{directory}: {total}, {_bytes(sum(each.size for each in segments))}")
     if segments:
         print("\n" + "\n".join(_table(segments)))
@@ -88,7 +89,7 @@ def _show(directory: str) -> None:
     for _, lines in _spooled.rejected(directory):
         refused.update(_answer(line) for line in lines)
     if refused:
-        print(f"\nRejected: {_count(refused.total(), 'row')} in {directory}/rejected")
+        print(f"\nRejected: {counted(refused.total(), 'row')} in {directory}/rejected")
         for answer, rows in refused.most_common():
             print(f"{rows:>9,}  {answer}")
     strangers = _spooled.strangers(directory)
@@ -131,9 +132,9 @@ def _retry(directory: str) -> bool:
     from . import _spooled
 
     rows, left = _spooled.put_back(directory)
-    print(f"{_count(rows, 'rejected row')} put back.")
+    print(f"{counted(rows, 'rejected row')} put back.")
     if left:
-        print(f"logging-azmon spool: {_count(left, 'line')} in rejected/ cannot be read", file=sys.stderr)
+        print(f"logging-azmon spool: {counted(left, 'line')} in rejected/ cannot be read", file=sys.stderr)
     return not left
 
 
@@ -158,7 +159,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     from ..errors import ConfigurationError
     from ..pipeline import Pipeline
 
-    print(f"{visible(str(target))}: {_count(rows, 'row')}")
+    print(f"{visible(str(target))}: {counted(rows, 'row')}")
     try:
         pipeline = Pipeline(
             target.endpoint,
@@ -182,7 +183,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     stats = pipeline.stats()
     refused = f", {stats.rejected:,} rejected" if stats.rejected else ""
     lost = f", {sum(stats.dropped.values()):,} could not be read" if stats.dropped else ""
-    print(f"\r{stats.delivered:,} of {_count(rows, 'row')} delivered{refused}{lost}")
+    print(f"\r{stats.delivered:,} of {counted(rows, 'row')} delivered{refused}{lost}")
     return is_done
 
 
@@ -196,10 +197,6 @@ def _tell(delivered: int, rows: int) -> None:
     """Show progress, where somebody looks on."""
     if sys.stdout.isatty():
         print(f"\r{delivered:,} of {rows:,} delivered", end="", flush=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _bytes(size: int) -> str:

@@ -20,6 +20,7 @@ from ..table import Table
 from ._configuration import pipeline_arguments, settings_of
 from ._help import complain
 from ._interrupts import Interrupts
+from ._numbers import whole
 from ._workspace import QueryError, Workspace, add_workspace_options, place_of
 
 EXTRA = "cli"
@@ -44,15 +45,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=str.upper, choices=LEVEL_NAMES, help="rows of this level and above")
     parser.add_argument("--logger", metavar="NAME", help="rows of this logger and those below it")
     parser.add_argument("--grep", metavar="TEXT", help="rows whose message or exception contains this, in any case")
-    parser.add_argument("-n", "--lines", type=_count, default=LINES, metavar="N", help="last rows first (%(default)s)")
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=whole("number of rows", 0, 1_000),
+        default=LINES,
+        metavar="N",
+        help="last rows first (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="write each row as an object on a line of its own")
     add_workspace_options(parser, sends=True)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 1_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows from 0 to 1,000")
-    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
