@@ -497,7 +497,13 @@ def answering(head, pieces, read_seconds=LIMIT_SECONDS):
     def serve():
         connection, _ = listening.accept()
         with connection, suppress(OSError):
-            connection.recv(65_536)
+            # All of it: closing a connection with something unread in it would reset it.
+            with connection.makefile("rb") as request:
+                length = 0
+                while (field := request.readline().lower()) != b"\r\n":
+                    if field.startswith(b"content-length:"):
+                        length = int(field.partition(b":")[2])
+                request.read(length)
             connection.sendall(head)
             for piece in pieces:
                 connection.sendall(piece)
