@@ -163,12 +163,10 @@ class Encoder:
         return left
 
     def _stamp(self, moment: float) -> bytes | None:
-        """Write a record's time quickly: the text of a second is known from the row before."""
+        """Write a record's time quickly, if it is an ordinary one."""
         try:
-            second = int(moment)
-            micros = int((moment - second) * 1_000_000 + 0.5)
-            return b"%b%06dZ" % (self._seconds[second].encode(), micros) if micros < 1_000_000 else None
-        except (ValueError, OverflowError):
+            return self._seconds.stamp(moment).encode()
+        except ValueError:
             return None
 
     def _put_extras(

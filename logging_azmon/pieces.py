@@ -50,6 +50,14 @@ class Pieces(dict[tuple[Any, ...], bytes]):
 class Seconds(dict[float, str]):
     """Remember how the last few seconds are written, up to the point."""
 
+    def stamp(self, moment: float) -> str:
+        """Write a moment as rows have it; what is none, or rounds to the next second, is a ValueError."""
+        second = moment // 1
+        micros = int((moment - second) * 1_000_000 + 0.5)
+        if micros == 1_000_000:
+            raise ValueError(moment)
+        return f"{self[second]}{micros:06}Z"
+
     def __missing__(self, second: float) -> str:
         if not 0 < second < _LAST_SECOND:  # -0.5 is second 0, too
             raise ValueError(second)

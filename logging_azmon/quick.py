@@ -53,7 +53,7 @@ _TEXTS = ("string", "dynamic")
 # No row may be limited to less (see `batch_bytes`), so shorter ones need not be looked at.
 _SURELY_SHORT = 4_096 - 1
 _LINE_END = ord("\n")
-THOUSAND = [f"{number:03}" for number in range(1_000)]
+_THOUSAND = [f"{number:03}" for number in range(1_000)]
 
 
 def can_be_quick(layout: Layout) -> bool:
@@ -85,7 +85,7 @@ def quick(  # noqa: C901
     )
     # Found faster here than in the module.
     count, finish = lent.number, lent.finish
-    plain, thousand, standard, last = logging.LogRecord, THOUSAND, STANDARD_COUNT, STANDARD_COUNT - 1
+    plain, thousand, standard, last = logging.LogRecord, _THOUSAND, STANDARD_COUNT, STANDARD_COUNT - 1
 
     def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901
         number: int | None = None

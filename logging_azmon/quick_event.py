@@ -17,7 +17,7 @@ from . import levels
 from .fields import EVENT_KEYS, STRUCTLOG_PRIVATE
 from .layout import Layout
 from .pieces import CACHED_PIECES, Seconds
-from .quick import THOUSAND, Lent, Tails
+from .quick import Lent, Tails
 
 # The four that are read here; whatever else stands for a field is not ordinary.
 _READ = frozenset({"event", "timestamp", "level", "logger"})
@@ -50,13 +50,13 @@ def quick_event(layout: Layout, lent: Lent, *, otherwise: OtherwiseEvent) -> Eve
     reader = layout.reader
     names = (*reader.site_fields, *reader.thread_fields)
     tails = _EventTails(Tails(lent.threads, lent.sites, len(reader.site_fields)), names)
-    seconds = Seconds()
+    stamp = Seconds().stamp
     has_rest = layout.rest is not None and not layout.extras
     when, said, rest, sequence = (
         key.column if key is not None else "" for key in (layout.times[0], layout.message, layout.rest, layout.sequence)
     )
     count, finish = lent.number, lent.finish
-    thousand, special, thread, ident = THOUSAND, _SPECIAL, threading.current_thread, threading.get_ident
+    special, thread, ident = _SPECIAL, threading.current_thread, threading.get_ident
 
     def encode(event: Any, method: Any, logger_name: str | None) -> bytes:
         number: int | None = None
@@ -71,9 +71,7 @@ def quick_event(layout: Layout, lent: Lent, *, otherwise: OtherwiseEvent) -> Eve
             if moment is None:
                 moment = time.time()
             if type(moment) is float:
-                second = moment // 1
-                micros = int((moment - second) * 1_000_000 + 0.5)
-                moment = f"{seconds[second]}{thousand[micros // 1_000]}{thousand[micros % 1_000]}Z"
+                moment = stamp(moment)
             elif not _is_written_so(moment):
                 return otherwise(event, method, logger_name)
             tail = tails[level, method, logger_name if logger is None else logger, ident(), thread().name]
