@@ -196,7 +196,7 @@ class Appender(MemoryBuffer):
 
     def _seal(self) -> None:
         """Write no more to the open segment."""
-        batch, self._open = self._open, self._none
+        batch = self._close_open()
         segment = batch.segment
         if segment is None or segment.fd < 0:
             return

@@ -30,10 +30,12 @@ class Batch:
     # How many rows had been accepted when it was begun: a flush waits until no batch is left that begins before its
     # mark. Those of dead processes have numbers below 0.
     number: int
-    # While it is open: how many bytes it still takes, when it was begun, and its lines, one by one.
+    # While it is open: how many bytes it takes without asking, when it was begun, how many more bytes it would take,
+    # and how many of its rows have been counted.
     room: int = 0
     since: float = 0.0
-    lines: list[bytes] = field(default_factory=list)
+    space: int = 0
+    counted: int = 0
     # Rows of the library's own that tell of losses: losing them breeds no further ones.
     is_notice: bool = False
     tries: int = 0
@@ -56,13 +58,6 @@ class Batch:
     def has_rows(self) -> bool:
         """Tell whether there may be rows in it; those in a dead process's segment are counted when it is read."""
         return bool(self.rows) or self.segment is not None
-
-    def join(self) -> None:
-        """Put the lines together: it takes no more of them."""
-        lines = self.lines
-        data = b"".join(lines)
-        if lines and self.lines is lines:  # or else whoever interrupted this has done it
-            self.data, self.lines = data, []
 
 
 def halves(batch: Batch) -> list[Batch]:

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from . import capturing, exiting, forking, guard, registry
 from .assembly import assemble
-from .buffer import EVERYTHING
+from .batches import EVERYTHING
 from .capturing import Put
 from .clock import Clock, SystemClock
 from .delivery import Destination
@@ -283,7 +283,7 @@ class Pipeline:
 
         Until then other threads log to the old handler, and nobody else would take their rows.
         """
-        if self._is_closed or not self._ledger.accepted:
+        if self._is_closed or not self.stats().accepted:
             return False
         self._urge()
         registry.keep(self)

@@ -3,8 +3,11 @@
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
 import asyncio
+import dis
+import inspect
 import sys
 import threading
+import types
 from queue import SimpleQueue
 
 import pytest
@@ -12,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivering import is_balanced, line
-from interrupting import at
+from interrupting import PLACES, at
 from logging_azmon import batch as batch_module
+from logging_azmon import batches as batches_module
 from logging_azmon import buffer as buffer_module
 from logging_azmon import guard
 from logging_azmon import ledger as ledger_module
@@ -148,7 +152,8 @@ class TestBound:
             row = line(number, size)
             fits = held + len(row) <= 2_000
             assert buffer.put(row) or not fits
-            held = sum(len(batch.data) + len(b"".join(batch.lines)) for batch in buffer._waiting)
+            buffer._catch_up()
+            held = sum(len(batch.data) for batch in buffer._waiting)
             assert held == buffer._bytes <= 2_000
         stats = stats_of(buffer)
         assert stats.accepted == len(sizes)
@@ -596,7 +601,7 @@ class TestInterrupted:
     A trace function finds these places, and something is done at each of them, one by one.
     """
 
-    MODULES = frozenset(module.__file__ for module in (buffer_module, batch_module, ledger_module))
+    MODULES = frozenset(module.__file__ for module in (batches_module, buffer_module, batch_module, ledger_module))
 
     def each_place(self, scenario):
         """Yield a fresh scenario for each place at which its run can be interrupted."""
@@ -635,6 +640,12 @@ class TestInterrupted:
         pytest.param("drop_new", 5, lambda buffer: buffer.abandon("closed"), id="abandon"),
     )
 
+    @pytest.fixture(params=[True, False], ids=["with room", "without room"])
+    def gives_room(self, request, monkeypatch):
+        """Give room although the test traces, as in production; or none, as where somebody is debugging."""
+        monkeypatch.setattr(batches_module, "is_one_step", lambda: request.param)
+
+    @pytest.mark.usefixtures("gives_room")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES)
     def test_a_signal_handler_that_logs_at_any_place_harms_nothing(self, overflow, rows_before, act):
         for place, buffer, run in self.each_place(self.scenario(overflow, rows_before, act)):
@@ -658,6 +669,7 @@ class TestInterrupted:
             assert buffer.is_empty, place
             assert stats_of(buffer).accepted == rows_before + 2 + (act.__code__.co_names[0] in {"put", "put_notice"})
 
+    @pytest.mark.usefixtures("gives_room")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
     def test_an_exception_from_a_signal_handler_at_any_place_loses_no_row_silently(self, overflow, rows_before, act):
         """Ctrl-C in the middle of a log call: the row is in or it is not, and the others are where they were."""
@@ -741,7 +753,80 @@ class TestInterrupted:
         assert lines_of(take_all(buffer)) == [ROW, ROW]
 
 
+class TestOneStep:
+    """What belongs together changes where no other thread, signal handler or finaliser has its turn."""
+
+    STEPS = (MemoryBuffer.put, MemoryBuffer._put, MemoryBuffer._catch_up)
+
+    @staticmethod
+    def step(function):
+        """Return the instructions of the stretch that a comment says is one step."""
+        lines, first = inspect.getsourcelines(function)
+        begin = next(number for number, text in enumerate(lines) if "# In one step" in text)
+        ends = (number for number, text in enumerate(lines) if text.split()[:1] in (["break"], ["return"]))
+        numbers = range(first + begin, first + next(number for number in ends if number > begin))
+        found = dis.get_instructions(function)
+        return [one for one in found if one.positions is not None and one.positions.lineno in numbers]
+
+    @pytest.mark.parametrize("function", STEPS)
+    def test_there_is_no_place_for_others_in_a_step(self, function):
+        step = self.step(function)
+        assert len(step) > 10
+        assert [one.opname for one in step if one.opname.startswith(PLACES)] == []
+
+    @pytest.mark.parametrize("function", STEPS)
+    def test_nor_behind_an_attribute(self, function):
+        """A property, or a method of a value that is no number, would be a call in disguise."""
+        buffer = buffer_of()
+        names = {one.argval for one in self.step(function) if one.opname.endswith("_ATTR")}
+        assert {"rows", "room"} <= names
+        for name in names:
+            kinds = {type(vars(kind)[name]) for kind in (Batch, *MemoryBuffer.__mro__, Ledger) if name in vars(kind)}
+            assert kinds <= {types.MemberDescriptorType}, name
+        buffer.put(ROW)
+        assert {type(value) for value in (buffer._bytes, buffer._limit, buffer._open.room)} == {int}
+        assert type(buffer._open.data) is bytearray
+
+    def test_a_row_that_finds_room_waits_for_no_lock(self):
+        """Threads that ask for a lock at each row stand in line for it, and for the interpreter, by turns."""
+        buffer = buffer_of(queue_bytes=10_000, batch_bytes=5_000)
+        assert buffer.put(ROW)
+        done = []
+        with buffer._lock:
+            thread = threading.Thread(target=lambda: done.append(buffer.put(ROW)))
+            thread.start()
+            thread.join(10)
+            assert done == [True]
+        assert stats_of(buffer).queued == 2
+
+    def test_who_looks_takes_the_room_back(self):
+        """So nothing is put in between two looks under one lock: who has a row asks for the lock, too."""
+        buffer = buffer_of(queue_bytes=10_000, batch_bytes=5_000)
+        for rows in range(1, 5):
+            buffer.put(ROW)
+            assert buffer._open.room > 0
+            assert stats_of(buffer).accepted == rows
+            assert buffer._open.room == 0
+            assert buffer._bytes == len(buffer._open.data) == rows * len(ROW)
+
+    def test_where_others_are_let_in_at_each_line_no_room_is_given(self, monkeypatch):
+        monkeypatch.setattr(batches_module, "is_one_step", lambda: False)
+        buffer = buffer_of()
+        for _ in range(7):
+            buffer.put(ROW)
+            assert buffer._open.room == 0
+        assert [batch.rows for batch in take_all(buffer)] == [3, 3, 1]
+
+
 class TestThreads:
+    @pytest.fixture(autouse=True)
+    def turns(self):
+        """Have threads take turns as often as they can."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        yield
+        sys.setswitchinterval(before)
+
     @pytest.mark.parametrize("overflow", ["drop_new", "drop_old"])
     def test_every_snapshot_adds_up_while_all_are_at_work(self, overflow):  # noqa: C901 - three roles at once
         buffer = buffer_of(queue_bytes=20_000, batch_bytes=1_000, overflow=overflow)

@@ -15,9 +15,22 @@ ROOT = Path(__file__).parent.parent
 
 # From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
 LAYERS = [
-    {"errors", "guard", "holding", "clock", "ledger", "readable", "outcome", "segment", "lock", "queued", "stamps"},
+    {
+        "errors",
+        "guard",
+        "holding",
+        "turns",
+        "clock",
+        "ledger",
+        "readable",
+        "outcome",
+        "segment",
+        "lock",
+        "queued",
+        "stamps",
+    },
     {"checks", "table", "values", "pacing", "lanes", "report", "batch", "disk", "levels"},
-    {"exceptions", "directory"},
+    {"exceptions", "directory", "batches"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout", "appender"},
     {"pieces", "spool"},

@@ -18,7 +18,7 @@ import pytest
 from crashing import CrashingDisk
 from delivering import AZURE, Bench, line, messages
 from interrupting import at
-from logging_azmon import appender, batch, buffer, ledger, spool
+from logging_azmon import appender, batch, batches, buffer, ledger, spool
 from logging_azmon import disk as disk_module
 from logging_azmon.directory import MOST_ADOPTED
 from logging_azmon.disk import Disk, trusted
@@ -931,7 +931,7 @@ class TestTheEnd:
         bench.buffer._open.segment.fd = -1
 
 
-MODULES = frozenset(module.__file__ for module in (appender, spool, buffer, batch, ledger))
+MODULES = frozenset(module.__file__ for module in (appender, spool, batches, buffer, batch, ledger))
 ROW = line("row", 60)
 CASES = {
     "first row": (0, lambda bench: bench.buffer.put(ROW)),

@@ -116,11 +116,11 @@ class Spools(RuleBasedStateMachine):
         def put(process):
             for _ in range(rows):
                 number, self.next = self.next, self.next + 1
-                before = process.bench.ledger.queued
+                before = process.bench.stats.queued
                 is_in = process.bench.buffer.put(line(number, size))
                 if is_in:
                     self.promised.add(number)
-                if process.bench.ledger.queued > before:
+                if process.bench.stats.queued > before:
                     process.memory.add(number)
             self.count_losses(process)
 

@@ -15,7 +15,7 @@ import time
 import tracemalloc
 import types
 from contextlib import contextmanager, suppress
-from http.client import BadStatusLine, RemoteDisconnected
+from http.client import BadStatusLine, HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import ClassVar
 
@@ -109,6 +109,29 @@ class TestWire:
             assert uploader.send(line("a" * 10_000)).status == 204
         assert gzip.decompress(server.requests[0].raw) == b"[%b]" % line("a" * 10_000)[:-1]
         assert len(server.requests[0].raw) < 1_000
+
+    def test_a_body_goes_to_the_socket_in_one_piece(self, server, monkeypatch):
+        """After each piece the thread must have the interpreter's lock again, which a busy application has, too."""
+        pieces = []
+        send = HTTPConnection.send
+
+        def noted(self, data):
+            pieces.append(len(data))
+            send(self, data)
+
+        monkeypatch.setattr(HTTPConnection, "send", noted)
+        uploader = uploader_of(server)
+        with closing(uploader):
+            assert uploader.send(line(os.urandom(400_000).hex())).status == 204
+        assert len(server.requests[0].raw) > 300_000
+        assert max(pieces) == len(server.requests[0].raw)
+
+    def test_no_rows_are_an_empty_array(self, server):
+        """What `check` sends."""
+        uploader = uploader_of(server)
+        with closing(uploader):
+            assert uploader.send(b"").status == 204
+        assert gzip.decompress(server.requests[0].raw) == b"[]"
 
     def test_one_connection_serves_many_batches(self, server):
         uploader = uploader_of(server)

@@ -1,0 +1,70 @@
+"""Where threads take turns, and how it is found out that they do so elsewhere."""
+
+import _thread
+import contextlib
+import sys
+import threading
+
+import pytest
+
+from logging_azmon.turns import is_one_step
+
+
+@contextlib.contextmanager
+def tracing(module, tracer):
+    before = module.gettrace()
+    module.settrace(tracer)
+    try:
+        yield
+    finally:
+        module.settrace(before)
+
+
+@pytest.fixture(autouse=True)
+def untraced(monkeypatch):
+    """Forget a tool that measures these tests."""
+    if hasattr(sys, "monitoring"):
+        monkeypatch.setattr(
+            sys.monitoring, "get_tool", lambda tool, found=sys.monitoring.get_tool: tool == 4 and found(4)
+        )
+
+
+def test_what_has_no_call_is_one_step():
+    assert is_one_step()
+
+
+@pytest.mark.parametrize("module", [sys, threading])
+def test_not_where_a_debugger_is_let_in_at_each_line(module):
+    """This thread's debugger, or one that waits for threads to begin."""
+
+    class Debugger:
+        def trace(self, *_):
+            return self.trace
+
+    with tracing(module, lambda *_: None):
+        assert not is_one_step()
+    with tracing(module, Debugger().trace):
+        assert not is_one_step()
+    assert is_one_step()
+
+
+def test_a_tracer_in_c_lets_nobody_in():
+    """Coverage has one; without room for rows it would measure another program than the one that runs."""
+    with tracing(threading, _thread.get_ident):
+        assert is_one_step()
+
+
+@pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="from 3.12 on")
+def test_not_where_a_tool_watches():
+    sys.monitoring.use_tool_id(4, "a debugger")
+    try:
+        assert not is_one_step()
+    finally:
+        sys.monitoring.free_tool_id(4)
+    assert is_one_step()
+
+
+@pytest.mark.parametrize("has_global_lock", [True, False])
+def test_not_where_threads_run_side_by_side(monkeypatch, has_global_lock):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: has_global_lock, raising=False)
+    assert is_one_step() is has_global_lock
