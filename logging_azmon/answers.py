@@ -59,8 +59,8 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
 
             In pieces, which are small, the interpreter's lock must be had again after each.
             """
-            if "key_blocksize" in PoolKey._fields:  # from urllib3 2 on
-                manager.connection_pool_kw["blocksize"] = MOST_WIRE_BYTES
+            knows_sizes = "key_blocksize" in PoolKey._fields  # from urllib3 2 on
+            manager.connection_pool_kw |= {"blocksize": MOST_WIRE_BYTES} if knows_sizes else {}
             pools = {}
             for scheme, pool in manager.pool_classes_by_scheme.items():
                 connection = type("Connection", (pool.ConnectionCls,), {"response_class": Head})

@@ -29,6 +29,7 @@ from .pieces import Pieces, Seconds, join, numbered, refuse_misfits
 from .quick import Lent, Record, can_be_quick, finisher, quick
 from .quick_event import Event, can_events_be_quick, quick_event
 from .readable import readable, text
+from .spread import spreader
 from .table import Column, Constant, Table
 from .values import LENIENT, as_string, datetime_text, fit
 
@@ -75,8 +76,9 @@ class Encoder:
         self.record: Record = self._record
         self.event: Event = self._event
         if can_be_quick(layout):
-            finish = finisher(layout, more=self._more, spans=self._spans, limited=self._limited)
-            lent = Lent(self._threads, self._sites, self._next, finish)
+            spread = spreader(layout.extras) if layout.extras else None
+            finish = finisher(layout, spans=self._spans, limited=self._limited)
+            lent = Lent(self._threads, self._sites, self._next, spread, finish)
             self.record = quick(layout, lent, otherwise=self._record)
             if can_events_be_quick(layout):
                 self.event = quick_event(layout, lent, otherwise=self._event)
@@ -182,22 +184,12 @@ class Encoder:
             parts.append(join((key, value) for key, value in columns.defaults.items() if key not in found))
         return left
 
-    def _more(self, extras: dict[str, Any] | None) -> bytes:
-        """Encode extras that have columns, and what is left of them, as the middle of a row."""
-        parts: list[bytes] = []
-        if extras:
-            left = self._put_extras(parts, extras, None)
-            if left:
-                self._put_rest(parts, left, None)
-        else:
-            parts.append(self._defaults)
-        return _middle(parts)
-
     def _spans(self) -> bytes:
         """Encode the current span as the middle of a row."""
         parts: list[bytes] = []
         self._put_spans(parts, None)
-        return _middle(parts)
+        joined = b"".join(parts)
+        return b"," + joined[:-1] if joined else b""
 
     def _put_exception(self, parts: list[bytes], exception: Any, left: dict[str, Any] | None) -> dict[str, Any] | None:
         """Write what an exception has columns for; if none of them takes all of it, it is left over as text."""
@@ -267,12 +259,6 @@ class Encoder:
 def shrink(line: bytes, limit: int) -> bytes:
     """Make a row at most so long, the largest values first."""
     return orjson.dumps(fit(orjson.loads(line), limit - 1)) + b"\n"
-
-
-def _middle(parts: list[bytes]) -> bytes:
-    """Join columns that each end in a comma to such as begin with one."""
-    joined = b"".join(parts)
-    return b"," + joined[:-1] if joined else b""
 
 
 def _takes_text(column: Column, kind: str) -> bool:

@@ -90,7 +90,7 @@ class ExtraColumns:
             else:
                 rest[name] = value
         for key, path in self.paths:
-            value = None if key in found else _follow(extras, path.split("."))
+            value = None if key in found else follow(extras, path.split("."))
             if value is not None:
                 found[key] = (path, value)
         return found, rest
@@ -172,7 +172,7 @@ def _asked(source: Callable[[Any], Any], origin: Any) -> Any:
     return None if origin is None else source(origin)
 
 
-def _follow(extras: Mapping[str, Any], path: list[str]) -> Any:
+def follow(extras: Mapping[str, Any], path: list[str]) -> Any:
     """Reach into nested mappings, and into what is shown as one: a Django request, a dataclass."""
     node: Any = extras
     for name in path:

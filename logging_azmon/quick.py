@@ -24,18 +24,20 @@ from .fields import LAST_STANDARD, NOT_EXTRA, SITE_FIELDS, STANDARD_COUNT, THREA
 from .layout import Layout
 from .pieces import CACHED_PIECES, Pieces, Seconds
 from .readable import OPTIONS
+from .spread import Spread
 from .values import MAX_VALUE_BYTES, as_dynamic
 
 Record = Callable[[logging.LogRecord, logging.Formatter | None], bytes]
-Finish = Callable[[dict[str, Any], dict[str, Any] | None, bytes], bytes | None]
+Finish = Callable[[dict[str, Any], bytes], bytes | None]
 
 
 class Lent(NamedTuple):
-    """Hold what an encoder lends: what it remembers, its numbers, and how it finishes a row."""
+    """Hold what an encoder lends: what it remembers, its numbers, how extras find columns, how a row is finished."""
 
     threads: Pieces
     sites: Pieces
     number: Callable[[], int]
+    spread: Spread | None
     finish: Finish
 
 
@@ -79,12 +81,11 @@ def quick(  # noqa: C901
     key_of = itemgetter(
         *(SITE_FIELDS[name] for name in reader.site_fields), *(THREAD_FIELDS[name] for name in reader.thread_fields)
     )
-    has_rest = layout.rest is not None and not layout.extras
     when, said, rest, sequence = (
         key.column if key is not None else "" for key in (layout.times[0], layout.message, layout.rest, layout.sequence)
     )
     # Found faster here than in the module.
-    count, finish = lent.number, lent.finish
+    count, spread, finish = lent.number, lent.spread, lent.finish
     plain, thousand, standard, last = logging.LogRecord, _THOUSAND, STANDARD_COUNT, STANDARD_COUNT - 1
 
     def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901
@@ -108,13 +109,11 @@ def quick(  # noqa: C901
             micros = int((moment - second) * 1_000_000 + 0.5)
             row: dict[str, Any] = {when: f"{seconds[second]}{thousand[micros // 1_000]}{thousand[micros % 1_000]}Z"}
             names = [*attributes]
-            # The standard library sets its attributes first, and always in the same order.
-            if names[last] != LAST_STANDARD:
-                return otherwise(record, formatter)
             args = attributes["args"]
+            # The standard library sets its attributes first, and always in the same order.
+            if names[last] != LAST_STANDARD or (type(args) is not tuple and args):
+                return otherwise(record, formatter)
             if args:
-                if type(args) is not tuple:
-                    return otherwise(record, formatter)
                 message = message % args
             row[said] = message
             extras: dict[str, Any] | None = None
@@ -129,11 +128,13 @@ def quick(  # noqa: C901
                     extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
                 if "extra" in extras:
                     return otherwise(record, formatter)
-                if extras and has_rest:
-                    row[rest] = extras
+            if spread is not None and (extras := spread(row, extras or {})) is None:
+                return otherwise(record, formatter)
+            if extras and rest:
+                row[rest] = extras
             if sequence:
                 row[sequence] = number = count()
-            line = finish(row, extras, tail)
+            line = finish(row, tail)
             return otherwise(record, formatter, number) if line is None else line
         except Exception:  # noqa: BLE001 - whatever it was, the general way knows what to do
             return otherwise(record, formatter, number)
@@ -141,24 +142,17 @@ def quick(  # noqa: C901
     return encode
 
 
-def finisher(
-    layout: Layout,
-    *,
-    more: Callable[[dict[str, Any] | None], bytes],
-    spans: Callable[[], bytes],
-    limited: Callable[[bytes], bytes],
-) -> Finish:
+def finisher(layout: Layout, *, spans: Callable[[], bytes], limited: Callable[[bytes], bytes]) -> Finish:
     """Make the function that encodes what differs in a row, and appends the rest; None if a value is too long for it.
 
-    It is given the columns that differ, the extras (also if they are among these), and how the row ends. `more` encodes
-    extras where they have columns of their own, `spans` the current span; `limited` shrinks long rows.
+    It is given the columns that differ, and how the row ends. `spans` encodes the current span; `limited` shrinks long
+    rows.
     """
-    has_columns, has_spans = bool(layout.extras), bool(layout.spans)
-    has_more = has_columns or has_spans
+    has_spans = bool(layout.spans)
     rest = layout.rest.column if layout.rest is not None else ""
     dumps, modules = orjson.dumps, sys.modules
 
-    def finish(row: dict[str, Any], extras: dict[str, Any] | None, tail: bytes) -> bytes | None:
+    def finish(row: dict[str, Any], tail: bytes) -> bytes | None:
         try:
             body = dumps(row, None, OPTIONS)
         except TypeError:
@@ -167,14 +161,11 @@ def finisher(
         # and raise an error in vain.)
         if body.find(b"null") >= 0 or _LINE_END in body:
             if rest in row:
-                row[rest] = orjson.Fragment(as_dynamic(extras))
+                row[rest] = orjson.Fragment(as_dynamic(row[rest]))
             body = dumps(row)
         line = body[:-1] + tail
-        if has_more:
-            if has_columns:
-                line = b"%b%b%b" % (body[:-1], more(extras), tail)
-            if has_spans and "opentelemetry.trace" in modules:
-                line = b"%b%b}\n" % (line[:-2], spans())
+        if has_spans and "opentelemetry.trace" in modules:
+            line = b"%b%b}\n" % (line[:-2], spans())
         if len(line) < _SURELY_SHORT:
             return line
         return limited(line) if len(body) <= MAX_VALUE_BYTES else None

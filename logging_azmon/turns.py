@@ -7,7 +7,6 @@ not where threads run side by side, nor where Python code is let in at each line
 from __future__ import annotations
 
 import sys
-import threading
 from types import FunctionType, MethodType
 
 # What a tracer is that Python runs. One in C, as coverage's, lets nobody in.
@@ -16,7 +15,10 @@ _TOOLS = range(6)
 
 
 def is_one_step() -> bool:
-    """Tell whether what is written without a call or a loop is done before another thread has its turn."""
+    """Tell whether what is written without a call or a loop is done before another thread has its turn.
+
+    Debuggers watch all threads, or the one that asks.
+    """
     return not (_runs_side_by_side() or _is_watched())
 
 
@@ -26,7 +28,6 @@ def _runs_side_by_side() -> bool:
 
 
 def _is_watched() -> bool:
-    if any(isinstance(tracer, _IN_PYTHON) for tracer in (sys.gettrace(), threading.gettrace())):
-        return True
     monitoring = getattr(sys, "monitoring", None)  # from 3.12 on
-    return monitoring is not None and any(monitoring.get_tool(tool) for tool in _TOOLS)
+    has_tool = monitoring is not None and any(monitoring.get_tool(tool) for tool in _TOOLS)
+    return has_tool or isinstance(sys.gettrace(), _IN_PYTHON)

@@ -18,8 +18,8 @@ from logging_azmon.errors import ConfigurationError
 from logging_azmon.fields import NOT_EXTRA
 from logging_azmon.pieces import CACHED_PIECES
 from logging_azmon.presets import PRESETS
-from logging_azmon.table import Column, Constant, Extra, Table
-from odd_values import Person
+from logging_azmon.table import TYPES, Column, Constant, Extra, Table
+from odd_values import ODD_VALUES, Person
 from rows import Rows, load, make, raised
 from strategies import events, plain, records, tables
 
@@ -527,8 +527,21 @@ class TestLife:
 QUICK = {
     "default": PRESETS["default"],
     "lean": PRESETS["lean"],
-    "columns": {"Time": "time", "User": "user_id", "Ip": "ip:long", "Nested": "a.b", "Message": "message", "Rest": "*"},
+    "columns": {"Time": "time", "Message": "message", "Rest": "*", "User": "user_id", "Ip": "ip:long"}
+    | {"Nested": "a.b", "Count": "a.c:int"},
+    "an application's": {"Time": "time", "Level": "level", "Logger": "logger", "Message": "message", "Rest": "*"}
+    | {"User": "user_id", "Ip": "ip:long"},
     "no rest": {"Time": "time:string", "Message": "message", "N%d": "sequence:string", "Trace": "trace_id"},
+    "a column of each type": {"Time": "time", "Message": "message", "Rest": "*"}
+    | {kind.title(): f"{kind}_value:{kind}" for kind in TYPES},
+    "two names for a column": Table(
+        (
+            Column("Time", "datetime", "time"),
+            Column("Message", "string", "message"),
+            Column("A", "int", Extra(("a", "user_id"))),
+            Column("Rest", "dynamic", "*"),
+        )
+    ),
     "default value": Table(
         (
             Column("Time", "dynamic", "time"),
@@ -538,6 +551,13 @@ QUICK = {
         )
     ),
 }
+EDGES = [
+    (str(number), lambda number=number: number)
+    for number in [
+        *(limit + more for bits in (31, 63, 64) for limit in (2**bits, -(2**bits)) for more in (-1, 0)),
+        1e308, float("inf"), float("nan"), True, 5, 5.5,
+    ]
+]  # fmt: skip
 SLOW = {
     "no message": {"Time": "time", "Rest": "*"},
     "two times": {"Time": "time", "T2": "time", **REST},
@@ -593,6 +613,7 @@ class TestQuickWay:
             make("hello %s", "ada"),
             make("hello", extra={"a": 1, "user_id": "u", "ip": "not a number", "Level": 5}),
             make("hello", extra={"ip": 5, "a": {"b": 1}}),
+            make("hello", extra={"a": {"b": 1, "c": "not a number"}}),
             make("hello", extra={"nan": float("nan")}),
             make("hello", extra={"null": None}),
             make("hello", extra={"large": "x" * 100_000}),
@@ -615,6 +636,40 @@ class TestQuickWay:
         monkeypatch.setattr(rows.encoder.reader, "record", None)
 
         assert rows.record(make("hello %s", "ada", extra={"a": 1}))["Properties"] == {"a": 1}
+
+    @pytest.mark.parametrize("kind", TYPES)
+    @pytest.mark.parametrize(("name", "value"), ODD_VALUES + EDGES, ids=[name for name, _ in ODD_VALUES + EDGES])
+    def test_any_value_in_any_column_is_what_the_general_way_makes_of_it(self, kind, name, value):
+        """Which of them it takes is its own affair."""
+        rows = Rows(QUICK["a column of each type"])
+        found = []
+        for encode in (rows.encoder.record, lambda record, _: rows.encoder(rows.encoder.reader.record(record, None))):
+            record = make(extra={f"{kind}_value": value(), "other": name})
+            record.created, rows.misfits = 1.5, 0
+            row = load(encode(record, None))
+            found.append(({column: without_addresses(row[column]) for column in sorted(row)}, rows.misfits))
+
+        assert found[0] == found[1]
+
+    def test_what_columns_take_as_it_is_and_what_they_write_in_their_own_way(self, monkeypatch):
+        """A number for a real, a moment, a mapping: no detour either."""
+        rows = Rows(QUICK["a column of each type"])
+        monkeypatch.setattr(rows.encoder.reader, "record", None)
+        moment = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+        given = {
+            "int": -(2**31),
+            "long": 2**63 - 1,
+            "real": 3,
+            "boolean": True,
+            "datetime": moment,
+            "dynamic": {"a": 1},
+        }
+        row = rows.record(make(extra={f"{kind}_value": value for kind, value in given.items()} | {"string_value": "s"}))
+
+        shown = {kind.title(): value for kind, value in given.items()} | {"Datetime": "2026-11-20T12:00:00.000000Z"}
+        assert {name: row[name] for name in shown} == shown
+        assert row["String"] == "s"
+        assert "Rest" not in row
 
     @pytest.mark.parametrize("table", QUICK.values(), ids=QUICK)
     def test_long_rows_are_shrunk(self, table):
@@ -854,7 +909,7 @@ class TestQuickEvents:
             column: without_addresses(value) for column, value in general.items()
         }
 
-    @pytest.mark.parametrize("name", ["default", "lean"])
+    @pytest.mark.parametrize("name", ["default", "lean", "an application's"])
     @pytest.mark.parametrize(
         "event",
         [
@@ -867,6 +922,7 @@ class TestQuickEvents:
                 "a": 1,
             },
             {"event": "hello", "timestamp": 1.5, "nan": float("nan"), "none": None},
+            {"event": "hello", "timestamp": 1.5, "ip": "not a number", "a": {"c": "not a number"}},
             {"event": "hello", "timestamp": 1.5, "date": dt.date(2026, 1, 2), "large": "x" * 100_000},
             {"event": "é" * 50_000, "timestamp": 1.5},
             {"event": "lone \ud800", "timestamp": 1.5},

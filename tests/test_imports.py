@@ -33,7 +33,7 @@ LAYERS = [
     {"exceptions", "directory", "batches"},
     {"presets", "fields", "buffer"},
     {"dcr", "layout", "appender"},
-    {"pieces", "spool"},
+    {"pieces", "spool", "spread"},
     {"quick"},
     {"quick_event"},
     {"settings", "encode"},

@@ -1,9 +1,7 @@
 """Where threads take turns, and how it is found out that they do so elsewhere."""
 
-import _thread
 import contextlib
 import sys
-import threading
 
 import pytest
 
@@ -11,13 +9,13 @@ from logging_azmon.turns import is_one_step
 
 
 @contextlib.contextmanager
-def tracing(module, tracer):
-    before = module.gettrace()
-    module.settrace(tracer)
+def tracing(tracer):
+    before = sys.gettrace()
+    sys.settrace(tracer)
     try:
         yield
     finally:
-        module.settrace(before)
+        sys.settrace(before)
 
 
 @pytest.fixture(autouse=True)
@@ -33,25 +31,22 @@ def test_what_has_no_call_is_one_step():
     assert is_one_step()
 
 
-@pytest.mark.parametrize("module", [sys, threading])
-def test_not_where_a_debugger_is_let_in_at_each_line(module):
-    """This thread's debugger, or one that waits for threads to begin."""
-
+def test_not_where_a_debugger_is_let_in_at_each_line():
     class Debugger:
         def trace(self, *_):
             return self.trace
 
-    with tracing(module, lambda *_: None):
+    with tracing(lambda *_: None):
         assert not is_one_step()
-    with tracing(module, Debugger().trace):
+    with tracing(Debugger().trace):
         assert not is_one_step()
     assert is_one_step()
 
 
-def test_a_tracer_in_c_lets_nobody_in():
+def test_a_tracer_in_c_lets_nobody_in(monkeypatch):
     """Coverage has one; without room for rows it would measure another program than the one that runs."""
-    with tracing(threading, _thread.get_ident):
-        assert is_one_step()
+    monkeypatch.setattr(sys, "gettrace", lambda: len)
+    assert is_one_step()
 
 
 @pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="from 3.12 on")
