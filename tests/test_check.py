@@ -21,7 +21,7 @@ from logging_azmon.credential import make_credential
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
 from logging_azmon.outcome import Answer, Failure
-from logging_azmon.presets import BUILT_IN, LEAN, preset
+from logging_azmon.presets import BUILT_IN, LEAN, PRESETS, preset
 from logging_azmon.settings import read
 from logging_azmon.table import Table
 from resource_manager import CUSTOMER_ID, WORKSPACE, ResourceManager
@@ -601,6 +601,36 @@ class TestConfiguration:
         assert [f"{rule} looks like the rule's name; " in said for said in steps["configuration"]["advice"]] == [
             True for _ in range(state == "warning")
         ]
+
+    @pytest.mark.parametrize(
+        ("column", "note"),
+        [
+            ({"Level": "levle"}, ["column Level takes the extra 'levle'; the field is called 'level'"]),
+            ({"Line": "lineno", "Module": "module"}, ["the extra 'lineno'; the field is called 'line'"]),
+            ({"Level": "extra.level"}, []),
+            ({"User": "user_id", "Path": "request.path"}, []),
+        ],
+    )
+    def test_a_field_that_is_nearly_named_is_pointed_out(self, check, shared, tmp_path, column, note):
+        """It is taken for an extra, whose column would stay empty; what is meant as an extra is left alone."""
+        columns = {"TimeGenerated": "time", "Message": "message"} | column
+        azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": columns}
+        file = tmp_path / "logging.json"
+        file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
+        _, steps = check(shared.environment, "--config", str(file))
+
+        assert steps["configuration"]["state"] == "ok"
+        assert len(steps["configuration"]["notes"]) == len(note)
+        assert all(said in found for said, found in zip(note, steps["configuration"]["notes"], strict=True))
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_no_preset_is_suspected(self, check, shared, name, tmp_path):
+        file = tmp_path / "logging.json"
+        azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": name}
+        file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
+        _, steps = check(shared.environment, "--config", str(file))
+
+        assert steps["configuration"]["notes"] == []
 
     def test_a_local_workspace_has_ids_as_it_likes(self, check, shared):
         """dcr-local, for one."""

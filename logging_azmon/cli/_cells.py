@@ -42,9 +42,7 @@ def shown(value: Any, kind: str, *, lines: bool = False) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and kind in _NUMBERS:
-        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    if isinstance(value, int) and kind in _NUMBERS:
-        return f"{value:,}"
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
     return visible(value if isinstance(value, str) else orjson.dumps(value).decode(), lines=lines)
 
 

@@ -7,12 +7,14 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ..checks import check_endpoint
 from ..errors import ConfigurationError
 from ..settings import ENVIRONMENT, Settings
+from ..table import FIELD_TYPES, Extra, Table
 from . import _arrival, _identity, _network, _service
 from ._azure import MANAGERS, ManagerError, ResourceManager
 from ._comparison import compare
@@ -23,6 +25,8 @@ from ._workspace import VARIABLE, Workspace, is_local, place_of
 
 _RIGHTS = "give the rule with --dcr FILE, or this identity the role Reader on it"
 _FIRST = "the steps before must be right first"
+# How alike two names are, from 0 to 1, where one may be a slip of the other.
+_NEAR = 0.8
 _AZURES_ID = re.compile(r"dcr-[0-9a-f]{32}")
 
 
@@ -67,14 +71,17 @@ class Check:
         seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
         details = {**address, "columns": columns}
         # A local workspace takes its ids as they come, and many a rule's name begins with dcr-, too.
+        notes = tuple(_nearly_fields(settings.table))
         if is_local(settings.endpoint, settings.credential) or _AZURES_ID.fullmatch(settings.rule_id):
-            self._steps.add(Step(name="configuration", state="ok", seen=seen, details=details))
+            self._steps.add(Step(name="configuration", state="ok", seen=seen, notes=notes, details=details))
         else:
             said = (
                 f"{settings.rule_id} looks like the rule's name; its immutable id, dcr- and 32 hexadecimal digits, is"
                 " printed by: az monitor data-collection rule show --query immutableId"
             )
-            self._steps.add(Step(name="configuration", state="warning", seen=seen, advice=(said,), details=details))
+            self._steps.add(
+                Step(name="configuration", state="warning", seen=seen, advice=(said,), notes=notes, details=details)
+            )
         return settings
 
     def _reached(self, settings: Settings) -> bool:
@@ -184,6 +191,15 @@ class Check:
 
     def _skip(self, name: str, said: str, *advice: str) -> None:
         self._steps.add(Step(name=name, state="skipped", seen=f"not looked at: {said}", advice=advice))
+
+
+def _nearly_fields(table: Table) -> Iterator[str]:
+    """Say of columns that take an extra whether a field with nearly its name was meant."""
+    for column in table:
+        names = column.source.names if isinstance(column.source, Extra) else ()
+        near = {field for name in names for field in get_close_matches(name, FIELD_TYPES, 1, _NEAR)}
+        if near and not near & {*names} and column.name not in names:
+            yield f"column {column.name} takes the extra {names[0]!r}; the field is called {min(near)!r}"
 
 
 def _columns_step(settings: Settings, found: Deployed) -> Step:
