@@ -7,7 +7,7 @@ import pytest
 
 from logging_azmon.cli import main, plan
 from logging_azmon.cli._fleet import Need, Paper
-from logging_azmon.cli._simulation import Fleet, Simulation
+from logging_azmon.cli._simulation import Fleet, Minute, Simulation
 from logging_azmon.settings import read
 
 PLACE = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
@@ -223,3 +223,11 @@ class TestCommand:
             main(["plan", *(f"{name}={given}" for name, given in words.items())])
 
         assert f"argument {option}: {value!r} is no " in capsys.readouterr().err
+
+
+def test_minutes_that_are_alike_are_one_line_but_none_in_which_something_is_refused():
+    asked = [(90, 60), (90, 60), (60, 60), (60, 60), (61, 61), (30, 30), (60, 60), (60, 60)]
+    minutes = [Minute(asked=asked, taken=taken) for asked, taken in asked]
+
+    assert [places for places, _ in plan._stretches(minutes, 90)] == ["1", "2", "3-5", "6", "7-8"]  # noqa: SLF001
+    assert [places for places, _ in plan._stretches(minutes[:1], 90)] == ["1"]  # noqa: SLF001

@@ -9,12 +9,13 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..settings import Settings, read
 from ._fleet import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Need, Paper
 from ._numbers import counted, number, whole
-from ._simulation import Course, Fleet, Simulation
+from ._simulation import Course, Fleet, Minute, Simulation
 from ._timespan import read_duration, said
 
 EXTRA = "cli"
@@ -221,10 +222,10 @@ def _show_course(course: Course) -> None:
         grid.add_column(justify=justify)
     full, gone = ("#", "x") if out.options.ascii_only else ("▆", "▆")
     grid.add_row(*(Text(head, "bright_black") for head in ("minute", "requests", "taken and refused", "429")))
-    for place, minute in enumerate(course.minutes, 1):
+    for places, minute in _stretches(course.minutes, most):
         taken = round(_BAR * minute.taken / most)
         bar = Text.assemble((full * taken, "green"), (gone * (round(_BAR * minute.asked / most) - taken), "red"))
-        grid.add_row(f"{place}", f"{minute.asked:,}", bar, f"{minute.refused:,}" if minute.refused else "")
+        grid.add_row(places, f"{minute.asked:,}", bar, f"{minute.refused:,}" if minute.refused else "")
     out.print(grid)
     settled = course.settled_after()
     if settled is None:
@@ -237,6 +238,16 @@ def _show_course(course: Course) -> None:
         f"{course.accepted:,} rows = {course.delivered:,} delivered + {course.waiting:,} waiting + {dropped:,} dropped;"
         f" at most {course.most_waiting_bytes / 1e6:,.2f} MB waited in one process"
     )
+
+
+def _stretches(minutes: Sequence[Minute], most: int) -> Iterator[tuple[str, Minute]]:
+    """Yield minutes by their numbers, those that are much alike as one; but each in which something is refused."""
+    begin = 0
+    for end, minute in enumerate([*minutes[1:], None], 1):
+        first = minutes[begin]
+        if minute is None or minute.refused or first.refused or abs(minute.asked - first.asked) > most / _BAR:
+            yield (f"{begin + 1}-{end}" if end - begin > 1 else f"{end}"), first
+            begin = end
 
 
 def _number(value: float) -> str:
