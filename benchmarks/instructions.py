@@ -13,14 +13,15 @@ import logging.handlers
 import os
 import platform
 import queue
-import re
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import callgrind
 import tables
 import workers
 from sampling import CannotRun, Scale, significant
@@ -32,6 +33,8 @@ LIMIT_SECONDS = 900.0
 # By how much the ratio may grow before it counts as a regression.
 TOLERANCE = 0.10
 CONTENDERS = ("nothing", "queue_handler", "ours")
+# Of so many places it is told what they cost.
+_SHOWN = 10
 _VERSION = "{}.{}".format(*sys.version_info)
 
 
@@ -68,7 +71,7 @@ def worker(contender: str, calls: int) -> int:
     os._exit(0)
 
 
-def _count(case: tuple[str, int]) -> int:
+def _count(case: tuple[str, int]) -> Counter[str]:
     contender, calls = case
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "counted")
@@ -77,10 +80,10 @@ def _count(case: tuple[str, int]) -> int:
             "valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={path}",
         ]  # fmt: skip
         workers.ask("instructions:worker", before=under, limit=LIMIT_SECONDS, contender=contender, calls=calls)
-        found = re.search(r"^(?:summary|totals): (\d+)", path.read_text("utf-8", errors="replace"), re.MULTILINE)
-    if found is None:
+        found = callgrind.places(path.read_text("utf-8", errors="replace"))
+    if not found:
         raise CannotRun("valgrind counted nothing")
-    return int(found[1])
+    return found
 
 
 def count() -> dict[str, Any]:
@@ -91,12 +94,23 @@ def count() -> dict[str, Any]:
     # Counting does not mind company.
     with ThreadPoolExecutor(2) as pool:
         counted = dict(zip(cases, pool.map(_count, cases), strict=True))
-    each = {name: (counted[name, 2 * CALLS] - counted[name, CALLS]) / CALLS for name in CONTENDERS}
+    # Not Counter's own difference, which leaves out what is below nothing.
+    places = {place for found in counted.values() for place in found}
+    a_call = {
+        name: {place: (counted[name, 2 * CALLS][place] - counted[name, CALLS][place]) / CALLS for place in places}
+        for name in CONTENDERS
+    }
+    each = {name: sum(found.values()) for name, found in a_call.items()}
     above = {name: value - each["nothing"] for name, value in each.items()}
+    dearest = sorted(places, key=lambda place: a_call["nothing"][place] - a_call["ours"][place])[:_SHOWN]
     return {
         "build": " ".join([platform.python_version(), *platform.python_build(), platform.python_compiler()]),
         "a_call": {name: round(value) for name, value in each.items()},
         "ratio": significant(above["ours"] / above["queue_handler"]),
+        "above_nothing": {
+            place: {name: round(a_call[name][place] - a_call["nothing"][place]) for name in ("ours", "queue_handler")}
+            for place in dearest
+        },
     }
 
 
@@ -165,9 +179,23 @@ def tell(result: dict[str, Any]) -> str:
             ["Python", "against `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows
         ),
     ]
+    for version, found in result["counted"].items():
+        parts += _profile(version, found.get("above_nothing", {}))
     return "\n\n".join(
         [*parts, *tables.cannot({f"Python {version}": why for version, why in result["cannot"].items()})]
     )
+
+
+def _profile(version: str, places: dict[str, dict[str, int]]) -> list[str]:
+    if not places:
+        return []
+    whole = {name: sum(found[name] for found in places.values()) for name in ("ours", "queue_handler")}
+    rows = [[f"`{place}`", f"{found['ours']:,}", f"{found['queue_handler']:,}"] for place, found in places.items()]
+    rows.append(["these together", f"{whole['ours']:,}", f"{whole['queue_handler']:,}"])
+    return [
+        f"Where they are on {version}, above nothing, by source file or library: `ceval.c` is the interpreter's loop.",
+        tables.markdown(["", "ours", "`QueueHandler`"], rows),
+    ]
 
 
 def draw(_: dict[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import goals
 import growth
 import instructions
 import interference
@@ -91,6 +92,7 @@ def told(found: dict[str, Any]) -> dict[str, str]:
     machines = {_machine_of(section["taken"]) for section in found.values()}
     if len(machines) == 1:
         parts += machines
+    parts += goals.tell(found)
     for name, section in found.items():
         measurement = MEASUREMENTS[name]
         taken = section["taken"]

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
+import callgrind
 import charts
+import goals
 import instructions
 import results
 import sink
@@ -226,6 +228,13 @@ def test_the_published_results_are_the_measured_ones():
         assert (BENCHMARKS / name).read_text("utf-8") == text, f"{name} is not what results.json says"
 
 
+def test_every_goal_that_is_missed_says_why():
+    """And none is hidden: with all results there, all goals are told."""
+    found = results.read(BENCHMARKS)
+    assert len(goals.tell(found)) >= 2
+    assert [goal.what for goal in goals.GOALS if not goal.is_reached(found) and not goal.because] == []
+
+
 def test_readme_shows_charts_that_exist():
     shown = re.findall(r"\]\((benchmarks/[^)]+)\)", README)
     assert any(name.endswith(".svg") for name in shown)
@@ -236,7 +245,71 @@ def test_the_wheel_holds_no_benchmarks():
     assert not [file for file in metadata.files("logging-azmon") if "benchmarks" in file.parts]
 
 
+# Goals.
+
+
+@pytest.mark.parametrize(
+    ("bound", "is_least", "median", "said"),
+    [(2, False, 2.0, "reached"), (2, False, 2.01, "missed"), (2, True, 2.0, "reached"), (2, True, 1.99, "missed")],
+)
+def test_a_goal_is_reached_by_its_median(bound, is_least, median, said):
+    goal = goals.Goal(what="a call", bound=bound, is_least=is_least, found=lambda found: found["call"])
+    found = {"call": {"median": median, "low": 1.0, "high": 3.0}}
+
+    assert goal.row(found) == [
+        "a call",
+        f"at {'least' if is_least else 'most'} 2 ×",
+        f"{median:g} (1 to 3)",
+        {"reached": "reached", "missed": "**missed**"}[said],
+    ]
+    assert goal.is_reached(found) == (said == "reached")
+
+
+def test_what_is_missed_is_told_with_its_reason(monkeypatch):
+    call = {"median": 3.0, "low": 3.0, "high": 3.0}
+    goal = goals.Goal(what="a call", bound=2, found=lambda found: found["call"], because="It is the interpreter.")
+    monkeypatch.setattr(goals, "GOALS", (goal,))
+
+    assert goals.tell({"call": call})[-1] == "- *a call*: It is the interpreter."
+    assert goals.tell({"call": call | {"median": 1.0}})[-1].endswith("| reached |")
+    assert goals.tell({}) == [], "not before everything has been measured"
+
+
 # Instructions.
+
+COUNTED = """\
+positions: line
+events: Ir
+ob=(1) /usr/lib/libpython3.11.so.1.0
+fl=(1) /src/Python/ceval.c
+fn=(1) eval
+10 500
++3 20
+fi=(2) /src/Include/object.h
+4 30
+fe=(1)
+* 7
+cob=(2) /lib/orjson/orjson.cpython-311-x86_64-linux-gnu.so
+cfi=(3) ???
+cfn=(2) 0x0000000000013cc0
+calls=1 0
+12 9000
+13 1
+
+fn=(3) eval_too
+1 2
+
+ob=(2)
+fl=(3)
+fn=(2)
+0 8000
+summary: 8560
+"""
+
+
+def test_instructions_are_summed_up_by_source_file_or_library():
+    """What a callee cost is counted there, what was inlined where it came from."""
+    assert callgrind.places(COUNTED) == {"ceval.c": 530, "object.h": 30, "orjson": 8_000}
 
 
 def counted(ratio):
