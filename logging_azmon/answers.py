@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .credential import CredentialError, patience
-from .outcome import MOST_WIRE_BYTES, Answer, Failure
+from .outcome import Answer, Failure
 from .readable import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
     import requests
     from urllib3 import HTTPResponse
     from urllib3.exceptions import HTTPError, ReadTimeoutError
-    from urllib3.poolmanager import PoolKey
 
     class Head(http.client.HTTPResponse):
         def __init__(self, *args: Any, **more: Any) -> None:
@@ -55,12 +54,7 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
 
         @staticmethod
         def _use_head(manager: Any) -> Any:
-            """Have connections read the head of an answer as it is read here, and send a body in one piece.
-
-            In pieces, which are small, the interpreter's lock must be had again after each.
-            """
-            knows_sizes = "key_blocksize" in PoolKey._fields  # from urllib3 2 on
-            manager.connection_pool_kw |= {"blocksize": MOST_WIRE_BYTES} if knows_sizes else {}
+            """Have connections read the head of an answer as it is read here."""
             pools = {}
             for scheme, pool in manager.pool_classes_by_scheme.items():
                 connection = type("Connection", (pool.ConnectionCls,), {"response_class": Head})

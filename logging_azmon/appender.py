@@ -100,7 +100,7 @@ class Appender(MemoryBuffer):
         if self._owner is None and not self._found_owner():
             return super()._put(line)
         size = len(line)
-        is_in = has_begun = False
+        taken_by: Batch | None = None
         with self._lock:
             if self._is_writing:
                 self._deferred.append(line)
@@ -110,12 +110,12 @@ class Appender(MemoryBuffer):
                 batch = self._open
                 segment = batch.segment
                 if segment is None or size > batch.room:
-                    has_begun = self._turn_over(size)
+                    self._turn_over(size)
                     batch = self._open
                     segment = batch.segment
                 if segment is not None:
                     if self._write(segment.fd, line) == size:
-                        is_in = True
+                        taken_by = batch
                         batch.room -= size
                         batch.size += size
                         batch.rows += 1
@@ -134,11 +134,15 @@ class Appender(MemoryBuffer):
                 self._is_writing = False
                 while self._deferred:
                     self.put(self._deferred.popleft())
-        if is_in:
-            if has_begun:
-                self._wake_for_first_row()
-            return True
-        return False if self._is_full else super()._put(line)
+        if taken_by is None:
+            return False if self._is_full else super()._put(line)
+        if not taken_by.is_known:
+            try:
+                self._wake()
+                taken_by.is_known = True
+            except RecursionError:
+                pass  # as in memory
+        return True
 
     def _break_off(self) -> None:
         """Leave it to the file whether a row is in, and write no more to it."""
@@ -156,35 +160,34 @@ class Appender(MemoryBuffer):
             self._seal()
         self._fail(error)
 
-    def _turn_over(self, size: int) -> bool:
-        """Begin a segment; False if there is no room, or the disk does not work."""
+    def _turn_over(self, size: int) -> None:
+        """Begin a segment, if there is room and the disk works."""
         self._seal()
         self._is_full = False
         now = self._clock.monotonic()
         owner = self._owner
         if now < self._broken_until or owner is None:
-            return False
+            return
         room = max(self._batch_bytes, size)
         start = len(self._directory.header)
         try:
             self._is_full = not self._has_room(start + room, now)
             if self._is_full:
-                return False
+                return
             if not self._directory.holds(owner):
                 # Somebody has removed the lock, and others may take what is ours: on with another.
                 self._owner = None
-                return False
+                return
             segment = self._directory.begin(owner, self._clock.time(), size=start + room, is_synced=self._syncs_batches)
         except OSError as error:
             self._fail(error)
-            return False
+            return
         batch = Batch(b"", 0, self._ledger.accepted, room, now, segment=segment, start=start)
         self._disk_bytes += segment.size
         self._open = batch
         if not self._is_late:
             self._on_disk += 1
             self._waiting.append(batch)
-        return True
 
     def _has_room(self, size: int, now: float) -> bool:
         fits = self._disk_bytes + self._others_bytes + size <= self._spool_bytes

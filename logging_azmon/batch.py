@@ -36,6 +36,9 @@ class Batch:
     since: float = 0.0
     space: int = 0
     counted: int = 0
+    # Whether somebody was woken for it, and whether it may have room.
+    is_known: bool = False
+    gives_room: bool = False
     # Rows of the library's own that tell of losses: losing them breeds no further ones.
     is_notice: bool = False
     tries: int = 0
@@ -88,10 +91,10 @@ def _lines(batch: Batch) -> list[bytes]:
 
 
 def _moment(line: bytes) -> float:
-    stamp = orjson.loads(line).get("TimeGenerated")
     try:
-        return dt.datetime.fromisoformat(stamp).timestamp()
-    except (TypeError, ValueError, OverflowError):  # a column that holds something else: it is no help
+        return dt.datetime.fromisoformat(orjson.loads(line)["TimeGenerated"]).timestamp()
+    # Something else in that column, or what a user's own JSON fragment has made of the row: that is no help.
+    except (TypeError, KeyError, ValueError, OverflowError):
         return 0.0
 
 

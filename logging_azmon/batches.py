@@ -9,7 +9,9 @@ Rules:
   the kind in between, and what is looked through is copied first, in one step. Tests hold the code to that.
 - The open batch takes rows without the lock, up to its `room`, which counts as taken; they are counted later. Whoever
   needs the queue to stand still holds the lock and calls `_catch_up`: then there is no room, and who has a row must
-  ask for the lock. Where threads are let in at any line (see `is_one_step`) none is given in the first place.
+  ask for the lock. It has room from its second row on, so that there is always one who wakes listeners for it, and
+  none where threads are let in at any line (see `is_one_step`).
+- A batch without rows is one that somebody is just beginning: it is left where it is.
 - A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
 - A batch with a `segment` has its rows on disk, and is counted there: see `spool`, which adds such batches.
 - `_waiters` get a token whenever something is settled; nobody waits under the lock.
@@ -54,9 +56,6 @@ class Batches:
         # The bytes of all rows that wait or are on their way, and the open batch's room; and how many there may be.
         self._bytes = 0
         self._limit = queue_bytes
-        self._gives_room = False
-        # The last batch was begun at the end of the stack, where nobody could be woken.
-        self._has_slept = False
         # Batches that begin before this mark go at once: somebody flushes.
         self._urgent_before = 0
         self._waiters: list[SimpleQueue[None]] = []
@@ -68,7 +67,6 @@ class Batches:
     def _put(self, line: bytes) -> bool:
         """Take a row if there is room, in a new batch if need be; False if not, and then nothing is counted."""
         size = len(line)
-        must_wake = False
         with self._lock:
             while True:
                 # In one step, see the rules: the row, and room for those to come.
@@ -81,23 +79,24 @@ class Batches:
                     batch.data += line
                     batch.rows += 1
                     most = space if space < free else free  # noqa: FURB136 - `min` is a call
-                    batch.room = most - size if self._gives_room else 0
+                    batch.room = most - size if batch.gives_room else 0
                     batch.space = space - size - batch.room
                     self._bytes += size + batch.room - room
-                    must_wake |= self._has_slept
-                    self._has_slept = False
                     break
                 if size > free:
                     return False
                 # One that is interrupted here stays empty, or takes rows later: both are fine.
-                self._gives_room = is_one_step()
                 begun = self._clock.monotonic()
                 batch = Batch(bytearray(), 0, 0, since=begun, space=max(self._batch_bytes, size))
                 self._waiting.append(batch)
                 self._catch_up(batch)
-                must_wake = True
-        if must_wake:
-            self._wake_for_first_row()
+        if not batch.is_known:
+            try:
+                self._wake()
+                batch.gives_room = is_one_step()
+                batch.is_known = True
+            except RecursionError:
+                pass  # the row is in, and whatever is raised now would count it twice: the next one wakes
         return True
 
     def _catch_up(self, then: Batch | None = None) -> Batch:
@@ -120,17 +119,6 @@ class Batches:
     def _close_open(self) -> Batch:
         """Begin another batch with the next row."""
         return self._catch_up(self._none)
-
-    def _wake_for_first_row(self) -> None:
-        try:
-            self._wake()
-        except RecursionError:
-            # The row is in: whatever is raised now would count it twice. The next one finds no room, and wakes.
-            self._has_slept = True
-            batch = self._open
-            self._bytes -= batch.room
-            batch.space += batch.room
-            batch.room = 0
 
     def put_notice(self, line: bytes) -> bool:
         """Take a row of the library's own, if there is room: even while closing, but not in the end."""

@@ -28,13 +28,10 @@ class MemoryBuffer(Batches):
     def put(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
         size = len(line)
-        # In one step, see the rules of `batches`. What nearly all rows need; the rest is for `_put`.
         batch = self._open
-        if size <= batch.room:
-            batch.data += line
-            batch.room -= size
-            batch.rows += 1
-            return True
+        # In one step, see the rules of `batches`; and in one line, so that no debugger is let in either. What nearly
+        # all rows need; the rest is for `_put`.
+        if size <= batch.room: batch.data += line; batch.room -= size; batch.rows += 1; return True  # fmt: skip # noqa: E701, E702
         return self._put_or_drop(line)
 
     def _put_or_drop(self, line: bytes) -> bool:
@@ -66,14 +63,11 @@ class MemoryBuffer(Batches):
                     return False
                 if oldest is self._open:
                     self._close_open()
-                if oldest.rows:
-                    self._drop_first_rows(oldest, missing)
-                else:
-                    self._waiting.remove(oldest)
+                self._drop_first_rows(oldest, missing)
 
     def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
         for batch in list(self._waiting):
-            if (batch.segment is not None) is is_on_disk:
+            if batch.has_rows and (batch.segment is not None) is is_on_disk:
                 return batch
         return None
 
@@ -84,7 +78,8 @@ class MemoryBuffer(Batches):
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        if batch.rows == rows_before:  # or else this was interrupted by another that did the same
+        # Or else this was interrupted by another that did the same, or by a flush that has sent them.
+        if batch.rows == rows_before and batch in self._waiting:
             # A bytearray gives up its first bytes without moving the rest.
             del data[first]
             batch.data = data
@@ -92,6 +87,8 @@ class MemoryBuffer(Batches):
             batch.number += rows
             self._bytes -= end
             self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
+            if not batch.rows:
+                self._waiting.remove(batch)
 
     def _put_when_there_is_room(self, line: bytes) -> bool:
         """Wait once; whoever has waited in vain stops the others from doing so, until there is room again."""

@@ -62,6 +62,7 @@ class Ledger:
         self.misfits = self.requests = self.retries = self.sent_bytes = 0
         # Counts without a call, so that nothing of the same thread can come in between.
         self.dropped: defaultdict[str, int] = defaultdict(int)
+        self._drops = 0
         # Losses that no row of the library's own has told yet.
         self._untold: dict[Reason, Loss] = {}
 
@@ -88,6 +89,7 @@ class Ledger:
             self.in_flight -= in_flight
             if rows:
                 self.dropped[reason] += rows
+                self._drops += 1
             if rows and not is_notice:
                 loss = self._untold.setdefault(reason, Loss(0, now, now))
                 loss.rows += rows
@@ -130,18 +132,23 @@ class Ledger:
         """Return all counters as they are at one moment."""
         with self.lock:
             self.catch_up()
-            return Stats(
-                accepted=self.accepted,
-                delivered=self.delivered,
-                queued=self.queued,
-                in_flight=self.in_flight,
-                rejected=self.rejected,
-                dropped=dict(self.dropped),
-                adopted=self.adopted,
-                spooled=self.spooled,
-                handed_over=self.handed_over,
-                misfits=self.misfits,
-                requests=self.requests,
-                retries=self.retries,
-                sent_bytes=self.sent_bytes,
-            )
+            while True:
+                drops, dropped = self._drops, dict(self.dropped)
+                # From here on all is read in one step; before it, a signal handler or a finaliser may have lost a row.
+                stats = Stats(
+                    accepted=self.accepted,
+                    delivered=self.delivered,
+                    queued=self.queued,
+                    in_flight=self.in_flight,
+                    rejected=self.rejected,
+                    dropped=dropped,
+                    adopted=self.adopted,
+                    spooled=self.spooled,
+                    handed_over=self.handed_over,
+                    misfits=self.misfits,
+                    requests=self.requests,
+                    retries=self.retries,
+                    sent_bytes=self.sent_bytes,
+                )
+                if drops == self._drops:
+                    return stats

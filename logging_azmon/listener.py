@@ -124,15 +124,23 @@ class Listeners:
         """See to it that a listener takes what may go; False where none can, so that the caller must."""
         if self._free or (self._live and not self._delivery.has_full_batch()):
             return True
+        start, arguments = _thread.start_new_thread, (self._start_listener, (Listener(self),))
         with self._lock:
             if self._free:
                 return True
             if not self._may_start():
                 return False
-            if self._live < self._uploads:
+            if self._live >= self._uploads:
+                return True
+            try:
+                # Nothing may come in between what is counted and what is started: a Ctrl-C would leave a listener that
+                # is counted on, and never was.
                 self._live += 1
                 self._free += 1
-                return self._start_one()
+                start(*arguments)
+            except RuntimeError as error:  # no more threads
+                self._not_started(str(error))
+                return False
             return True
 
     def _may_start(self) -> bool:
@@ -142,14 +150,6 @@ class Listeners:
             and threading.main_thread().is_alive()
             and self._clock.monotonic() >= self._refused_at + _TRY_AGAIN_SECONDS
         )
-
-    def _start_one(self) -> bool:
-        try:
-            _thread.start_new_thread(self._start_listener, (Listener(self),))
-        except RuntimeError as error:  # no more threads
-            self._not_started(str(error))
-            return False
-        return True
 
     def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage sees no bare thread
         try:

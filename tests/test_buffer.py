@@ -680,6 +680,8 @@ class TestInterrupted:
         for place, buffer, run in self.each_place(self.scenario(overflow, rows_before, act)):
             with pytest.raises(KeyboardInterrupt):
                 at(self.MODULES, place, interrupt, run)
+            assert is_balanced(buffer._ledger.snapshot())
+            assert sum(len(batch.data) for batch in (*buffer._waiting, *buffer._taken)) == buffer._bytes
             stats = stats_of(buffer)
             assert stats.accepted in {rows_before, rows_before + 1}
             assert len(lines_of(take_all(buffer))) == stats.queued, place
@@ -687,6 +689,76 @@ class TestInterrupted:
                 buffer.settle(batch)
             assert buffer.is_empty, place
             assert buffer.put(ROW), "and it goes on"
+
+    @pytest.mark.usefixtures("gives_room")
+    def test_a_batch_whose_first_row_was_interrupted_wakes_somebody_with_its_next(self):
+        """Or else all its rows would wait until it is full."""
+
+        def interrupt():
+            raise KeyboardInterrupt
+
+        def scenario():
+            wakes.clear()
+            buffer = buffer_of(wake=lambda: wakes.append(1))
+            return buffer, lambda: buffer.put(ROW)
+
+        wakes = []
+        for place, buffer, run in self.each_place(scenario):
+            with pytest.raises(KeyboardInterrupt):
+                at(self.MODULES, place, interrupt, run)
+            buffer.put(ROW)
+            assert wakes, place
+            assert len(lines_of(take_all(buffer))) == stats_of(buffer).in_flight
+
+    def test_a_wake_up_that_is_interrupted_is_made_up_for_by_the_next_row(self):
+        def wake():
+            wakes.append(1)
+            if len(wakes) == 1:
+                raise KeyboardInterrupt
+
+        wakes = []
+        buffer = buffer_of(wake=wake)
+        with pytest.raises(KeyboardInterrupt):
+            buffer.put(ROW)
+        buffer.put(ROW)
+        assert len(wakes) == 2
+        assert lines_of(take_all(buffer)) == [ROW, ROW]
+
+    @pytest.mark.usefixtures("gives_room")
+    @pytest.mark.parametrize("size", [60, 110, 160, 400])
+    def test_who_drops_old_rows_while_another_begins_a_batch_leaves_that_alone(self, size):
+        """Most of the queue is on its way, so what gives way is what has just come."""
+
+        def scenario():
+            buffer = buffer_of(queue_bytes=1_000, overflow="drop_old")
+            for number in range(8):
+                buffer.put(line(number, 100))
+            take_all(buffer)
+            return buffer, lambda: buffer.put(line("first", 50)) and buffer.put(line("second", 50))
+
+        for place, buffer, run in self.each_place(scenario):
+            at(self.MODULES, place, lambda buffer=buffer: buffer.put(line("inner", size)), run)
+            stats = stats_of(buffer)
+            assert stats.accepted == 11
+            assert len(lines_of(take_all(buffer))) == stats.queued, place
+            for batch in list(buffer._taken):
+                buffer.settle(batch)
+            assert buffer.is_empty, place
+
+    @pytest.mark.usefixtures("gives_room")
+    @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
+    def test_a_signal_handler_that_flushes_at_any_place_counts_no_row_twice(self, overflow, rows_before, act):
+        for place, buffer, run in self.each_place(self.scenario(overflow, rows_before, act)):
+
+            def flush(buffer=buffer):
+                for batch in take_all(buffer):
+                    buffer.settle(batch)
+
+            at(self.MODULES, place, flush, run)
+            flush()
+            stats = stats_of(buffer)
+            assert stats.accepted == stats.delivered + sum(stats.dropped.values()) == rows_before + 1, place
+            assert buffer._bytes == 0, place
 
     def test_a_clock_and_a_wake_up_that_log_are_fine(self):
         """Deterministic stand-ins for a finaliser in the middle of `put`."""
@@ -739,18 +811,19 @@ class TestInterrupted:
         assert rows == [*[line(number, 100) for number in range(3, 10)], line("inner", 150), line("outer", 150)]
         assert stats_of(buffer).dropped == {"queue_full": 3}
 
-    def test_a_wake_up_at_the_end_of_the_stack_costs_nothing_but_time(self):
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_a_wake_up_at_the_end_of_the_stack_costs_nothing_but_time(self, times):
         def wake():
             wakes.append(1)
-            if len(wakes) == 1:
+            if len(wakes) <= times:
                 raise RecursionError
 
         wakes = []
         buffer = buffer_of(wake=wake)
-        assert [buffer.put(ROW), buffer.put(ROW)] == [True, True]
-        assert len(wakes) == 2, "the next row wakes again"
-        assert stats_of(buffer).accepted == 2
-        assert lines_of(take_all(buffer)) == [ROW, ROW]
+        assert [buffer.put(ROW) for _ in range(3)] == [True, True, True]
+        assert len(wakes) == times + 1, "the next row wakes again"
+        assert stats_of(buffer).accepted == 3
+        assert lines_of(take_all(buffer)) == [ROW, ROW, ROW]
 
 
 class TestOneStep:
@@ -791,23 +864,61 @@ class TestOneStep:
         """Threads that ask for a lock at each row stand in line for it, and for the interpreter, by turns."""
         buffer = buffer_of(queue_bytes=10_000, batch_bytes=5_000)
         assert buffer.put(ROW)
+        assert buffer.put(ROW), "from its second row on a batch has room"
         done = []
         with buffer._lock:
             thread = threading.Thread(target=lambda: done.append(buffer.put(ROW)))
             thread.start()
             thread.join(10)
             assert done == [True]
-        assert stats_of(buffer).queued == 2
+        assert stats_of(buffer).queued == 3
 
     def test_who_looks_takes_the_room_back(self):
         """So nothing is put in between two looks under one lock: who has a row asks for the lock, too."""
         buffer = buffer_of(queue_bytes=10_000, batch_bytes=5_000)
-        for rows in range(1, 5):
+        buffer.put(ROW)
+        for rows in range(2, 5):
             buffer.put(ROW)
             assert buffer._open.room > 0
             assert stats_of(buffer).accepted == rows
             assert buffer._open.room == 0
             assert buffer._bytes == len(buffer._open.data) == rows * len(ROW)
+
+    def test_a_debugger_on_one_thread_is_let_in_at_no_line_that_matters(self):
+        """It may have come when the batch had room already, and lets a listener take it between any two lines."""
+        buffer = buffer_of(queue_bytes=10_000, batch_bytes=5_000)
+        ends, lines = [], []
+
+        def deliver():
+            for batch in take_all(buffer):
+                ends.extend(lines_of([batch]))
+                buffer.settle(batch)
+
+        def trace(frame, event, _):
+            if frame.f_code is not MemoryBuffer.put.__code__:
+                return None
+            if event == "line":
+                lines.append(frame.f_lineno)
+                if len(lines) == place:
+                    deliver()
+            return trace
+
+        for place in range(1, 10):
+            rows = [line(f"{place} {number}") for number in range(3)]
+            buffer.put(rows[0])
+            buffer.put(rows[1])
+            lines.clear()
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                buffer.put(rows[2])
+            finally:
+                sys.settrace(before)
+            deliver()
+            assert ends[-3:] == rows
+            assert buffer._bytes == 0
+            assert stats_of(buffer).delivered == 3 * place
+        assert 1 < len(lines) < place, "it was let in everywhere"
 
     def test_where_others_are_let_in_at_each_line_no_room_is_given(self, monkeypatch):
         monkeypatch.setattr(batches_module, "is_one_step", lambda: False)
@@ -923,3 +1034,8 @@ class TestDividing:
         rows = [line("row", TimeGenerated=stamp) for stamp in stamps]
         groups = batch_module.by_time(Batch(b"".join(rows), 2, 0))
         assert sum(group.rows for group in groups) in {0, 2}
+
+    def test_nor_do_rows_that_a_fragment_of_json_has_spoiled(self):
+        rows = [line("row", TimeGenerated="2026-11-20T10:00:00Z"), b"{]\n", b"[]\n"]
+        groups = batch_module.by_time(Batch(b"".join(rows), 3, 0))
+        assert sum(group.rows for group in groups) == 3

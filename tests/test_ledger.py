@@ -1,7 +1,9 @@
 """The ledger: every row and every loss is counted once."""
 
 import threading
+from collections import defaultdict
 
+from delivering import is_balanced
 from logging_azmon.ledger import Ledger, Loss
 
 
@@ -39,6 +41,26 @@ class TestLedger:
         assert (before.accepted, before.dropped, before.requests) == (0, {}, 0)
         assert (after.misfits, after.requests, after.retries, after.sent_bytes) == (1, 1, 1, 10)
         assert after.dropped == {"queue_full": 1}
+
+    def test_a_row_that_is_lost_in_the_middle_of_a_snapshot_is_in_all_of_it_or_in_none(self):
+        """A finaliser may come in where a dict is made, and a signal handler where its making returns."""
+
+        class Interrupted(defaultdict):
+            def __iter__(self):  # copied key by key
+                return super().__iter__()
+
+            def keys(self):
+                keys = [*super().keys()]
+                if not lost:
+                    lost.append(1)
+                    ledger.drop("queue_full", 1, 0.0, accepted=1)
+                return keys
+
+        lost = []
+        ledger = Ledger()
+        ledger.dropped = Interrupted(int)
+        assert is_balanced(stats := ledger.snapshot())
+        assert stats.accepted == 1
 
     def test_counters_are_exact_under_threads(self):
         ledger, start = Ledger(), threading.Barrier(4)

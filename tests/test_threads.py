@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from logging_azmon import AzureMonitorHandler, Pipeline
+from interrupting import at
+from logging_azmon import AzureMonitorHandler, Pipeline, listener
 from logging_azmon.report import Trouble
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 
@@ -362,3 +363,30 @@ def test_a_manual_clock_drives_real_listeners(make: Callable[..., Pipeline]) -> 
         assert len(destination.batches) == 1
         clock.advance(5)
         destination.wait_for(lambda d: len(d.rows) == 2)
+
+
+def test_ctrl_c_while_a_listener_is_asked_for_leaves_none_that_is_only_counted() -> None:
+    """At each place where it could come: the next row has a listener that delivers it."""
+    modules = {listener.__file__}
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def first_row() -> tuple[Pipeline, FakeDestination, Callable[[], None]]:
+        destination = FakeDestination()
+        pipeline = Pipeline(*where(), destination=destination, batch_seconds=0.01)
+        return pipeline, destination, lambda: pipeline._accept(record("first"), None)
+
+    for _ in range(2):  # 3.12 sees no opcodes in the first run
+        pipeline, _, log = first_row()
+        places = at(modules, 0, interrupt, log)
+        pipeline.close()
+    assert places > 5
+    for place in range(1, places + 1):
+        pipeline, destination, log = first_row()
+        with pytest.raises(KeyboardInterrupt):
+            at(modules, place, interrupt, log)
+        pipeline._accept(record("second"), None)
+        assert pipeline.flush(LIMIT_SECONDS), place
+        assert [row["Message"] for row in destination.rows][-1] == "second"
+        pipeline.close()
