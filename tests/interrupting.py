@@ -3,11 +3,17 @@
 And where an object is made: there, 3.11 may collect garbage.
 """
 
+import contextlib
 import dis
+import functools
 import gc
+import inspect
 import sys
+import threading
+from types import CodeType, FunctionType
 
 PLACES = ("CALL", "RESUME", "JUMP_BACKWARD") + (("BUILD_",) if sys.version_info < (3, 12) else ())
+TOOL = 4  # neither Python nor Hypothesis has a use for it
 
 
 def at(modules, place, act, run):
@@ -16,31 +22,87 @@ def at(modules, place, act, run):
     count = 0
     is_busy = False
 
-    def trace(frame, event, _):
+    def see(frame, name):
         nonlocal count, is_busy
-        if is_busy or frame.f_code.co_filename not in modules:
+        last, before[frame] = before.get(frame, ""), name
+        if last.startswith(PLACES) and not is_busy:
+            count += 1
+            if count == place:
+                is_busy = True
+                try:
+                    act()
+                finally:
+                    is_busy = False
+
+    # What another run has left would be collected in the middle of this one, and its finalisers counted as places.
+    gc.disable()
+    try:
+        with (watching if sys.version_info >= (3, 12) else tracing)(modules, see):
+            run()
+    finally:
+        gc.enable()
+    return count
+
+
+@contextlib.contextmanager
+def tracing(modules, see):
+    """See each instruction of these modules on this thread."""
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename not in modules:
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":
-            name = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            last, before[frame] = before.get(frame, ""), name
-            if last.startswith(PLACES):
-                count += 1
-                if count == place:
-                    is_busy = True
-                    try:
-                        act()
-                    finally:
-                        is_busy = False
+            see(frame, dis.opname[frame.f_code.co_code[frame.f_lasti]])
         return trace
 
     old = sys.gettrace()
-    # What another run has left would be collected in the middle of this one, and its finalisers counted as places.
-    gc.disable()
     sys.settrace(trace)
     try:
-        run()
+        yield
     finally:
         sys.settrace(old)
-        gc.enable()
-    return count
+
+
+@contextlib.contextmanager
+def watching(modules, see):
+    """As `tracing`; but once a frame has traced opcodes, 3.12 traces those of all code until the process ends."""
+    thread = threading.get_ident()
+    codes = codes_of(modules)
+    names = names_of(modules)
+    is_over = False
+
+    def instruction(code, offset):
+        if threading.get_ident() == thread and not is_over:
+            see(inspect.currentframe().f_back, names[id(code)][offset // 2])
+
+    monitoring = sys.monitoring
+    event = monitoring.events.INSTRUCTION
+    monitoring.use_tool_id(TOOL, "tests")
+    monitoring.register_callback(TOOL, event, instruction)
+    for code in codes:
+        monitoring.set_local_events(TOOL, code, event)
+    try:
+        yield
+    finally:
+        is_over = True
+        for code in codes:
+            monitoring.set_local_events(TOOL, code, 0)
+        monitoring.register_callback(TOOL, event, None)
+        monitoring.free_tool_id(TOOL)
+
+
+@functools.cache
+def codes_of(modules):
+    """Return all code of these modules."""
+    found = [one.__code__ for one in gc.get_objects() if isinstance(one, FunctionType)]
+    found = [code for code in found if code.co_filename in modules]
+    for code in found:  # which grows
+        found += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return found
+
+
+@functools.cache
+def names_of(modules):
+    """Return the names of each code's instructions; by its identity, for to compare it takes long."""
+    return {id(code): [dis.opname[opcode] for opcode in code.co_code[::2]] for code in codes_of(modules)}

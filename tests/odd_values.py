@@ -333,9 +333,10 @@ ODD_VALUES: list[tuple[str, Callable[[], object]]] = [
     ("lists 40 deep", lambda: nested(40, of="list")),
     ("dicts 2,000 deep", lambda: nested(2_000, of="dict")),
     ("lists 100,000 deep", lambda: nested(100_000, of="list")),
-    ("list of 100,000", lambda: [0] * 100_000),
-    ("list of 100,000 with a nan", lambda: [0] * 100_000 + [float("nan")]),
-    ("dict of 50,000", lambda: {f"key{number}": number for number in range(50_000)}),
+    # More than any value may have, in nodes and in bytes.
+    ("list of 40,000", lambda: [0] * 40_000),
+    ("list of 40,000 with a nan", lambda: [0] * 40_000 + [float("nan")]),
+    ("dict of 40,000", lambda: {f"key{number}": number for number in range(40_000)}),
     ("long key", lambda: {"k" * 100_000: 1}),
     ("exception", lambda: ValueError("bad")),
     ("exception with a cause", raised),

@@ -17,7 +17,7 @@ texts = st.text(st.characters(), max_size=40)
 
 odd_values = st.sampled_from(ODD_VALUES).map(lambda named: named[1]())
 # Those that take long to show, or much room, would leave no time for the others.
-_HEAVY = ("million", "100,000", "50,000", "2,000 deep", "environment", "all")
+_HEAVY = ("million", "100,000", "40,000", "2,000 deep", "environment", "all")
 # Hypothesis looks its examples' types up, too.
 _NOT_FOR_HYPOTHESIS = ("metaclass", "class raises", "attribute raises", "comparison", "dead weak")
 light_odd_values = st.sampled_from(

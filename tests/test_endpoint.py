@@ -161,7 +161,7 @@ class TestRequests:
 
     @pytest.mark.parametrize(
         "body",
-        [b"no gzip", gzip.compress(b"[]")[:-4], b"\x1f\x8b\x08" + bytes(30)],
+        [b"no gzip", gzip.compress(b"[]", mtime=0)[:-4], b"\x1f\x8b\x08" + bytes(30)],
         ids=str.split("none cut bad"),
     )
     def test_broken_gzip_is_answered_400(self, endpoint: Endpoint, session: requests.Session, body: bytes) -> None:
