@@ -66,7 +66,7 @@ def can_be_quick(layout: Layout) -> bool:
         and layout.message is not None
         and not layout.always
         and all(key.type in _TEXTS for key, _ in layout.spans)
-        and (not layout.extras if layout.rest is None else layout.rest.type == "dynamic")
+        and (layout.rest is None or layout.rest.type == "dynamic")
     )
 
 

@@ -531,6 +531,8 @@ QUICK = {
     | {"Nested": "a.b", "Count": "a.c:int"},
     "an application's": {"Time": "time", "Level": "level", "Logger": "logger", "Message": "message", "Rest": "*"}
     | {"User": "user_id", "Ip": "ip:long"},
+    "columns and no rest": {"Time": "time", "Level": "level", "Logger": "logger", "Message": "message"}
+    | {"User": "user_id", "Ip": "ip:long", "Count": "a.c:int"},
     "no rest": {"Time": "time:string", "Message": "message", "N%d": "sequence:string", "Trace": "trace_id"},
     "a column of each type": {"Time": "time", "Message": "message", "Rest": "*"}
     | {kind.title(): f"{kind}_value:{kind}" for kind in TYPES},
@@ -910,7 +912,7 @@ class TestQuickEvents:
                 column: without_addresses(value) for column, value in general.items()
             }, name
 
-    @pytest.mark.parametrize("name", ["default", "lean", "an application's"])
+    @pytest.mark.parametrize("name", ["default", "lean", "an application's", "columns and no rest"])
     @pytest.mark.parametrize(
         "event",
         [
