@@ -179,7 +179,8 @@ def tell(result: dict[str, Any]) -> str:
             ["Python", "against `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows
         ),
     ]
-    for version, found in result["counted"].items():
+    # One will do: the others are alike.
+    for version, found in list(result["counted"].items())[:1]:
         parts += _profile(version, found.get("above_nothing", {}))
     return "\n\n".join(
         [*parts, *tables.cannot({f"Python {version}": why for version, why in result["cannot"].items()})]
