@@ -1047,6 +1047,26 @@ class TestInterrupted:
         assert bench.buffer._found_owner()
         assert len(bench.buffer._owners) == 1
 
+    @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
+    def test_a_segment_that_nobody_was_woken_for_is_made_known_by_its_next_row(self, directory, error, monkeypatch):
+        """At the end of the stack, where nothing can be called, or by a Ctrl-C."""
+        bench = directory.process()
+        wakes = []
+
+        def wake():
+            wakes.append(1)
+            if len(wakes) == 1:
+                raise error
+
+        monkeypatch.setattr(bench.buffer, "_wake", wake)
+        with suppress(KeyboardInterrupt):
+            bench.put("first")
+        bench.put("second", "third")
+        assert len(wakes) == 2
+        assert bench.stats.accepted == bench.stats.spooled == 3
+        bench.run()
+        assert directory.arrived == ["first", "second", "third"]
+
     def test_a_row_that_goes_through_memory_joins_no_batch_on_disk(self, directory, monkeypatch):
         """Another thread begins one between the failure that sends a row through memory, and its way there."""
         bench = directory.process()
