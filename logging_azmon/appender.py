@@ -182,9 +182,9 @@ class Appender(MemoryBuffer):
         except OSError as error:
             self._fail(error)
             return
-        batch = Batch(b"", 0, self._ledger.accepted, room, now, segment=segment, start=start)
+        batch = Batch(b"", 0, 0, room, now, segment=segment, start=start)
         self._disk_bytes += segment.size
-        self._open = batch
+        self._catch_up(batch)
         if not self._is_late:
             self._on_disk += 1
             self._waiting.append(batch)
@@ -199,6 +199,8 @@ class Appender(MemoryBuffer):
 
     def _seal(self) -> None:
         """Write no more to the open segment."""
+        if self._open.segment is None:  # in memory, where each row would be a request of its own
+            return
         batch = self._close_open()
         segment = batch.segment
         if segment is None or segment.fd < 0:

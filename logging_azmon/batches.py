@@ -69,19 +69,24 @@ class Batches:
         size = len(line)
         with self._lock:
             while True:
-                # In one step, see the rules: the row, and room for those to come.
+                # In one step, see the rules: the row, and room for those to come. First the room that is left is taken
+                # back, so that even under a debugger no other thread's row comes in between.
                 batch = self._open
                 # One on disk may be another thread's, begun since it was found that this row goes through memory.
                 is_in_memory = batch.segment is None
-                room = batch.room if is_in_memory else 0
-                space, free = batch.space + room, self._limit - self._bytes + room
-                if is_in_memory and size <= space and size <= free:
+                if is_in_memory:
+                    room, batch.room = batch.room, 0
+                    batch.space += room
+                    self._bytes -= room
+                free = self._limit - self._bytes
+                if is_in_memory and size <= batch.space and size <= free:
                     batch.data += line
                     batch.rows += 1
-                    most = space if space < free else free  # noqa: FURB136 - `min` is a call
-                    batch.room = most - size if batch.gives_room else 0
-                    batch.space = space - size - batch.room
-                    self._bytes += size + batch.room - room
+                    most = batch.space if batch.space < free else free  # noqa: FURB136 - `min` is a call
+                    room = most - size if batch.gives_room else 0
+                    batch.space -= size + room
+                    self._bytes += size + room
+                    batch.room = room
                     break
                 if size > free:
                     return False
@@ -101,16 +106,16 @@ class Batches:
 
     def _catch_up(self, then: Batch | None = None) -> Batch:
         """Count the open batch's rows, take its room back, and open another if one is given; return what was open."""
-        # In one step, see the rules.
+        # In one step, see the rules; first the room, as in `_put`.
         batch, ledger = self._open, self._ledger
         if batch.segment is None:
+            room, batch.room = batch.room, 0
+            batch.space += room
+            self._bytes -= room
             rows = batch.rows - batch.counted
             batch.counted += rows
             ledger.accepted += rows
             ledger.queued += rows
-            self._bytes -= batch.room
-            batch.space += batch.room
-            batch.room = 0
         if then is not None:
             then.number = ledger.accepted
             self._open = then
@@ -194,12 +199,13 @@ class Batches:
                 self._waiting.insert(
                     next((place for place, other in places if other.number >= batch.number), len(self._waiting)), batch
                 )
-                self._taken.discard(batch)
+                # Counted first: as long as it is among those taken, nobody drops it to make room.
                 self._ledger.in_flight -= batch.rows
                 if batch.segment is None:
                     self._ledger.queued += batch.rows
                 else:
                     self._ledger.spooled += batch.rows
+                self._taken.discard(batch)
         self._wake()
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:

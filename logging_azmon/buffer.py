@@ -67,7 +67,8 @@ class MemoryBuffer(Batches):
 
     def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
         for batch in list(self._waiting):
-            if batch.has_rows and (batch.segment is not None) is is_on_disk:
+            # One that somebody is just taking is on its way.
+            if batch.has_rows and batch not in self._taken and (batch.segment is not None) is is_on_disk:
                 return batch
         return None
 
@@ -87,7 +88,7 @@ class MemoryBuffer(Batches):
             batch.number += rows
             self._bytes -= end
             self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
-            if not batch.rows:
+            if not batch.rows and batch in self._waiting:
                 self._waiting.remove(batch)
 
     def _put_when_there_is_room(self, line: bytes) -> bool:

@@ -145,11 +145,16 @@ class Delivery:
         if shared is None:
             return None
         own = self._own.enter(now)
-        batch = None if own is None else self._buffer.take(now, is_due=is_due)
+        batch: Batch | None = None
+        try:
+            batch = None if own is None else self._buffer.take(now, is_due=is_due)
+        finally:
+            # Also when that fails: with a probe that never comes back nobody would send any more.
+            if own is None or batch is None:
+                self._shared.left(shared)
+                if own is not None:
+                    self._own.left(own)
         if own is None or batch is None:
-            self._shared.left(shared)
-            if own is not None:
-                self._own.left(own)
             return None
         if batch.first_try is None:
             batch.first_try = now

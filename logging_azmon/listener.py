@@ -44,6 +44,8 @@ class Listener(QueueListener):
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.tokens)
         self._pool = pool
+        # Whether who asked for it does not count on it.
+        self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - coverage sees no bare thread
         """Start the thread."""
@@ -112,7 +114,8 @@ class Listeners:
 
     def wake(self) -> bool:
         """Have the buffer looked at; False if there is nobody to do it."""
-        self.tokens.put(None)
+        if self._live:  # or else nobody would take it; who begins looks anyway
+            self.tokens.put(None)
         return self.attend()
 
     def _wake_all(self) -> None:
@@ -124,7 +127,7 @@ class Listeners:
         """See to it that a listener takes what may go; False where none can, so that the caller must."""
         if self._free or (self._live and not self._delivery.has_full_batch()):
             return True
-        start, arguments = _thread.start_new_thread, (self._start_listener, (Listener(self),))
+        listener = Listener(self)
         with self._lock:
             if self._free:
                 return True
@@ -133,14 +136,19 @@ class Listeners:
             if self._live >= self._uploads:
                 return True
             try:
-                # Nothing may come in between what is counted and what is started: a Ctrl-C would leave a listener that
-                # is counted on, and never was.
                 self._live += 1
                 self._free += 1
-                start(*arguments)
-            except RuntimeError as error:  # no more threads
+                _thread.start_new_thread(self._start_listener, (listener,))
+            except Exception as error:  # noqa: BLE001 - no more threads, say
+                listener.is_cancelled = True
                 self._not_started(str(error))
                 return False
+            except BaseException:
+                # A Ctrl-C comes before there is a thread, or after: it is not to be counted on, nor to run uncounted.
+                listener.is_cancelled = True
+                self._live -= 1
+                self._free -= 1
+                raise
             return True
 
     def _may_start(self) -> bool:
@@ -152,12 +160,16 @@ class Listeners:
         )
 
     def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage sees no bare thread
+        # Whoever asked for it has the lock until he knows.
+        with self._lock:
+            if listener.is_cancelled:
+                return
         try:
             if threading.main_thread().is_alive():
                 listener.start()
             else:
                 self._not_started("")
-        except RuntimeError as error:
+        except Exception as error:  # noqa: BLE001 - no more threads, say
             self._not_started(str(error))
 
     def _not_started(self, refusal: str) -> None:

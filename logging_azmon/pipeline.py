@@ -204,13 +204,19 @@ class Pipeline:
             self._redirect(None)
 
     def _put_and_wake(self, line: bytes) -> bool:
-        self._asks_again = False
-        self._put = self._buffer.put
         is_in = self._buffer.put(line)
-        if self._listeners.wake():
+        self._asks_again = False  # unless a thread is refused meanwhile
+        has_listener = False
+        try:
+            has_listener = self._listeners.wake()
+        except RecursionError:
+            pass  # the row is in, and whatever is raised now would count it twice
+        finally:
+            # Whatever came in between, the next row asks.
+            self._asks_again = self._asks_again or not has_listener
+        if not self._asks_again:
+            self._redirect(capturing.current())
             registry.release(self)
-        else:
-            self._ask_again()
         return is_in
 
     @property

@@ -634,6 +634,9 @@ class TestInterrupted:
             "drop_new", 5, lambda buffer: buffer.settle(buffer.take(0.0, is_due=True), lost="gave_up"), id="lose"
         ),
         pytest.param("drop_new", 5, lambda buffer: buffer.give_back(buffer.take(0.0, is_due=True)), id="give back"),
+        pytest.param(
+            "drop_old", 10, lambda buffer: buffer.give_back(buffer.take(0.0, is_due=True)), id="give back to a full one"
+        ),
         pytest.param("drop_new", 5, lambda buffer: buffer.is_ready(0.0, is_due=False), id="look"),
         pytest.param("drop_new", 5, lambda buffer: buffer.next_retry(), id="look for the next"),
         pytest.param("drop_new", 5, lambda buffer: buffer.abandon("closed"), id="abandon"),

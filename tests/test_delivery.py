@@ -4,6 +4,7 @@
 
 import itertools
 import re
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -417,6 +418,19 @@ class TestOneBadBatch:
 
 
 class TestErrorsOfOurOwn:
+    def test_a_batch_that_cannot_be_taken_keeps_no_place_in_the_lane(self, monkeypatch):
+        """After a failure one probes before all go on; if it never came back, nobody would ever go."""
+        bench = Bench(Answer(status=503))
+        bench.put_batch("a")
+        bench.step()
+        bench.clock.advance(1_000)
+        with monkeypatch.context() as patched:
+            patched.setattr(bench.buffer, "take", Mock(side_effect=MemoryError))
+            with pytest.raises(MemoryError):
+                bench.delivery.next_batch()
+        bench.run()
+        assert bench.stats.delivered == 1
+
     def test_rows_are_given_back_when_the_destination_raises(self):
         def fail(rows):
             raise RuntimeError("a bug")

@@ -1047,6 +1047,25 @@ class TestInterrupted:
         assert bench.buffer._found_owner()
         assert len(bench.buffer._owners) == 1
 
+    def test_rows_that_go_through_memory_share_batches(self, directory):
+        """While the disk is full they are as many requests as without a spool, and not one each."""
+        disk = CrashingDisk({})
+        bench = directory.process(disk=disk)
+        bench.put("on disk")
+        disk.room = 0
+        bench.put(*(f"in memory {number}" for number in range(50)))
+        assert bench.stats.queued == 50
+        bench.run()
+        assert bench.stats.requests == 2
+        disk.room = None
+        bench.clock.advance(10)
+        bench.put("on disk again")
+        assert bench.stats.spooled == 1
+        bench.run()
+        assert directory.arrived[0] == "on disk"
+        assert directory.arrived[-1] == "on disk again"
+        assert len(directory.arrived) == 52
+
     @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
     def test_a_segment_that_nobody_was_woken_for_is_made_known_by_its_next_row(self, directory, error, monkeypatch):
         """At the end of the stack, where nothing can be called, or by a Ctrl-C."""

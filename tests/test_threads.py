@@ -1,5 +1,7 @@
 """The background threads: when there are how many, and what happens if there can be none."""
 
+# ruff: noqa: SLF001 - who is counted on is seen from inside only
+
 from __future__ import annotations
 
 import _thread
@@ -8,6 +10,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -199,6 +202,77 @@ class TestNone:
             assert [str(trouble) for trouble in told] == [
                 "no thread can be started (can't start new thread); rows wait for a flush, or for a thread"
             ]
+
+    @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
+    def test_a_row_that_is_interrupted_while_it_asks_leaves_it_to_the_next(
+        self, make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+    ) -> None:
+        """At the end of the stack, or by a Ctrl-C: it is in, and is not counted as lost besides."""
+        clock = ManualClock()
+
+        def refuse(*_: Any) -> None:
+            raise RuntimeError
+
+        with FakeDestination() as destination:
+            pipeline = make(destination, clock=clock, report=lambda _: None)
+            with monkeypatch.context() as patched:
+                patched.setattr(_thread, "start_new_thread", refuse)
+                pipeline._accept(record("first"), None)
+            put, wake = pipeline._put, pipeline._listeners.wake
+            clock.advance(1.1)
+
+            def interrupted() -> bool:
+                pipeline._listeners.wake = wake  # type: ignore[method-assign]
+                raise error
+
+            pipeline._listeners.wake = interrupted  # type: ignore[method-assign]
+            with suppress(KeyboardInterrupt):
+                pipeline._accept(record("second"), None)
+            assert pipeline._put == put
+            pipeline._accept(record("third"), None)
+            assert pipeline.flush()
+            assert [row["Message"] for row in destination.rows] == ["first", "second", "third"]
+            assert pipeline.stats().dropped == {}
+
+    def test_nobody_is_woken_who_is_not_there(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
+        """Or else tokens would pile up, one for each row."""
+        assert refusal
+        with FakeDestination() as destination:
+            pipeline = make(destination, clock=ManualClock(), report=lambda _: None)
+            for _ in range(100):
+                pipeline._accept(record(), None)
+            assert pipeline._listeners.tokens.qsize() <= 1
+
+    @pytest.mark.parametrize("is_started", [True, False])
+    @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+    def test_whatever_comes_out_of_starting_one_none_is_counted_that_is_not_there(
+        self,
+        make: Callable[..., Pipeline],
+        monkeypatch: pytest.MonkeyPatch,
+        error: type[BaseException],
+        is_started: bool,
+    ) -> None:
+        """Nor does one run uncounted, where a signal handler raised just after it had begun."""
+        clock, start = ManualClock(), _thread.start_new_thread
+
+        def broken(*args: Any) -> None:
+            monkeypatch.undo()
+            if is_started:
+                start(*args)
+            raise error
+
+        monkeypatch.setattr(_thread, "start_new_thread", broken)
+        with FakeDestination() as destination:
+            pipeline = make(destination, clock=clock, report=lambda _: None)
+            with suppress(KeyboardInterrupt):
+                pipeline._accept(record("first"), None)
+            assert (pipeline._listeners._live, pipeline._listeners._free) == (0, 0)
+            clock.advance(1.1)
+            pipeline._accept(record("second"), None)
+            assert pipeline._listeners._live == 1
+            assert pipeline.flush()
+            assert [row["Message"] for row in destination.rows] == ["first", "second"]
+            assert len(listeners()) == 1
 
     def test_a_later_row_finds_a_thread(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
         """Each row asks again, a second after the last refusal, although its batch has begun long ago."""
