@@ -199,9 +199,8 @@ class Appender(MemoryBuffer):
 
     def _seal(self) -> None:
         """Write no more to the open segment."""
-        if self._open.segment is None:  # in memory, where each row would be a request of its own
-            return
-        batch = self._close_open()
+        # Not one in memory: each row would be a request of its own.
+        batch = self._none if self._open.segment is None else self._close_open()
         segment = batch.segment
         if segment is None or segment.fd < 0:
             return
