@@ -56,12 +56,19 @@ def tracing(modules, see):
             see(frame, dis.opname[frame.f_code.co_code[frame.f_lasti]])
         return trace
 
-    old = sys.gettrace()
-    sys.settrace(trace)
+    with traced_by(trace):
+        yield
+
+
+@contextlib.contextmanager
+def traced_by(tracer):
+    """Have this thread traced, and whoever traced it before afterwards."""
+    before = sys.gettrace()
+    sys.settrace(tracer)
     try:
         yield
     finally:
-        sys.settrace(old)
+        sys.settrace(before)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivering import is_balanced, line
-from interrupting import PLACES, at
+from interrupting import PLACES, at, traced_by
 from logging_azmon import batch as batch_module
 from logging_azmon import batches as batches_module
 from logging_azmon import buffer as buffer_module
@@ -910,12 +910,8 @@ class TestOneStep:
             buffer.put(rows[0])
             buffer.put(rows[1])
             lines.clear()
-            before = sys.gettrace()
-            sys.settrace(trace)
-            try:
+            with traced_by(trace):
                 buffer.put(rows[2])
-            finally:
-                sys.settrace(before)
             deliver()
             assert ends[-3:] == rows
             assert buffer._bytes == 0

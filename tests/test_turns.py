@@ -1,21 +1,11 @@
 """Where threads take turns, and how it is found out that they do so elsewhere."""
 
-import contextlib
 import sys
 
 import pytest
 
+from interrupting import traced_by
 from logging_azmon.turns import is_one_step
-
-
-@contextlib.contextmanager
-def tracing(tracer):
-    before = sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +26,9 @@ def test_not_where_a_debugger_is_let_in_at_each_line():
         def trace(self, *_):
             return self.trace
 
-    with tracing(lambda *_: None):
+    with traced_by(lambda *_: None):
         assert not is_one_step()
-    with tracing(Debugger().trace):
+    with traced_by(Debugger().trace):
         assert not is_one_step()
     assert is_one_step()
 
