@@ -141,7 +141,7 @@ class Listeners:
                 _thread.start_new_thread(self._start_listener, (listener,))
             except Exception as error:  # noqa: BLE001 - no more threads, say
                 listener.is_cancelled = True
-                self._not_started(str(error))
+                self._not_started(_why(error))
                 return False
             except BaseException:
                 # A Ctrl-C comes before there is a thread, or after: it is not to be counted on, nor to run uncounted.
@@ -170,7 +170,7 @@ class Listeners:
             else:
                 self._not_started("")
         except Exception as error:  # noqa: BLE001 - no more threads, say
-            self._not_started(str(error))
+            self._not_started(_why(error))
 
     def _not_started(self, refusal: str) -> None:
         with self._lock:
@@ -281,3 +281,8 @@ class Listeners:
             SystemClock.wait(self._ends, left)
         for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _why(error: Exception) -> str:
+    """Say why there is no thread: an error without words has a name."""
+    return str(error) or type(error).__name__

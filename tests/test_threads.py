@@ -263,7 +263,8 @@ class TestNone:
 
         monkeypatch.setattr(_thread, "start_new_thread", broken)
         with FakeDestination() as destination:
-            pipeline = make(destination, clock=clock, report=lambda _: None)
+            told: list[Trouble] = []
+            pipeline = make(destination, clock=clock, report=told.append)
             with suppress(KeyboardInterrupt):
                 pipeline._accept(record("first"), None)
             assert (pipeline._listeners._live, pipeline._listeners._free) == (0, 0)
@@ -273,6 +274,8 @@ class TestNone:
             assert pipeline.flush()
             assert [row["Message"] for row in destination.rows] == ["first", "second"]
             assert len(listeners()) == 1
+            # An error without words, too; a Ctrl-C is the application's own affair.
+            assert [error.__name__ in str(trouble) for trouble in told] == [True] * (error is MemoryError)
 
     def test_a_later_row_finds_a_thread(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
         """Each row asks again, a second after the last refusal, although its batch has begun long ago."""
