@@ -147,10 +147,11 @@ class Delivery:
         own = self._own.enter(now)
         batch: Batch | None = None
         try:
-            batch = None if own is None else self._buffer.take(now, is_due=is_due)
+            if own is not None:
+                batch = self._buffer.take(now, is_due=is_due)
         finally:
             # Also when that fails: with a probe that never comes back nobody would send any more.
-            if own is None or batch is None:
+            if batch is None:
                 self._shared.left(shared)
                 if own is not None:
                     self._own.left(own)

@@ -56,7 +56,7 @@ class Ledger:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         # Counts what whoever takes rows has left to be counted later.
-        self.catch_up: Callable[[], object] = int
+        self.catch_up: Callable[[], object] = lambda: None
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.requests = self.retries = self.sent_bytes = 0

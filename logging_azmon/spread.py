@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from .layout import ExtraColumns, follow
+from .values import INT_BITS, LONG_BITS
 
 # Puts what has a column into the row and returns the rest; None if that is for the general way to decide.
 Spread = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
@@ -20,8 +21,8 @@ Spread = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 # What a column takes as it is: the type, and the bounds of numbers. What is no number, as NaN, is in no bounds.
 _AS_IT_IS: Mapping[str, tuple[type, Any, Any]] = {
     "string": (str, None, None),
-    "int": (int, -(2**31), 2**31 - 1),
-    "long": (int, -(2**63), 2**63 - 1),
+    "int": (int, -(1 << INT_BITS), (1 << INT_BITS) - 1),
+    "long": (int, -(1 << LONG_BITS), (1 << LONG_BITS) - 1),
     "real": (float, -sys.float_info.max, sys.float_info.max),
     "boolean": (bool, None, None),
 }

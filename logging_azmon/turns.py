@@ -11,6 +11,7 @@ from types import FunctionType, MethodType
 
 # What a tracer is that Python runs. One in C, as coverage's, lets nobody in.
 _IN_PYTHON = (FunctionType, MethodType)
+# As many as `sys.monitoring` has places for.
 _TOOLS = range(6)
 
 

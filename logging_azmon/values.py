@@ -19,7 +19,7 @@ from .readable import clean, dumps, entries_cut, plain, readable, simple, text, 
 # The service cuts longer values without a word.
 MAX_VALUE_BYTES = 65_536
 _QUOTES = 2
-_INT_BITS, _LONG_BITS = 31, 63
+INT_BITS, LONG_BITS = 31, 63
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -64,12 +64,12 @@ def as_boolean(value: Any) -> bytes | None:
 
 def as_int(value: Any) -> bytes | None:
     """Encode a whole number of 32 bits."""
-    return _whole(value, _INT_BITS)
+    return _whole(value, INT_BITS)
 
 
 def as_long(value: Any) -> bytes | None:
     """Encode a whole number of 64 bits."""
-    return _whole(value, _LONG_BITS)
+    return _whole(value, LONG_BITS)
 
 
 def as_real(value: Any) -> bytes | None:
