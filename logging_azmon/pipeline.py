@@ -200,8 +200,7 @@ class Pipeline:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
         registry.keep(self)
         self._asks_again = True
-        if capturing.current() is None:
-            self._redirect(None)
+        self._redirect(capturing.current())
 
     def _put_and_wake(self, line: bytes) -> bool:
         is_in = self._buffer.put(line)
