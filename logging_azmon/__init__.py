@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._delivery.reporter import Trouble
+    from ._queue.ledger import Stats
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
-    from .ledger import Stats
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
-    from .report import Trouble
     from .table import Column, Table
 
 __all__ = [

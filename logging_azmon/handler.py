@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from . import guard
+from ._front.share import ARGUMENTS, Share, level_problems
+from ._process import feedback
+from ._queue.ledger import Stats
 from .errors import ConfigurationError
-from .ledger import Stats
 from .pipeline import Pipeline
-from .sharing import ARGUMENTS, Share, level_problems
 
 
 class AzureMonitorHandler(logging.Handler):
@@ -68,7 +68,7 @@ class AzureMonitorHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Give a record to the pipeline. What a delivering thread logs is left out."""
-        if guard.depths and guard.is_own(record):
+        if feedback.depths and feedback.is_own(record):
             return
         share = self._share
         pipeline = share.found if share.found is not None else share.pipeline

@@ -21,21 +21,22 @@ import weakref
 from contextlib import suppress
 from typing import Any, Self
 
-from . import capturing, exiting, forking, guard, registry
-from .assembly import assemble
-from .batches import EVERYTHING
-from .capturing import Put
-from .clock import Clock, SystemClock
-from .delivery import Destination
-from .encode import Encoder
-from .fields import Fields
-from .holding import holds_logging_lock, is_logging_lock_free
-from .ledger import Stats
-from .listener import Listeners
-from .report import Reporter, Trouble, count, described, left_behind
-from .settings import Settings, read
-from .upload import Uploader
-from .waiting import Waiting
+from ._azure.uploader import Uploader
+from ._config.settings import Settings, read
+from ._delivery.delivery import Destination
+from ._delivery.listeners import Listeners
+from ._delivery.reporter import Reporter, Trouble, count, described, left_behind
+from ._pipeline import capture, registry
+from ._pipeline.assembly import assemble
+from ._pipeline.capture import Put
+from ._pipeline.waiting import Waiting
+from ._process import at_exit, at_fork, feedback
+from ._process.clock import Clock, SystemClock
+from ._process.threads import holds_logging_lock, is_logging_lock_free
+from ._queue.batch_queue import EVERYTHING
+from ._queue.ledger import Stats
+from ._rows.encoder import Encoder
+from ._rows.fields import Fields
 
 _NEVER = float("inf")
 _LATE_SECONDS = 0.05
@@ -131,7 +132,7 @@ class Pipeline:
         self._told_after_close = 0
         # A thread was refused: each row asks for one, until there is one.
         self._asks_again = False
-        self._put: Put = capturing.current() or self._buffer.put
+        self._put: Put = capture.current() or self._buffer.put
 
     # The application's side.
 
@@ -193,14 +194,14 @@ class Pipeline:
         self._ledger.misfit()
 
     def _wake(self) -> None:
-        exiting.ensure_hook()
+        at_exit.ensure_hook()
         self._listeners.wake()
 
     def _ask_again(self) -> None:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
         registry.keep(self)
         self._asks_again = True
-        self._redirect(capturing.current())
+        self._redirect(capture.current())
 
     def _put_and_wake(self, line: bytes) -> bool:
         is_in = self._buffer.put(line)
@@ -214,7 +215,7 @@ class Pipeline:
             # Whatever came in between, the next row asks.
             self._asks_again = self._asks_again or not has_listener
         if not self._asks_again:
-            self._redirect(capturing.current())
+            self._redirect(capture.current())
             registry.release(self)
         return is_in
 
@@ -313,7 +314,7 @@ class Pipeline:
 
     @staticmethod
     def _must_not_wait() -> bool:
-        return guard.is_delivering() or holds_logging_lock()
+        return feedback.is_delivering() or holds_logging_lock()
 
     def _urge(self) -> int:
         """Have everything that waits sent now; return the mark to wait for: rows before it were accepted until now."""
@@ -342,7 +343,7 @@ class Pipeline:
         self._has_ended = True
         rows = self._buffer.abandon("closed")
         self._listeners.stop()
-        with exiting.counting():
+        with at_exit.counting():
             self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
         settings = self.settings
         for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
@@ -372,7 +373,7 @@ class Pipeline:
     def _detach(self, user: object) -> None:
         """Close the pipeline when the last who made and used it is gone."""
         self._users.pop(weakref.ref(user), None)
-        is_ending = exiting.seconds_left() is not None
+        is_ending = at_exit.seconds_left() is not None
         if not self._users and (self._is_front_doors_own or is_ending):
             self.close()
 
@@ -391,5 +392,5 @@ class Pipeline:
 
 
 # Once in a process. A spool's own hooks come later, and so, before a fork, first.
-forking.enable()
-exiting.enable()
+at_fork.enable()
+at_exit.enable()

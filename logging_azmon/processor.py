@@ -12,14 +12,15 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from . import crossing, guard
-from .checks import shown
+from ._config.validators import shown
+from ._front import pickling
+from ._front.share import ARGUMENTS, Share, level_problems
+from ._process import feedback
+from ._queue.ledger import Stats
+from ._rows.levels import number_of
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
-from .ledger import Stats
-from .levels import number_of
 from .pipeline import Pipeline
-from .sharing import ARGUMENTS, Share, level_problems
 
 # A dict, because copying one is a single step.
 _alive: dict[weakref.ref[AzureMonitorProcessor], None] = {}
@@ -76,7 +77,7 @@ class AzureMonitorProcessor:
 
     def _accept(self, logger: Any, method_name: str, event_dict: Any) -> None:
         # A record is there in the chains of a ProcessorFormatter, which may run on another thread than the log call.
-        if guard.depths and guard.is_own(dict.get(event_dict, "_record") if type(event_dict) is dict else None):
+        if feedback.depths and feedback.is_own(dict.get(event_dict, "_record") if type(event_dict) is dict else None):
             return
         if self.level and _is_below(self.level, event_dict, method_name):
             return
@@ -146,6 +147,6 @@ def _all_make_way() -> None:
             processor._make_way()
 
 
-crossing.enable()
+pickling.enable()
 # Called before the hook of `exiting`, which was set earlier.
 atexit.register(_all_make_way)

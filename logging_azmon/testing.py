@@ -27,8 +27,8 @@ from typing import Any, Self
 
 import orjson
 
-from . import capturing
-from .outcome import Answer, Failure
+from ._delivery.retry import Answer, Failure
+from ._pipeline import capture as _capture
 
 __all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
 
@@ -204,5 +204,5 @@ def capture() -> Iterator[Rows]:
         rows.append(orjson.loads(line))
         return True
 
-    with capturing.captured(take):
+    with _capture.captured(take):
         yield rows

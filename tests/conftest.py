@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from logging_azmon import registry
+from logging_azmon._pipeline import registry
 
 
 @pytest.fixture(autouse=True)

@@ -14,17 +14,17 @@ import pytest
 import trustme
 from rich.console import Console
 
-from endpoint import Endpoint, status
 from logging_azmon import cli
+from logging_azmon._azure.credential import make_credential
+from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
+from logging_azmon._config.settings import read
+from logging_azmon._delivery.retry import Answer, Failure
 from logging_azmon.cli import _arrival, _azure, _comparison, _identity, _service, _steps
-from logging_azmon.credential import make_credential
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
-from logging_azmon.outcome import Answer, Failure
-from logging_azmon.presets import BUILT_IN, LEAN, PRESETS, preset
-from logging_azmon.settings import read
 from logging_azmon.table import Table
-from resource_manager import CUSTOMER_ID, WORKSPACE, ResourceManager
+from support.endpoint import Endpoint, status
+from support.resource_manager import CUSTOMER_ID, WORKSPACE, ResourceManager
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 RULE = "dcr-1"

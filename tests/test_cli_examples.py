@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from logging_azmon import AzureMonitorHandler, cli
+from logging_azmon._config.presets import DEFAULT
 from logging_azmon.cli import demo
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
-from logging_azmon.presets import DEFAULT
 
 LIMIT = 60
 COMMANDS = dict(cli.find_commands())

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
+from logging_azmon._config.settings import read
 from logging_azmon.cli import main, plan
 from logging_azmon.cli._fleet import Need, Paper
 from logging_azmon.cli._simulation import Fleet, Minute, Simulation
-from logging_azmon.settings import read
 
 PLACE = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
 

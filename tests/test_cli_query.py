@@ -13,8 +13,6 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from rich.console import Console
 
-from endpoint import Endpoint
-from local_client import send
 from logging_azmon import ConfigurationError
 from logging_azmon.cli import _chart, _workspace, main
 from logging_azmon.cli._cells import flat, plain, shown, visible
@@ -24,6 +22,8 @@ from logging_azmon.cli._timespan import read_timespan, said, shown_timespan
 from logging_azmon.cli._workspace import Place, QueryError, Result, place_of
 from logging_azmon.cli.query import mark
 from logging_azmon.local import Workspace
+from support.endpoint import Endpoint
+from support.local_client import send
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 GUID = "11111111-2222-3333-4444-555555555555"

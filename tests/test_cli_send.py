@@ -16,6 +16,8 @@ from typing import ClassVar
 import pytest
 
 from logging_azmon import Pipeline, Table
+from logging_azmon._config.presets import preset
+from logging_azmon._delivery.retry import Answer
 from logging_azmon.cli import main
 from logging_azmon.cli import send as command
 from logging_azmon.cli._interrupts import Interrupts
@@ -23,8 +25,6 @@ from logging_azmon.cli._lines import MOST_LINE_BYTES, Lines
 from logging_azmon.cli._mapping import Mapper, importing, read_time
 from logging_azmon.cli._sending import Show
 from logging_azmon.local import Workspace
-from logging_azmon.outcome import Answer
-from logging_azmon.presets import preset
 from logging_azmon.testing import FakeDestination, ManualClock
 
 LIMIT = 60.0

@@ -11,12 +11,12 @@ import threading
 
 import pytest
 
-from delivering import leave_in_spool
-from endpoint import STORED, Endpoint, status
 from logging_azmon import AzureMonitorHandler
+from logging_azmon._spool.file_lock import Lock
+from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.cli import main
-from logging_azmon.lock import Lock
-from logging_azmon.segment import Target, new_owner, segment_name
+from support.delivering import leave_in_spool
+from support.endpoint import STORED, Endpoint, status
 
 POISON = status(400, error=("InvalidPayload", "The row is not accepted."))
 

@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint import Endpoint, status
-from local_client import send
 from logging_azmon import Column, Table
+from logging_azmon._config.presets import DEFAULT
 from logging_azmon.cli import _follow, main
 from logging_azmon.cli._columns import Choice, find_roles, line
 from logging_azmon.cli._console import is_unread
@@ -28,7 +27,8 @@ from logging_azmon.cli._window import INGESTED, Window
 from logging_azmon.cli._workspace import Place, QueryError, Result
 from logging_azmon.cli.tail import table_of
 from logging_azmon.local import Workspace
-from logging_azmon.presets import DEFAULT
+from support.endpoint import Endpoint, status
+from support.local_client import send
 
 LIMIT = 30.0
 START = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)

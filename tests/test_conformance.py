@@ -20,10 +20,10 @@ import pytest
 from django.utils.functional import SimpleLazyObject
 from opentelemetry.sdk.trace import TracerProvider
 
-import django_app  # noqa: F401 - lazy objects want settings
-from doors import DOORS, NAME, Door
-from logging_azmon import guard
-from odd_values import ODD_VALUES, ReprRecurses, StrRaises
+from logging_azmon._process import feedback
+from support import django_app  # noqa: F401 - lazy objects want settings
+from support.doors import DOORS, NAME, Door
+from support.odd_values import ODD_VALUES, ReprRecurses, StrRaises
 
 HERE = __file__
 
@@ -90,7 +90,7 @@ def with_context(door):
 
 
 def while_delivering(door):
-    with guard.delivering():
+    with feedback.delivering():
         door.log.info("of the library's own")
     door.log.info("of the application")
 

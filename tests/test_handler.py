@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from endpoint import Endpoint, status
-from lifecycle import LIMIT_SECONDS, assert_each_once, messages, run
-from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline, guard
+from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline
+from logging_azmon._process import feedback
 from logging_azmon.testing import FakeDestination, ManualClock
+from support.endpoint import Endpoint, status
+from support.lifecycle import LIMIT_SECONDS, assert_each_once, messages, run
 
 RULES = itertools.count()
 
@@ -138,12 +139,12 @@ class TestInFront:
         """Thread numbers repeat in forked children: theirs are not mistaken for a delivering thread of ours."""
         mine = logging.makeLogRecord({"msg": "mine", "thread": 1, "process": os.getpid()})
         theirs = logging.makeLogRecord({"msg": "theirs", "thread": 1, "process": 1})
-        guard.depths[1] = 1
+        feedback.depths[1] = 1
         try:
             handler.handle(mine)
             handler.handle(theirs)
         finally:
-            del guard.depths[1]
+            del feedback.depths[1]
         assert logged(handler, destination) == ["theirs"]
 
 
@@ -152,14 +153,14 @@ class TestTrouble:
 
     def test_records_without_a_thread(self, handler: AzureMonitorHandler, destination: FakeDestination) -> None:
         """Filters may have deleted it, or set it to anything."""
-        guard.depths[1] = 1
+        feedback.depths[1] = 1
         try:
             handler.handle(logging.makeLogRecord({"msg": "a list", "thread": []}))
             record = logging.makeLogRecord({"msg": "none at all"})
             del record.thread
             handler.handle(record)
         finally:
-            del guard.depths[1]
+            del feedback.depths[1]
         assert logged(handler, destination) == ["a list", "none at all"]
 
     def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self, destination: FakeDestination) -> None:
@@ -413,8 +414,8 @@ def test_a_listener_may_have_the_number_of_a_thread_that_has_ended(monkeypatch: 
         pipeline = Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
         handler = AzureMonitorHandler(pipeline=pipeline)
         early = logging.LogRecord("app", logging.ERROR, __file__, 1, "early", None, None)
-        monkeypatch.setitem(guard.depths, early.thread, 1)
-        monkeypatch.setitem(guard.since, early.thread, early.created + 1)
+        monkeypatch.setitem(feedback.depths, early.thread, 1)
+        monkeypatch.setitem(feedback.since, early.thread, early.created + 1)
         thread = threading.Thread(target=handler.handle, args=(early,))
         thread.start()
         thread.join(LIMIT_SECONDS)
@@ -464,7 +465,7 @@ def test_a_record_whose_properties_raise(monkeypatch: pytest.MonkeyPatch) -> Non
         handler = AzureMonitorHandler(
             pipeline=Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
         )
-        monkeypatch.setitem(guard.depths, -1, 1)
+        monkeypatch.setitem(feedback.depths, -1, 1)
         handler.handle(Raising("app", logging.ERROR, __file__, 1, "odd", None, None))
         assert handler.flush()
         assert len(destination.rows) == 1

@@ -1,7 +1,6 @@
 """Who may import whom, and what importing the package costs."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,134 +10,118 @@ import pytest
 import logging_azmon
 
 PACKAGE = Path(logging_azmon.__file__).parent
-ROOT = Path(__file__).parent.parent
 
-# From the ground up: a module imports those below it, and nothing beside or above. The front doors come last.
-LAYERS = [
-    {
-        "errors",
-        "guard",
-        "holding",
-        "turns",
-        "clock",
-        "ledger",
-        "readable",
-        "outcome",
-        "segment",
-        "lock",
-        "queued",
-        "stamps",
-    },
-    {"checks", "table", "values", "pacing", "lanes", "report", "batch", "disk", "levels"},
-    {"exceptions", "directory", "batches"},
-    {"presets", "fields", "buffer"},
-    {"dcr", "layout", "appender"},
-    {"pieces", "spool", "spread"},
-    {"quick"},
-    {"quick_event"},
-    {"settings", "encode"},
-    {"credential"},
-    {"answers"},
-    {"upload", "delivery"},
-    {"registry", "listener", "assembly"},
-    {"exiting", "capturing"},
-    {"forking", "waiting"},
-    {"pipeline"},
-    {"sharing", "crossing"},
-    {"handler", "testing"},
+# Each row may import the rows below it and its own neighbours; never a row above.
+DIRECTION = [
+    {"cli", "pytest_plugin", "__main__"},
     {"processor"},
-    {"cli", "pytest_plugin"},
-    {"__main__"},
+    {"handler", "testing"},
+    {"_front"},
+    {"pipeline"},
+    {"_pipeline"},
+    {"_azure"},
+    {"_delivery", "_spool"},
+    {"_queue", "_rows"},
+    {"_config"},
+    {"table"},
+    {"_process", "errors"},
 ]
-LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-# Rooms that stand apart, with all that they may import. Of the others, only the commands and the fixtures enter them.
-ROOMS = {"local": {"table", "dcr", "presets", "errors"}, "infra": {"table", "presets", "errors"}}
+LEVELS = {room: -row for row, rooms in enumerate(DIRECTION) for room in rooms}
+# Rooms that stand apart, with all that they may import. Only the commands and the fixtures import them.
+APART = {"local": {"table", "_config", "errors"}, "infra": {"table", "_config", "errors"}}
 
-# The local workspace is a server of its own: it has threads, and the other end of the wire.
-THREADS = {"listener", "local"}
-# `upload` asks, `answers` reads what comes back; commands look at the way there, and read what is deployed and stored.
-WIRE = {"upload", "answers", "local", "cli"}
+# The listeners are the library's only threads. The local workspace is a server of its own.
+THREADS = {"_delivery", "local"}
+# `_azure` speaks to the service; commands look at the way there and read what is deployed and stored.
+WIRE = {"_azure", "local", "cli"}
 
 
-def owner(path):
-    """Return the module or room that a source file belongs to."""
+def room_of(path):
+    """Return the folder, or the module at the package's root, that a source file belongs to."""
     place = path.relative_to(PACKAGE)
     return place.parts[0] if len(place.parts) > 1 else place.stem
 
 
-SOURCES = [(owner(path), path) for path in sorted(PACKAGE.rglob("*.py"))]
+SOURCES = [(room_of(path), path) for path in sorted(PACKAGE.rglob("*.py"))]
 NAMES = [str(path.relative_to(PACKAGE)) for _, path in SOURCES]
 
 
-def is_type_checking(node):
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def imports(path):
+    """Yield every import of a file as (dotted module, name), relative ones made absolute.
 
-
-def imports(tree, depth):
-    """Yield each import of a file: how many packages up (0: absolute), and the dotted name's first part.
-
-    Functions are looked into, too: a late import still goes one way only. Those for type checkers are not.
+    Late imports inside functions and those for type checkers count like all others.
     """
-    for node in ast.iter_child_nodes(tree):
-        if is_type_checking(node):
-            continue
+    package = ("logging_azmon", *path.relative_to(PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((0, alias.name.split(".")[0]) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield 0, node.module.split(".")[0]
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level == depth:
-                names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-                yield from ((depth, name) for name in names)
-        else:
-            yield from imports(node, depth)
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*base, *(node.module.split(".") if node.module else ())])
+            yield from ((module, alias.name) for alias in node.names)
 
 
-def imported(path, *, own):
-    """Return what a file imports: of this package, or of all others."""
-    depth = len(path.relative_to(PACKAGE).parts)
-    found = set(imports(ast.parse(path.read_text("utf-8")), depth))
-    return {name for level, name in found if (level > 0) == own}
+def own_imports(path):
+    """Return the modules of the package that a file imports, as dotted names below the package."""
+    found = set()
+    for module, name in imports(path):
+        if module == "logging_azmon" or module.startswith("logging_azmon."):
+            dotted = f"{module}.{name}" if f"{module}.{name}" in MODULES else module
+            found.add(dotted.removeprefix("logging_azmon").removeprefix("."))
+    return found - {""}
+
+
+def foreign_imports(path):
+    """Return the top-level names of all other packages that a file imports."""
+    return {module.split(".")[0] for module, _ in imports(path)} - {"logging_azmon"}
+
+
+def dotted_name(path):
+    """Return a source file's module name below the package; a package's own file has the package's name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {f"logging_azmon.{dotted_name(path)}" for _, path in SOURCES}
 
 
 class TestDirection:
-    def test_every_module_has_its_place(self):
-        """A new one must be given one here, and in CONTRIBUTING's table."""
-        assert {module for module, _ in SOURCES} - {"__init__"} - set(ROOMS) == set(LEVELS)
+    def test_every_folder_and_public_module_has_its_row(self):
+        """A new one is given a row in DIRECTION, or it stands apart."""
+        assert {room for room, _ in SOURCES} - {"__init__"} - set(APART) == set(LEVELS)
 
-    def test_every_module_is_in_the_table_for_contributors(self):
-        """Under "Layout"; and no other is."""
-        text = ROOT.joinpath("CONTRIBUTING.md").read_text("utf-8")
-        layout = re.search(r"^\| level \| modules \|$(.*?)^$", text, re.DOTALL | re.MULTILINE)[1]
-
-        assert {name.strip("/") for name in re.findall(r"`([a-z_/]+)`", layout)} == set(LEVELS) - {"__main__"}
-
-    @pytest.mark.parametrize(("module", "path"), SOURCES, ids=NAMES)
-    def test_imports_run_downward_only(self, module, path):
-        """Whoever is imported never knows by whom, so each part can be read and tested alone."""
-        found = imported(path, own=True)
-        if module in ROOMS:
-            allowed = ROOMS[module]
+    @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
+    def test_imports_run_downward_only(self, room, path):
+        """A module never knows who imports it, so each part can be read and tested alone; type-only imports count."""
+        found = {dotted.split(".")[0] for dotted in own_imports(path)} - {room}
+        if room in APART:
+            allowed = APART[room]
+        elif room == "__init__":
+            allowed = set(LEVELS)
         else:
-            allowed = {name for name, level in LEVELS.items() if level < LEVELS.get(module, 0)}
-            allowed |= set(ROOMS) if module in {"cli", "pytest_plugin"} else set()
+            allowed = {name for name, level in LEVELS.items() if level < LEVELS[room]}
+            allowed |= set(APART) if room in {"cli", "pytest_plugin"} else set()
 
-        assert found - allowed - {module} == set()
+        assert found - allowed == set()
 
-    def test_the_package_itself_imports_nothing_of_its_own(self):
-        """Its names come when they are asked for."""
-        assert imported(PACKAGE / "__init__.py", own=True) == set()
+    def test_no_modules_import_each_other_in_a_circle(self):
+        """Not even for type checkers: of two modules, one can always be read first."""
+        graph = {dotted_name(path): own_imports(path) for room, path in SOURCES if room not in {"__init__", *APART}}
+        while leaves := {name for name, wanted in graph.items() if not wanted & set(graph) - {name}}:
+            graph = {name: wanted for name, wanted in graph.items() if name not in leaves}
 
-    @pytest.mark.parametrize(("module", "path"), SOURCES, ids=NAMES)
-    def test_nobody_else_knows_the_sdk_and_the_wire(self, module, path):
+        assert sorted(graph) == []
+
+    @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
+    def test_only_azure_and_the_commands_know_the_sdk_and_the_wire(self, room, path):
         """Everything else works with any destination."""
-        known = imported(path, own=False) & {"azure", "requests", "urllib3", "ssl", "socketserver", "http"}
+        known = foreign_imports(path) & {"azure", "requests", "urllib3", "ssl", "socketserver", "http"}
 
-        assert known == set() or module in WIRE
+        assert known == set() or room in WIRE
 
-    @pytest.mark.parametrize(("module", "path"), SOURCES, ids=NAMES)
-    def test_only_one_module_starts_threads(self, module, path):
-        """Whoever looks for the background finds all of it there."""
+    @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
+    def test_only_the_listeners_start_threads(self, room, path):
+        """All background work of the library is found in one module."""
         starts = [
             node.lineno
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -146,11 +129,18 @@ class TestDirection:
             if not isinstance(getattr(node, "ctx", None), ast.Store)
         ]
 
-        assert starts == [] or module in THREADS
+        assert starts == [] or room in THREADS
 
-    def test_every_absolute_import_is_of_another_package(self):
+    def test_every_import_of_the_package_is_relative(self):
         """The package is importable under whatever name it is vendored."""
-        assert [path for _, path in SOURCES if "logging_azmon" in imported(path, own=False)] == []
+        absolute = [
+            path
+            for _, path in SOURCES
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("logging_azmon")
+        ]
+
+        assert absolute == []
 
 
 def loaded(script):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from local_client import TIMEOUT, ask, call, send
 from logging_azmon.local import Workspace
+from support.local_client import TIMEOUT, ask, call, send
 
 COLUMNS = {
     "TimeGenerated": "datetime",

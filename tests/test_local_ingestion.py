@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from local_client import call, send
 from logging_azmon.local import Workspace
+from support.local_client import call, send
 
 NOW = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
 COLUMNS = {

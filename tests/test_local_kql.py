@@ -7,9 +7,9 @@ import datetime as dt
 
 import pytest
 
-from local_client import send
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import QueryError, Workspace
+from support.local_client import send
 
 NOW = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
 

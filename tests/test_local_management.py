@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from local_client import call
 from logging_azmon.local import Workspace
 from logging_azmon.local.management import WORKSPACE
 from logging_azmon.local.rules import DEFAULT_RULE, read_rules
+from support.local_client import call
 
 GRAPH = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"
 

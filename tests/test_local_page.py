@@ -13,8 +13,8 @@ from importlib.resources import files
 
 import pytest
 
-from browser import Browser, find_browser
 from logging_azmon.local import Workspace
+from support.browser import Browser, find_browser
 
 MESSAGES = """
   [...document.querySelectorAll('#log-list .row:not([hidden])')]

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from local_client import send
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import Workspace
 from logging_azmon.local.rules import DEFAULT_RULE, Flow, read_rules
+from support.local_client import send
 
 COLUMNS = [{"name": "TimeGenerated", "type": "dateTime"}, {"name": "Text", "type": "string"}]
 PROPERTIES = {

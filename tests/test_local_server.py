@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import pytest
 
 import logging_azmon.local
-from local_client import TIMEOUT, ask, call, send
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import QueryError, Workspace
 from logging_azmon.local.intake import Intake
@@ -29,6 +28,7 @@ from logging_azmon.local.server import MAX_HEADERS, MAX_LINE, Server
 from logging_azmon.local.store import Store
 from logging_azmon.local.tail import Tail
 from logging_azmon.local.writer import Writer
+from support.local_client import TIMEOUT, ask, call, send
 
 UPLOAD = "/dataCollectionRules/dcr-local/streams/Custom-App?api-version=2023-01-01"
 

@@ -17,12 +17,13 @@ import orjson
 import pytest
 import structlog
 
-from doors import stdlib_logger
-from endpoint import Endpoint
-from lifecycle import assert_each_once, messages, run
-from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline, guard
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline
+from logging_azmon._process import feedback
 from logging_azmon.testing import FakeDestination, ManualClock, capture
-from odd_values import ODD_VALUES, AttributesRaise, ClassRaises, MappingRaises
+from support.doors import stdlib_logger
+from support.endpoint import Endpoint
+from support.lifecycle import assert_each_once, messages, run
+from support.odd_values import ODD_VALUES, AttributesRaise, ClassRaises, MappingRaises
 
 ADDRESS = ("http://127.0.0.1:9", "dcr-processor", "Custom-App")
 COLUMNS = {
@@ -118,7 +119,7 @@ class TestTheEvent:
         """Below the level, and on delivering threads: there is no renderer to take it."""
         log = chain(AzureMonitorProcessor(*ADDRESS, drop=True, level="ERROR"))
         log.info("below")
-        with guard.delivering():
+        with feedback.delivering():
             log.error("of the library's own")
         log.error("above")
 
@@ -153,12 +154,12 @@ class TestTheEvent:
     def test_of_a_delivering_thread_stays_out_wherever_it_is_processed(self, processor, rows):
         """Its record may have come round by a queue to a formatter's chain."""
         record = logging.makeLogRecord({"msg": "x", "thread": 1})
-        guard.depths[1] = 1
+        feedback.depths[1] = 1
         try:
             processor(None, "info", {"event": "the library's", "_record": record})
             processor(None, "info", {"event": "the application's"})
         finally:
-            del guard.depths[1]
+            del feedback.depths[1]
 
         assert [row["Message"] for row in rows] == ["the application's"]
 

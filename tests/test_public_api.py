@@ -12,7 +12,7 @@ import pytest
 
 import logging_azmon
 from logging_azmon import testing
-from logging_azmon.settings import ARGUMENTS, OPTIONS
+from logging_azmon._config.settings import ARGUMENTS, OPTIONS
 from logging_azmon.testing import FakeDestination
 
 ROOT = Path(__file__).parent.parent

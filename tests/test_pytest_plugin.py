@@ -8,8 +8,8 @@ from importlib import metadata
 
 import pytest
 
-from local_client import send
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, pytest_plugin
+from support.local_client import send
 
 LIMIT = 60.0
 

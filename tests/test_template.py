@@ -21,10 +21,10 @@ from azure.mgmt.monitor import models as rule_models
 from tree_sitter import Language, Parser
 
 from logging_azmon import AzureMonitorHandler, cli
+from logging_azmon._config.presets import BUILT_IN, PRESETS, preset
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
-from logging_azmon.presets import BUILT_IN, PRESETS, preset
 from logging_azmon.table import Table
 
 GOLDEN = Path(__file__).parent / "data" / "templates"

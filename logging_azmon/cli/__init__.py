@@ -19,8 +19,8 @@ from importlib.metadata import version
 from pkgutil import iter_modules
 from types import ModuleType
 
+from ..cli import _help
 from ..errors import ConfigurationError
-from . import _help
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

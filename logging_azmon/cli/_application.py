@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..checks import shown
+from .._config.settings import ENVIRONMENT, OPTIONS
+from .._config.validators import shown
 from ..errors import ConfigurationError
 from ..handler import AzureMonitorHandler
 from ..pipeline import Pipeline
-from ..settings import ENVIRONMENT, OPTIONS
 
 # What a handler's configuration has besides arguments; and what is the application's own business.
 _NOT_ARGUMENTS = frozenset({"()", "class", "level", "formatter", "filters", ".", "pipeline", "report"})

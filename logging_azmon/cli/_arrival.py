@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._delivery.reporter import Trouble
 from ..pipeline import Pipeline
-from ..report import Trouble
 from ..table import Table
 from ._steps import Step
 from ._workspace import QueryError, Workspace

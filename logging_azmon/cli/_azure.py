@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._rows.jsonable import one_line
 from ..errors import AzureMonitorLoggingError
-from ..readable import one_line
 
 MANAGERS: Mapping[str, str] = {
     "public": "https://management.azure.com",

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ..checks import check_endpoint
+from .._config.settings import ENVIRONMENT, Settings
+from .._config.validators import check_endpoint
+from ..cli import _arrival, _identity, _network, _service
 from ..errors import ConfigurationError
-from ..settings import ENVIRONMENT, Settings
 from ..table import FIELD_TYPES, Extra, Table
-from . import _arrival, _identity, _network, _service
 from ._azure import MANAGERS, ManagerError, ResourceManager
 from ._comparison import compare
 from ._configuration import settings_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ..presets import DEFAULT
+from .._config.presets import DEFAULT
 from ..table import Table
 from ._cells import visible
 

@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..checks import CREDENTIALS
+from .._config.settings import CLOUDS, ENVIRONMENT, Settings, read
+from .._config.validators import CREDENTIALS
 from ..errors import ConfigurationError
-from ..settings import CLOUDS, ENVIRONMENT, Settings, read
 from ._application import handler_arguments
 
 _GIVEN = ("endpoint", "rule_id", "stream", "credential", "cloud", "columns", "dcr")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..settings import Settings
+from .._config.settings import Settings
 
 # What a rule takes in a minute before it answers 429 (soft limits: they grow slowly).
 QUOTA_REQUESTS = 12_000

@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..credential import make_credential, why_none
-from ..readable import one_line
-from ..settings import Settings
-from ..upload import AUDIENCES
+from .._azure.credential import make_credential, why_none
+from .._azure.uploader import AUDIENCES
+from .._config.settings import Settings
+from .._rows.jsonable import one_line
 from ._steps import Step
 
 _MESSAGE_LENGTH = 500

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import orjson
 
-from ..readable import text
+from .._rows.jsonable import text
 from ._cells import visible
 
 # No row can be longer than a request; a line may be, because much of it can be left out.

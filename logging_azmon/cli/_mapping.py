@@ -14,10 +14,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..dcr import lookup
-from ..fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, Reader
+from .._config.dcr import lookup
+from .._rows.fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, Reader
+from .._rows.values import datetime_text
 from ..table import Column, Constant, Extra, Table
-from ..values import datetime_text
 from ._journal import is_journal, read_journal
 
 # What programs call a field, the most telling first; "time" of a row in a table is its TimeGenerated.

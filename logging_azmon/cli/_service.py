@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..outcome import Answer, Failure
-from ..settings import Settings
-from ..upload import Uploader
+from .._azure.uploader import Uploader
+from .._config.settings import Settings
+from .._delivery.retry import Answer, Failure
 from ._identity import describe
 from ._steps import Step
 

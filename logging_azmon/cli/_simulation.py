@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
-from ..batch import Batch
-from ..clock import Clock
-from ..delivery import Delivery
-from ..lanes import Lane
-from ..ledger import Ledger
-from ..outcome import Answer
-from ..report import Reporter
-from ..settings import Settings
+from .._config.settings import Settings
+from .._delivery.breaker import Lane
+from .._delivery.delivery import Delivery
+from .._delivery.reporter import Reporter
+from .._delivery.retry import Answer
+from .._process.clock import Clock
+from .._queue.batch import Batch
+from .._queue.ledger import Ledger
 
 MINUTE = 60.0
 STORED = Answer(status=204)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from ..directory import REJECTED, Directory
-from ..disk import Disk
-from ..segment import Target, begun_at, is_segment, lock_name, owner_of, row_of_rejected
+from .._spool.directory import REJECTED, Directory
+from .._spool.files import Disk
+from .._spool.segment import Target, begun_at, is_segment, lock_name, owner_of, row_of_rejected
 
 _CHUNK = 1024 * 1024
 # What is put back goes out as it would have: in batches of the usual size.

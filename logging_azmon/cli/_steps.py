@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..readable import one_line
+from .._rows.jsonable import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

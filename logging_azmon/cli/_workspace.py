@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..answers import why_broken
-from ..checks import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
-from ..credential import why_none
+from .._azure.credential import why_none
+from .._azure.error_mapping import why_broken
+from .._config.settings import ENVIRONMENT
+from .._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
 from ..errors import AzureMonitorLoggingError, ConfigurationError
-from ..settings import ENVIRONMENT
 from ._configuration import add_options, pipeline_arguments
 
 # The name that Microsoft's samples use.
@@ -155,7 +155,7 @@ class Workspace:
         from azure.core.pipeline.transport import RequestsTransport
         from azure.monitor.query import LogsQueryClient
 
-        from ..credential import make_credential
+        from .._azure.credential import make_credential
 
         self.place = place
         options: dict[str, Any] = {}

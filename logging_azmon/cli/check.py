@@ -11,8 +11,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
-from ..settings import ENVIRONMENT
 from ._configuration import add_options, pipeline_arguments
 from ._numbers import number
 

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the script; return 0."""
     import shtab
 
-    from . import build_parser
+    from ..cli import build_parser
 
     parser = build_parser()
     for action in _actions(parser):

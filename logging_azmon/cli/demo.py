@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from ..ledger import Stats
+    from .._delivery.reporter import Trouble
+    from .._queue.ledger import Stats
     from ..local import Workspace
-    from ..report import Trouble
 
 EXTRA = "local"
 EXAMPLES = ("logging-azmon demo", "logging-azmon demo --keep")
@@ -165,7 +165,7 @@ class _Story:
         return task
 
     def _show(self, stats: Stats) -> None:
-        from . import _pictures
+        from ..cli import _pictures
 
         show = self._console.print
         show(_pictures.heading("What the library reported meanwhile"))

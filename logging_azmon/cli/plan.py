@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..settings import Settings, read
+from .._config.settings import Settings, read
 from ._fleet import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Need, Paper
 from ._numbers import counted, number, whole
 from ._simulation import Course, Fleet, Minute, Simulation

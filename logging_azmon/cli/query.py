@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Console) -> None:
-    from . import _chart, _tables
+    from ..cli import _chart, _tables
 
     if arguments.json:
         _tables.write_json(result, sys.stdout)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from ..checks import CREDENTIALS
-from ..report import Trouble
+from .._config.validators import CREDENTIALS
+from .._delivery.reporter import Trouble
 from ._cells import visible
 from ._help import complain
 from ._interrupts import stopping
@@ -24,7 +24,7 @@ from ._numbers import counted
 if TYPE_CHECKING:
     import threading
 
-    from ..segment import Target
+    from .._spool.segment import Target
     from ._spooled import Listed
 
 EXAMPLES = (
@@ -73,7 +73,7 @@ def _fail(said: str) -> int:
 
 
 def _show(directory: str) -> None:
-    from . import _spooled
+    from ..cli import _spooled
 
     segments = _spooled.listed(directory)
     total = f"{counted(len(segments), 'segment')}, {counted(sum(each.rows for each in segments), 'row')}"
@@ -129,7 +129,7 @@ def _answer(line: bytes) -> str:
 
 
 def _retry(directory: str) -> bool:
-    from . import _spooled
+    from ..cli import _spooled
 
     rows, left = _spooled.put_back(directory)
     print(f"{counted(rows, 'rejected row')} put back.")
@@ -139,7 +139,7 @@ def _retry(directory: str) -> bool:
 
 
 def _send(directory: str, credential: str) -> int:
-    from . import _spooled
+    from ..cli import _spooled
 
     waiting: Counter[Target] = Counter()
     for each in _spooled.listed(directory):

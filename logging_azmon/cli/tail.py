@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
+from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
-from ..settings import ENVIRONMENT
 from ..table import Table
 from ._configuration import pipeline_arguments, settings_of
 from ._help import complain

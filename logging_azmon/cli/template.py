@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._config.presets import BUILT_IN
+from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, RENDERERS, VALUES, Design
 from ..infra.names import PLANS
-from ..presets import BUILT_IN
-from ..settings import ENVIRONMENT
 from ._configuration import add_column_options, pipeline_arguments, settings_of
 
 # Of all this, only a configuration in YAML is read by what comes with it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import arm, az, bicep, terraform
+from ..infra import arm, az, bicep, terraform
 from .design import Design
 
 __all__ = ["COMMANDS", "RENDERERS", "VALUES", "Design"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .._config.presets import BUILT_IN, preset
 from ..errors import ConfigurationError
-from ..presets import BUILT_IN, preset
 from ..table import MAX_COLUMNS, Table
 from .names import check_name, check_retention
 

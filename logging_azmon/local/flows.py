@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from .._config.presets import BUILT_IN, preset
 from ..errors import ConfigurationError
-from ..presets import BUILT_IN, preset
-from . import gaps, kql
+from ..local import gaps, kql
 from .kql import Columns, Describe, QueryError, Translation
 from .names import quoted
 from .rules import Flow, Rule

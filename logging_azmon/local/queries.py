@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from . import gaps
+from ..local import gaps
 from .database import explain, run
 from .kql import Columns, QueryError, Schema, kusto_type
 from .message import Request, Response, answer, failure

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._config.presets import DEFAULT
 from ..errors import ConfigurationError
-from ..presets import DEFAULT
 from ..table import TYPES
 
 RULE_ID = "dcr-local"

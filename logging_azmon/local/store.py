@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from . import problems as _problems
+from ..local import problems as _problems
 from .database import connect, explain, run
 from .flows import SQL_TYPES, StreamPlan, merge, plan_rule
 from .kql import Columns, QueryError, Schema, Translation, kusto_type

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import problems as _problems
+from ..local import problems as _problems
 from .database import explain
 from .flows import FlowPlan, StreamPlan
 from .problems import Finding, Problems, cut, mistyped, not_stored, replaced

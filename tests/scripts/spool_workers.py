@@ -11,10 +11,11 @@ import sys
 
 import requests  # noqa: F401 - as above
 
-from logging_azmon import AzureMonitorHandler, spool
+from logging_azmon import AzureMonitorHandler
+from logging_azmon._spool import recovery
 
 # What the killed have left is to be found soon, for the test's sake.
-spool.LOOK_SECONDS = 0.3
+recovery.LOOK_SECONDS = 0.3
 
 url, directory = sys.argv[1:3]
 

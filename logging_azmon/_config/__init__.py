@@ -1,0 +1,1 @@
+"""What users say: settings, columns from a rule, presets, the checks of both."""

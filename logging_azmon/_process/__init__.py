@@ -1,0 +1,1 @@
+"""What the process has in common: time, threads, fork and exit."""

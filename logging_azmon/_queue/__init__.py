@@ -1,0 +1,1 @@
+"""Where rows wait, in memory, and how each of them is counted."""

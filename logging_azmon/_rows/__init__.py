@@ -1,0 +1,1 @@
+"""From a record or an event dict to one line of JSON."""

@@ -1,0 +1,1 @@
+"""The ordinary record and event, encoded in one step."""

@@ -1,0 +1,1 @@
+"""The same queue in files: rows survive the process."""

@@ -1,0 +1,402 @@
+"""A data collection rule, in whatever form it was saved, tells a stream's columns and what fills them."""
+
+import contextlib
+import json
+import re
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logging_azmon._config.dcr import lookup, read_streams, table_of
+from logging_azmon._config.presets import DEFAULT, LEAN
+from logging_azmon.errors import ConfigurationError
+from logging_azmon.table import FIELD_TYPES, TYPES, Column, Extra
+
+STREAM = "Custom-Shop"
+KNOWN_TYPES = "a stream knows string, int, long, real, boolean, datetime, dynamic"
+COLUMNS = {"TimeGenerated": "datetime", "Message": "string", "DurationMs": "real"}
+DECLARED = {STREAM: {"columns": [{"name": name, "type": kind} for name, kind in COLUMNS.items()]}}
+FLOWS = [{"streams": [STREAM], "destinations": ["workspace"], "outputStream": "Custom-Shop_CL"}]
+
+REST = {
+    "id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/dataCollectionRules/shop",
+    "location": "westeurope",
+    "properties": {
+        "immutableId": "dcr-00000000000000000000000000000000",
+        "dataCollectionEndpointId": None,
+        "streamDeclarations": DECLARED,
+        "dataFlows": FLOWS,
+    },
+}
+AZ_SHOW = {
+    "dataFlows": FLOWS,
+    "etag": '"0"',
+    "immutableId": "dcr-00000000000000000000000000000000",
+    "streamDeclarations": DECLARED,
+    "tags": None,
+}
+ARM = {
+    "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+    "parameters": {"location": {"type": "string"}},
+    "resources": [
+        {
+            "type": "Microsoft.OperationalInsights/workspaces/tables",
+            "properties": {"schema": {"columns": []}},
+        },
+        {"type": "Microsoft.Insights/dataCollectionRules", "properties": {"streamDeclarations": DECLARED}},
+    ],
+}
+NESTED = {
+    "resources": [{"type": "Microsoft.Resources/deployments", "properties": {"mode": "Incremental", "template": ARM}}]
+}
+FORMS = {
+    "rest": REST,
+    "az show": AZ_SHOW,
+    "arm": ARM,
+    "nested arm": NESTED,
+    "declarations alone": {"streamDeclarations": DECLARED},
+}
+
+SNAKE = st.lists(st.from_regex("[a-z]{2,8}", fullmatch=True), min_size=1, max_size=4)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["streamDeclarations", "columns", "name", "type", "x"]), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+def refusal(dcr):
+    """Return what is said against a rule."""
+    with pytest.raises(ConfigurationError) as caught:
+        read_streams(dcr)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.fixture(name="save")
+def _save(tmp_path):
+    """Write a rule's file and return its path."""
+
+    def save(content):
+        path = tmp_path / "rule.json"
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return path
+
+    return save
+
+
+class TestForms:
+    @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+    def test_every_form_of_a_rule_gives_its_columns(self, form):
+        """REST's answer, az's flattened one, a template, one in another: what is at hand will do."""
+        assert read_streams(form) == {STREAM: COLUMNS}
+
+    @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+    def test_every_form_can_be_a_file(self, form, save):
+        """By a Path or by its text, as dictConfig can only give."""
+        path = save(form)
+
+        assert read_streams(path) == read_streams(str(path)) == {STREAM: COLUMNS}
+
+    def test_a_file_may_begin_with_a_byte_order_mark(self, save):
+        """PowerShell writes one when az's output is redirected into a file."""
+        path = save(b"\xef\xbb\xbf" + json.dumps(REST).encode())
+
+        assert read_streams(path) == {STREAM: COLUMNS}
+
+    def test_a_file_may_hold_a_list_of_rules(self, save):
+        """That is how `az monitor data-collection rule list` prints them."""
+        other = {"streamDeclarations": {"Custom-Other": {"columns": [{"name": "Text", "type": "string"}]}}}
+
+        assert read_streams(save([AZ_SHOW, other])) == {STREAM: COLUMNS, "Custom-Other": {"Text": "string"}}
+
+    def test_a_rule_may_be_any_mapping(self):
+        """Frozen configuration is configuration."""
+        frozen = MappingProxyType({"streamDeclarations": MappingProxyType(DECLARED)})
+
+        assert read_streams(frozen) == {STREAM: COLUMNS}
+
+    def test_all_streams_of_a_rule_are_found_in_order(self):
+        """A rule has up to ten."""
+        names = [f"Custom-S{number}" for number in range(10)]
+
+        assert list(read_streams({"streamDeclarations": dict.fromkeys(names, DECLARED[STREAM])})) == names
+
+    def test_columns_keep_the_rules_order(self):
+        """A row reads as its rule does."""
+        assert list(read_streams(REST)[STREAM]) == list(COLUMNS)
+
+    @pytest.mark.parametrize("spelling", ["datetime", "dateTime", "DateTime"])
+    def test_types_are_read_in_any_case(self, spelling):
+        """Microsoft's own samples write dateTime as often as datetime."""
+        declared = {STREAM: {"columns": [{"name": "TimeGenerated", "type": spelling}]}}
+
+        assert read_streams({"streamDeclarations": declared}) == {STREAM: {"TimeGenerated": "datetime"}}
+
+    def test_more_about_a_column_is_no_harm(self):
+        """Templates add descriptions."""
+        column = {"name": "Message", "type": "string", "description": "what happened"}
+
+        assert read_streams({"streamDeclarations": {STREAM: {"columns": [column]}}}) == {STREAM: {"Message": "string"}}
+
+    @given(st.lists(st.sampled_from(["list", "properties", "template"]), max_size=6))
+    def test_declarations_are_found_however_deep(self, path):
+        """The form around them does not matter."""
+        document = {"streamDeclarations": DECLARED}
+        for step in path:
+            document = {"resources": ["text", 1, document]} if step == "list" else {"kind": "Direct", step: document}
+
+        assert read_streams(document) == {STREAM: COLUMNS}
+
+
+class TestRefusals:
+    def test_a_missing_file_is_named(self, tmp_path):
+        """With what the system says, and no traceback of an OSError."""
+        path = tmp_path / "missing.json"
+
+        assert refusal(path) == refusal(str(path)) == f"dcr={str(path)!r} cannot be read: No such file or directory"
+
+    def test_a_directory_is_named(self, tmp_path):
+        """The words are the system's."""
+        assert re.fullmatch(re.escape(f"dcr={str(tmp_path)!r} cannot be read: ") + ".+", refusal(tmp_path))
+
+    @pytest.mark.parametrize(
+        "content", [b"", b'{"properties": ', b"resource rule 'Microsoft.Insights' = {", b"\xff\xfe{\x00"]
+    )
+    def test_what_is_not_json_is_named_with_the_parsers_words(self, content, save):
+        """An empty file, a torn one, Bicep, UTF-16."""
+        path = save(content)
+
+        assert re.fullmatch(re.escape(f"dcr={str(path)!r} is not JSON: ") + ".+", refusal(path))
+
+    @pytest.mark.parametrize("wrong", [None, 3, [REST], b"rule.json"])
+    def test_what_is_neither_path_nor_mapping_is_refused(self, wrong):
+        """The message shows the value and says what would be right."""
+        assert refusal(wrong) == f"dcr={wrong!r} is not accepted; give the path of a JSON file or the rule as a mapping"
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            {},
+            {"properties": {}},
+            {"streamDeclarations": {}},
+            {"streamDeclarations": None},
+            {"streamDeclarations": "[parameters('streams')]"},
+            {"properties": {"dataFlows": FLOWS}},
+        ],
+    )
+    def test_a_rule_without_declarations_is_refused(self, document, save):
+        """A rule for agents declares no streams, so there is nothing to learn from it."""
+        path = save(document)
+
+        assert refusal(document) == "dcr: the given mapping holds no streamDeclarations, so it names no columns"
+        assert refusal(path) == f"dcr: {str(path)!r} holds no streamDeclarations, so it names no columns"
+
+    @pytest.mark.parametrize("text", [b"[]", b"null", b'"rule"', b"3"])
+    def test_json_that_is_no_rule_is_refused(self, text, save):
+        """Any JSON may stand in a file."""
+        assert refusal(save(text)).endswith("holds no streamDeclarations, so it names no columns")
+
+    @pytest.mark.parametrize(
+        "declared",
+        [
+            None,
+            [],
+            {},
+            {"columns": None},
+            {"columns": {"name": "Message", "type": "string"}},
+            {"columns": ["Message"]},
+            {"columns": [{"name": "Message"}]},
+            {"columns": [{"type": "string"}]},
+            {"columns": [{"name": 3, "type": "string"}]},
+            {"columns": [{"name": "Message", "type": None}]},
+        ],
+    )
+    def test_a_stream_without_proper_columns_is_named(self, declared):
+        """Half a declaration is not guessed at."""
+        assert refusal({"streamDeclarations": {"Custom-Broken": declared}}) == (
+            "dcr: stream 'Custom-Broken' in the given mapping has no list of columns, each with a name and a type"
+        )
+
+    @given(JSON)
+    def test_any_json_is_read_or_refused_as_configuration(self, document):
+        """Nothing but a ConfigurationError ever comes out."""
+        with contextlib.suppress(ConfigurationError):
+            streams = read_streams({"rule": document})
+            assert streams
+            assert all(isinstance(kind, str) for columns in streams.values() for kind in columns.values())
+
+
+class TestLookup:
+    @pytest.mark.parametrize("column", [column for column in DEFAULT if column.source != "*"], ids=lambda it: it.name)
+    def test_the_default_tables_names_take_its_fields(self, column):
+        """A rule made by our template needs no mapping: Thread is thread_name."""
+        assert lookup(column.name) == column.source
+
+    @pytest.mark.parametrize(
+        ("column", "field"),
+        [
+            ("ThreadName", "thread_name"),
+            ("thread_name", "thread_name"),
+            ("THREAD_NAME", "thread_name"),
+            ("ProcessID", "process_id"),
+            ("TraceID", "trace_id"),
+            ("LevelNumber", "level_number"),
+            ("Time", "time"),
+            ("message", "message"),
+            ("SyslogSeverity", "syslog_severity"),
+        ],
+    )
+    def test_a_fields_name_in_any_style_takes_the_field(self, column, field):
+        """Camel case, snake case and abbreviations in capitals name the same thing."""
+        assert lookup(column) == field
+
+    @pytest.mark.parametrize(
+        ("column", "extra"),
+        [
+            ("DurationMs", "duration_ms"),
+            ("UserId", "user_id"),
+            ("UserID", "user_id"),
+            ("userId", "user_id"),
+            ("HTTPStatus", "http_status"),
+            ("URL", "url"),
+            ("RequestURLPath", "request_url_path"),
+            ("Status2Text", "status2_text"),
+            ("DurationMs", "durationMs"),
+            ("DurationMs", "durationms"),
+            ("DurationMs", "DurationMs"),
+            ("user_id", "user_id"),
+        ],
+    )
+    def test_any_other_name_takes_the_extra_it_stands_for(self, column, extra):
+        """Python's extras are in snake case, Log Analytics' columns in camel case."""
+        assert extra in lookup(column).names
+
+    def test_the_extra_of_the_very_name_comes_first(self):
+        """Then snake case, as Python writes it; no name is tried twice."""
+        assert lookup("DurationMs") == Extra(("DurationMs", "duration_ms", "durationMs", "durationms"))
+        assert lookup("status") == Extra(("status",))
+
+    @given(SNAKE)
+    def test_the_camel_case_of_a_name_takes_that_name(self, words):
+        """Whatever the extra is called, the column called alike has it."""
+        snake, camel = "_".join(words), "".join(word.title() for word in words)
+        default = next((column.source for column in DEFAULT if column.name == camel and column.source != "*"), None)
+
+        source = lookup(camel)
+
+        if isinstance(source, Extra):
+            assert source.names[0] == camel
+            assert snake in source.names
+        else:
+            assert source in {default, snake} & {*FIELD_TYPES}
+
+    def test_properties_is_an_extra_when_looked_up_by_name(self):
+        """Whether it takes the rest depends on its type and on the other columns."""
+        assert lookup("Properties") == Extra(("Properties", "properties"))
+
+
+class TestTableOf:
+    @pytest.mark.parametrize("preset", [DEFAULT, LEAN])
+    def test_a_rule_made_for_a_preset_gives_the_preset(self, preset):
+        """Our template's rule and our default mapping cannot disagree."""
+        assert table_of({column.name: column.type for column in preset}, {}) == preset
+
+    @given(
+        st.dictionaries(st.from_regex("Col[A-Za-z0-9_]{1,20}", fullmatch=True).map(str.lower), st.sampled_from(TYPES))
+    )
+    def test_names_types_and_order_are_the_rules(self, declared):
+        """The rule is the truth: what it declares is sent, and nothing else."""
+        declared = {"TimeGenerated": "datetime", **declared}
+
+        assert [(column.name, column.type) for column in table_of(declared, {})] == list(declared.items())
+
+    def test_a_mapping_says_what_fills_the_columns_it_names(self):
+        """The others are looked up."""
+        table = table_of({"Message": "string", "Who": "string", "UserId": "string"}, {"Who": "logger"})
+
+        assert table.columns == (
+            Column("Message", "string", "message"),
+            Column("Who", "string", "logger"),
+            Column("UserId", "string", Extra(("UserId", "user_id", "userId", "userid"))),
+        )
+
+    def test_a_mapping_wins_over_the_name(self):
+        """A column called Level may hold something else."""
+        (column,) = table_of({"Level": "string"}, {"Level": "extra.level"})
+
+        assert column.source == Extra(("level",))
+
+    def test_the_type_is_the_rules_whatever_the_field_is(self):
+        """A line number may be declared a long."""
+        (column,) = table_of({"Line": "long"}, {})
+
+        assert column == Column("Line", "long", "line")
+
+    def test_properties_takes_the_rest(self):
+        """As in the default table."""
+        assert table_of({"Properties": "dynamic"}, {}).columns == (Column("Properties", "dynamic", "*"),)
+
+    @pytest.mark.parametrize("type_name", [name for name in TYPES if name != "dynamic"])
+    def test_properties_of_another_type_is_an_extra(self, type_name):
+        """A string called Properties may mean anything."""
+        (column,) = table_of({"Properties": type_name}, {})
+
+        assert column.source == Extra(("Properties", "properties"))
+
+    def test_properties_is_an_extra_where_another_column_takes_the_rest(self):
+        """Everything else arrives once."""
+        table = table_of({"Properties": "dynamic", "Rest": "dynamic"}, {"Rest": "*"})
+
+        assert [column.source for column in table] == [Extra(("Properties", "properties")), "*"]
+
+    def test_properties_can_be_mapped_to_something_else(self):
+        """Then nothing takes the rest."""
+        (column,) = table_of({"Properties": "dynamic"}, {"Properties": "props"})
+
+        assert column.source == Extra(("props",))
+
+    def test_no_other_dynamic_column_takes_the_rest_unasked(self):
+        """A rule's Tags are not ours to fill."""
+        (column,) = table_of({"Tags": "dynamic"}, {})
+
+        assert column.source == Extra(("Tags", "tags"))
+
+    def test_all_that_is_wrong_is_reported_together(self):
+        """One run is enough to find every mistake in a rule."""
+        with pytest.raises(ConfigurationError) as caught:
+            table_of({"Message": "guid", "Level": "string", "Count": "decimal"}, {"Level": 3})
+
+        assert caught.value.problems == (
+            f"column 'Message': unknown type 'guid'; {KNOWN_TYPES}",
+            "column 'Level': source 3 is neither a field's or extra's name nor a callable",
+            f"column 'Count': unknown type 'decimal'; {KNOWN_TYPES}",
+        )
+
+    def test_a_stream_without_columns_is_refused(self):
+        """There would be nothing to send."""
+        with pytest.raises(ConfigurationError, match="columns is empty"):
+            table_of({}, {})
+
+    def test_the_rest_cannot_go_to_a_number(self):
+        """The rule's type decides, and the message says so."""
+        with pytest.raises(
+            ConfigurationError, match="column 'Count' takes '\\*', so its type must be dynamic or string"
+        ):
+            table_of({"Count": "int"}, {"Count": "*"})
+
+
+def test_a_rule_read_from_a_file_becomes_a_table(save):
+    """All the way, as `dcr="rule.json"` goes it."""
+    streams = read_streams(save(REST))
+
+    assert table_of(streams[STREAM], {}).columns == (
+        Column("TimeGenerated", "datetime", "time"),
+        Column("Message", "string", "message"),
+        Column("DurationMs", "real", Extra(("DurationMs", "duration_ms", "durationMs", "durationms"))),
+    )

@@ -1,0 +1,917 @@
+"""What a user may write, and what is said about everything else."""
+
+import dataclasses
+import json
+import logging
+import logging.config
+import pickle
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler, Column, ConfigurationError, Pipeline, Table
+from logging_azmon._config.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, MIB, OPTIONS, OVERFLOW, Settings, read
+from logging_azmon._config.validators import CREDENTIALS
+from logging_azmon.testing import capture
+
+ENDPOINT = "https://rule-abcd.westeurope-1.ingest.monitor.azure.com"
+RULE = "dcr-0123456789abcdef0123456789abcdef"
+STREAM = "Custom-App"
+ADDRESS = {"endpoint": ENDPOINT, "rule_id": RULE, "stream": STREAM}
+ENVIRON = {
+    "DATA_COLLECTION_ENDPOINT": "https://environ.ingest.monitor.azure.com",
+    "LOGS_DCR_RULE_ID": "dcr-environ",
+    "LOGS_DCR_STREAM_NAME": "Custom-Environ",
+}
+SECRET = "hunter2-do-not-show"
+NUMBERS = [field for field in dataclasses.fields(Settings) if "unit" in field.metadata]
+
+
+class Credential:
+    """A TokenCredential, as far as anybody can tell without asking it."""
+
+    def __repr__(self):
+        return SECRET
+
+    def get_token(self, *scopes, **options):
+        raise AssertionError("a token is asked by delivering threads only")
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+def settings(**arguments):
+    """Read a complete configuration with these arguments in it."""
+    return read(ADDRESS | arguments, {})
+
+
+def problems(environ=None, **arguments):
+    """Return what is said against these arguments."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(arguments if environ is not None else ADDRESS | arguments, environ or {})
+    return caught.value.problems
+
+
+def problem(**arguments):
+    """Return the one thing that is said against these arguments."""
+    (said,) = problems(**arguments)
+    return said
+
+
+def rule(**streams):
+    """Build a rule that declares these streams, each by its columns' names and types."""
+    return {
+        "properties": {
+            "streamDeclarations": {
+                f"Custom-{name}": {"columns": [{"name": column, "type": kind} for column, kind in columns.items()]}
+                for name, columns in streams.items()
+            }
+        }
+    }
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """Let ext:// find this module's objects, and let no variable of the machine decide a test."""
+    monkeypatch.setitem(sys.modules, "test_settings_objects", SimpleNamespace(credential=Credential()))
+    for variable in ENVIRONMENT.values():
+        monkeypatch.delenv(variable, raising=False)
+
+
+class TestDefaults:
+    def test_are_the_documented_ones(self):
+        """A change here is a change for every user."""
+        found = {name: getattr(settings(), name) for name in OPTIONS}
+
+        assert found == {
+            "credential": "default",
+            "cloud": "public",
+            "report": None,
+            "batch_bytes": 1_000_000,
+            "batch_seconds": 5.0,
+            "queue_bytes": 64 * MIB,
+            "overflow": "drop_new",
+            "block_seconds": 1.0,
+            "spool": None,
+            "spool_bytes": 1024 * MIB,
+            "spool_fsync": "never",
+            "uploads": 4,
+            "connect_seconds": 5,
+            "read_seconds": 30,
+            "retry_seconds": 60.0,
+            "give_up_seconds": None,
+            "close_seconds": 10,
+        }
+
+    def test_none_means_the_default(self):
+        """A configuration file may have empty entries."""
+        assert settings(**dict.fromkeys(OPTIONS), columns=None, dcr=None) == settings()
+
+    def test_the_table_is_the_default_one(self):
+        """Without columns= and dcr=."""
+        assert [column.name for column in settings().table][:4] == ["TimeGenerated", "Level", "Logger", "Message"]
+
+    def test_settings_cannot_be_changed(self):
+        """Threads share them."""
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            settings().uploads = 9
+
+    def test_a_credential_is_not_in_the_repr(self):
+        """Reprs end up in logs."""
+        shown = repr(settings(credential={"managed_identity": {"client_id": SECRET}}))
+
+        assert SECRET not in shown
+        assert ENDPOINT in shown
+
+
+class TestEnvironment:
+    def test_names_the_address(self):
+        """The names that Microsoft's own samples use."""
+        found = read({}, ENVIRON)
+
+        assert (found.endpoint, found.rule_id, found.stream) == tuple(ENVIRON.values())
+
+    def test_an_argument_wins(self):
+        """The environment fills in what is missing."""
+        found = read({"rule_id": RULE}, ENVIRON)
+
+        assert (found.rule_id, found.stream) == (RULE, "Custom-Environ")
+
+    @pytest.mark.parametrize("name", ENVIRONMENT)
+    def test_a_line_end_of_a_mounted_secret_is_no_part_of_the_value(self, name):
+        """`echo value > file` adds one."""
+        variable = ENVIRONMENT[name]
+
+        assert getattr(read({}, ENVIRON | {variable: f" {ENVIRON[variable]}\n"}), name) == ENVIRON[variable]
+
+    @pytest.mark.parametrize("empty", ["", " \n", None])
+    @pytest.mark.parametrize("name", ENVIRONMENT)
+    def test_what_is_missing_is_named_by_argument_and_variable(self, name, empty):
+        """An empty variable is no value."""
+        variable = ENVIRONMENT[name]
+        environ = {key: value for key, value in ENVIRON.items() if key != variable} | (
+            {} if empty is None else {variable: empty}
+        )
+
+        assert problems(environ) == (f"{name} is missing: give {name}=… or set the environment variable {variable}",)
+
+    def test_all_that_is_missing_is_reported_together(self):
+        """One run is enough to find out."""
+        assert [said.split()[0] for said in problems({})] == ["endpoint", "rule_id", "stream"]
+
+    def test_the_process_environment_is_used(self, monkeypatch):
+        """By handler and pipeline alike."""
+        for variable, value in ENVIRON.items():
+            monkeypatch.setenv(variable, value)
+
+        handler = AzureMonitorHandler()
+        handler.close()
+        assert handler.pipeline.settings.rule_id == Pipeline().settings.rule_id == "dcr-environ"
+
+    def test_a_bad_value_in_the_environment_is_refused_as_an_argument_is(self):
+        """Its name is the argument's."""
+        (said,) = problems(ENVIRON | {"LOGS_DCR_STREAM_NAME": "App"})
+
+        assert said.startswith("stream='App' is not accepted")
+
+
+class TestUnknownArguments:
+    def test_are_named_with_those_there_are(self):
+        """A typo is found at once."""
+        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ARGUMENTS)}"
+
+    @pytest.mark.parametrize(
+        ("typed", "meant"), [("endpont", "endpoint"), ("colums", "columns"), ("batch_second", "batch_seconds")]
+    )
+    def test_what_was_probably_meant_comes_first(self, typed, meant):
+        """The list is long."""
+        assert f"unknown argument '{typed}' (did you mean '{meant}'?); accepted are" in problem(**{typed: 3})
+
+    def test_their_values_are_not_shown(self):
+        """People try client_secret=."""
+        assert SECRET not in problem(client_secret=SECRET)
+
+    def test_none_is_no_excuse(self):
+        """The name is wrong, whatever the value."""
+        assert "unknown argument 'batch_size'" in problem(batch_size=None)
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("end", ["low", "high"])
+    @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
+    def test_both_ends_of_the_range_are_accepted(self, field, end):
+        """The message names them."""
+        value = field.metadata[end]
+        room = {"queue_bytes": 2**40} if field.name == "batch_bytes" else {}
+        small = {"batch_bytes": 4_096} if field.name == "queue_bytes" else {}
+
+        assert getattr(settings(**{field.name: value}, **room, **small), field.name) == value
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            "5",
+            "5 s",
+            True,
+            False,
+            [5],
+            {"seconds": 5},
+            float("nan"),
+            float("inf"),
+            float("-inf"),
+            -1,
+            10**400,
+            b"5",
+            5j,
+        ],
+        ids=lambda wrong: str(wrong)[:12],
+    )
+    @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
+    def test_anything_else_is_refused_with_the_range(self, field, wrong):
+        """With the argument's name and the value."""
+        said = problem(**{field.name: wrong})
+
+        kind = "a whole number" if field.metadata["unit"] is int else "a number"
+        assert said.startswith(f"{field.name}={repr(wrong)[:200]}")
+        assert said.endswith(f"; give {kind} from {field.metadata['low']:,} to {field.metadata['high']:,}")
+
+    @pytest.mark.parametrize("name", ["batch_bytes", "queue_bytes", "uploads"])
+    def test_a_fraction_is_no_whole_number(self, name):
+        """Not even a round one: half a byte is a mistake somewhere."""
+        assert f"{name}=8192.0 is not accepted; give a whole number" in problem(**{name: 8192.0})
+
+    def test_a_value_that_cannot_be_shown_is_refused_all_the_same(self):
+        """Its repr raises, or is longer than Python prints."""
+        assert problem(uploads=Unprintable()).startswith("uploads=(a Unprintable) is not accepted")
+        assert problem(uploads=10**5000).startswith("uploads=(a int) is not accepted")
+
+    def test_a_long_value_is_cut(self):
+        """A traceback should be readable."""
+        assert len(problem(uploads="9" * 10_000)) < 300
+
+    @pytest.mark.parametrize(("queue_bytes", "batch_bytes"), [(1_999_999, None), (8_192, 4_097), (None, 50 * MIB)])
+    def test_the_queue_must_hold_two_batches(self, queue_bytes, batch_bytes):
+        """One fills while the other is on its way."""
+        said = problem(queue_bytes=queue_bytes, batch_bytes=batch_bytes)
+
+        assert said == (
+            f"queue_bytes={queue_bytes or 64 * MIB} is too small: it must hold two batches of"
+            f" batch_bytes={batch_bytes or 1_000_000}"
+        )
+
+    def test_the_smallest_queue_holds_exactly_two_batches(self):
+        """The bound itself is fine."""
+        assert settings(queue_bytes=8_192, batch_bytes=4_096).queue_bytes == 8_192
+
+
+class TestSpool:
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_is_a_path_that_stays_where_it_was_meant(self, kind, tmp_path, monkeypatch):
+        """Whatever the working directory is later, and whether it is there yet or not."""
+        monkeypatch.chdir(tmp_path)
+        assert settings(spool=kind("spool")).spool == str(tmp_path / "spool")
+        assert settings(spool=tmp_path).spool == str(tmp_path)
+
+    @pytest.mark.parametrize("wrong", [5, True, b"spool", ""], ids=repr)
+    def test_anything_else_is_refused(self, wrong):
+        """With what is accepted."""
+        assert problem(spool=wrong) == f"spool={wrong!r} is not accepted; give the path of a directory"
+
+    def test_a_file_is_refused(self):
+        """Nothing could be written there."""
+        assert problem(spool=__file__) == f"spool={__file__!r} is no directory"
+        assert problem(spool="a\0b") == "spool='a\\x00b' is no directory"
+
+    def test_it_must_hold_two_batches(self, tmp_path):
+        """With their first lines; without a spool nobody asks."""
+        said = problem(spool=tmp_path, spool_bytes=2_000_000)
+        assert said == "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000"
+        assert settings(spool=tmp_path, spool_bytes=2_016_384).spool_bytes == 2_016_384
+        assert settings(spool_bytes=32_768).spool is None
+
+
+class TestWords:
+    @pytest.mark.parametrize(("name", "accepted"), [("overflow", OVERFLOW), ("cloud", CLOUDS), ("spool_fsync", FSYNC)])
+    def test_each_is_accepted(self, name, accepted):
+        """All that the message lists."""
+        assert [getattr(settings(**{name: word}), name) for word in accepted] == list(accepted)
+
+    @pytest.mark.parametrize("wrong", ["", "Block", "drop", 3, ["block"], True])
+    def test_others_are_refused_with_those_there_are(self, wrong):
+        """Spelled as they are accepted."""
+        assert problem(overflow=wrong) == (
+            f"overflow={wrong!r} is not known; accepted are 'drop_new', 'drop_old', 'block'"
+        )
+        assert problem(cloud=wrong) == f"cloud={wrong!r} is not known; accepted are 'public', 'china', 'usgov'"
+
+    def test_report_must_be_callable(self):
+        """From dictConfig it comes by ext://."""
+        assert settings(report=print).report is print
+        assert problem(report="app.report") == (
+            "report='app.report' is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
+        )
+
+
+class TestEndpoint:
+    @pytest.mark.parametrize(
+        ("written", "read_as"),
+        [
+            (ENDPOINT, ENDPOINT),
+            (f"{ENDPOINT}/", ENDPOINT),
+            (ENDPOINT.upper(), ENDPOINT),
+            ("https://gateway.example.org:8443/azure/", "https://gateway.example.org:8443/azure"),
+            ("https://10.0.0.7", "https://10.0.0.7"),
+            ("https://[2001:DB8::7]:443", "https://[2001:db8::7]:443"),
+            ("https://dce.bücher.example", "https://dce.bücher.example"),
+        ],
+    )
+    def test_any_https_url_is_accepted_and_written_in_one_way(self, written, read_as):
+        """Pipelines of one endpoint share their pauses, however it is spelled."""
+        found = settings(endpoint=written)
+
+        assert found.endpoint == read_as
+        assert not found.is_local
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://127.0.0.1",
+            "http://127.0.0.1:8080",
+            "http://127.255.255.254:1",
+            "http://[::1]:8080",
+            "http://[0:0:0:0:0:0:0:1]",
+            "http://localhost:8080/",
+            "HTTP://LOCALHOST",
+            "hTTp://127.0.0.1",
+        ],
+    )
+    def test_http_is_accepted_for_this_machine_and_never_with_a_real_token(self, url):
+        """However the scheme is spelled: a real credential is not even asked."""
+        assert settings(endpoint=url).is_local
+        assert settings(endpoint=url, credential=Credential()).is_local
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "dce.example.org",
+            "10.0.0.7",
+            "0.0.0.0",
+            "[::]",
+            "128.0.0.1",
+            "127.0.0.1.example.org",
+            "127.1",
+            "127.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.0.0.01",
+            "127.0.0.1.",
+            "\uff11\uff12\uff17.0.0.1",
+            "localhost.evil.org",
+            "evil.localhost",
+            "localhost.",
+            "LOCALHOST.EVIL.ORG",
+            "notlocalhost",
+            "localhost%2eevil.org",
+            "[::ffff:127.0.0.1]",
+            "[::127.0.0.1]",
+            "[::1%25eth0]",
+            "[::2]",
+            "metadata",
+        ],
+    )
+    def test_http_is_refused_for_every_other_host(self, host):
+        """The host is judged by its address, not by its text."""
+        url = f"http://{host}:8080"
+
+        assert problem(endpoint=url) == (
+            f"endpoint={url!r} would send a token in clear text: use https://, or credential='local' for a local"
+            " workspace on another host (http:// is accepted for 127.0.0.0/8, [::1] and localhost)"
+        )
+
+    @pytest.mark.parametrize("url", ["http://workspace:8080", "http://10.0.0.7", "HTTP://workspace"])
+    def test_credential_local_allows_http_for_another_host(self, url):
+        """A compose service, say. No token is asked."""
+        assert settings(endpoint=url, credential="local").is_local
+
+    @pytest.mark.parametrize("credential", [None, "default", {"environment": {}}, Credential()])
+    def test_nothing_but_local_allows_it(self, credential):
+        """A real credential least of all."""
+        assert "would send a token in clear text" in problem(endpoint="http://workspace:8080", credential=credential)
+
+    @pytest.mark.parametrize("url", ["https://127.0.0.1:8443", "https://localhost", "https://[::1]"])
+    def test_https_on_this_machine_uses_the_real_credential(self, url):
+        """A tunnel or a gateway may end here."""
+        assert not settings(endpoint=url).is_local
+        assert settings(endpoint=url, credential="local").is_local
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            "dce.example.org",
+            "//dce.example.org",
+            "ftp://dce.example.org",
+            "file:///etc/passwd",
+            "https://",
+            "https:///streams",
+            "https://:443",
+            "https://dce.example.org:port",
+            "https://dce.example.org:99999",
+            "https://[::1",
+            "http://[::1].evil.org",
+            "http://evil.org[::1]",
+            "https://[not-an-address]",
+            " https://dce.example.org",
+            "https://dce.example.org\n",
+            "http://127.0.0.1\n.evil.org",
+            "http://127.0.0.1\t.evil.org",
+            "https://dce example.org",
+            "http://127.0.0.1\\.evil.org",
+            "https://dce\x00.example.org",
+            7,
+            0,
+            b"https://dce.example.org",
+            ["https://dce.example.org"],
+            {"url": "https://dce.example.org"},
+        ],
+    )
+    def test_what_is_no_such_url_is_refused(self, wrong):
+        """Also what two libraries could read differently."""
+        assert problem(endpoint=wrong) == (
+            f"endpoint={wrong!r} is not an http(s) URL; give the logs ingestion endpoint of the rule or its DCE, https://…"
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"https://user:{SECRET}@dce.example.org",
+            f"https://{SECRET}@dce.example.org",
+            f"https://:{SECRET}@dce.example.org",
+            f"https://user:{SECRET}@dce.example.org:99999",
+            f"user:{SECRET}@dce.example.org",
+            f"http://user:{SECRET}@127.0.0.1",
+            f"https://user:{SECRET}@[dce",
+            f"http://127.0.0.1:{SECRET}@evil.org",
+            f"http://127.0.0.1?{SECRET}@evil.org",
+            "http://@127.0.0.1",
+        ],
+    )
+    def test_a_login_in_the_url_is_refused_and_never_shown(self, url):
+        """Not even when something else is wrong with the URL."""
+        said = problem(endpoint=url)
+
+        assert said.startswith("endpoint holds a user name or password (not shown here)")
+        assert SECRET not in said
+
+    @pytest.mark.parametrize("end", [f"/?sig={SECRET}", f"#{SECRET}", f"?api-version={SECRET}", f":99999?{SECRET}"])
+    def test_a_query_or_fragment_is_refused_and_never_shown(self, end):
+        """A signature is a secret, too."""
+        said = problem(endpoint=f"{ENDPOINT}{end}")
+
+        assert said.startswith(f"endpoint='{ENDPOINT}")
+        assert said.endswith("is followed by a query or fragment; give the URL without")
+        assert SECRET not in said
+
+
+class TestRuleAndStream:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            "/subscriptions/1/resourceGroups/g/providers/Microsoft.Insights/dataCollectionRules/app",
+            "dcr 1",
+            "dcr-1/streams",
+            "../dcr-1",
+            "dcr-é",
+            "dcr-1\n",
+            7,
+            ["dcr-1"],
+        ],
+    )
+    def test_what_is_no_immutable_id_is_refused(self, wrong):
+        """It becomes a part of the URL."""
+        assert problem(rule_id=wrong) == (
+            f"rule_id={wrong!r} is not accepted; give the rule's immutable id, dcr-… (not its name or resource id:"
+            " it is 'immutableId' in the rule's JSON)"
+        )
+
+    @pytest.mark.parametrize("wrong", ["App", "custom-App", "Custom-", "Custom-A/B", "Custom-A B", "Custom-A\n", 7, []])
+    @pytest.mark.parametrize("dcr", [None, rule(App={"Message": "string"})], ids=["without a rule", "with a rule"])
+    def test_what_is_no_streams_name_is_refused(self, wrong, dcr):
+        """With its form."""
+        said = problems(stream=wrong, dcr=dcr)[0]
+
+        assert said == f"stream={wrong!r} is not accepted; give the stream's name as the rule declares it, Custom-…"
+
+    @pytest.mark.parametrize("stream", ["Custom-App", "Custom-App_CL", "Microsoft-Syslog", "Custom-a.b-c_1"])
+    def test_every_streams_name_is_accepted(self, stream):
+        """Also those of built-in tables."""
+        assert settings(stream=stream).stream == stream
+
+
+class TestCredential:
+    @pytest.mark.parametrize(
+        "credential",
+        [
+            *CREDENTIALS,
+            {"managed_identity": {"client_id": "…"}},
+            {"default": {}},
+            Credential(),
+        ],
+        ids=str,
+    )
+    def test_every_documented_form_is_accepted(self, credential):
+        """Nothing is asked of it yet."""
+        assert settings(credential=credential).credential is credential
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            SECRET,
+            "",
+            SECRET.encode(),
+            [SECRET],
+            {"client_secret": SECRET},
+            {"managed_identity": SECRET},
+            {"managed_identity": {"client_id": SECRET}, "environment": {}},
+            {"local": {"token": SECRET}},
+            {},
+            {7: {"client_id": SECRET}},
+            7,
+            Credential,
+            Credential().get_token,
+        ],
+        ids=lambda wrong: type(wrong).__name__,
+    )
+    def test_anything_else_is_refused_and_its_value_never_shown(self, wrong):
+        """The message says what is accepted."""
+        with pytest.raises(ConfigurationError) as caught:
+            AzureMonitorHandler(**ADDRESS, credential=wrong)
+
+        (said,) = caught.value.problems
+        assert said.startswith("credential is ")
+        assert "'managed_identity'" in said
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+class TestColumns:
+    def test_are_a_preset_by_name(self):
+        """The documented ones."""
+        assert len(settings(columns="lean").table.columns) == 6
+
+    def test_are_a_mapping(self):
+        """From column to what fills it."""
+        table = settings(columns={"TimeGenerated": "time", "Text": "message"}).table
+
+        assert [column.name for column in table] == ["TimeGenerated", "Text"]
+
+    def test_are_a_table(self):
+        """Built in Python."""
+        table = Table((Column("TimeGenerated", "datetime", "time"), Column("Text", "string", str)))
+
+        assert settings(columns=table).table is table
+
+    @pytest.mark.parametrize("wrong", [7, ["Message"], b"default", {"Message"}])
+    def test_nothing_else(self, wrong):
+        """With the forms there are."""
+        assert problem(columns=wrong) == (
+            f"columns={wrong!r} is not accepted; give a mapping, a Table or a preset's name"
+        )
+
+    def test_an_unknown_preset_is_named(self):
+        """With those there are."""
+        assert problem(columns="defualt").startswith("columns='defualt' is not a preset; use 'default', 'lean', ")
+
+    def test_an_empty_mapping_is_refused(self):
+        """Rather than taken for the default."""
+        assert problem(columns={}) == "columns is empty: a row needs at least one column"
+
+    @pytest.mark.parametrize(
+        "name", ["Tenant Id", "1st", "_x", "A" * 46, "TenantId", "type", "Größe", "", 'a"b', 7, "a\ud800"]
+    )
+    def test_names_that_log_analytics_refuses_are_refused(self, name):
+        """In a mapping; and in a Table, as far as it can be built at all."""
+        said = problem(columns={name: "message"})
+        assert said.startswith(f"column name {name!r} is ")
+
+        with pytest.raises(ConfigurationError) as caught:
+            settings(columns=Table((Column(name, "string", "message"),)))
+        assert repr(name) in str(caught.value)
+
+    def test_time_generated_of_another_type_is_refused_in_a_table_too(self):
+        """The service needs it."""
+        table = Table((Column("TimeGenerated", "string", "time"),))
+
+        assert problem(columns=table) == "column 'TimeGenerated' must be a datetime, not 'string'"
+
+    def test_unknown_types_are_refused(self):
+        """With those a stream knows."""
+        assert "unknown type 'guid'; a stream knows string, int" in problem(columns={"Text": "message:guid"})
+
+
+class TestRule:
+    def test_gives_names_and_types(self):
+        """And the one stream that it declares."""
+        found = read(
+            {"endpoint": ENDPOINT, "rule_id": RULE, "dcr": rule(App={"Message": "string", "DurationMs": "real"})}, {}
+        )
+
+        assert found.stream == "Custom-App"
+        assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("DurationMs", "real")]
+
+    def test_can_be_a_file(self, tmp_path):
+        """By str or Path."""
+        path = tmp_path / "rule.json"
+        path.write_text(json.dumps(rule(App={"Message": "string"})), "utf-8")
+
+        assert settings(dcr=path).table == settings(dcr=str(path)).table
+
+    def test_with_several_streams_asks_for_one(self):
+        """And lists them."""
+        dcr = rule(App={"Message": "string"}, Audit={"Message": "string"})
+
+        (said,) = problems({}, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr)
+        assert said == (
+            "stream is missing: give stream=… or set the environment variable LOGS_DCR_STREAM_NAME;"
+            " the given dcr declares Custom-App, Custom-Audit"
+        )
+        assert settings(dcr=dcr, stream="Custom-Audit").stream == "Custom-Audit"
+
+    def test_without_the_stream_is_refused_with_those_it_has(self):
+        """Whether the stream came as an argument or from the environment."""
+        said = ("stream='Custom-Other' is not declared in the given dcr; it has Custom-App",)
+        dcr = rule(App={"Message": "string"})
+
+        assert problems(dcr=dcr, stream="Custom-Other") == said
+        environ = {"LOGS_DCR_STREAM_NAME": "Custom-Other"}
+        assert problems(environ, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr) == said
+
+    def test_a_mapping_says_what_fills_its_columns(self):
+        """The types are the rule's."""
+        found = settings(dcr=rule(App={"Message": "string", "Count": "int"}), columns={"Count": "extra.number:long"})
+
+        assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("Count", "int")]
+
+    def test_a_table_says_what_fills_its_columns(self):
+        """Under names that the rule alone may have, too."""
+        table = Table((Column("_id", "string", "message"),))
+
+        assert settings(dcr=rule(App={"_id": "string"}), columns=table).table == table
+
+    def test_a_column_it_does_not_declare_is_refused(self):
+        """The service would drop it without a word."""
+        assert problem(dcr=rule(App={"Message": "string"}), columns={"Txt": "message", "Message": "message"}) == (
+            "column 'Txt' is not declared for Custom-App: the service would drop it in silence; declared are Message"
+        )
+
+    def test_a_presets_columns_need_not_all_be_declared(self):
+        """Its fields serve the columns that there are."""
+        found = settings(dcr=rule(App={"Message": "string", "Line": "int"}), columns="default")
+
+        assert [column.source for column in found.table] == ["message", "line"]
+
+    def test_names_that_no_table_has_may_be_declared(self):
+        """The rule's transformation renames them."""
+        found = settings(dcr=rule(App={"_id": "string", "x": "string"}), columns={"_id": "message"})
+
+        assert [column.name for column in found.table] == ["_id", "x"]
+
+    @pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\ud800"])
+    def test_names_that_would_break_the_json_are_refused(self, name):
+        """No stream has them; a file might."""
+        assert problem(dcr=rule(App={name: "string"})) == (
+            f"column {name!r}: a name must be printable text without quotes and backslashes"
+        )
+
+    def test_that_cannot_be_read_is_the_only_complaint(self):
+        """Nothing is said about columns that it might have declared."""
+        assert problem(dcr="/nowhere/rule.json", columns={"_id": "message"}) == (
+            "dcr='/nowhere/rule.json' cannot be read: No such file or directory"
+        )
+
+    def test_nested_beyond_reason_is_refused(self):
+        """As a ConfigurationError like everything else."""
+        document = rule(App={"Message": "string"})
+        for _ in range(5_000):
+            document = {"properties": document}
+
+        assert problem(dcr=document) == "dcr: the given mapping is nested too deeply for a rule"
+
+
+class TestSeveralMistakes:
+    def test_are_reported_together(self):
+        """One run finds them all, whatever part of the configuration they are in."""
+        found = problems(
+            endpoint="http://workspace:8080",
+            rule_id="my rule",
+            stream="App",
+            credential=SECRET,
+            columns={"Tenant Id": "message", "Line": "line:number"},
+            batch_size=1,
+            uploads=0,
+            overflow="wait",
+            queue_bytes=10_000,
+            report=3,
+        )
+
+        beginnings = [
+            "unknown argument 'batch_size'",
+            "overflow='wait'",
+            "uploads=0",
+            "credential is ",
+            "report=3",
+            "queue_bytes=10000",
+            "endpoint='http://workspace:8080'",
+            "rule_id='my rule'",
+            "stream='App'",
+            "column name 'Tenant Id'",
+            "column 'Line'",
+        ]
+        assert len(found) == len(beginnings)
+        assert [said for said, begins in zip(found, beginnings, strict=True) if not said.startswith(begins)] == []
+
+    def test_of_the_rule_stand_beside_the_others(self):
+        """A file that is missing does not hide a typo."""
+        assert [said.split("=")[0] for said in problems(dcr="/nowhere", uploads="four")] == ["uploads", "dcr"]
+
+
+class TestFrontDoors:
+    @pytest.mark.parametrize("door", [AzureMonitorHandler, Pipeline])
+    def test_refuse_at_construction(self, door):
+        """Not when the first row is sent."""
+        with pytest.raises(ConfigurationError, match="uploads='four' is not accepted"):
+            door(**ADDRESS, uploads="four")
+
+    def test_a_bad_level_is_reported_with_the_rest(self):
+        """It is the handler's own argument, and the application does not see the difference."""
+        with pytest.raises(ConfigurationError) as caught:
+            AzureMonitorHandler(**ADDRESS, level="LOUD", uploads=0)
+
+        assert [said.split(" is ")[0] for said in caught.value.problems] == ["level='LOUD'", "uploads=0"]
+
+    def test_a_handler_that_was_refused_leaves_nothing_behind(self):
+        """Logging would flush it at exit, and print a second traceback that hides the first."""
+        script = "import logging_azmon; logging_azmon.AzureMonitorHandler(uploads=0)"
+
+        said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+        assert said.returncode == 1
+        assert said.stderr.count("Traceback") == 1
+        assert said.stderr.rstrip().endswith("set the environment variable LOGS_DCR_STREAM_NAME")
+
+    def test_the_error_reaches_another_process_whole(self):
+        """A worker's error is pickled."""
+        with pytest.raises(ConfigurationError) as caught:
+            AzureMonitorHandler(uploads=0)
+
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def configure(handler, **more):
+    """Run dictConfig with one handler on a logger of its own."""
+    handlers = {"azure": {"class": "logging_azmon.AzureMonitorHandler", **handler}}
+    loggers = {"test_settings": {"handlers": ["azure"], "level": "DEBUG", "propagate": False}}
+    config = {"version": 1, "disable_existing_loggers": False, "handlers": handlers, "loggers": loggers}
+    logging.config.dictConfig(config | more)
+    return logging.getLogger("test_settings")
+
+
+@pytest.fixture
+def forget():
+    """Leave no handler behind."""
+    yield
+    logger = logging.getLogger("test_settings")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+
+
+VERSION = "1.2.3"
+
+
+def shout(record):
+    return record.getMessage().upper()
+
+
+@pytest.mark.usefixtures("forget")
+class TestDictConfig:
+    def test_a_mistake_is_readable_in_the_traceback(self):
+        """dictConfig says which handler, the error beneath says the rest."""
+        with pytest.raises(ValueError, match="Unable to configure handler 'azure'") as caught:
+            configure({"uploads": "four", "overflow": "wait"})
+
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "logging_azmon.errors.ConfigurationError: 5 problems:\n  - overflow='wait' is not known" in shown
+        assert "\n  - uploads='four' is not accepted; give a whole number from 1 to 32\n" in shown
+        assert "\n  - endpoint is missing: give endpoint=… or set the environment variable DATA_COLL" in shown
+
+    def test_an_unknown_key_is_named(self):
+        """A typo in a file of settings."""
+        with pytest.raises(ValueError, match="azure") as caught:
+            configure(ADDRESS | {"batch_sise": 3})
+
+        assert "unknown argument 'batch_sise'" in str(caught.value.__cause__)
+
+    def test_references_are_resolved_however_deep_they_stand(self):
+        """dictConfig resolves a handler's own entries, and nested ones only when they are asked for."""
+        with capture() as rows:
+            logger = configure(
+                ADDRESS
+                | {
+                    "columns": {
+                        "Release": {"value": f"ext://{__name__}.VERSION"},
+                        "Loud": {"field": f"ext://{__name__}.shout"},
+                        "Place": {"value": {"region": ["cfg://place"]}},
+                        "Text": "cfg://message_field",
+                    },
+                    "credential": {"managed_identity": {"client_id": f"ext://{__name__}.VERSION"}},
+                },
+                place="north",
+                message_field="message",
+            )
+            logger.info("hello")
+
+        assert rows == [{"Release": "1.2.3", "Loud": "HELLO", "Place": {"region": ["north"]}, "Text": "hello"}]
+        found = logger.handlers[0].pipeline.settings.credential
+        assert found == {"managed_identity": {"client_id": "1.2.3"}}
+
+    def test_a_credential_and_a_report_come_by_reference(self):
+        """Whatever Python object they are."""
+        logger = configure(
+            ADDRESS | {"credential": "ext://test_settings_objects.credential", "report": "ext://builtins.print"}
+        )
+
+        found = logger.handlers[0].pipeline.settings
+        assert isinstance(found.credential, Credential)
+        assert found.report is print
+
+    def test_a_rule_can_stand_in_the_configuration(self):
+        """As a mapping."""
+        logger = configure({"endpoint": ENDPOINT, "rule_id": RULE, "dcr": rule(App={"Message": "string"})})
+
+        assert logger.handlers[0].pipeline.settings.stream == "Custom-App"
+
+
+FILE = """
+[loggers]
+keys=root,own
+[handlers]
+keys=azure
+[formatters]
+keys=
+[logger_root]
+handlers=
+[logger_own]
+qualname=test_settings
+handlers=azure
+propagate=0
+level=DEBUG
+[handler_azure]
+class=logging_azmon.AzureMonitorHandler
+level=INFO
+"""
+
+
+@pytest.mark.usefixtures("forget")
+class TestFileConfig:
+    @pytest.fixture
+    def configure_file(self, tmp_path):
+        def run(text):
+            path = tmp_path / "logging.ini"
+            path.write_text(FILE + text, "utf-8")
+            logging.config.fileConfig(path, disable_existing_loggers=False)
+            return logging.getLogger("test_settings")
+
+        root = logging.getLogger()
+        before = list(root.handlers), root.level
+        yield run
+        root.handlers[:], root.level = before
+
+    def test_takes_the_address_by_position_and_settings_by_name(self, configure_file):
+        """The args tuple is what fileConfig has had for ever."""
+        args = f"args=({ENDPOINT!r}, {RULE!r}, {STREAM!r}, 'managed_identity')"
+
+        with capture() as rows:
+            logger = configure_file(f"{args}\nkwargs={{'columns': 'lean', 'uploads': 2}}\n")
+            logger.info("hello %s", "you")
+            logger.debug("below the handler's level")
+
+        found = logger.handlers[0].pipeline.settings
+        assert (found.endpoint, found.rule_id, found.stream, found.credential, found.uploads) == (
+            ENDPOINT,
+            RULE,
+            STREAM,
+            "managed_identity",
+            2,
+        )
+        assert [row["Message"] for row in rows] == ["hello you"]
+
+    def test_numbers_in_quotes_are_refused(self, configure_file):
+        """They are Python there; a string is a mistake."""
+        with pytest.raises(ConfigurationError, match="uploads='2' is not accepted; give a whole number"):
+            configure_file(f"args=({ENDPOINT!r}, {RULE!r}, {STREAM!r})\nkwargs={{'uploads': '2'}}\n")

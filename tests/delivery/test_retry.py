@@ -1,0 +1,229 @@
+"""What an answer means: the whole table, as pure functions."""
+
+import email.utils
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logging_azmon._delivery.retry import (
+    LEAST_RETRY_AFTER_SECONDS,
+    MOST_RETRY_AFTER_SECONDS,
+    TIME_RANGE,
+    Action,
+    Answer,
+    Decision,
+    Failure,
+    backoff,
+    explain,
+    judge,
+    retry_after_seconds,
+    retry_delay,
+)
+
+OUTAGE = Decision(Action.RETRY, "outage")
+THROTTLED = Decision(Action.RETRY, "throttled")
+CONFIGURATION = Decision(Action.RETRY, "configuration")
+NOW = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision"),
+    [
+        (Answer(status=204), Decision(Action.DONE)),
+        (Answer(failure=Failure.CONNECTION), OUTAGE),
+        *[(Answer(status=status), OUTAGE) for status in (408, 500, 501, 502, 503, 504, 507, 599)],
+        (Answer(status=429), THROTTLED),
+        (Answer(status=401), Decision(Action.RENEW)),
+        (Answer(status=403, code="OperationFailed"), CONFIGURATION),
+        (Answer(status=404, code="NotFound"), CONFIGURATION),
+        (Answer(status=400, code="InvalidStream"), CONFIGURATION),
+        (Answer(status=413, code="ContentLengthLimitExceeded"), Decision(Action.SPLIT_BY_SIZE)),
+        (Answer(failure=Failure.TOO_LARGE), Decision(Action.SPLIT_BY_SIZE)),
+        (Answer(status=400, code=TIME_RANGE), Decision(Action.SPLIT_BY_TIME)),
+        (Answer(status=400, code="InvalidPayload"), Decision(Action.SPLIT)),
+        (Answer(status=400), Decision(Action.SPLIT)),
+        (Answer(failure=Failure.CREDENTIAL), CONFIGURATION),
+        (Answer(failure=Failure.TLS), CONFIGURATION),
+        (Answer(failure=Failure.UNREADABLE), CONFIGURATION),
+        (Answer(), CONFIGURATION),
+        *[(Answer(status=status), CONFIGURATION) for status in (100, 200, 201, 202, 206, 301, 302, 304, 307, 308)],
+        *[(Answer(status=status), CONFIGURATION) for status in (402, 405, 407, 409, 410, 415, 418, 451)],
+    ],
+    ids=str,
+)
+def test_each_answer_to_several_rows_has_its_decision(answer, decision):
+    assert judge(answer, rows=2) == decision
+
+
+@pytest.mark.parametrize(
+    ("answer", "how", "action"),
+    [
+        (Answer(status=413), {}, Action.SHRINK),
+        (Answer(status=413), {"is_shrunk": True}, Action.REJECT),
+        (Answer(failure=Failure.TOO_LARGE), {}, Action.SHRINK),
+        (Answer(failure=Failure.TOO_LARGE), {"is_shrunk": True}, Action.REJECT),
+        (Answer(status=400, code="InvalidPayload"), {}, Action.REJECT),
+        (Answer(status=400, code=TIME_RANGE), {}, Action.REJECT),
+        (Answer(status=400, code="InvalidStream"), {}, Action.RETRY),
+        (Answer(status=204), {}, Action.DONE),
+    ],
+    ids=str,
+)
+def test_a_single_row_cannot_be_split(answer, how, action):
+    assert judge(answer, rows=1, **how).action is action
+
+
+def test_a_token_is_renewed_once_and_then_it_is_configuration():
+    assert judge(Answer(status=401), rows=5).action is Action.RENEW
+    assert judge(Answer(status=401), rows=5, has_renewed=True) == CONFIGURATION
+
+
+@given(st.integers(100, 599), st.sampled_from(["", "InvalidStream", TIME_RANGE, "Other"]), st.integers(1, 9))
+def test_only_a_204_is_a_delivery_and_only_a_400_or_413_costs_rows(status, code, rows):
+    action = judge(Answer(status=status, code=code), rows=rows).action
+    assert (action is Action.DONE) == (status == 204)
+    if action in {Action.REJECT, Action.SPLIT, Action.SPLIT_BY_TIME, Action.SPLIT_BY_SIZE, Action.SHRINK}:
+        assert status in {400, 413}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        ("1", 1.0),
+        (" 120 ", 120.0),
+        ("2.5", 2.5),
+        ("-3", 0.0),
+        ("300", 300.0),
+        ("301", 300.0),
+        ("86400", 300.0),
+        ("1e400", 300.0),
+        ("inf", 300.0),
+        ("-inf", 0.0),
+        ("nan", None),
+        ("", None),
+        ("soon", None),
+        ("1 minute", None),
+        (email.utils.format_datetime(datetime.fromtimestamp(NOW + 30, UTC), usegmt=True), 30.0),
+        (email.utils.format_datetime(datetime.fromtimestamp(NOW - 30, UTC), usegmt=True), 0.0),
+        (email.utils.format_datetime(datetime.fromtimestamp(NOW + 9999, UTC), usegmt=True), 300.0),
+        ((datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=40)).strftime("%a, %d %b %Y %H:%M:%S"), 40.0),
+        (datetime.fromtimestamp(NOW + 50, timezone(timedelta(hours=9))).strftime("%d %b %Y %H:%M:%S +0900"), 50.0),
+        ("Fri, 20 Nov 2026 14:03:11 -0000", 60.0),
+        ("Fri, 99 Nov 2026 14:03:11 GMT", None),
+        ("Fri, 20 Nov 99999 14:03:11 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_at_most_five_minutes(header, seconds):
+    assert retry_after_seconds(header, NOW) == seconds
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \S*"), st.floats(0, 4e9))
+def test_any_retry_after_is_read_or_ignored(header, now):
+    seconds = retry_after_seconds(header, now)
+    assert seconds is None or 0.0 <= seconds <= MOST_RETRY_AFTER_SECONDS
+
+
+@given(
+    st.sampled_from(["outage", "throttled", "configuration"]),
+    st.none() | st.text() | st.floats().map(str),
+    st.integers(1, 10**6),
+    st.floats(0.01, 3_600),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_no_wait_is_longer_than_the_longest_or_what_was_asked(trouble, header, failures, longest, chance):
+    delay = retry_delay(
+        trouble, Answer(retry_after=header), failures=failures, longest=longest, now=NOW, random=lambda: chance
+    )
+    asked = retry_after_seconds(header, NOW) or 0.0
+    assert 0.0 <= delay.seconds <= max(longest, asked)
+    if asked >= LEAST_RETRY_AFTER_SECONDS:
+        assert delay.seconds == asked
+
+
+@pytest.mark.parametrize("trouble", ["outage", "throttled"])
+def test_waits_double_with_full_jitter_up_to_the_longest(trouble):
+    def delays(chance):
+        return [
+            retry_delay(trouble, Answer(), failures=n, longest=60.0, now=NOW, random=lambda: chance).seconds
+            for n in range(1, 10)
+        ]
+
+    assert delays(1.0) == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert delays(0.5) == [seconds / 2 for seconds in delays(1.0)]
+    assert delays(0.0) == [0.0] * 9
+
+
+def test_configuration_is_retried_slowly_from_the_first_time_on():
+    def delay(chance):
+        return retry_delay("configuration", Answer(), failures=1, longest=60.0, now=NOW, random=lambda: chance).seconds
+
+    assert (delay(0.0), delay(1.0)) == (30.0, 60.0)
+
+
+@pytest.mark.parametrize("header", ["0", "0.001", "-5", "Fri, 20 Nov 2020 14:02:11 GMT"])
+def test_a_retry_after_of_nothing_does_not_make_a_loop_without_pauses(header):
+    answer = Answer(status=503, retry_after=header)
+    delay = retry_delay("outage", answer, failures=8, longest=60.0, now=NOW, random=lambda: 0.5)
+    assert delay.seconds == 30.0
+    assert not delay.is_ordered
+
+
+def test_only_a_wait_that_the_service_asked_for_may_not_be_cut_short():
+    def is_ordered(trouble, header):
+        answer = Answer(retry_after=header)
+        return retry_delay(trouble, answer, failures=1, longest=60.0, now=NOW, random=lambda: 0.5).is_ordered
+
+    assert is_ordered("outage", "10")
+    assert is_ordered("throttled", "10")
+    assert not is_ordered("throttled", None)
+    assert not is_ordered("configuration", "10")
+
+
+def test_backing_off_never_overflows():
+    assert backoff(10**9, 3_600.0) == 3_600.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            Answer(status=403, code="OperationFailed", message="no access"),
+            [
+                "403 from https://dce",
+                "Monitoring Metrics Publisher on dcr-0",
+                "30 minutes",
+                "OperationFailed: no access",
+            ],
+        ),
+        (Answer(status=404, code="NotFound"), ["404", "rule_id=dcr-0", "immutable id"]),
+        (Answer(status=400, code="InvalidStream"), ["400", "Custom-A is not declared in dcr-0", "5 minutes"]),
+        (Answer(status=401), ["401", "credential=", "cloud="]),
+        (Answer(status=407), ["407", "HTTPS_PROXY", "NO_PROXY"]),
+        (Answer(status=415), ["415", "gzipped JSON"]),
+        (Answer(status=429), ["429", "quota"]),
+        (Answer(status=200), ["200", "captive portal", "endpoint="]),
+        (Answer(status=202), ["202", "captive portal"]),
+        (Answer(status=302), ["302", "redirects are not followed"]),
+        (Answer(status=418), ["418 from https://dce for Custom-A of dcr-0"]),
+        (Answer(failure=Failure.CREDENTIAL, message="CredentialUnavailableError: x"), ["no token", "credential=", "x"]),
+        (
+            Answer(failure=Failure.TLS, message="certificate verify failed"),
+            ["TLS to https://dce", "certificate", "clock"],
+        ),
+        (Answer(failure=Failure.CONNECTION, message="refused"), ["https://dce cannot be reached (refused)"]),
+        (Answer(failure=Failure.UNREADABLE, message="garbage"), ["cannot be read", "garbage", "proxy"]),
+        (Answer(failure=Failure.TOO_LARGE, message="9 bytes"), ["too large", "9 bytes"]),
+        (Answer(), ["cannot be read"]),
+        (Answer(status=403, message="{rule} {0} %s"), ["{rule} {0} %s"]),
+    ],
+    ids=str,
+)
+def test_an_answer_is_explained_in_one_line_that_a_person_can_act_on(answer, words):
+    said = explain(answer, endpoint="https://dce", rule_id="dcr-0", stream="Custom-A")
+    assert "\n" not in said
+    for word in words:
+        assert word in said

@@ -1,0 +1,81 @@
+"""The structlog examples, run as a newcomer runs them, and what README quotes of them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.endpoint import Endpoint
+
+ROOT = Path(__file__).parent.parent.parent
+SECTION = re.search(
+    r"^### structlog\n(.*?)^#", ROOT.joinpath("README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+)[1]
+QUOTES = re.findall(r"^```python (examples/\S+)\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
+
+
+def run(name):
+    """Run an example; return the rows that arrived, and what it printed."""
+    with Endpoint() as endpoint:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", f"import runpy; runpy.run_path({str(ROOT / 'examples' / name)!r})"],
+            env=os.environ
+            | {
+                "DATA_COLLECTION_ENDPOINT": endpoint.url,
+                "LOGS_DCR_RULE_ID": "dcr-1",
+                "LOGS_DCR_STREAM_NAME": "Custom-App",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return sorted(endpoint.rows, key=lambda row: row["Sequence"]), done.stdout, done.stderr
+
+
+def shown(rows):
+    return [(row["Level"], row["Logger"], row["Message"], row["Properties"]) for row in rows]
+
+
+def test_structlog_native():
+    """Rows and lines of the same events."""
+    rows, out, err = run("structlog_native.py")
+
+    assert shown(rows) == [
+        ("INFO", "shop", "order paid", {"request": "r-17", "order": 1001, "amount": 59.9}),
+        ("ERROR", "shop", "order is unknown", {"request": "r-17", "order": 1003}),
+    ]
+    assert rows[1]["Exception"].endswith("KeyError: '1003'")
+    printed = [json.loads(line) for line in out.splitlines()]
+    assert [(line["event"], line["order"]) for line in printed] == [("order paid", 1001), ("order is unknown", 1003)]
+    assert err == "2 rows delivered\n"
+
+
+def test_structlog_stdlib():
+    """Events and foreign records, both to both."""
+    rows, _, err = run("structlog_stdlib.py")
+
+    assert shown(rows) == [
+        ("INFO", "shop", "order paid", {"request": "r-17", "order": 1001, "amount": 59.9}),
+        ("ERROR", "shop", "order 1003 is unknown", {"request": "r-17", "order": 1003}),
+        ("WARNING", "library", "2 retries left", {"host_name": "db-1"}),
+    ]
+    assert rows[1]["Exception"].endswith("KeyError: '1003'")
+    assert re.findall(r"\[(info|error|warning) +\]", err) == ["info", "error", "warning"]
+    assert "[debug" not in err
+
+
+@pytest.mark.parametrize(("file", "code"), QUOTES, ids=[file for file, _ in QUOTES])
+def test_a_quote_is_what_the_file_says(file, code):
+    """So that it cannot rot."""
+    assert code in ROOT.joinpath(file).read_text("utf-8")
+
+
+def test_both_are_quoted():
+    """Each by what matters in it."""
+    assert {file for file, _ in QUOTES} == {"examples/structlog_native.py", "examples/structlog_stdlib.py"}

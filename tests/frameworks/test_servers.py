@@ -1,0 +1,387 @@
+"""The examples for web frameworks and task queues, run by their real servers, judged by the rows that arrive."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.endpoint import Endpoint, Held
+from support.lifecycle import LIMIT_SECONDS, assert_each_once
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+LONGEST_TURN_SECONDS = 1.0
+# A lonely worker need not look for others.
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+def environment(endpoint: Endpoint, *paths: Path, **more: str) -> dict[str, str]:
+    """Return what a program finds its endpoint by, and its modules."""
+    inherited = os.environ.get("PYTHONPATH", "")
+    return (
+        os.environ
+        | {
+            "DATA_COLLECTION_ENDPOINT": endpoint.url,
+            "LOGS_DCR_RULE_ID": "dcr-1",
+            "LOGS_DCR_STREAM_NAME": "Custom-App",
+            "PYTHONPATH": os.pathsep.join([*map(str, paths), inherited]).rstrip(os.pathsep),
+            "PYTHONUNBUFFERED": "1",
+        }
+        | more
+    )
+
+
+@contextmanager
+def server(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a server, and end it whatever happens."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **{"stderr": subprocess.PIPE} | options,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], *patterns: str) -> list[re.Match[str]]:
+    """Read what it prints until each pattern has been found, in whatever order, and return the matches."""
+    assert process.stdout is not None
+    found: dict[str, re.Match[str]] = {}
+    for line in process.stdout:
+        found |= {pattern: match for pattern in patterns if (match := re.search(pattern, line))}
+        if len(found) == len(patterns):
+            return [found[pattern] for pattern in patterns]
+    raise AssertionError(f"it ended without saying {set(patterns) - set(found)}")
+
+
+def get(url: str, **headers: str) -> int:
+    """Ask for a page; return the status."""
+    request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def pick(rows: list[dict[str, Any]], *columns: str, **wanted: Any) -> list[tuple[Any, ...]]:
+    """Return some columns of the rows that have these values, in order of their time."""
+    rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
+    return [tuple(row.get(name) for name in columns) for row in sorted(rows, key=lambda row: row["TimeGenerated"])]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Copy the Django example, which keeps its database and its files beside its settings."""
+    return shutil.copytree(EXAMPLES / "django_shop", tmp_path / "shop")
+
+
+def test_django_never_asks_the_database_on_behalf_of_a_log_call(project: Path) -> None:
+    """Neither a synchronous nor an asynchronous request; what a view has loaded is told by its key."""
+    with Endpoint() as endpoint:
+        done = subprocess.run(
+            [sys.executable, SCRIPTS / "example_django.py"],
+            env=environment(endpoint, project, DJANGO_SETTINGS_MODULE="shop.settings", DEBUG="1"),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+
+    rows = sorted(endpoint.rows, key=lambda row: row["Sequence"])
+    columns = ("Level", "Method", "Path", "Status", "UserId", "Message")
+    assert pick(rows, *columns, Logger="django.request") == [
+        ("WARNING", "GET", "/orders/2000", 404, None, "Not Found: /orders/2000"),
+        ("WARNING", "GET", "/mine", 403, 1, "Forbidden: /mine"),
+        ("WARNING", "GET", "/async/missing", 404, None, "Not Found: /async/missing"),
+        ("WARNING", "GET", "/async/mine", 403, 1, "Forbidden: /async/mine"),
+    ]
+    # The users that the two views load, and no other.
+    messages = [row["Message"] for row in rows]
+    asked = rows[messages.index("begin") :]
+    users = [row for row in asked if '"auth_user"' in row.get("Sql", "")]
+    assert len(users) == 2
+    assert all(row["Logger"] == "django.db.backends" and row["SqlSeconds"] >= 0 for row in users)
+    # A session is of interest to no row, so its queries belong to the views as well.
+    assert len([row for row in asked if "Sql" in row]) == 4
+    assert not [row for row in rows if "secret" in str(row) or "<" in str(row.get("Properties", {}).get("request"))]
+
+
+# Appended to the settings: the reloader says when it has seen the file that is to be changed.
+SAY_WHEN_SEEN = """
+LOGGING["filters"] = {"seen": {"()": lambda: lambda record: "urls.py first seen" in record.getMessage()}}
+LOGGING["handlers"]["seen"] = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "filters": ["seen"]}
+LOGGING["loggers"]["django.utils.autoreload"] = {"level": "DEBUG", "handlers": ["seen"]}
+"""
+
+
+def test_django_runserver_reloads_at_once_and_doubles_no_row(project: Path) -> None:
+    """Two processes are configured, one serves; at each reload the one before delivers its tail."""
+    with project.joinpath("shop", "settings.py").open("a", encoding="utf-8") as settings:
+        settings.write(SAY_WHEN_SEEN)
+    with (
+        Endpoint() as endpoint,
+        server(
+            ["manage.py", "runserver", "127.0.0.1:0"],
+            cwd=project,
+            env=environment(endpoint, project, DEBUG="1"),
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+
+        def address() -> str:
+            found, _ = read_until(process, r"Starting .*development server at (http://\S+)", "shop/urls.py first seen")
+            return found[1]
+
+        url = address()
+        assert [get(f"{url}{path}") for path in ("orders/7", "orders/2000", "broken")] == [200, 404, 500]
+        for number in (8, 9):
+            os.utime(project / "shop" / "urls.py", (2**31 - 99 + number, 2**31 - 99 + number))
+            url = address()
+            assert get(f"{url}orders/{number}") == 200
+        # Ctrl-C leaves the one that serves a quarter of a second: whether its last rows arrive is up to luck.
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=LIMIT_SECONDS)
+
+    served = [row["Instance"] for row in endpoint.rows if row["Message"].endswith("urls.py changed, reloading.")]
+    assert len(served) == len(set(served)) == 2
+    assert_each_once(row for row in endpoint.rows if row["Instance"] in served)
+    # Of all processes, so that none repeats what another has said.
+    rows = [row for row in endpoint.rows if not re.search(r"orders?.9 ", row["Message"])]
+    assert pick(rows, "Message", Logger="shop") == [("order 7 shown",), ("order 8 shown",)]
+    assert pick(rows, "Level", "Method", "Path", "Status", Logger="django.request") == [
+        ("WARNING", "GET", "/orders/2000", 404),
+        ("ERROR", "GET", "/broken", 500),
+    ]
+    (failed,) = [row for row in rows if row.get("Path") == "/broken"]
+    assert failed["Exception"].endswith("ZeroDivisionError: division by zero")
+    assert pick(rows, "Status", Logger="django.server") == [(200,), (404,), (500,), (200,)]
+    # What Django calls the request here is a socket, whose other end may have gone.
+    shown = {row["Properties"]["request"].partition(":")[0] for row in rows if row["Logger"] == "django.server"}
+    assert shown <= {"127.0.0.1", "(socket, not connected)"}
+
+
+def test_flask_tells_which_request_a_record_belongs_to() -> None:
+    """Of its own records, Flask's, and exceptions; with an access log that the example writes."""
+    source = """
+import logging
+from flask_app import app
+client = app.test_client()
+ask = lambda path: client.get(path, headers={"X-Request-Id": f"id of {path}"}).status_code
+assert [ask("/orders/7"), ask("/orders/2000"), ask("/broken")] == [200, 404, 500]
+logging.getLogger("flask_app").info("outside")
+"""
+    with Endpoint() as endpoint:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", source],
+            env=environment(endpoint, EXAMPLES),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+    rows = endpoint.rows
+    assert pick(rows, "Level", "Message", "Path", "Endpoint", "Status", "RequestId", Logger="flask_app") == [
+        ("INFO", "order 7 shown", "/orders/7", "order", None, "id of /orders/7"),
+        ("INFO", "GET /orders/7 200", "/orders/7", "order", 200, "id of /orders/7"),
+        ("INFO", "GET /orders/2000 404", "/orders/2000", "order", 404, "id of /orders/2000"),
+        ("ERROR", "Exception on /broken [GET]", "/broken", "broken", None, "id of /broken"),
+        ("INFO", "GET /broken 500", "/broken", "broken", 500, "id of /broken"),
+        ("INFO", "outside", None, None, None, None),
+    ]
+    (failed,) = [row for row in rows if "Exception" in row]
+    assert failed["Exception"].endswith("ZeroDivisionError: division by zero")
+    assert rows[0]["Properties"] == {"order": 7}
+
+
+def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
+    """Requests are answered and the loop turns; the access log has columns; the last words arrive after SIGTERM."""
+    held = Held()
+    with (
+        Endpoint(held) as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
+            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "handled"],
+            env=environment(endpoint),
+            pass_fds=[listening.fileno()],
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert get(f"{url}/orders/1?token=secret", X_Request_Id="r-1") == 200
+        assert held.arrived.wait(LIMIT_SECONDS)
+        # Whoever waited for the upload would wait for ever.
+        assert [get(f"{url}/orders/{number}") for number in range(2, 22)] == [200] * 20
+        assert [get(f"{url}/{path}") for path in ("orders/2000", "broken")] == [404, 500]
+        held.go()
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert (process.returncode, stderr) == (0, "")
+    assert float(stdout) < LONGEST_TURN_SECONDS
+
+    rows = endpoint.rows
+    access = pick(rows, "Method", "Path", "Status", "RequestId", Logger="uvicorn.access")
+    assert access[0] == ("GET", "/orders/1", 200, "r-1")
+    assert access[-2:] == [("GET", "/orders/2000", 404, None), ("GET", "/broken", 500, None)]
+    assert len(access) == 23
+    assert pick(rows, "Message", "RequestId", "Properties", Logger="shop")[0] == (
+        "order 1 shown",
+        "r-1",
+        {"order": 1},
+    )
+    (failed,) = [row for row in rows if "Exception" in row]
+    assert (failed["Logger"], failed["Level"]) == ("uvicorn.error", "ERROR")
+    assert failed["Exception"].endswith("ZeroDivisionError: division by zero\n") or failed["Exception"].endswith("zero")
+    assert pick(rows, "Message")[-1][0].startswith("Finished server process")
+
+
+def test_fastapi_loses_no_row_of_a_request_where_nothing_handles_the_signal() -> None:
+    """uvicorn ends the process by the signal, without exit handlers: the lifespan has delivered what waited."""
+    with (
+        Endpoint() as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
+            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "unhandled"],
+            env=environment(endpoint),
+            pass_fds=[listening.fileno()],
+        ) as process,
+    ):
+        assert get(f"http://127.0.0.1:{listening.getsockname()[1]}/orders/1") == 200
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == -signal.SIGTERM
+
+    messages = [message for (message,) in pick(endpoint.rows, "Message")]
+    assert "order 1 shown" in messages
+    assert messages[-1] == "Waiting for application shutdown."
+
+
+def test_gunicorn_with_preload_sends_its_access_and_error_logs() -> None:
+    """As columns, from master and workers, and no header of a request among them."""
+    with (
+        Endpoint() as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
+            ["-m", "gunicorn", f"--bind=fd://{listening.fileno()}", "--workers=2", "app:application"],
+            cwd=EXAMPLES / "gunicorn_app",
+            env=environment(endpoint, EXAMPLES / "gunicorn_app"),
+            pass_fds=[listening.fileno()],
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        statuses = [get(f"{url}{path}", Authorization="Bearer secret") for path in ("/a?b=c", "/d", "/broken")]
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+    assert statuses == [200, 200, 500]
+    assert process.returncode == 0, stderr
+    assert "logging_azmon" not in stderr
+
+    rows = endpoint.rows
+    access = pick(rows, "Level", "Client", "Method", "Path", "Status", "Bytes", Logger="gunicorn.access")
+    assert access == [
+        ("INFO", "127.0.0.1", "GET", "/a", 200, 5),
+        ("INFO", "127.0.0.1", "GET", "/d", 200, 5),
+        ("INFO", "127.0.0.1", "GET", "/broken", 500, 0),
+    ]
+    assert all("Properties" not in row and row["DurationMs"] > 0 for row in rows if row["Logger"] == "gunicorn.access")
+    (failed,) = [row for row in rows if "Exception" in row]
+    assert (failed["Logger"], failed["Level"]) == ("gunicorn.error", "ERROR")
+    assert "LookupError: no such order" in failed["Exception"]
+    assert pick(rows, "Message", Logger="shop")[0] == ("loaded",)
+    workers = {row["ProcessId"] for row in rows if row["Message"].startswith("asked for")}
+    assert process.pid not in workers
+    assert not [row for row in rows if "secret" in str(row)]
+    assert any(row["Message"].startswith("Shutting down") for row in rows if row["ProcessId"] == process.pid)
+    assert_each_once(rows)
+
+
+def test_celery_tells_which_task_a_record_belongs_to(tmp_path: Path) -> None:
+    """In the pool's processes, and in the one that hands out the tasks."""
+    with Endpoint() as endpoint:
+        env = environment(endpoint, EXAMPLES, SCRIPTS, BROKER_FILES=str(tmp_path))
+        sent = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import example_celery as e, celery_app as a; print(a.pay.delay(7), a.pay.delay(-1))",
+            ],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=True,
+        )
+        paid, refused = sent.stdout.split()
+        command = ["-W", "ignore::DeprecationWarning", "-m", "celery", "-A", "example_celery", "worker"]
+        with server([*command, "--pool=prefork", "--concurrency=2", *QUIET], env=env) as process:
+            for _ in range(2):
+                read_until(process, "^done$")
+
+    rows = endpoint.rows
+    assert pick(rows, "TaskId", "TaskName", "Properties", Message="paying") in (
+        [(paid, "celery_app.pay", {"order": 7}), (refused, "celery_app.pay", {"order": -1})],
+        [(refused, "celery_app.pay", {"order": -1}), (paid, "celery_app.pay", {"order": 7})],
+    )
+    processes = {row["Process"] for row in rows if row["Message"] == "paying"}
+    assert all(name.startswith("ForkPoolWorker") for name in processes)
+    assert sorted(pick(rows, "TaskId", "TaskName", Logger="celery.worker.strategy")) == sorted(
+        (task, "celery_app.pay") for task in (paid, refused)
+    )
+    (succeeded,) = [row for row in rows if "Seconds" in row]
+    assert (succeeded["TaskId"], succeeded["Logger"]) == (paid, "celery.app.trace")
+    assert succeeded["Message"].startswith(f"Task celery_app.pay[{paid}] succeeded in ")
+    assert not [row for row in rows if "Properties" in row and row["Message"] != "paying"]
+    (failed,) = [row for row in rows if "Exception" in row]
+    assert (failed["TaskId"], failed["Level"]) == (refused, "ERROR")
+    assert failed["Exception"].endswith("ValueError: no such order: -1")
+    assert_each_once(rows)
+
+
+def test_celery_removes_handlers_unless_it_is_told_to_leave_them(tmp_path: Path) -> None:
+    """What the example's comment says of worker_hijack_root_logger, for those who configure logging elsewhere."""
+    source = """
+import logging, sys
+from celery import Celery
+from logging_azmon import AzureMonitorHandler
+app = Celery("app")
+app.conf.worker_hijack_root_logger = sys.argv[1] == "hijack"
+root = logging.getLogger()
+root.addHandler(AzureMonitorHandler())
+root.setLevel("INFO")
+app.log.setup_logging_subsystem(loglevel="WARNING")
+logging.info("info")
+logging.warning(sys.argv[1])
+"""
+    with Endpoint() as endpoint:
+        for word in ("hijack", "leave"):
+            subprocess.run(
+                [sys.executable, "-W", "ignore::DeprecationWarning", "-c", source, word],
+                env=environment(endpoint),
+                stderr=subprocess.DEVNULL,
+                timeout=LIMIT_SECONDS,
+                check=True,
+            )
+    assert [row["Message"] for row in endpoint.rows] == ["leave"]

@@ -1,0 +1,422 @@
+"""Flush any time, close twice, close before start, a row after close: all legal, each by name. No process ends here."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import logging
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon._delivery.reporter import Trouble
+from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
+from support.endpoint import Endpoint
+
+# Trouble with one rule is everybody's who sends to it, so each test has its own.
+RULES = itertools.count()
+LIMIT_SECONDS = 20
+OUTAGE = Answer(failure=Failure.CONNECTION, message="refused")
+
+
+def where() -> tuple[str, str, str]:
+    return "http://127.0.0.1:9", f"dcr-{next(RULES)}", "Custom-App_CL"
+
+
+class Gate:
+    """Hold an upload until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, rows: list[dict[str, Any]]) -> Answer:
+        self.arrived.set()
+        assert self.opened.wait(LIMIT_SECONDS)
+        return Answer(status=204)
+
+    def wait(self) -> None:
+        assert self.arrived.wait(LIMIT_SECONDS)
+
+
+@contextmanager
+def logging_to(pipeline: Pipeline) -> Iterator[logging.Logger]:
+    """Give a logger of its own that logs to a pipeline."""
+    logger = logging.Logger("app")  # not in the tree, so nobody else hears it
+    handler = AzureMonitorHandler(pipeline=pipeline)
+    logger.addHandler(handler)
+    yield logger
+    handler.close()
+
+
+def listeners() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("logging_azmon")]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = set(listeners())
+    yield
+    for thread in set(listeners()) - before:
+        thread.join(LIMIT_SECONDS)
+        assert not thread.is_alive(), "a listener outlives its pipeline"
+
+
+class TestFlush:
+    """Everything logged before the call."""
+
+    def test_before_the_first_row(self) -> None:
+        """There is nothing to wait for, and nothing is started."""
+        with FakeDestination() as destination:
+            pipeline = Pipeline(*where(), destination=destination)
+            assert pipeline.flush() is True
+            assert listeners() == []
+            assert destination.batches == []
+
+    def test_delivers(self) -> None:
+        """True says that all rows are there."""
+        with FakeDestination() as destination:
+            pipeline = Pipeline(*where(), destination=destination)
+            with logging_to(pipeline) as logger:
+                for number in range(10):
+                    logger.error("%s", number)
+                assert pipeline.flush() is True
+                assert [row["Message"] for row in destination.rows] == [str(number) for number in range(10)]
+            pipeline.close()
+
+    def test_gives_up_in_time(self) -> None:
+        """False when the time is over; the rows are kept, and arrive later."""
+        gate = Gate()
+        with FakeDestination(gate) as destination:
+            pipeline = Pipeline(*where(), destination=destination)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                gate.wait()
+                assert pipeline.flush(0.05) is False
+                assert pipeline.flush(0) is False
+                gate.opened.set()
+                assert pipeline.flush() is True
+            pipeline.close()
+            assert len(destination.rows) == 1
+
+    def test_does_not_wait_for_later_rows(self) -> None:
+        """What is logged during the flush is not part of it."""
+        with FakeDestination() as destination:
+            clock = ManualClock(jumps=True)
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False)
+            with logging_to(pipeline) as logger:
+
+                def answer(rows: list[dict[str, Any]]) -> Answer:
+                    other = threading.Thread(target=logger.error, args=("later",))
+                    other.start()
+                    other.join(LIMIT_SECONDS)
+                    return Answer(status=204)
+
+                destination.play(answer)
+                logger.error("row")
+                assert pipeline.flush() is True
+                assert pipeline.stats().queued == 1
+            pipeline.close()
+
+    def test_tells_a_loss_meanwhile(self) -> None:
+        """False if rows were lost while it waited, although none is left."""
+        with FakeDestination(OUTAGE) as destination:
+            clock = ManualClock(jumps=True)
+            options = {"give_up_seconds": 0.01, "close_seconds": 60, "report": lambda trouble: clock.advance(1)}
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, **options)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                assert pipeline.flush() is False
+                assert pipeline.stats().dropped == {"gave_up": 1}
+            pipeline.close()
+
+    def test_waits_for_a_pause_on_the_calling_thread(self) -> None:
+        """Without listeners, too, a pause is waited for: neither given up at once nor looked at all the time."""
+        with FakeDestination(OUTAGE, OUTAGE) as destination:
+            clock = ManualClock(jumps=True)
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                assert pipeline.flush() is True
+            pipeline.close()
+
+    def test_ends_during_a_pause_on_the_calling_thread(self) -> None:
+        """A pause ordered by the service may be longer than the time there is."""
+        with FakeDestination(Answer(status=429, retry_after="120")) as destination:
+            clock = ManualClock(jumps=True)
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                begun = clock.monotonic()
+                assert pipeline.flush(10) is False
+                assert clock.monotonic() - begun == pytest.approx(10)
+                assert len(destination.batches) == 1
+                pipeline.close()
+            assert pipeline.stats().dropped == {"closed": 1}
+
+    @pytest.mark.parametrize("act", ["flush", "close"])
+    def test_on_a_delivering_thread(self, act: str) -> None:
+        """A `report` that flushes or closes does not wait for itself."""
+        called = threading.Event()
+
+        def report(trouble: Trouble) -> None:
+            if not called.is_set():
+                getattr(handler, act)()
+                called.set()
+
+        with FakeDestination(OUTAGE) as destination:
+            pipeline = Pipeline(*where(), destination=destination, report=report)
+            handler = AzureMonitorHandler(pipeline=pipeline)
+            handler.handle(RECORD)
+            assert called.wait(5)
+            assert pipeline.flush() is True
+            pipeline.close()
+            assert len(destination.rows) == 1
+
+    def test_in_the_middle_of_a_log_call(self) -> None:
+        """A signal handler that interrupted a log call holds what listeners need: it delivers by itself."""
+
+        class Interrupting(ManualClock):
+            is_armed = False
+
+            def monotonic(self) -> float:
+                if self.is_armed and pipeline._fork_lock._is_owned():  # noqa: SLF001 - as Condition does
+                    self.is_armed = False
+                    flushed.append(pipeline.flush(5))
+                return super().monotonic()
+
+        flushed: list[bool] = []
+        clock = Interrupting()
+        with FakeDestination() as destination:
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, batch_bytes=4_096)
+            with logging_to(pipeline) as logger:
+                logger.error("x" * 2_500)
+                clock.wait_for_waiters()
+                clock.is_armed = True
+                # Begins a batch, while the first one waits for its time.
+                logger.error("y" * 2_500)
+                assert flushed == [True]
+                assert [row["Message"][0] for row in destination.rows] == ["x"]
+                assert pipeline.flush()
+                assert [row["Message"][0] for row in destination.rows] == ["x", "y"]
+            pipeline.close()
+
+
+class TestClose:
+    """The end of a pipeline, not of the process."""
+
+    def test_before_the_first_row(self) -> None:
+        """Nothing was started, so nothing is waited for."""
+        handler = AzureMonitorHandler(*where())
+        handler.close()
+        assert handler.stats().accepted == 0
+
+    def test_twice(self) -> None:
+        """The second time does nothing."""
+        with FakeDestination() as destination:
+            pipeline = Pipeline(*where(), destination=destination)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                pipeline.close()
+                pipeline.close()
+                logger.handlers[0].close()
+            assert len(destination.rows) == 1
+
+    def test_delivers_and_stops(self) -> None:
+        """Rows are there and the threads are gone when it returns."""
+        with FakeDestination() as destination:
+            handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
+            handler.handle(RECORD)
+            handler.pipeline.close()
+            assert listeners() == []
+            assert len(destination.rows) == 1
+
+    def test_a_row_after_it_is_counted(self) -> None:
+        """Counted and told, not raised; told again at each power of ten."""
+        told: list[Trouble] = []
+        handler = AzureMonitorHandler(*where(), report=told.append)
+        handler.close()
+        for _ in range(12):
+            handler.handle(RECORD)
+        assert handler.stats().dropped == {"after_close": 12}
+        assert [(trouble.reason, trouble.rows) for trouble in told] == [("after_close", 1), ("after_close", 9)]
+        assert [str(trouble) for trouble in told] == [
+            "1 row logged after close dropped: after_close",
+            "10 rows logged after close dropped: after_close",
+        ]
+
+    def test_right_after_a_flush_in_vain_it_does_not_wait_again(self) -> None:
+        """As logging.shutdown does it: one close_seconds for both."""
+        clock = ManualClock(jumps=True)
+        with FakeDestination(*[OUTAGE] * 999) as destination:
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                begun = clock.monotonic()
+                assert pipeline.flush() is False
+                pipeline.close()
+                assert clock.monotonic() - begun == pytest.approx(10)
+            assert pipeline.stats().dropped == {"closed": 1}
+
+    def test_long_after_a_flush_in_vain_it_waits_again(self) -> None:
+        """Only what belongs together shares the time."""
+        clock = ManualClock(jumps=True)
+        with FakeDestination(*[OUTAGE] * 999) as destination:
+            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                assert pipeline.flush() is False
+                clock.advance(60)
+                begun = clock.monotonic()
+                pipeline.close()
+                assert clock.monotonic() - begun == pytest.approx(10)
+
+    def test_what_is_on_the_way_closes_the_connection_later(self) -> None:
+        """Close does not wait for ever; the listener that comes back finds nothing to do, and ends."""
+        gate = Gate()
+        said: list[str] = []
+        with FakeDestination(gate) as destination:
+            pipeline = Pipeline(
+                *where(), destination=destination, close_seconds=0.1, report=lambda trouble: said.append(str(trouble))
+            )
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                gate.wait()
+                (listener,) = listeners()
+                pipeline.close()
+                assert pipeline.stats().in_flight == 1
+                assert said == [
+                    "1 row still on the way when the pipeline was closed: whether they arrived is not known"
+                ]
+                gate.opened.set()
+                listener.join(LIMIT_SECONDS)
+                assert pipeline.stats().delivered == 1
+
+    def test_a_notice_on_its_way_is_waited_for(self) -> None:
+        """A row of our own about rows that came too late is not lost by the close itself, nor told as a loss."""
+
+        def refuse_one(rows: list[dict[str, Any]]) -> Answer:
+            late = threading.Thread(target=logger.error, args=("late",))
+            late.start()
+            late.join(LIMIT_SECONDS)
+            return Answer(status=204)
+
+        told: list[str] = []
+        with FakeDestination(refuse_one) as destination:
+            pipeline = Pipeline(
+                *where(),
+                destination=destination,
+                clock=ManualClock(jumps=True),
+                background=False,
+                report=lambda trouble: told.append(trouble.reason),
+            )
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                pipeline.close()
+            assert pipeline.stats().dropped == {"after_close": 1}
+            assert "closed" not in told
+            assert [row["Message"].partition(",")[0] for row in destination.rows] == [
+                "row",
+                "1 row dropped: after_close",
+            ]
+
+    def test_while_others_log(self) -> None:
+        """Every row is delivered or counted as after_close; nobody hangs, nothing is raised."""
+        with FakeDestination() as destination:
+            pipeline = Pipeline(*where(), destination=destination, report=lambda _: None)
+            with logging_to(pipeline) as logger:
+                begun = threading.Barrier(4)
+                closed = threading.Event()
+
+                def work() -> None:
+                    begun.wait(LIMIT_SECONDS)
+                    while not closed.is_set():
+                        logger.error("row")
+                    logger.error("row")
+
+                threads = [threading.Thread(target=work) for _ in range(3)]
+                for thread in threads:
+                    thread.start()
+                begun.wait(LIMIT_SECONDS)
+                destination.wait_for(lambda d: bool(d.rows))
+                pipeline.close()
+                closed.set()
+                for thread in threads:
+                    thread.join(LIMIT_SECONDS)
+                stats = pipeline.stats()
+                # The notice of the rows after close may itself come too late.
+                assert stats.dropped.get("closed", 0) <= 1
+                assert stats.accepted == stats.delivered + sum(stats.dropped.values())
+                assert stats.delivered == len(destination.rows)
+
+    def test_by_two_threads_at_once(self) -> None:
+        """Only one of them closes."""
+        with FakeDestination() as destination:
+            handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
+            handler.handle(RECORD)
+            threads = [threading.Thread(target=handler.pipeline.close) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(LIMIT_SECONDS)
+            handler.pipeline.close()
+            assert len(destination.rows) == 1
+
+
+class TestOwners:
+    """Who closes a pipeline."""
+
+    def test_a_shared_pipeline_is_closed_by_its_last_handler(self) -> None:
+        """The one that made it may go first."""
+        with Endpoint() as endpoint:
+            first = AzureMonitorHandler(endpoint.url, *where()[1:])
+            second = AzureMonitorHandler(pipeline=first)
+            first.close()
+            first.close()
+            second.handle(RECORD)
+            second.close()
+            assert second.stats().delivered == 1
+            second.handle(RECORD)
+            assert second.stats().dropped == {"after_close": 1}
+
+    def test_a_pipeline_of_the_user_outlives_its_handlers(self) -> None:
+        """Another handler may use it after the first is closed, as when dictConfig runs again."""
+        with FakeDestination() as destination:
+            pipeline = Pipeline(*where(), destination=destination)
+            for _ in range(2):
+                handler = AzureMonitorHandler(pipeline=pipeline)
+                handler.handle(RECORD)
+                handler.close()
+            assert pipeline.flush()
+            assert len(destination.rows) == 2
+            pipeline.close()
+
+    def test_a_handler_that_is_dropped_leaves_nothing_behind(self) -> None:
+        """Its rows are delivered in the background, then thread and pipeline are gone."""
+        with Endpoint() as endpoint:
+            handler = AzureMonitorHandler(endpoint.url, *where()[1:])
+            reference = weakref.ref(handler.pipeline)
+            handler.handle(RECORD)
+            del handler
+            endpoint.wait_for_rows(1)
+            for thread in listeners():
+                thread.join(LIMIT_SECONDS)
+            gc.collect()
+            assert reference() is None
+
+    def test_a_handler_dropped_without_a_row_leaves_nothing_behind(self) -> None:
+        """No thread was started, none is."""
+        handler = AzureMonitorHandler(*where())
+        reference = weakref.ref(handler.pipeline)
+        del handler
+        gc.collect()
+        assert reference() is None
+        assert listeners() == []
+
+
+RECORD = logging.LogRecord("app", logging.ERROR, __file__, 1, "row", None, None)

@@ -1,0 +1,272 @@
+"""The end of a process: what was logged before it arrives, or is counted and told, in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.endpoint import Endpoint, Hang, status
+from support.lifecycle import assert_each_once, messages, run, running
+
+# Beyond close_seconds: the interpreter's own end, on a machine with other things to do.
+MARGIN_SECONDS = 2.5
+
+# Where little time is given, importing the SDK must not take it.
+IMPORTED = "import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic\n"
+
+ENDINGS = {
+    "end of script": ("", 0),
+    "sys.exit": ("sys.exit(3)", 3),
+    "unhandled exception": ("raise ValueError('the end')", 1),
+    "SIGTERM": ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(4)); os.kill(os.getpid(), signal.SIGTERM)", 4),
+    "a thread that goes on": (
+        """
+def go_on():
+    threading.main_thread().join()
+    log.info('0')
+threading.Thread(target=go_on).start()
+""",
+        0,
+    ),
+    "logging.shutdown": ("logging.shutdown()", 0),
+    "no stderr": ("sys.stderr.close(); sys.__stderr__ = None", 0),
+    "descriptor 2 closed": ("os.close(2)", 0),
+    "dictConfig at exit": (
+        "import logging.config; atexit.register(lambda: (log.info('0'), logging.config.dictConfig({'version': 1})))",
+        0,
+    ),
+    "a handler that fails": (
+        "class Bad(logging.Handler):\n    flush = lambda self: 1 / 0\nbad = Bad()",
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("ending", "code"), ENDINGS.values(), ids=ENDINGS)
+def test_what_was_logged_before_the_end_is_delivered(ending: str, code: int) -> None:
+    """However a process ends in order, its rows arrive, and nothing is said about it."""
+    with Endpoint() as endpoint:
+        stderr = run("handle()\nlog.info('1')\nlog.info('2')\n" + ending, endpoint, code=code)
+        assert [m for m in messages(endpoint.rows) if m != "0"] == ["1", "2"]
+        assert_each_once(endpoint.rows)
+        assert "logging_azmon:" not in stderr
+
+
+def test_rows_of_atexit_callbacks_are_delivered_or_told() -> None:
+    """Callbacks that run before logging's own have their rows delivered; those of later ones are counted and told."""
+    source = """
+atexit.register(lambda: log.info('first to run'))
+handle()
+log.info('main')
+"""
+    # What is registered before logging runs after it.
+    early = """
+import atexit
+atexit.register(lambda: [logging.getLogger('app').info('too late') for _ in range(12)])
+import logging
+atexit.register(lambda: logging.getLogger('app').info('after ours'))
+"""
+    with Endpoint() as endpoint:
+        stderr = run(source, endpoint, early=early)
+        assert messages(endpoint.rows) == ["after ours", "first to run", "main"]
+        assert_each_once(endpoint.rows)
+        assert "1 row logged after close dropped: after_close" in stderr
+        assert "10 rows logged after close dropped: after_close" in stderr
+
+
+def test_slow_callbacks_of_others_do_not_use_up_the_time() -> None:
+    """What the application's own atexit callbacks take is not counted against close_seconds."""
+    early = """
+import atexit, logging, threading
+atexit.register(lambda: (threading.Event().wait(1.2), logging.getLogger('app').info('late')))
+"""
+    with Endpoint() as endpoint:
+        stderr = run("handle(close_seconds=1)\nlog.info('main')\nroot.handlers[0].flush(9)", endpoint, early=early)
+        assert messages(endpoint.rows) == ["late", "main"]
+        assert stderr == ""
+
+
+def test_a_daemon_thread_may_log_to_the_end() -> None:
+    """Rows accepted before close arrive without gaps, those after it are told; the process ends in order."""
+    source = """
+handle()
+begun, never = threading.Event(), threading.Event()
+def work():
+    while not never.wait(0.0005):
+        log.info('row')
+        begun.set()
+threading.Thread(target=work, daemon=True).start()
+begun.wait()
+"""
+    with Endpoint() as endpoint:
+        run(source, endpoint)
+        rows = [row for row in endpoint.rows if row["Logger"] == "app"]
+        assert rows
+        assert_each_once(rows)
+
+
+def test_a_hanging_server_holds_up_the_end_for_close_seconds_only() -> None:
+    """The process ends in time, and says how many rows were lost and how many may have arrived."""
+    source = """
+handle()
+for _ in range(3): log.info('on the way')
+wait()
+for _ in range(4): log.info('waiting')
+say('end')
+"""
+    with Endpoint() as endpoint:
+        endpoint.default = Hang("answer")
+        with running(source, endpoint, close_seconds=1) as program:
+            program.wait_until("waiting")
+            endpoint.wait_for_hung(1)
+            program.go_on()
+            program.wait_until("end")
+            assert 0.8 < program.finish() < 1 + MARGIN_SECONDS
+            assert program.process.returncode == 0
+            assert "4 rows lost: not delivered within close_seconds=1" in program.stderr
+            assert "3 rows still on the way when the pipeline was closed" in program.stderr
+        endpoint.release()
+
+
+def test_a_refused_endpoint_is_told_with_the_number_of_rows() -> None:
+    """Nobody listens: the process ends in time, and names the loss."""
+    source = IMPORTED + "handle()\nfor _ in range(5): log.info('row')\nsay('end')"
+    with running(source, None, close_seconds=0.5) as program:
+        program.wait_until("end")
+        assert program.finish() < 0.5 + MARGIN_SECONDS
+        assert program.process.returncode == 0
+        assert "5 rows lost: not delivered within close_seconds=0.5" in program.stderr
+
+
+def test_logging_from_atexit_only_starts_no_thread() -> None:
+    """No listener ever ran: the rows are delivered on the calling thread, and no thread is started to do it."""
+    early = """
+import atexit, logging
+def last():
+    assert started == [], started
+    assert [thread.name for thread in threading.enumerate()] == ['MainThread'], threading.enumerate()
+    print('looked', file=sys.stderr)
+atexit.register(last)
+atexit.register(lambda: logging.getLogger('app').info('once more'))
+"""
+    source = """
+import _thread
+handle()
+def watch():
+    globals()['started'] = started = []
+    def note(*args, **kwargs): started.append(args)
+    _thread.start_new_thread = threading._start_new_thread = threading.Thread.start = note
+    log.info('from atexit')
+atexit.register(watch)
+"""
+    with Endpoint() as endpoint:
+        stderr = run(source, endpoint, early=early)
+        assert messages(endpoint.rows) == ["from atexit", "once more"]
+        assert stderr == "looked\n"
+
+
+def test_a_hanging_server_does_not_hold_up_delivery_from_atexit() -> None:
+    """What is delivered on the calling thread is bounded by close_seconds, too."""
+    source = IMPORTED + "handle()\natexit.register(lambda: (log.info('from atexit'), say('end')))"
+    with Endpoint() as endpoint:
+        endpoint.default = Hang("answer")
+        with running(source, endpoint, close_seconds=1) as program:
+            program.wait_until("end")
+            assert program.finish() < 1 + MARGIN_SECONDS
+            assert "1 row lost: not delivered within close_seconds=1" in program.stderr
+        endpoint.release()
+
+
+@pytest.mark.parametrize("order", [("hangs", "works"), ("works", "hangs")], ids=" ".join)
+@pytest.mark.parametrize("when", ["while running", "from atexit"])
+def test_a_pipeline_that_hangs_does_not_cost_another_one_its_rows(order: tuple[str, str], when: str) -> None:
+    """Two servers, one of them hanging: the other has all rows, and the end takes one close_seconds, not two."""
+    source = f"""
+handlers = {{name: AzureMonitorHandler(OPTIONS[name], close_seconds=1.5) for name in {order}}}
+def log_rows():
+    for name, handler in handlers.items():
+        logging.getLogger(name).addHandler(handler)
+        for _ in range(3): logging.getLogger(name).info(name)
+    say('end')
+if {when == "from atexit"}:
+    atexit.register(log_rows)
+else:
+    log_rows()
+"""
+    with Endpoint() as hangs, Endpoint() as works:
+        hangs.default = Hang("answer")
+        with running(IMPORTED + source, None, hangs=hangs.url, works=works.url) as program:
+            program.wait_until("end")
+            assert program.finish() < 1.5 + MARGIN_SECONDS
+            assert program.process.returncode == 0
+            assert messages(works.rows) == ["works"] * 3
+            assert "3 rows" in program.stderr
+        hangs.release()
+
+
+def test_one_upload_that_hangs_does_not_cost_the_others_their_rows() -> None:
+    """At the end nobody can start a listener: beside the one that hangs, the exiting thread delivers."""
+    source = """
+handle()
+log.info('on the way')
+wait()
+log.info('waiting')
+"""
+    with Endpoint(Hang("answer")) as endpoint:
+        with running(IMPORTED + source, endpoint, close_seconds=1.5) as program:
+            program.wait_until("waiting")
+            endpoint.wait_for_hung(1)
+            program.go_on()
+            program.finish()
+            assert messages(endpoint.rows) == ["waiting"]
+            assert "1 row still on the way" in program.stderr
+            assert "lost" not in program.stderr
+        endpoint.release()
+
+
+OWNERS = {
+    "a pipeline without handlers": """
+pipeline = Pipeline(**OPTIONS)
+root.addHandler(AzureMonitorHandler(pipeline=pipeline))
+log.info('row')
+root.handlers.pop().close()
+assert pipeline.stats().accepted == 1
+log.info('nobody takes this')
+""",
+    "a handler that was dropped": """
+handle()
+log.info('row')
+root.handlers.clear()
+""",
+    "a pipeline that was dropped": """
+root.addHandler(AzureMonitorHandler(pipeline=Pipeline(**OPTIONS)))
+log.info('row')
+root.handlers.clear()
+""",
+}
+
+
+@pytest.mark.parametrize("source", OWNERS.values(), ids=OWNERS)
+def test_what_nobody_owns_is_delivered_at_exit(source: str) -> None:
+    """Rows arrive although nobody closes the pipeline, or is left to."""
+    with Endpoint() as endpoint:
+        assert run(source, endpoint) == ""
+        assert messages(endpoint.rows) == ["row"]
+
+
+@pytest.mark.parametrize("source", OWNERS.values(), ids=OWNERS)
+def test_what_nobody_owns_is_told_when_it_is_lost(source: str) -> None:
+    """Also where nobody would close the pipeline, its loss is named."""
+    with Endpoint() as endpoint:
+        endpoint.default = status(503)
+        stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
+        assert "1 row lost: not delivered within close_seconds=0.3" in stderr
+
+
+def test_rows_dropped_before_the_end_are_told_at_the_end() -> None:
+    """A queue that overflowed is named when the process ends, if no row could tell."""
+    source = "handle(batch_bytes=4096, queue_bytes=8192)\nfor _ in range(100): log.info('x' * 200)"
+    with Endpoint() as endpoint:
+        endpoint.default = status(503)
+        stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
+        assert "dropped: queue_full" in stderr
+        assert "lost: not delivered" in stderr

@@ -1,0 +1,31 @@
+"""Which threads deliver, so that what they log makes no row."""
+
+import sys
+import threading
+
+from logging_azmon._process import feedback
+
+
+class TestGuard:
+    def test_marks_are_of_a_thread_and_may_be_nested(self):
+        with feedback.delivering():
+            with feedback.delivering():
+                pass
+            assert feedback.is_delivering()
+            seen = []
+            thread = threading.Thread(target=lambda: seen.append(feedback.is_delivering()))
+            thread.start()
+            thread.join(10)
+        assert seen == [False]
+        assert not feedback.is_delivering()
+
+    def test_a_forked_child_begins_without_marks(self):
+        with feedback.delivering(), feedback.delivering():
+            feedback.renew()
+            assert not feedback.is_delivering()
+        assert not feedback.is_delivering()
+
+    def test_opentelemetry_may_be_half_imported(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.utils", type(sys)("utils"))
+        with feedback.delivering():
+            assert feedback.is_delivering()

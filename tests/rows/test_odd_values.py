@@ -1,0 +1,114 @@
+"""Odd values through every front door: valid JSON, something readable, no neighbour harmed."""
+
+import logging
+
+import pytest
+import structlog
+
+from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon.testing import FakeDestination, ManualClock, capture
+from support.odd_values import ODD_VALUES
+
+ODD = pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
+COLUMNS = {
+    "TimeGenerated": "time",
+    "Message": "message",
+    "Properties": "*",
+    "Text": "text",
+    "Number": "number:int",
+    "When": "when:datetime",
+    "Truth": "truth:boolean",
+    "Bag": "bag:dynamic",
+    "Good": "good",
+}
+
+
+@pytest.fixture(scope="module")
+def handler():
+    """Give a handler whose pipeline sends nothing."""
+    pipeline = Pipeline(
+        "http://127.0.0.1:9",
+        "dcr-0123456789abcdef0123456789abcdef",
+        "Custom-Odd",
+        columns=COLUMNS,
+        destination=FakeDestination(),
+        clock=ManualClock(),
+        background=False,
+    )
+    handler = AzureMonitorHandler(pipeline=pipeline)
+    yield handler
+    handler.close()
+
+
+@pytest.fixture
+def logger(handler):
+    """Give a logger with this handler alone, which pytest does not know of."""
+    logger = logging.Logger("odd.values")
+    logger.addHandler(handler)
+    return logger
+
+
+def check(handler, rows, accepted):
+    """Hold rows to the promise: each log call's row is there, and its good values arrived."""
+    stats = handler.stats()
+    assert stats.dropped == {}
+    assert stats.accepted == accepted
+    assert [row["Good"] for row in rows] == ["good"] * len(rows)
+    for row in rows:
+        assert row["TimeGenerated"].endswith("Z")
+        assert all(value is not None for value in row.values())
+
+
+class TestHandler:
+    @ODD
+    def test_as_extra_of_any_type(self, handler, logger, odd):
+        """In a column of each type, and without a column."""
+        accepted = handler.stats().accepted
+        extra = {"text": odd(), "number": odd(), "when": odd(), "truth": odd(), "bag": odd(), "none": odd()}
+
+        with capture() as rows:
+            logger.info("hello", extra={"good": "good", **extra})
+
+        check(handler, rows, accepted)
+        assert [row["Message"] for row in rows] == ["hello"]
+        assert "Text" in rows[0] or odd() is None
+
+    @ODD
+    def test_as_message(self, handler, logger, odd):
+        """logger.error(exception), logger.info(a_list)."""
+        accepted = handler.stats().accepted
+        with capture() as rows:
+            logger.info(odd(), extra={"good": "good"})
+
+        check(handler, rows, accepted)
+        assert len(rows) == 1
+
+    @ODD
+    def test_as_argument(self, handler, logger, odd):
+        """%s asks for its text, and may fail."""
+        accepted = handler.stats().accepted
+        with capture() as rows:
+            logger.info("hello %s and %s", odd(), "neighbour", extra={"good": "good"})
+
+        check(handler, rows, accepted)
+        assert len(rows) == 1
+        assert "neighbour" in rows[0]["Message"] or "cut" in rows[0]["Message"]
+
+
+class TestStructlogThroughStdlib:
+    @ODD
+    def test_in_an_event_dict(self, handler, logger, odd):
+        """Under a key of its own, and under those that mean something."""
+        accepted = handler.stats().accepted
+        bound = structlog.wrap_logger(
+            logger,
+            processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+        with capture() as rows:
+            bound.info("hello", good="good", text=odd(), number=odd(), bag=odd(), timestamp=odd(), level=odd())
+            bound.info("hello", good="good", exception=odd(), stack=odd(), module=odd(), thread=odd(), lineno=odd())
+
+        check(handler, rows, accepted)
+        assert [row["Message"] for row in rows] == ["hello", "hello"]

@@ -1,0 +1,300 @@
+"""Records that came through the standard library's QueueHandler: in this process, and from another one."""
+
+import datetime as dt
+import io
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import queue
+import threading
+import time
+import uuid
+
+import pytest
+import structlog
+
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor
+from logging_azmon.testing import capture
+from support import queueing
+from support.doors import Crossing, stdlib_logger
+
+ADDRESS = ("http://127.0.0.1:9", "dcr-queued", "Custom-App")
+COLUMNS = {
+    "Time": "time",
+    "Level": "level",
+    "Logger": "logger",
+    "Message": "message",
+    "Exception": "exception",
+    "Stack": "stack",
+    "Process": "process_id",
+    "UserId": "user_id:int",
+    "Rest": "*",
+}
+
+
+@pytest.fixture(scope="module")
+def handler():
+    handler = AzureMonitorHandler(*ADDRESS, columns=COLUMNS)
+    yield handler
+    handler.close()
+
+
+@pytest.fixture
+def logger(handler):
+    """Log through a QueueHandler, whose records are pickled as on their way to another process."""
+    logger = logging.getLogger("shop.orders")  # structlog's events bring their logger, which is pickled by its name
+    logger.addHandler(Crossing(handler))
+    logger.propagate = False
+    logger.setLevel(1)
+    yield logger
+    logger.handlers.clear()
+
+
+@pytest.fixture
+def rows():
+    with capture() as rows:
+        yield rows
+
+
+class LinesError(Exception):
+    """Has lines that look like a traceback's."""
+
+    def __str__(self):
+        return "lost\n  and found"
+
+
+def fail(kind=LookupError):
+    try:
+        {}["order"]
+    except KeyError as error:
+        raise kind("lost") from error
+
+
+def raised(error):
+    """Give an exception its traceback."""
+    try:
+        raise error
+    except type(error) as caught:
+        return caught
+
+
+class TestRecords:
+    def test_arrive_as_they_were_logged(self, logger, rows):
+        """Time, name, level, extras; the message is formatted already."""
+        before = time.time()
+        logger.warning("%s of %d", "one", 2, extra={"user_id": 7, "note": "x"})
+
+        (row,) = rows
+        assert before - 1e-5 <= dt.datetime.fromisoformat(row.pop("Time")).timestamp() <= time.time()
+        assert row == {
+            "Level": "WARNING",
+            "Logger": "shop.orders",
+            "Message": "one of 2",
+            "Process": os.getpid(),
+            "UserId": 7,
+            "Rest": {"note": "x"},
+        }
+
+    @pytest.mark.parametrize("kind", [LookupError, LinesError])
+    def test_have_their_exception_in_its_column(self, logger, rows, kind):
+        """The QueueHandler has appended it to the message."""
+        try:
+            fail(kind)
+        except kind:
+            logger.exception("two\nlines", extra={"user_id": 7})
+
+        assert (rows[0]["Message"], rows[0]["UserId"]) == ("two\nlines", 7)
+        assert rows[0]["Exception"].startswith("Traceback (most recent call last):\n")
+        assert "KeyError: 'order'\n\nThe above exception was the direct cause" in rows[0]["Exception"]
+        assert rows[0]["Exception"].endswith(str(kind("lost")))
+        assert "Rest" not in rows[0]
+
+    def test_have_groups_of_exceptions_there_too(self, logger, rows):
+        """Their tracebacks begin in another way."""
+        logger.error("failed", exc_info=raised(ExceptionGroup("several", [ValueError("one"), KeyError("two")])))
+
+        assert rows[0]["Message"] == "failed"
+        assert rows[0]["Exception"].startswith("  + Exception Group Traceback (most recent call last):\n")
+
+    def test_have_their_stack_in_its_column(self, logger, rows):
+        """With an exception, and without."""
+        try:
+            fail()
+        except LookupError:
+            logger.error("failed", exc_info=True, stack_info=True)
+        logger.error("not failed", stack_info=True)
+
+        assert [row["Message"] for row in rows] == ["failed", "not failed"]
+        assert all(row["Stack"].startswith("Stack (most recent call last):\n  File") for row in rows)
+        assert [row.get("Exception", "")[-17:] for row in rows] == ["LookupError: lost", ""]
+
+    def test_without_an_exception_have_none(self, logger, rows):
+        """exc_info=True, and nothing is being handled: a formatter writes "NoneType: None"."""
+        logger.error("hello", exc_info=True)
+
+        assert rows[0]["Message"] == "hello"
+        assert "Exception" not in rows[0]
+
+    def test_that_another_handler_has_formatted_have_none_either(self, handler, rows):
+        """It leaves its text on the record."""
+        console = logging.StreamHandler(io.StringIO())
+        stdlib_logger(console, handler).error("hello", exc_info=True)
+
+        assert "NoneType: None" in console.stream.getvalue()
+        assert (rows[0]["Message"], rows[0].get("Exception")) == ("hello", None)
+
+    def test_with_a_formatter_read_as_they_would_without_a_queue(self, rows):
+        """The formatter's output is the message; the rest has its columns all the same."""
+        handler = AzureMonitorHandler(*ADDRESS, columns=COLUMNS)
+        handler.setFormatter(logging.Formatter("<%(message)s>"))
+        for logger in (stdlib_logger(handler), stdlib_logger(Crossing(handler))):
+            try:
+                fail()
+            except LookupError:
+                logger.exception("failed")
+        handler.close()
+
+        direct, queued = rows
+        assert direct["Message"] == queued["Message"]
+        assert direct["Message"].startswith("<failed>\nTraceback")
+        assert direct["Exception"] == queued["Exception"]
+
+    def test_records_made_of_parts_are_read_as_they_are(self, handler, rows):
+        """From a socket, say, without arguments and with a text of another handler's."""
+        for msg in ("mine", 5):
+            handler.handle(logging.makeLogRecord({"msg": msg, "args": None, "message": "another's"}))
+
+        assert [row["Message"] for row in rows] == ["mine", "5"]
+
+    def test_text_that_only_looks_like_it_is_left_alone(self, handler, rows):
+        """A message of the application's, which no QueueHandler has seen."""
+        text = "see below\nTraceback (most recent call last):\nnothing"
+        console = logging.StreamHandler(io.StringIO())
+        console.setFormatter(logging.Formatter("%(message)s"))
+        stdlib_logger(console, handler).info(text)
+        stdlib_logger(console, handler).info("%s", text)
+
+        assert [row["Message"] for row in rows] == [text, text]
+
+
+class TestEvents:
+    """structlog's: a QueueHandler turns the event dict to its repr."""
+
+    def bound(self, logger, *processors):
+        return structlog.wrap_logger(
+            logger,
+            processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+    def test_arrive_as_events(self, logger, rows):
+        """Their keys are columns and extras, and nothing of structlog's own is among them."""
+        log = self.bound(logger, structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso"))
+        log.bind(user_id=7).warning("hello", basket={"7": [1, 2.5, None, True]}, note="it's")
+
+        assert (rows[0]["Message"], rows[0]["Level"], rows[0]["UserId"]) == ("hello", "WARNING", 7)
+        assert rows[0]["Rest"] == {"basket": {"7": [1, 2.5, None, True]}, "note": "it's"}
+
+    def test_keep_what_python_can_write_down(self, logger, rows):
+        """Other values as their repr; their neighbours are what they were."""
+        number = uuid.UUID(int=7)
+        self.bound(logger).info("hello", user_id=7, when=dt.date(2026, 1, 2), number=number)
+
+        assert (rows[0]["Message"], rows[0]["UserId"]) == ("hello", 7)
+        assert rows[0]["Rest"] == {"when": "datetime.date(2026, 1, 2)", "number": repr(number)}
+
+    @pytest.mark.parametrize("odd", [object(), "x" * 70_000], ids=["no Python", "too long"])
+    def test_are_text_where_they_cannot_be_read(self, logger, rows, odd):
+        """Nothing is lost but the columns; structlog's own is still none of the row's."""
+        self.bound(logger).info("hello", odd=odd)
+
+        assert rows[0]["Message"].startswith("{'odd': ")
+        assert "Rest" not in rows[0]
+
+    def test_are_text_where_the_parser_would_overrun_a_small_stack(self, logger, rows):
+        """And end the process: a value's repr may be nested as deep as somebody likes."""
+
+        class Deep:
+            def __repr__(self):
+                return "(" * 150 + "1" + ")" * 150
+
+        log = self.bound(logger)
+        before = threading.stack_size(256 * 1024)
+        try:
+            thread = threading.Thread(target=log.info, args=["hello"], kwargs={"odd": Deep()})
+            thread.start()
+            thread.join(30)
+        finally:
+            threading.stack_size(before)
+
+        assert rows[0]["Message"].startswith("{'odd': ((((")
+
+    def test_that_are_no_dict_are_text(self, logger, rows):
+        """A formatter on the QueueHandler can make anything of them."""
+        logger.handlers[0].setFormatter(logging.Formatter("event: %(message)s"))
+        self.bound(logger).info("hello")
+
+        assert rows[0]["Message"] == "event: {'event': 'hello'}"
+
+    def test_that_a_formatter_has_rendered_as_json_arrive_as_events_too(self, logger, rows):
+        """ProcessorFormatter on the QueueHandler."""
+        logger.handlers[0].setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.JSONRenderer(),
+                ]
+            )
+        )
+        self.bound(logger).info("hello", user_id=7, flag=True, nothing=None)
+
+        assert (rows[0]["Message"], rows[0]["UserId"]) == ("hello", 7)
+        assert rows[0]["Rest"] == {"flag": True, "nothing": None}
+
+    def test_keep_their_exception_if_it_was_rendered(self, logger, rows):
+        """Which structlog's own advice is: before an event goes elsewhere."""
+        try:
+            fail()
+        except LookupError:
+            self.bound(logger, structlog.processors.format_exc_info).exception("failed")
+
+        assert rows[0]["Message"] == "failed"
+        assert rows[0]["Exception"].endswith("LookupError: lost")
+
+    def test_that_a_processor_has_taken_before_lose_nothing(self, rows):
+        """The row is made where the call is made; the QueueHandler is for others."""
+        processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS)
+        records = queue.SimpleQueue()
+        log = self.bound(stdlib_logger(logging.handlers.QueueHandler(records)), processor)
+        when = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+        try:
+            fail()
+        except LookupError:
+            log.exception("failed", when=when, odd=object)
+
+        assert rows[0]["Message"] == "failed"
+        assert rows[0]["Exception"].endswith("LookupError: lost")
+        assert rows[0]["Rest"] == {"when": "2026-01-02T00:00:00.000000Z", "odd": "builtins.object"}
+        assert records.get_nowait().msg.startswith("{")
+
+
+def test_records_of_another_process_keep_exception_extras_and_time(handler, rows):
+    """QueueHandler there, QueueListener here."""
+    context = multiprocessing.get_context("spawn")
+    records = context.Queue()
+    listener = logging.handlers.QueueListener(records, handler)
+    listener.start()
+    before = time.time()
+    worker = context.Process(target=queueing.log_to, args=(records,))
+    worker.start()
+    worker.join(60)
+    after = time.time()
+    listener.stop()
+    records.close()
+
+    assert worker.exitcode == 0
+    assert [(row["Message"], row["UserId"]) for row in rows] == [("begun", 7), ("failed after 5 s", 8), ("event", 9)]
+    assert rows[1]["Exception"].endswith("LookupError: lost")
+    assert {row["Process"] for row in rows} == {rows[0]["Rest"]["process_id"]} != {os.getpid()}
+    assert all(before < dt.datetime.fromisoformat(row["Time"]).timestamp() < after for row in rows)

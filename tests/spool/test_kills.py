@@ -1,0 +1,123 @@
+"""Processes that are killed: what a log call has returned for arrives, by this process or the next."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler
+from support.endpoint import STORED, Endpoint, status
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+KILLS = 30
+BATCH_BYTES = 20_000
+# A row's least length in JSON: {"Message":"0-0"}
+MOST_ROWS_OF_A_BATCH = BATCH_BYTES // 18
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="sees by /proc when a process is gone")
+
+
+class Workers:
+    """Start processes that log as fast as they can."""
+
+    def __init__(self, endpoint, directory):
+        self.directory = directory
+        self.server = subprocess.Popen(
+            [sys.executable, SCRIPTS / "spool_workers.py", endpoint.url, directory],
+            env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, name):
+        """Start one and return its number, as soon as it logs."""
+        self.server.stdin.write(f"{name}\n")
+        self.server.stdin.flush()
+        return int(self.server.stdout.readline())
+
+    def kill(self, pid):
+        """Kill one, and wait until it is gone."""
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.001)
+
+    def returned(self, name):
+        """Return the rows whose log call has returned; the last note may be torn."""
+        notes = self.directory.joinpath(f"notes-{name}").read_bytes()
+        return {f"{name}-{int(number)}" for number in notes.split(b"\n")[:-1]}
+
+
+@pytest.fixture
+def endpoint():
+    with Endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def workers(endpoint, tmp_path):
+    workers = Workers(endpoint, tmp_path)
+    yield workers
+    workers.server.communicate()
+
+
+def finish(endpoint, spool):
+    """Have one more process deliver what is left."""
+    endpoint.default = STORED
+    handler = AzureMonitorHandler(
+        endpoint.url, "dcr-1", "Custom-App_CL", columns={"Message": "message"}, spool=spool, report=lambda _: None
+    )
+    handler.pipeline._urge()
+    deadline = time.monotonic() + 60
+    while not handler.pipeline._drain(10):
+        assert time.monotonic() < deadline, handler.stats()
+    handler.close()
+    assert list(spool.glob("*-*.ndjson")) == []
+    # A row in whose write its process was killed: the log call has not returned.
+    assert set(handler.stats().dropped) <= {"torn"}
+
+
+def test_thirty_kills_in_a_row_cost_no_row(endpoint, workers, tmp_path):
+    """With an endpoint that comes and goes; and each kill costs less than a batch of copies."""
+    chance = random.Random(7)
+    for number in range(KILLS):
+        endpoint.default = STORED if chance.random() < 0.7 else status(503)
+        pid = workers.start(number)
+        threading.Event().wait(chance.uniform(0.0, 0.15))
+        workers.kill(pid)
+    finish(endpoint, tmp_path / "spool")
+    arrived = Counter(row["Message"] for row in endpoint.rows)
+    returned = set().union(*(workers.returned(number) for number in range(KILLS)))
+    assert returned - set(arrived) == set()
+    copies = arrived.total() - len(arrived)
+    print(f"{len(returned):,} rows, {copies:,} copies, {KILLS} kills")  # noqa: T201 - the figure, for who runs with -s
+    assert copies < KILLS * MOST_ROWS_OF_A_BATCH
+
+
+def test_four_processes_on_one_directory_two_of_them_killed(endpoint, workers, tmp_path):
+    """Nothing lost, nothing stuck: what the killed have left is delivered, once, by those that live."""
+    endpoint.default = status(503)
+    pids = [workers.start(name) for name in range(4)]
+    for pid in pids[:2]:
+        workers.kill(pid)
+    dead = workers.returned(0) | workers.returned(1)
+    endpoint.default = STORED
+    deadline = time.monotonic() + 30
+    while not dead <= (arrived := Counter(row["Message"] for row in list(endpoint.rows))).keys():
+        assert time.monotonic() < deadline, f"{len(dead - arrived.keys())} rows are stuck"
+        endpoint.wait_for_requests(len(endpoint.requests) + 1, 30)
+    for pid in pids[2:]:
+        workers.kill(pid)
+    # None of it was stored when they died: a second copy would be one that two have sent.
+    assert {name for name in dead if arrived[name] > 1} == set()
+    finish(endpoint, tmp_path / "spool")
+    assert workers.returned(2) | workers.returned(3) <= {row["Message"] for row in endpoint.rows}

@@ -1,0 +1,155 @@
+"""Put the delivering side together without threads: buffer, delivery, destination, and a clock that the test drives."""
+
+# ruff: noqa: SLF001 - a full batch is had by closing the open one
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from logging_azmon import Pipeline
+from logging_azmon._config.settings import read
+from logging_azmon._delivery.breaker import Lane
+from logging_azmon._delivery.reporter import Reporter, Trouble
+from logging_azmon._pipeline.assembly import assemble
+from logging_azmon._queue.ledger import Stats
+from logging_azmon._rows.encoder import Encoder
+from logging_azmon.testing import FakeDestination, ManualClock
+
+AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
+_numbers = itertools.count()
+COLUMNS = {"TimeGenerated": "time", "Level": "level", "Message": "message"}
+
+
+def a_rule() -> dict[str, str]:
+    """Name a rule that no other test uses: pipelines of one rule share their pauses."""
+    return AZURE | {"rule_id": f"dcr-test{next(_numbers)}"}
+
+
+def settings_of(**arguments: Any) -> Any:
+    return read(AZURE | {"columns": COLUMNS} | arguments, {})
+
+
+def line(message: object, size: int = 0, **columns: Any) -> bytes:
+    """Encode a row, filled up to a size."""
+    row = {"Message": str(message)} | columns
+    encoded = orjson.dumps(row) + b"\n"
+    if len(encoded) < size:
+        row["Fill"] = "x" * (size - len(encoded) - len(',"Fill":""'))
+        encoded = orjson.dumps(row) + b"\n"
+    return encoded
+
+
+def messages(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["Message"] for row in rows]
+
+
+def is_balanced(stats: Stats) -> bool:
+    """Tell whether every row is somewhere."""
+    ends = stats.delivered + stats.rejected + sum(stats.dropped.values()) + stats.handed_over
+    return stats.accepted + stats.adopted == ends + stats.queued + stats.in_flight + stats.spooled
+
+
+class Bench:
+    """Deliver on the test's own thread."""
+
+    def __init__(
+        self,
+        *answers: Any,
+        clock: Any = None,
+        destination: Any = None,
+        lane: Any = None,
+        disk: Any = None,
+        **arguments: Any,
+    ):
+        self.clock = clock if clock is not None else ManualClock()
+        self.troubles: list[Trouble] = []
+        self.wakes = 0
+        self.settings = settings = settings_of(**({"report": self.troubles.append} | arguments))
+        self.destination = destination(settings) if callable(destination) else destination or FakeDestination(*answers)
+        encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
+        self.reporter = Reporter(settings.report, self.clock.monotonic)
+        self.lane = Lane() if lane is None else lane
+        self.ledger, self.buffer, self.delivery = assemble(
+            settings, self.destination, self.reporter, encoder, self.clock, self.lane, self._wake, disk
+        )
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    @property
+    def stats(self) -> Stats:
+        stats = self.ledger.snapshot()
+        assert is_balanced(stats)
+        return stats
+
+    def put(self, *rows: object, size: int = 0) -> list[bool]:
+        return [self.buffer.put(row if isinstance(row, bytes) else line(row, size)) for row in rows]
+
+    def put_batch(self, *rows: object) -> None:
+        """Put rows that go as a batch of their own, now, as if it were full."""
+        self.buffer._close_open()
+        self.put(*rows)
+        self.buffer._close_open()
+
+    def step(self) -> float:
+        """Deliver one batch if one may go now; return how long there is nothing to do."""
+        work, pause = self.delivery.next_batch()
+        if work is not None:
+            self.delivery.deliver(*work)
+            assert is_balanced(self.ledger.snapshot())
+        return pause
+
+    def steps(self) -> int:
+        """Deliver all that may go now; return how many batches that was."""
+        batches = 0
+        while (work := self.delivery.next_batch()[0]) is not None:
+            self.delivery.deliver(*work)
+            batches += 1
+        return batches
+
+    def run(self, seconds: float = 1e9) -> float:
+        """Deliver everything, letting time pass; return how long that took at most so many seconds."""
+        began = self.clock.monotonic()
+        self.run_until(lambda: not self.delivery.has_rows() or self.clock.monotonic() - began >= seconds)
+        return float(self.clock.monotonic() - began)
+
+    def run_until(self, is_met: Callable[[], bool], steps: int = 100_000) -> None:
+        """Deliver and let time pass until something holds."""
+        for _ in range(steps):
+            if is_met():
+                return
+            self.clock.advance(self.step())
+        raise AssertionError(f"still waiting after {steps:,} steps; {self.stats}")
+
+    def told(self, kind: str) -> list[str]:
+        return [str(trouble) for trouble in self.troubles if trouble.kind == kind]
+
+
+def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
+    """Log rows as a process does that has no time to deliver them; all of them are left in the spool."""
+    pipeline = Pipeline(
+        url,
+        "dcr-1",
+        stream,
+        spool=path,
+        columns={"Message": "message"},
+        destination=FakeDestination(),
+        background=False,
+        report=lambda _: None,
+    )
+    for row in rows:
+        pipeline._accept(logging.makeLogRecord({"msg": str(row)}), None)
+    pipeline.close(0)
+    return pipeline.stats()
+
+
+@contextlib.contextmanager
+def closing(*things: Any) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for thing in things:
+            stack.callback(thing.close)
+        yield
