@@ -23,15 +23,17 @@ from typing import Any, Self
 
 from ._azure.uploader import Uploader
 from ._config.settings import Settings, read
+from ._delivery.breaker import shared_lane
 from ._delivery.delivery import Destination
 from ._delivery.listeners import Listeners
 from ._delivery.reporter import Reporter, Trouble, count, described, left_behind
-from ._pipeline import capture, registry
+from ._pipeline import capture
 from ._pipeline.assembly import assemble
 from ._pipeline.capture import Put
 from ._pipeline.waiting import Waiting
 from ._process import at_exit, at_fork, feedback
 from ._process.clock import Clock, SystemClock
+from ._process.registry import Registry
 from ._process.threads import holds_logging_lock, is_logging_lock_free
 from ._queue.batch_queue import EVERYTHING
 from ._queue.ledger import Stats
@@ -40,6 +42,9 @@ from ._rows.fields import Fields
 
 _NEVER = float("inf")
 _LATE_SECONDS = 0.05
+
+
+pipelines: Registry[Pipeline] = Registry()
 
 
 class Pipeline:
@@ -97,7 +102,8 @@ class Pipeline:
         # Errors at the end of the stack, where nothing can be called to count them.
         self._uncounted: dict[Any, None] = {}
         self._begin()
-        registry.register(self)
+        pipelines.add(self)
+        capture.followers.add(self)
 
     def _start_afresh(self) -> None:
         """Begin with nothing, in a forked child: its parent keeps the rows that wait."""
@@ -114,7 +120,7 @@ class Pipeline:
             self._reporter,
             self._encoder,
             self._clock,
-            registry.lanes.of(settings.endpoint, settings.rule_id),
+            shared_lane(settings.endpoint, settings.rule_id),
             self._wake,
         )
         self._listeners = Listeners(
@@ -199,7 +205,7 @@ class Pipeline:
 
     def _ask_again(self) -> None:
         """After a thread was refused, ask with each row, or those that join a batch would wait until it is full."""
-        registry.keep(self)
+        pipelines.keep(self)
         self._asks_again = True
         self._redirect(capture.current())
 
@@ -216,7 +222,7 @@ class Pipeline:
             self._asks_again = self._asks_again or not has_listener
         if not self._asks_again:
             self._redirect(capture.current())
-            registry.release(self)
+            pipelines.release(self)
         return is_in
 
     @property
@@ -292,7 +298,7 @@ class Pipeline:
         if self._is_closed or not self.stats().accepted:
             return False
         self._urge()
-        registry.keep(self)
+        pipelines.keep(self)
         self._configured_at = _NEVER
         return self._listeners.run_errand(self._close_when_lock_is_free)
 
@@ -308,7 +314,7 @@ class Pipeline:
 
     def _finish_alone(self) -> None:
         """Leave the rest to the listeners, who end when nothing is left, or else to the exit."""
-        registry.keep(self)
+        pipelines.keep(self)
         if not self._listeners.finish() and not self._delivery.has_rows():
             self._let_go()
 
@@ -343,7 +349,7 @@ class Pipeline:
         self._has_ended = True
         rows = self._buffer.abandon("closed")
         self._listeners.stop()
-        with at_exit.counting():
+        with at_exit.spending():
             self._listeners.join(max(0.0, deadline - self._clock.monotonic()))
         settings = self.settings
         for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
@@ -360,7 +366,7 @@ class Pipeline:
             if reason not in ("closed", "after_close"):
                 said = f"{count(loss.rows)} dropped: {reason}"
                 self._reporter(Trouble(kind="lost", text=said, reason=reason, rows=loss.rows))
-        registry.release(self)
+        pipelines.release(self)
 
     # The front doors that share it, and who takes its rows aside.
 
@@ -391,6 +397,29 @@ class Pipeline:
         self._put = own if put is None else put
 
 
-# Once in a process. A spool's own hooks come later, and so, before a fork, first.
-at_fork.enable()
-at_exit.enable()
+def _fork_locks() -> list[threading.RLock]:
+    return [pipeline._fork_lock for pipeline in pipelines.alive()]
+
+
+def restart() -> None:
+    pipelines.release_all()
+    for pipeline in pipelines.alive():
+        pipeline._start_afresh()
+
+
+def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - called with it
+    """Deliver the tail of all pipelines; close those that nobody will, or all if nothing comes later."""
+    left = [pipeline for pipeline in pipelines.alive() if not pipeline._has_ended]
+    seconds = max((pipeline.settings.close_seconds for pipeline in left), default=0.0)
+    at_exit.begin(seconds)
+    for pipeline in left:
+        pipeline._urge()
+    # One that hangs must leave time for others, which may have nobody but this thread to deliver for them.
+    for number, pipeline in enumerate(left):
+        pipeline.flush((at_exit.seconds_left() or 0.0) / (len(left) - number))
+    for pipeline in left:
+        pipeline._finish_at_exit(is_last=is_last)
+
+
+at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
+at_exit.register(at_exit.Turn.PIPELINES, _at_exit)

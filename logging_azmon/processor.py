@@ -6,7 +6,6 @@ takes its place, because logging closes handlers after everybody who may still l
 
 from __future__ import annotations
 
-import atexit
 import logging
 import weakref
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 from ._config.validators import shown
 from ._front import pickling
 from ._front.share import ARGUMENTS, Share, level_problems
-from ._process import feedback
+from ._process import at_exit, feedback
 from ._queue.ledger import Stats
 from ._rows.levels import number_of
 from .errors import ConfigurationError
@@ -140,7 +139,9 @@ def _forget(reference: weakref.ref[AzureMonitorProcessor]) -> None:
     _alive.pop(reference, None)
 
 
-def _all_make_way() -> None:
+def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - called with it
+    if is_last:
+        return
     for reference in list(_alive):
         processor = reference()
         if processor is not None:  # pragma: no branch - it may go meanwhile
@@ -148,5 +149,4 @@ def _all_make_way() -> None:
 
 
 pickling.enable()
-# Called before the hook of `exiting`, which was set earlier.
-atexit.register(_all_make_way)
+at_exit.register(at_exit.Turn.FRONT_DOORS, _at_exit)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from logging_azmon._pipeline import registry
+from logging_azmon.pipeline import pipelines
 
 
 @pytest.fixture(autouse=True)
 def _closed_behind() -> Iterator[None]:
     yield
-    for pipeline in registry.alive():
+    for pipeline in pipelines.alive():
         if not pipeline._has_ended:
             pipeline.close(0)

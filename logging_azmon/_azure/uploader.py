@@ -20,7 +20,7 @@ from typing import Any
 
 from .._config.settings import Settings
 from .._delivery.retry import MOST_WIRE_BYTES, Answer, Failure
-from .._process import feedback
+from .._process import at_fork, feedback
 from .credential import Credential, be_patient
 from .error_mapping import answer_to, bounded_adapter
 
@@ -40,10 +40,13 @@ _IMPORTED_BY_REQUESTS = (
 building = threading.Lock()
 
 
-def renew() -> None:
+def restart() -> None:
     """Replace a lock whose holder did not survive a fork."""
     global building  # noqa: PLW0603 - one lock a process
     building = threading.Lock()
+
+
+at_fork.register(at_fork.Turn.SDK_IMPORT, locks=lambda: [building], restart=restart)
 
 
 class Uploader:

@@ -14,6 +14,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
+from .._process import at_fork
+
 # How many times longer than usual stretching may make rows wait.
 MOST_STRETCH = 32.0
 # A rule's quota is one for a minute.
@@ -172,3 +174,20 @@ class Lanes:
             if lane is None:
                 lane = self._lanes[endpoint, rule_id] = Lane()
             return lane
+
+
+_lanes = Lanes()
+
+
+def shared_lane(endpoint: str, rule_id: str) -> Lane:
+    """Return the lane that all pipelines of this process to this endpoint and rule share."""
+    return _lanes.of(endpoint, rule_id)
+
+
+def restart() -> None:
+    """Begin again in a forked child."""
+    global _lanes  # noqa: PLW0603 - one set a process
+    _lanes = Lanes()
+
+
+at_fork.register(at_fork.Turn.PROCESS, restart=restart)

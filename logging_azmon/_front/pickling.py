@@ -10,8 +10,7 @@ import copyreg
 from collections.abc import Callable, Mapping
 
 from .._config.settings import Settings
-from .._pipeline import registry
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, pipelines
 
 # What pickle is told: whom to call, and with what.
 _Reduced = tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]
@@ -30,7 +29,7 @@ def _reduced(pipeline: Pipeline) -> _Reduced:
 
 
 def _revived(key: str, settings: Settings) -> Pipeline:
-    for pipeline in registry.alive():
+    for pipeline in pipelines.alive():
         if pipeline._key == key:
             return pipeline
     pipeline = Pipeline.__new__(Pipeline)

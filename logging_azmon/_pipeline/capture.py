@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from . import registry
+from .._process.registry import Registry
 
 Put = Callable[[bytes], bool]
+
+
+class Follower(Protocol):
+    """Give rows away while a capture wants them."""
+
+    def _redirect(self, put: Put | None) -> None: ...
+
+
+followers: Registry[Follower] = Registry()
 
 # The last one takes the rows.
 _takers: list[Put] = []
@@ -22,11 +32,11 @@ def current() -> Put | None:
 def captured(put: Put) -> Iterator[None]:
     """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
     _takers.append(put)
-    for pipeline in registry.alive():
+    for pipeline in followers.alive():
         pipeline._redirect(put)
     try:
         yield
     finally:
         _takers.remove(put)
-        for pipeline in registry.alive():
+        for pipeline in followers.alive():
             pipeline._redirect(current())

@@ -56,7 +56,7 @@ class Waiting:
         self._buffer.watch(waiter)
         look = _FIRST_LOOK_SECONDS
         try:
-            with at_exit.counting():
+            with at_exit.spending():
                 while not self._buffer.is_settled(mark):
                     left = deadline - self._clock.monotonic()
                     if left <= 0:

@@ -17,6 +17,8 @@ from os import getpid
 from threading import get_ident
 from typing import Any
 
+from . import at_fork
+
 depths: dict[int, int] = {}
 # Since when, in wall time: the number of a thread that has ended may be given to another.
 since: dict[int, float] = {}
@@ -58,7 +60,10 @@ def delivering() -> Iterator[None]:
             since.pop(thread, None)
 
 
-def renew() -> None:
-    """Drop all marks, in a forked child."""
+def restart() -> None:
+    """Begin again in a forked child."""
     depths.clear()
     since.clear()
+
+
+at_fork.register(at_fork.Turn.PROCESS, restart=restart)

@@ -26,7 +26,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from .._process.clock import Clock
-from .._process.turns import is_one_step
+from .._process.threads import is_one_step
 from .batch import Batch
 from .ledger import Ledger, Reason
 

@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
+from .._process import at_fork
+
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _POLL_SECONDS = 0.02
 
@@ -104,10 +106,10 @@ else:
         fcntl.flock(fd, fcntl.LOCK_UN)
 
 
-def _after_fork_in_child() -> None:
+def restart() -> None:
+    """Begin again in a forked child."""
     for lock in list(_open.values()):
         lock.close()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+at_fork.register(at_fork.Turn.PROCESS, restart=restart)

@@ -7,11 +7,11 @@ a lock, and a segment goes when the last of them has found its end.
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from typing import Any
 
 from .._delivery.reporter import count
+from .._process import at_fork
 from .._queue.batch import Batch
 from .._queue.ledger import Reason
 from .directory import MOST_ADOPTED, REJECTED_PART, Owner
@@ -21,7 +21,6 @@ from .store import LOOK_SECONDS, Appender
 
 # The service replaces TimeGenerated when it is older.
 OLD_SECONDS = 2 * 24 * 3_600
-_FORK_SECONDS = 10.0
 # Between the numbers of adopted batches there is room for those of their parts.
 _STEP = 2**32
 
@@ -299,22 +298,4 @@ class Spool(Appender):
             self._disk.close(fd)
 
 
-_held: dict[int, list[Spool]] = {}
-
-
-def _before_fork() -> None:
-    _held[threading.get_ident()] = [spool for spool in list(_spools) if spool.desk.acquire(timeout=_FORK_SECONDS)]
-
-
-def _after_fork_in_parent() -> None:
-    for spool in _held.pop(threading.get_ident(), []):
-        spool.desk.release()
-
-
-def _after_fork_in_child() -> None:
-    _held.clear()
-
-
-# After `forking` has set its own, so this comes first: `desk` before the ledger's lock.
-if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+at_fork.register(at_fork.Turn.SPOOL_OWNERSHIP, locks=lambda: [spool.desk for spool in list(_spools)])

@@ -21,7 +21,7 @@ class TestGuard:
 
     def test_a_forked_child_begins_without_marks(self):
         with feedback.delivering(), feedback.delivering():
-            feedback.renew()
+            feedback.restart()
             assert not feedback.is_delivering()
         assert not feedback.is_delivering()
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from logging_azmon._process.turns import is_one_step
+from logging_azmon._process.threads import is_one_step
 from support.interrupting import traced_by
 
 
