@@ -59,20 +59,21 @@ class AzureMonitorHandler(logging.Handler):
             try:
                 self.emit(record)
             except RecursionError as error:
-                # So near the end of the stack nothing can be called: the pipeline counts it later.
+                # At the end of the stack nothing can be called: the pipeline counts it later.
                 error.__traceback__ = error.__context__ = None
                 self._share.uncounted[error] = None
             except ConfigurationError as error:
-                self._share.tell_useless(error)
+                self._share.complain(error)
         return passed  # type: ignore[no-any-return]
 
     def emit(self, record: logging.LogRecord) -> None:
         """Give a record to the pipeline. What a delivering thread logs is left out."""
         if feedback.depths and feedback.is_own(record):
             return
-        share = self._share
-        pipeline = share.found if share.found is not None else share.pipeline
-        pipeline._accept(record, self.formatter)
+        intake = self._share.intake
+        if intake is None:
+            intake = self._share.found_intake()
+        intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.

@@ -5,7 +5,6 @@ import importlib.resources
 import inspect
 import logging
 import pkgutil
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -177,23 +176,13 @@ class TestPipeline:
         ]
 
     def test_shows_users_what_is_theirs_and_nothing_else(self):
-        """The package's own ways into a pipeline begin with an underscore, however many there are."""
+        """The package's own way to its inside is one function, `lifecycle_of`."""
         with FakeDestination() as destination:
             pipeline = logging_azmon.Pipeline(
                 "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False
             )
 
         assert [name for name in dir(pipeline) if not name.startswith("_")] == ["close", "flush", "settings", "stats"]
-
-    def test_has_every_way_in_that_the_linter_lets_friends_take(self):
-        """The linter's list of them has no name that there is not, and none that is not private."""
-        listed = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"]
-        names = listed["flake8-self"]["extend-ignore-names"]
-        processor = logging_azmon.AzureMonitorProcessor("https://dce.example.org", "dcr-1", "Custom-App")
-        ways = {*dir(processor.pipeline), "_make_way"}
-
-        assert set(names) <= {name for name in ways if name.startswith("_")}
-        assert callable(processor._make_way)
 
 
 class TestStats:

@@ -38,7 +38,7 @@ class Batches:
     """Hold rows in memory, at most so many bytes."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, *, wake: Callable[[], None], queue_bytes: int, batch_bytes: int
+        self, ledger: Ledger, clock: Clock, *, wake: Callable[[], object], queue_bytes: int, batch_bytes: int
     ) -> None:
         # Never changed.
         self._ledger = ledger

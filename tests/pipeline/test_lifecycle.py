@@ -15,6 +15,7 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery.reporter import Trouble
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.endpoint import Endpoint
 
@@ -185,7 +186,7 @@ class TestFlush:
             is_armed = False
 
             def monotonic(self) -> float:
-                if self.is_armed and pipeline._fork_lock._is_owned():  # noqa: SLF001 - as Condition does
+                if self.is_armed and lifecycle_of(pipeline).fork_lock._is_owned():  # noqa: SLF001 - as Condition does
                     self.is_armed = False
                     flushed.append(pipeline.flush(5))
                 return super().monotonic()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from logging_azmon import Pipeline
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
 from support.delivering import a_rule
 from support.endpoint import Endpoint, Hang, Held
@@ -154,7 +155,7 @@ def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
     """However often listeners ask meanwhile, and also if somebody configures again."""
     clock = ManualClock()
     pipeline = Pipeline(**a_rule(), destination=FakeDestination(), clock=clock, background=False, report=lambda _: None)
-    try_to_close = pipeline._close_when_lock_is_free
+    try_to_close = lifecycle_of(pipeline)._close_when_lock_is_free
     with contextlib.closing(pipeline):
         assert [try_to_close(), try_to_close(), try_to_close()] == [False] * 3
         clock.advance(0.04)
@@ -163,12 +164,12 @@ def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
             assert not elsewhere.submit(try_to_close).result(LIMIT_SECONDS)
         clock.advance(0.04)
         assert not try_to_close()
-        pipeline._accept(logging.makeLogRecord({"msg": "late"}), None)
+        lifecycle_of(pipeline).intake.accept(logging.makeLogRecord({"msg": "late"}), None)
         assert pipeline.stats().queued == 1
         clock.advance(0.06)
         assert try_to_close()
         assert try_to_close(), "also if it is closed already"
-        pipeline._accept(logging.makeLogRecord({"msg": "too late"}), None)
+        lifecycle_of(pipeline).intake.accept(logging.makeLogRecord({"msg": "too late"}), None)
         assert pipeline.stats().dropped == {"after_close": 1}
 
 
