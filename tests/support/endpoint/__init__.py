@@ -12,7 +12,7 @@ A 204 stores the rows of its request, and so does a fault with `stored=True`; no
 """
 
 from .answers import (
-    LIMIT_SECONDS,
+    HOLD_SECONDS,
     POINTS,
     STORED,
     Answer,
@@ -29,7 +29,7 @@ from .request import Request
 from .server import Endpoint
 
 __all__ = [
-    "LIMIT_SECONDS",
+    "HOLD_SECONDS",
     "POINTS",
     "STORED",
     "Answer",

@@ -11,8 +11,8 @@ from .request import Request
 
 Point: TypeAlias = Literal["connect", "headers", "body", "answer", "half-answer"]
 POINTS: tuple[Point, ...] = get_args(Point)
-# Bounds what a forgotten go() or release() costs: the test fails late, but it does not hang.
-LIMIT_SECONDS = 60.0
+# Bounds the cost of a forgotten go() or release(): the test fails late, but it does not hang.
+HOLD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def when(predicate: Callable[[Request], bool], answer: Script, otherwise: Script
 
 def wait_for(event: threading.Event, call: str) -> None:
     """Wait for what the test has to do, and fail if it forgets."""
-    if not event.wait(LIMIT_SECONDS):
-        raise AssertionError(f"nobody called {call} within {LIMIT_SECONDS} s")
+    if not event.wait(HOLD_SECONDS):
+        raise AssertionError(f"nobody called {call} within {HOLD_SECONDS} s")
 
 
 # Codes and messages as the service was seen to send them. Any other status is named after its reason phrase.

@@ -78,7 +78,7 @@ class Endpoint:
             for held in self._held:
                 held.go()
         for thread in threads - {threading.current_thread()}:
-            thread.join(answers.LIMIT_SECONDS)
+            thread.join(answers.HOLD_SECONDS)
         with self._lock:
             self._raise_error()
 
@@ -144,7 +144,7 @@ class Endpoint:
                 listener.shutdown(socket.SHUT_RDWR)  # Wakes accept(); on Linux close() does not.
             listener.close()
         if acceptor:
-            acceptor.join(answers.LIMIT_SECONDS)  # So that no connection is accepted after those cut below.
+            acceptor.join(answers.HOLD_SECONDS)  # So that no connection is accepted after those cut below.
         with self._lock:
             if keep_port:
                 # A socket that is bound and does not listen refuses connections, and keeps the port from others.

@@ -182,7 +182,7 @@ def test_a_hanging_connection_holds_up_no_other(endpoint):
 
 
 def test_a_forgotten_hang_or_held_ends_at_a_limit_and_fails_the_next_wait(endpoint, monkeypatch):
-    monkeypatch.setattr(answers, "LIMIT_SECONDS", 0.001)
+    monkeypatch.setattr(answers, "HOLD_SECONDS", 0.001)
     for answer, call in ((Hang("answer"), "release"), (Held(), "go")):
         endpoint.play(answer)
         with pytest.raises(requests.ConnectionError):
