@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 `python -m tox run -e bench` writes this page; do not edit it by hand. Each contender runs in a process of its own,
 alternating with the others, round after round. Compare the ratios: absolute times are those of one machine. A figure is
-the median of the runs, followed by the lowest and the highest run in brackets.
+the median of the runs, followed by the lowest and the highest run in parentheses.
 """
 
 
