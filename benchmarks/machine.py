@@ -1,4 +1,4 @@
-"""Tell on which machine, when, and with which versions a measurement was taken."""
+"""Record on which machine, when, and with which versions a measurement was taken."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def publish(figures: Mapping[str, Any], measurements: Mapping[str, ModuleType], 
     path = directory / NAME
     sections = parsed(path.read_text("utf-8")) if path.exists() else {}
     if figures.keys() == measurements.keys():
-        sections[goals.TITLE] = goals.tell(figures)
+        sections[goals.TITLE] = goals.describe(figures)
     for name, found in figures.items():
         measurement = measurements[name]
         charts = measurement.draw(found["result"])
@@ -41,7 +41,7 @@ def publish(figures: Mapping[str, Any], measurements: Mapping[str, ModuleType], 
             [
                 f"<sub>{machine.described(found['taken'])}</sub>",
                 *(f"![{measurement.TITLE}]({chart}.svg)" for chart in charts),
-                measurement.tell(found["result"]),
+                measurement.describe(found["result"]),
             ]
         )
     titles = [goals.TITLE, *(measurement.TITLE for measurement in measurements.values())]

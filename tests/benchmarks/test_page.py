@@ -78,7 +78,7 @@ def measured():
     return {
         name: SimpleNamespace(
             TITLE=name.title(),
-            tell=lambda result: f"measured: {result}",
+            describe=lambda result: f"measured: {result}",
             draw=lambda result, name=name: {name: f"<svg>{result}</svg>"},
         )
         for name in ("first", "second")
@@ -205,4 +205,4 @@ def test_the_goals_section_has_a_row_for_each_goal(monkeypatch):
     goal = goals.Goal(what="a call", bound=2, figure=lambda results: results["call"])
     monkeypatch.setattr(goals, "GOALS", (goal, goal))
 
-    assert goals.tell({"call": figure([3.0])}).splitlines()[2:] == ["| a call | at most 2 × | 3 | **missed** |"] * 2
+    assert goals.describe({"call": figure([3.0])}).splitlines()[2:] == ["| a call | at most 2 × | 3 | **missed** |"] * 2
