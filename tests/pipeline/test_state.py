@@ -126,7 +126,9 @@ class TestTransitions:
         with logging_lock():
             pipeline.close()
             assert pipeline.state is State.CLOSING
+            parents = pipeline.listeners
             pipeline.restart()
+            parents.stop()
 
             assert pipeline.state is State.OPEN
 
