@@ -1,4 +1,7 @@
-"""Delivers the rows of handlers and processors; one can be shared by several of them."""
+"""The object that delivers rows, which handlers and processors can share.
+
+`_pipeline` is its inside: `intake` takes log calls, `lifecycle` sees them through.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Front door for structlog: a processor that gives event dicts to a pipeline and passes them on.
 
 Rules: logging does not know of it, so a dictConfig that shuts all handlers down leaves it alone. At exit a handler
-takes its place, because logging closes handlers after everybody who may still log.
+takes its place, because logging closes handlers after all code that may still log.
 """
 
 from __future__ import annotations
