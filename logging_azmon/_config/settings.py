@@ -207,7 +207,7 @@ def _table(columns: Any, streams: Streams | None, stream: Any, *, has_dcr: bool)
 
 def _declared_table(mapped: Table | None, streams: Streams, stream: Any, *, must_be_declared: bool) -> Table | None:
     """Take names and types from the rule; `mapped` may only say what fills the columns that the rule declares."""
-    from .dcr import table_of
+    from .rule_table import table_of
 
     if not isinstance(stream, str) or not stream:
         return None  # that is reported already

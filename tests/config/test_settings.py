@@ -685,7 +685,8 @@ class TestRule:
     def test_names_that_would_break_the_json_are_refused(self, name):
         """No stream has them; a file might."""
         assert problem(dcr=rule(App={name: "string"})) == (
-            f"column {name!r}: a name must be printable text without quotes and backslashes"
+            f"dcr: stream 'Custom-App' in the given mapping: column {name!r}:"
+            " a name must be printable text without quotes and backslashes"
         )
 
     def test_that_cannot_be_read_is_the_only_complaint(self):
