@@ -19,9 +19,10 @@ import secrets
 import threading
 import weakref
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from ._azure.uploader import Uploader
+from ._config.options import Options, documented
 from ._config.settings import Settings, read
 from ._delivery.breaker import shared_lane
 from ._delivery.delivery import Destination
@@ -47,14 +48,12 @@ _LATE_SECONDS = 0.05
 pipelines: Registry[Pipeline] = Registry()
 
 
+@documented
 class Pipeline:
-    """Take what handlers and processors are given, and deliver it as rows.
+    """Deliver the rows of handlers and processors that share it to one stream.
 
-    Takes the arguments of `AzureMonitorHandler`, but for ``level`` and ``pipeline``. The three behind them are for
-    tests: where rows go instead of Azure, the clock, and ``background=False`` to deliver in `flush` and `close` only.
-
-    Users call `flush`, `close` and `stats`. Of what begins with an underscore, front doors, commands, fork and exit
-    call what pyproject.toml names under `flake8-self`; the linter refuses them the rest.
+    A handler or processor makes its own pipeline unless it is given one: construct a Pipeline only to share it, as in
+    ``AzureMonitorHandler(pipeline=pipeline)``. It is closed by its maker, or when the process exits.
     """
 
     def __init__(
@@ -67,10 +66,10 @@ class Pipeline:
         destination: Destination | None = None,
         clock: Clock | None = None,
         background: bool = True,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
-        named = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        self._set_up(read(named | options, os.environ), destination, clock, background=background)
+        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
+        self._set_up(read(given, os.environ), destination, clock, background=background)
 
     def _set_up(
         self,

@@ -6,11 +6,10 @@ The authorities are those of `azure.identity.AzureAuthorityHosts`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cloud:
+class Cloud(NamedTuple):
     """Hold the facts of one cloud."""
 
     name: str

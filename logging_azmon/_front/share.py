@@ -15,8 +15,6 @@ from .._delivery.reporter import print_line
 from ..errors import ConfigurationError
 from ..pipeline import Pipeline
 
-ARGUMENTS = ("endpoint", "rule_id", "stream", "credential")
-
 
 def level_problems(level: Any) -> Iterator[str]:
     """Check a front door's level."""
