@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from logging_azmon._config.dcr import DEFAULT_RULE, read_rules
 from logging_azmon.local import Workspace
 from logging_azmon.local.management import WORKSPACE
-from logging_azmon.local.rules import DEFAULT_RULE, read_rules
 from support.local_client import call
 
 GRAPH = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from logging_azmon._config.dcr import DEFAULT_RULE, Flow, read_rules
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import Workspace
-from logging_azmon.local.rules import DEFAULT_RULE, Flow, read_rules
 from support.local_client import send
 
 COLUMNS = [{"name": "TimeGenerated", "type": "dateTime"}, {"name": "Text", "type": "string"}]
@@ -78,24 +78,24 @@ def flowing(**flow):
 
 
 WRONG = [
-    ({}, "holds no streamDeclarations"),
+    ({}, "has no streamDeclarations"),
     (declared(stream="App"), "'App'.*begins with 'Custom-'"),
-    (declared(), "'Custom-A'.*has no list of columns"),
+    (declared(), "'Custom-A'.*it has no list of columns"),
     (changed(streamDeclarations={"Custom-A": 5}), "has no list of columns"),
-    (declared({"name": "x"}), "is no column with a name and a type"),
-    (declared(5), "is no column with a name and a type"),
-    (declared({"name": "x", "type": "guid"}), "column 'x' has the type 'guid'; a stream knows string, int"),
-    (declared({"name": "x", "type": "int"}, {"name": "X", "type": "int"}), "'x' and 'X' differ in case"),
+    (declared({"name": "x"}), "is not a column with a name and a type"),
+    (declared(5), "is not a column with a name and a type"),
+    (declared({"name": "x", "type": "guid"}), "column 'x': unknown type 'guid'; a stream knows string, int"),
+    (declared({"name": "x", "type": "int"}, {"name": "X", "type": "int"}), "'x' and 'X' differ at most in case"),
     (changed(dataFlows="x"), "names no streams"),
     (flowing(streams=[]), "names no streams"),
     (flowing(streams=["Custom-Nope"], outputStream="Custom-X_CL"), "'Custom-Nope', which is not declared"),
-    (flowing(streams=["Custom-A"]), "outputStream 'Custom-A' .* names no table"),
-    (flowing(streams=["Custom-A"], outputStream="Custom-X"), "outputStream 'Custom-X' .* names no table"),
-    (flowing(streams=["Custom-A"], outputStream='Custom-x"_CL'), "names no table"),
-    (flowing(streams=["Custom-A"], outputStream=5), "names no table"),
+    (flowing(streams=["Custom-A"]), "outputStream 'Custom-A' .* does not name a table"),
+    (flowing(streams=["Custom-A"], outputStream="Custom-X"), "outputStream 'Custom-X' .* does not name a table"),
+    (flowing(streams=["Custom-A"], outputStream='Custom-x"_CL'), "does not name a table"),
+    (flowing(streams=["Custom-A"], outputStream=5), "does not name a table"),
     (
         flowing(streams=["Custom-A", "Custom-B_CL"], outputStream="Custom-X_CL", transformKql="source | where 1 == 1"),
-        "several streams; Azure takes one only",
+        "several streams; Azure accepts only one with it",
     ),
 ]
 

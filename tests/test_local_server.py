@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import logging_azmon.local
+from logging_azmon._config.dcr import DEFAULT_RULE
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import QueryError, Workspace
 from logging_azmon.local.intake import Intake
@@ -23,7 +24,6 @@ from logging_azmon.local.message import Request, Response
 from logging_azmon.local.problems import MAX_KEPT, Problems, mistyped, not_stored
 from logging_azmon.local.queries import Queries
 from logging_azmon.local.quota import Quota
-from logging_azmon.local.rules import DEFAULT_RULE
 from logging_azmon.local.server import MAX_HEADERS, MAX_LINE, Server
 from logging_azmon.local.store import Store
 from logging_azmon.local.tail import Tail

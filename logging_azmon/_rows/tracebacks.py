@@ -11,8 +11,9 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from .._config.service_limits import MAX_VALUE_BYTES
 from .jsonable import text
-from .values import MAX_VALUE_BYTES, cut_inside
+from .values import cut_inside
 
 # What formatters and older structlogs write where no exception is being handled.
 _NO_EXCEPTION = "NoneType: None"

@@ -14,10 +14,9 @@ from typing import Any
 
 import orjson
 
+from .._config.service_limits import MAX_VALUE_BYTES
 from .jsonable import clean, dumps, entries_cut, plain, readable, simple, text, utc_text
 
-# The service cuts longer values without a word.
-MAX_VALUE_BYTES = 65_536
 _QUOTES = 2
 INT_BITS, LONG_BITS = 31, 63
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

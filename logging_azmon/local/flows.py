@@ -17,16 +17,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from .._config.dcr import Flow, Rule
 from .._config.presets import BUILT_IN, preset
+from .._config.service_limits import MAX_TRANSFORM_LENGTH, MAX_VALUE_BYTES
 from ..errors import ConfigurationError
 from ..local import gaps, kql
 from .kql import Columns, Describe, QueryError, Translation
 from .names import quoted
-from .rules import Flow, Rule
 
-MAX_VALUE_BYTES = 65_536
 PARSED_COLUMNS_PER_STATEMENT = 10
-MAX_TRANSFORM_LENGTH = 15_360
 
 SQL_TYPES = {
     "string": "VARCHAR",
@@ -213,7 +212,7 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
         problems.extend(
             f"{where} yields column {name!r} as {kind}, and {flow.table} holds {target[name]}"
             for name, kind in yielded.items()
-            if name in target and not _fits(kind, target[name])
+            if name in target and not _fits_the_table(kind, target[name])
         )
     if problems:
         raise ConfigurationError(problems)
@@ -223,7 +222,7 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
     return FlowPlan(flow, source, kept, transform, tuple(name for name in yielded if name not in target))
 
 
-def _fits(kind: str, target: str) -> bool:
+def _fits_the_table(kind: str, target: str) -> bool:
     return kind == target or (kind in ("int", "long") and target in ("int", "long", "real"))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from .._config.service_limits import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES
 from .flows import StreamPlan
 from .message import Request, Response, failure
 from .problems import no_array, no_rows, refused, undeclared
@@ -22,8 +23,6 @@ from .quota import Quota
 from .store import Store
 from .writer import FullError
 
-MAX_BODY_BYTES = 1_048_576
-MAX_DECOMPRESSED_BYTES = 50 * 1024 * 1024
 API_VERSIONS = ("2023-01-01", "2021-11-01-preview")
 # More names than this from one body are counted together.
 MAX_NAMED_COLUMNS = 20

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from .._config.dcr import Rule
 from .message import Request, Response, answer, failure
-from .rules import Rule
 from .store import Store
 
 WORKSPACE = "/subscriptions/local/resourceGroups/local/providers/Microsoft.OperationalInsights/workspaces/local"

@@ -25,7 +25,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from .intake import MAX_BODY_BYTES
+from .._config.service_limits import MAX_BODY_BYTES
 from .message import Request, Response, failure
 
 MAX_LINE = 16_384

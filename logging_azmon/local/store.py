@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .._config.dcr import Rule
 from ..errors import ConfigurationError
 from ..local import problems as _problems
 from .database import connect, explain, run
@@ -20,7 +21,6 @@ from .flows import SQL_TYPES, StreamPlan, merge, plan_rule
 from .kql import Columns, QueryError, Schema, Translation, kusto_type
 from .names import quoted
 from .problems import Problems, no_column
-from .rules import Rule
 from .writer import CLOSE_SECONDS, Writer
 
 

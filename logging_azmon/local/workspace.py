@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from .._config.dcr import Document, read_rules
 from ..errors import ConfigurationError
 from .app import App, places
 from .faults import Faults
@@ -21,7 +22,6 @@ from .intake import Intake
 from .management import Management
 from .queries import MAX_SECONDS, Queries
 from .quota import Quota
-from .rules import Document, read_rules
 from .server import Server
 from .store import Store
 from .tokens import MANAGED_IDENTITY_PATH, Tokens

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .._config.service_limits import MAX_AGE, MAX_LEAD
 from ..local import problems as _problems
 from .database import explain
 from .flows import FlowPlan, StreamPlan
@@ -32,8 +33,6 @@ FULL_SECONDS = 10.0
 CLOSE_SECONDS = 30.0
 # Problems that no body brings along (a refused request) become rows after so long.
 PROBLEM_SECONDS = 0.5
-# How far TimeGenerated may lie from the time of receipt.
-OLDEST, NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
 
 
 class FullError(Exception):
@@ -219,7 +218,7 @@ class Writer:
 
     def _flow(self, cursor: Any, stream: str, flow: FlowPlan, received: dt.datetime) -> Iterator[Finding]:
         now = received.astimezone(dt.UTC).replace(tzinfo=None)
-        window = {"oldest": now - OLDEST, "newest": now + NEWEST}
+        window = {"oldest": now - MAX_AGE, "newest": now + MAX_LEAD}
         if flow.yield_sql is not None:
             cursor.execute(flow.yield_sql)
         _, out_of_time, *too_long = cursor.execute(flow.findings_sql, window).fetchone()

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from ..._config.service_limits import MAX_VALUE_BYTES
 from ..column_cache import CACHED_PIECES, Pieces, Seconds
 from ..fields import LAST_STANDARD, NOT_EXTRA, SITE_FIELDS, STANDARD_COUNT, THREAD_FIELDS
 from ..jsonable import OPTIONS
 from ..layout import Layout
-from ..values import MAX_VALUE_BYTES, as_dynamic
+from ..values import as_dynamic
 from .extras import Spread
 
 Record = Callable[[logging.LogRecord, logging.Formatter | None], bytes]
