@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ConfigurationError
-from .app import App, places
-from .faults import Faults
-from .intake import Intake
-from .management import Management
-from .queries import MAX_SECONDS, Queries
-from .quota import Quota
+from .azure_fakes.management import Management
+from .azure_fakes.tokens import MANAGED_IDENTITY_PATH, Tokens
+from .http.server import Server
+from .ingest.faults import Faults
+from .ingest.intake import Intake
+from .ingest.quota import Quota
+from .query.queries import MAX_SECONDS, Queries
+from .routes import App, places
 from .rules import Document, read_rules
-from .server import Server
-from .store import Store
-from .tokens import MANAGED_IDENTITY_PATH, Tokens
+from .storage.store import Store
 
 LOOPBACK = "127.0.0.1"
 
@@ -209,7 +209,7 @@ class Workspace:
     def _listen(self, store: Store) -> None:
         context = None
         if self._tls:
-            from .tls import server_context
+            from .http.tls import server_context
 
             if self._data is None:
                 self._scratch = Path(tempfile.mkdtemp(prefix="logging-azmon-"))

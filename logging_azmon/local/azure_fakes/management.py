@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from .message import Request, Response, answer, failure
-from .rules import Rule
-from .store import Store
+from ..http.message import Request, Response, answer, failure
+from ..rules import Rule
+from ..storage.store import Store
 
 WORKSPACE = "/subscriptions/local/resourceGroups/local/providers/Microsoft.OperationalInsights/workspaces/local"
 _GRAPH = "/providers/Microsoft.ResourceGraph/resources"

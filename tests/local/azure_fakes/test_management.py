@@ -5,7 +5,7 @@ import json
 import pytest
 
 from logging_azmon.local import Workspace
-from logging_azmon.local.management import WORKSPACE
+from logging_azmon.local.azure_fakes.management import WORKSPACE
 from logging_azmon.local.rules import DEFAULT_RULE, read_rules
 from support.local_client import call
 

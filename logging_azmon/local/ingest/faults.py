@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from .message import Response, failure
-from .server import HangupError
+from ..http.message import Response, failure
+from ..http.server import HangupError
 
 MAX_SECONDS = 3600.0
 MAX_TIMES = 1_000_000

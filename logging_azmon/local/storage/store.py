@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigurationError
-from ..local import problems as _problems
+from ...errors import ConfigurationError
+from ..kql.quoting import quoted
+from ..kql.translation import Columns, QueryError, Schema, Translation, kusto_type
+from ..rules import Rule
 from .database import connect, explain, run
 from .flows import SQL_TYPES, StreamPlan, merge, plan_rule
-from .kql import Columns, QueryError, Schema, Translation, kusto_type
-from .names import quoted
-from .problems import Problems, no_column
-from .rules import Rule
+from .problems import COLUMNS, TABLE, Problems, no_column
 from .writer import CLOSE_SECONDS, Writer
 
 
@@ -134,7 +133,7 @@ class Store:
 
     def _create_tables(self) -> None:
         tables = merge(flow for plan in self.plans.values() for flow in plan.flows)
-        tables[_problems.TABLE] = dict(_problems.COLUMNS)
+        tables[TABLE] = dict(COLUMNS)
         there = self.schema()
         mistakes: list[str] = []
         for table, columns in tables.items():

@@ -20,10 +20,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..local import problems as _problems
 from .database import explain
 from .flows import FlowPlan, StreamPlan
-from .problems import Finding, Problems, cut, mistyped, not_stored, replaced
+from .problems import COLUMNS, TABLE, Finding, Problems, cut, mistyped, not_stored, replaced
 
 THREADS = 2
 QUEUE_BYTES = 64 * 1024 * 1024
@@ -233,8 +232,8 @@ class Writer:
     def _store_problems(self, cursor: Any, wanted: int) -> None:
         new = self._problems.take_new()
         if new:
-            marks = ", ".join("?" * len(_problems.COLUMNS))
-            cursor.executemany(f"INSERT INTO main.{_problems.TABLE} VALUES ({marks})", [each.row() for each in new])
+            marks = ", ".join("?" * len(COLUMNS))
+            cursor.executemany(f"INSERT INTO main.{TABLE} VALUES ({marks})", [each.row() for each in new])
         with self._done:
             self._problems_stored = max(self._problems_stored, wanted)
             self._version += bool(new)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
+# Azure's limit for an upload, kept for every request: a longer body is read and thrown away.
+MAX_BODY_BYTES = 1_048_576
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -17,16 +17,16 @@ from importlib.resources.abc import Traversable
 
 import orjson
 
-from .faults import Faults
-from .intake import PATH as UPLOAD
-from .intake import Intake, too_long
-from .management import Management
-from .message import Request, Response, answer, failure
-from .queries import Queries
-from .server import Application
-from .store import Store
-from .tail import Tail
-from .tokens import Tokens
+from .azure_fakes.management import Management
+from .azure_fakes.tokens import Tokens
+from .http.message import Request, Response, answer, failure
+from .http.server import Application
+from .ingest.faults import Faults
+from .ingest.intake import PATH as UPLOAD
+from .ingest.intake import Intake, too_long
+from .page.event_stream import Tail
+from .query.queries import Queries
+from .storage.store import Store
 
 _QUERY = re.compile(r"(?:/v1)?/workspaces/(?P<workspace>[^/]+)/query")
 _TYPES = {

@@ -18,16 +18,16 @@ import pytest
 import logging_azmon.local
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.local import QueryError, Workspace
-from logging_azmon.local.intake import Intake
-from logging_azmon.local.message import Request, Response
-from logging_azmon.local.problems import MAX_KEPT, Problems, mistyped, not_stored
-from logging_azmon.local.queries import Queries
-from logging_azmon.local.quota import Quota
+from logging_azmon.local.http.message import Request, Response
+from logging_azmon.local.http.server import MAX_HEADERS, MAX_LINE, Server
+from logging_azmon.local.ingest.intake import Intake
+from logging_azmon.local.ingest.quota import Quota
+from logging_azmon.local.page.event_stream import Tail
+from logging_azmon.local.query.queries import Queries
 from logging_azmon.local.rules import DEFAULT_RULE
-from logging_azmon.local.server import MAX_HEADERS, MAX_LINE, Server
-from logging_azmon.local.store import Store
-from logging_azmon.local.tail import Tail
-from logging_azmon.local.writer import Writer
+from logging_azmon.local.storage.problems import MAX_KEPT, Problems, mistyped, not_stored
+from logging_azmon.local.storage.store import Store
+from logging_azmon.local.storage.writer import Writer
 from support.local_client import TIMEOUT, ask, call, send
 
 UPLOAD = "/dataCollectionRules/dcr-local/streams/Custom-App?api-version=2023-01-01"

@@ -15,10 +15,22 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from .kql import Columns, Describe, Node, QueryError, Schema, Translation, located, parse, place, plain_name, to_sql
-from .names import bracketed, quoted, text
+from .quoting import bracketed, quoted, text
 from .search import condition, is_case_sensitive
 from .series import AXIS_TYPES, read_series
+from .translation import (
+    Columns,
+    Describe,
+    Node,
+    QueryError,
+    Schema,
+    Translation,
+    located,
+    parse,
+    place,
+    plain_name,
+    to_sql,
+)
 
 _WINDOW = frozenset({"row_number", "prev", "next", "row_cumsum"})
 _STAGED = frozenset(

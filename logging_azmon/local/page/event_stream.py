@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import orjson
 
-from .message import Response, failure
-from .names import quoted
-from .queries import page_row
-from .store import Store
+from ..http.message import Response, failure
+from ..kql.quoting import quoted
+from ..query.queries import page_row
+from ..storage.store import Store
 
 FIRST_ROWS = 1_000
 # What a browser can take in at once; of a flood it is shown the newest.

@@ -25,8 +25,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from .intake import MAX_BODY_BYTES
-from .message import Request, Response, failure
+from .message import MAX_BODY_BYTES, Request, Response, failure
 
 MAX_LINE = 16_384
 MAX_HEADERS = 100

@@ -15,7 +15,7 @@ LIMIT = 120.0
 
 pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not (NODE / "node_modules").is_dir(),
-    reason="needs Node and `npm ci --prefix tests/node`, which .ci/run does",
+    reason="needs Node and `npm ci --prefix tests/local/node`, which .ci/run does",
 )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .kql import Columns, Node, QueryError, plain_name
-from .names import bracketed, quoted
+from .quoting import bracketed, quoted
+from .translation import Columns, Node, QueryError, plain_name
 
 AXIS_TYPES = ("datetime", "long", "int")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .kql import Columns, Node
-from .names import bracketed, text
+from .quoting import bracketed, text
+from .translation import Columns, Node
 
 _LOGICAL = frozenset({"LogicalOrExpression", "LogicalAndExpression", "LogicalOrOperation", "LogicalAndOperation"})
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from .message import Request, Response, answer
+from ..http.message import Request, Response, answer
 
 SECONDS = 3600
 MANAGED_IDENTITY_PATH = "/msi/token"

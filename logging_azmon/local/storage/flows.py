@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._config.presets import BUILT_IN, preset
-from ..errors import ConfigurationError
-from ..local import gaps, kql
-from .kql import Columns, Describe, QueryError, Translation
-from .names import quoted
-from .rules import Flow, Rule
+from ..._config.presets import BUILT_IN, preset
+from ...errors import ConfigurationError
+from ..kql.quoting import quoted
+from ..kql.rewriter import translate
+from ..kql.translation import Columns, Describe, Node, QueryError, Translation, parse, place
+from ..rules import Flow, Rule
 
 MAX_VALUE_BYTES = 65_536
 PARSED_COLUMNS_PER_STATEMENT = 10
@@ -154,17 +154,17 @@ def check_transform(transform: str) -> list[QueryError]:
         return [
             QueryError(f"a transformKql has at most {MAX_TRANSFORM_LENGTH:,} characters, this one {len(transform):,}")
         ]
-    tree = kql.parse(transform)
+    tree = parse(transform)
     found: list[QueryError] = []
     for node in tree.walk():
         reason = _refused(node)
         if reason is not None:
-            line, pos = kql.place(transform, node.start)
+            line, pos = place(transform, node.start)
             found.append(QueryError(reason, line=line, pos=pos))
     return found
 
 
-def _refused(node: kql.Node) -> str | None:
+def _refused(node: Node) -> str | None:
     word = re.match(r"[A-Za-z_][\w-]*", node.text)
     name = word[0] if word else ""
     if _OPERATOR.fullmatch(node.kind):
@@ -194,7 +194,7 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
         if flow.transform.strip() == "source":
             transform, yielded = None, source
         else:
-            transform = gaps.translate(flow.transform, {"source": source}, lambda part: describe(_over(source, part)))
+            transform = translate(flow.transform, {"source": source}, lambda part: describe(_over(source, part)))
             yielded = dict(describe(_over(source, transform)))
     except QueryError as error:
         raise ConfigurationError([f"{where}: {error}"]) from error

@@ -15,14 +15,13 @@ from typing import Any
 
 import orjson
 
-from .flows import StreamPlan
-from .message import Request, Response, failure
-from .problems import no_array, no_rows, refused, undeclared
+from ..http.message import MAX_BODY_BYTES, Request, Response, failure
+from ..storage.flows import StreamPlan
+from ..storage.problems import no_array, no_rows, refused, undeclared
+from ..storage.store import Store
+from ..storage.writer import FullError
 from .quota import Quota
-from .store import Store
-from .writer import FullError
 
-MAX_BODY_BYTES = 1_048_576
 MAX_DECOMPRESSED_BYTES = 50 * 1024 * 1024
 API_VERSIONS = ("2023-01-01", "2021-11-01-preview")
 # More names than this from one body are counted together.

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 
-from ..local import gaps
-from .database import explain, run
-from .kql import Columns, QueryError, Schema, kusto_type
-from .message import Request, Response, answer, failure
-from .names import quoted
-from .store import Store
+from ..http.message import Request, Response, answer, failure
+from ..kql.quoting import quoted
+from ..kql.rewriter import translate
+from ..kql.translation import Columns, QueryError, Schema, kusto_type
+from ..storage.database import explain, run
+from ..storage.store import Store
 from .timespan import Timespan, parse_timespan
 
 MAX_SECONDS = 30.0
@@ -150,7 +150,7 @@ class Queries:
 
         schema = self._store.schema()
         shadows = _shadows(schema, timespan)
-        translation = gaps.translate(query, schema, self._store.describe, now=self._now())
+        translation = translate(query, schema, self._store.describe, now=self._now())
         covered = f"WITH {', '.join(shadows)} " if shadows else ""
         sql = f"{covered}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
         parameters = {**translation.parameters, **(timespan.parameters() if shadows else {})}
