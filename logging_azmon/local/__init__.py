@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .kql.translation import QueryError
+    from .kql.errors import QueryError
     from .workspace import Workspace
 
 __all__ = ["QueryError", "Workspace"]
 
-_HOMES = {"QueryError": "kql.translation", "Workspace": "workspace"}
+_HOMES = {"QueryError": "kql.errors", "Workspace": "workspace"}
 
 
 def __getattr__(name: str) -> Any:

@@ -122,7 +122,7 @@ def test_a_built_in_table_that_is_not_known_is_refused_with_those_that_are():
 
 def test_a_built_in_table_needs_its_own_types():
     transform = "source | project TimeGenerated, ProcessID = Text"
-    with pytest.raises(ConfigurationError, match="yields column 'ProcessID' as string, and Syslog holds int"):
+    with pytest.raises(ConfigurationError, match="yields column 'ProcessID' as string, but Syslog holds int"):
         Workspace(flowing(streams=["Custom-A"], transformKql=transform, outputStream="Microsoft-Syslog")).start()
 
 
@@ -134,7 +134,7 @@ def test_flows_into_one_table_must_agree_on_its_types():
     with pytest.raises(ConfigurationError, match="column 'x' is long in one flow, string in another"):
         Workspace(changed(dataFlows=flows)).start()
     flows[1]["transformKql"] = "source | extend X = 1"
-    with pytest.raises(ConfigurationError, match="'x' and 'X' differ in case only"):
+    with pytest.raises(ConfigurationError, match="'x' and 'X' differ only in case"):
         Workspace(changed(dataFlows=flows)).start()
 
 
@@ -147,5 +147,5 @@ def test_a_column_that_is_added_to_a_rule_is_added_to_the_table_and_a_changed_ty
     with Workspace(rule({"name": "More", "type": "int"}), data=tmp_path / "d") as ws:
         send(ws, [{"Text": "new", "More": 5}])
         assert [(row["Text"], row["More"]) for row in ws.rows("A_CL")] == [("old", None), ("new", 5)]
-    with pytest.raises(ConfigurationError, match="holds 'More' as int, the rule says string"):
+    with pytest.raises(ConfigurationError, match="holds 'More' as int, but the rule says string"):
         Workspace(rule({"name": "More", "type": "string"}), data=tmp_path / "d").start()

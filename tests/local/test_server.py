@@ -22,7 +22,7 @@ from logging_azmon.local.http.message import Request, Response
 from logging_azmon.local.http.server import MAX_HEADERS, MAX_LINE, Server
 from logging_azmon.local.ingest.intake import Intake
 from logging_azmon.local.ingest.quota import Quota
-from logging_azmon.local.page.event_stream import Tail
+from logging_azmon.local.page.event_stream import EventStreams
 from logging_azmon.local.query.queries import Queries
 from logging_azmon.local.rules import DEFAULT_RULE
 from logging_azmon.local.storage.problems import MAX_KEPT, Problems, mistyped, not_stored
@@ -575,7 +575,7 @@ def test_faults_are_controlled_over_http():
     ],
 )
 def test_what_is_no_fault_is_refused_with_how_it_is_written(fault):
-    with Workspace() as ws, pytest.raises(ValueError, match=r"is no fault: write 503\*3"):
+    with Workspace() as ws, pytest.raises(ValueError, match=r"is not a fault: write 503\*3"):
         ws.fault(fault)
     with pytest.raises(ConfigurationError, match="is no fault"):
         Workspace(faults=[fault])
@@ -640,7 +640,7 @@ def test_the_package_has_no_other_names():
 
 
 def test_a_table_that_is_not_there_is_told_with_those_that_are(workspace):
-    with pytest.raises(LookupError, match="no table 'Nope', only App_CL, DCRLogErrors"):
+    with pytest.raises(LookupError, match="no table 'Nope'; the tables are App_CL, DCRLogErrors"):
         workspace.rows("Nope")
     assert set(workspace.tables) == {"App_CL", "DCRLogErrors"}
 
@@ -749,7 +749,7 @@ def test_waiting_for_a_free_place_among_queries_has_a_limit(store):
 
 
 def test_a_silent_tail_is_kept_open(store):
-    stream = Tail(store, keep_alive_seconds=0.01).open("App_CL").stream
+    stream = EventStreams(store, keep_alive_seconds=0.01).open("App_CL").stream
     assert [next(stream) for _ in range(3)] == [b": listening\n\n", b": still listening\n\n", b": still listening\n\n"]
     stream.close()
 

@@ -1,6 +1,7 @@
-"""Answer as Azure Resource Manager does when it is asked what is deployed: rules, tables, the workspace.
+"""Answer as Azure Resource Manager does about deployed resources: rules, tables, the workspace.
 
-Only what is read to find out whether rows will fit; nothing can be deployed here. Pure; called from any thread.
+Only the reads that tell whether rows will fit are answered; nothing can be deployed. Any thread may call in; there is
+no state.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _IMMUTABLE_ID = re.compile(r"immutableId\s*=[=~]\s*'([^']*)'", re.IGNORECASE)
 
 
 class Management:
-    """Describe a workspace's rules and tables."""
+    """Describe the rules and tables of a workspace."""
 
     def __init__(self, rules: Iterable[Rule], store: Store, workspace_id: str) -> None:
         self._rules = tuple(rules)
@@ -30,9 +31,9 @@ class Management:
         self._workspace_id = workspace_id
 
     def answer(self, request: Request) -> Response | None:
-        """Answer a request that is about resources."""
+        """Answer a request about a resource; return None for any other request."""
         if request.path == _GRAPH and request.method == "POST":
-            return self._found(request)
+            return self._find_rules(request)
         if request.method != "GET":
             return None
         if request.path.lower() == WORKSPACE.lower():
@@ -41,14 +42,14 @@ class Management:
             return self._table(found["table"])
         return None
 
-    def _found(self, request: Request) -> Response:
-        """Find rules by their immutable id: the one question that is asked here, so KQL is not read for it."""
+    def _find_rules(self, request: Request) -> Response:
+        """Find rules by their immutable id. Clients ask the resource graph nothing else, so its KQL is not parsed."""
         try:
             query = orjson.loads(request.body)["query"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             query = None
         if not isinstance(query, str):
-            return failure(400, "BadRequest", "The request body must be a JSON object with a query, which is a string.")
+            return failure(400, "BadRequest", "The request body must be a JSON object whose `query` is a string.")
         asked = _IMMUTABLE_ID.search(query)
         data = [_resource(rule) for rule in self._rules if asked is None or rule.rule_id == asked[1]]
         return answer({"totalRecords": len(data), "count": len(data), "data": data, "resultTruncated": "false"})

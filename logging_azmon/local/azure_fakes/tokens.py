@@ -1,8 +1,8 @@
-"""Hand out tokens that mean nothing, where azure-identity looks for real ones.
+"""Issue meaningless tokens where azure-identity looks for real ones.
 
-`ClientSecretCredential` finds ``/<tenant>/oauth2/v2.0/token`` behind the authority, `ManagedIdentityCredential` and
-`DefaultAzureCredential` find ``IDENTITY_ENDPOINT``. No secret is checked: this shows that the path works, not who may.
-Pure; called from any thread.
+`ClientSecretCredential` asks ``/<tenant>/oauth2/v2.0/token`` of its authority; `ManagedIdentityCredential` and
+`DefaultAzureCredential` ask ``IDENTITY_ENDPOINT``. No secret is checked: a token proves that the request arrived, not
+that its sender is authorized. Any thread may call in; there is no state.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _TOKEN = re.compile(r"/(?P<tenant>[\w.-]+)/oauth2/v2\.0/token")
 
 
 class Tokens:
-    """Answer for an authority and for a managed identity."""
+    """Answer as an authority and as the endpoint of a managed identity."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
 
     def answer(self, request: Request) -> Response | None:
-        """Answer a request that is about tokens."""
+        """Answer a request for a token; return None for any other request."""
         if request.path == MANAGED_IDENTITY_PATH and request.method == "GET":
             return self._managed_identity(request)
         if (found := _CONFIGURATION.fullmatch(request.path)) and request.method == "GET":
@@ -69,7 +69,8 @@ class Tokens:
         resource = request.query.get("resource", "")
         if not resource or "x-identity-header" not in request.headers:
             return answer(
-                {"statusCode": 400, "message": "resource and the header X-IDENTITY-HEADER are needed."}, status=400
+                {"statusCode": 400, "message": "The parameter resource and the header X-IDENTITY-HEADER are required."},
+                status=400,
             )
         return answer(
             {
@@ -82,7 +83,7 @@ class Tokens:
 
 
 def _token(claims: Mapping[str, str]) -> str:
-    """Write claims as an unsigned JWT: clients look into tokens, and some show what they find."""
+    """Encode claims as an unsigned JWT: clients decode tokens, and some show the claims."""
     parts = ({"alg": "none", "typ": "JWT"}, {**claims, "iss": "local", "exp": int(time.time()) + SECONDS})
     encoded = [base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=").decode() for part in parts]
     return ".".join([*encoded, "local"])

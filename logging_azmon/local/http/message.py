@@ -1,4 +1,4 @@
-"""What passes between the HTTP server and those who answer: a request read to its end, and a response."""
+"""Define what passes between the HTTP server and the application: a complete request, and a response."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-# Azure's limit for an upload, kept for every request: a longer body is read and thrown away.
+# Azure's limit for uploads, applied to every request: a longer body is read and discarded.
 MAX_BODY_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Hold a request whose body was read; header names are in lower case, the path and query are decoded."""
+    """Hold a complete request. Header names are in lower case; path and query are decoded."""
 
     method: str
     path: str
@@ -22,12 +22,12 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     too_long: int | None = None
-    """The length of a body that was thrown away."""
+    """The length of a body that was discarded for being too long; else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Hold an answer: a body of known length, or `stream`, whose parts go out as they come."""
+    """Hold a response: a body of known length, or a `stream` whose parts are sent as they come."""
 
     status: int
     body: bytes = b""
@@ -42,7 +42,7 @@ def answer(value: object, status: int = 200) -> Response:
 
 
 def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with an error in the service's shape and with its headers."""
+    """Answer with an error in the shape, and with the headers, of the service's errors."""
     return Response(
         status,
         orjson.dumps({"error": {"code": code, "message": message}}),

@@ -1,12 +1,12 @@
-"""Speak HTTP/1.1: one thread accepts, one daemon thread for each connection, which stays open between requests.
+"""Speak HTTP/1.1: one thread accepts connections, and each connection has a daemon thread and is kept alive.
 
-The rules:
+Rules:
 
-- The application is a callable, `Request` to `Response`, called from the connections' threads. What it raises is
-  answered by 500 with an explanation, but for `HangupError`, which resets the connection.
-- Everything read is bounded: lines, headers, bodies, the time a client may take, the number of connections.
-- A body that is too long is read to its end and thrown away, within limits: a client that is still sending would
-  see a reset instead of the answer.
+- The application is a callable, `Request` to `Response`, called from the connections' threads. An exception is
+  answered with 500 and an explanation, except `HangupError`, which resets the connection.
+- All input is bounded: lines, headers, bodies, the time a client may take, the number of connections.
+- A body that is too long is read to its end and discarded, within limits: a client that is still sending would see
+  a reset instead of the answer.
 - `_lock` guards the set of open connections. `close` ends them all and waits for their threads, within a limit.
 """
 
@@ -44,8 +44,8 @@ class HangupError(Exception):
     """Reset the connection instead of answering."""
 
 
-class _BadError(Exception):
-    """The request cannot be read: answer, then close."""
+class _BadRequestError(Exception):
+    """The request cannot be parsed: answer, then close the connection."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class _BadError(Exception):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Listen on an address and pass requests to an application."""
+    """Listen on an address and pass each request to an application."""
 
     daemon_threads = True
     block_on_close = False
@@ -82,7 +82,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """Return the port that was bound."""
+        """Return the port that the server is bound to."""
         return int(self.server_address[1])
 
     def start(self) -> None:
@@ -90,7 +90,7 @@ class Server(socketserver.ThreadingTCPServer):
         self._thread.start()
 
     def close(self) -> None:
-        """Stop accepting, end open connections and wait for their threads."""
+        """Stop accepting, end all connections and wait for their threads."""
         if self._thread.is_alive():
             self.shutdown()
             self._thread.join(CLOSE_SECONDS)
@@ -101,22 +101,22 @@ class Server(socketserver.ThreadingTCPServer):
                 _cut(connection)
             self._ended.wait_for(lambda: not self._open, CLOSE_SECONDS)
 
-    def enter(self, connection: socket.socket) -> bool:
-        """Note an open connection; False if there are too many."""
+    def register(self, connection: socket.socket) -> bool:
+        """Register an open connection; return False if there are too many."""
         with self._lock:
             if self._closing or len(self._open) >= self._max_connections:
                 return False
             self._open.add(connection)
             return True
 
-    def leave(self, connection: socket.socket) -> None:
-        """Forget a connection."""
+    def unregister(self, connection: socket.socket) -> None:
+        """Unregister a connection."""
         with self._ended:
             self._open.discard(connection)
             self._ended.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that went away is its own business, and everything else was answered."""
+        """Report nothing: the client went away, or has its answer."""
 
 
 def _cut(connection: socket.socket) -> None:
@@ -127,14 +127,14 @@ def _cut(connection: socket.socket) -> None:
 class _Connection(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         server, raw = self.server, self.request
-        if not isinstance(server, Server) or not server.enter(raw):
+        if not isinstance(server, Server) or not server.register(raw):
             return
         self._application = server.application
         self._socket: socket.socket = raw
         try:
             raw.settimeout(IDLE_SECONDS)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Here and not where connections are accepted: a slow handshake costs nobody else.
+            # In the connection's thread: a slow handshake delays no other connection.
             if server.tls:
                 self._socket = server.tls.wrap_socket(raw, server_side=True)
             with self._socket.makefile("rb", 65_536) as self._reader:
@@ -144,15 +144,15 @@ class _Connection(socketserver.BaseRequestHandler):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.close()
         except (OSError, ValueError):
-            pass  # the client went away, or never spoke TLS
+            pass  # the client went away, or did not speak TLS
         finally:
-            # The other one is closed by who accepted it.
+            # socketserver closes the raw socket.
             if self._socket is not raw:
                 self._socket.close()
-            server.leave(raw)
+            server.unregister(raw)
 
     def _converse(self) -> bool:
-        """Answer one request; False ends the connection."""
+        """Answer one request; return False to end the connection."""
         try:
             head = self._head()
             if head is None:
@@ -160,7 +160,7 @@ class _Connection(socketserver.BaseRequestHandler):
             method, target, version, headers = head
             keep = headers.get("connection", "").lower() != "close" and version == "HTTP/1.1"
             body, length = self._body(headers)
-        except _BadError as bad:
+        except _BadRequestError as bad:
             self._send(bad.response, keep=False, head=False)
             return False
         path, _, query = target.partition("?")
@@ -174,7 +174,7 @@ class _Connection(socketserver.BaseRequestHandler):
             return self._application(request)
         except HangupError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+        except Exception as error:  # noqa: BLE001 - the client is told of any error
             where = traceback.extract_tb(error.__traceback__)[-1]
             message = (
                 f"The local workspace failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})."
@@ -187,36 +187,36 @@ class _Connection(socketserver.BaseRequestHandler):
             return None
         words = line.split(" ")
         if len(words) != 3 or not words[1].startswith("/"):
-            raise _BadError(400, "The request line is no 'METHOD /path HTTP/1.1'.")
+            raise _BadRequestError(400, "The request line is not of the form 'METHOD /path HTTP/1.1'.")
         method, target, version = words
         if version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise _BadError(505, "Only HTTP/1.1 is spoken here.")
+            raise _BadRequestError(505, "Only HTTP/1.1 is supported.")
         headers: dict[str, str] = {}
         while line := self._line():
             name, colon, value = line.partition(":")
             if not colon or not _NAME.fullmatch(name):
-                raise _BadError(400, "A header line is no 'Name: value'.")
+                raise _BadRequestError(400, "A header line is not of the form 'Name: value'.")
             name = name.lower()
             if name in headers and name in ("host", "content-length", "transfer-encoding"):
-                raise _BadError(400, f"The header {name} is given twice.")
+                raise _BadRequestError(400, f"The header {name} occurs twice.")
             if len(headers) >= MAX_HEADERS:
-                raise _BadError(431, "There are too many headers.")
+                raise _BadRequestError(431, "There are too many headers.")
             headers[name] = value.strip()
         return method, target, version, headers
 
     def _line(self) -> str:
         line = self._reader.readline(MAX_LINE + 1)
         if len(line) > MAX_LINE:
-            raise _BadError(431, f"A line of the request's head is longer than {MAX_LINE} bytes.")
+            raise _BadRequestError(431, f"The request line or a header line is longer than {MAX_LINE} bytes.")
         return line.rstrip(b"\r\n").decode("latin-1")
 
     def _body(self, headers: dict[str, str]) -> tuple[bytes, int]:
-        """Read a body; one that is too long comes back empty, with its length."""
+        """Return the body and its length; a body that is too long is returned empty."""
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None and (length is not None or coding.lower() != "chunked"):
-            raise _BadError(400, "Transfer-Encoding must be chunked, without a Content-Length.")
+            raise _BadRequestError(400, "Transfer-Encoding must be chunked, without a Content-Length.")
         if length is not None and not _LENGTH.fullmatch(length):
-            raise _BadError(400, "Content-Length is no number.")
+            raise _BadRequestError(400, "Content-Length is not a number.")
         size = int(length or 0)
         if headers.get("expect", "").lower() == "100-continue" and size <= MAX_BODY_BYTES:
             self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -234,7 +234,7 @@ class _Connection(socketserver.BaseRequestHandler):
         for size in self._chunk_sizes():
             length += size
             if length > MAX_DRAINED_BYTES:
-                raise _BadError(413, "The body does not end.")
+                raise _BadRequestError(413, f"The chunked body is longer than {MAX_DRAINED_BYTES} bytes.")
             if length > MAX_BODY_BYTES:
                 parts.clear()
                 self._drain(size)
@@ -247,7 +247,7 @@ class _Connection(socketserver.BaseRequestHandler):
         while True:
             digits = self._line().partition(";")[0].strip()
             if not re.fullmatch(r"[0-9A-Fa-f]{1,8}", digits):
-                raise _BadError(400, "A chunk has no size.")
+                raise _BadRequestError(400, "A chunk has no size.")
             size = int(digits, 16)
             if size == 0:
                 while self._line():

@@ -1,7 +1,7 @@
 """Make a certificate authority and a certificate for the loopback names.
 
-The authority is kept in the data directory, so that clients which trust it once go on doing so; the certificate is new
-at every start. The private key is readable by its owner alone.
+The authority is kept in the data directory, so that clients need to trust it only once; each start issues a new
+certificate. Only its owner can read the private key.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ CA_NAME, KEY_NAME = "ca.pem", "ca-key.pem"
 
 
 def server_context(directory: Path, names: Iterable[str]) -> tuple[ssl.SSLContext, Path]:
-    """Return a context for the server, and the path of the certificate that its clients are to trust."""
+    """Return a context for the server, and the path of the certificate that clients have to trust."""
     authority = _authority(directory)
     wanted = dict.fromkeys([*NAMES, *(name for name in names if name not in ("0.0.0.0", "::"))])  # noqa: S104 - compared, not bound
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # as the service
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # as the service requires
     authority.issue_cert(*wanted, common_name="localhost").configure_cert(context)
     return context, directory / CA_NAME
 

@@ -1,11 +1,11 @@
-"""Play outages: what the next uploads get instead of their answer.
+"""Play faults on the next uploads: error answers, delays, resets and outages.
 
-A fault is written in one word, so that it fits a command line: ``503*3`` answers three uploads with 503,
-``429*2,retry-after=5`` two with 429 and Retry-After, ``latency=0.5*10`` delays ten, ``reset`` resets one connection,
-``reset,stored`` resets it after the rows were stored (the 204 that got lost), ``outage=10`` resets everything for ten
-seconds from now. They are played in the order in which they were added; an outage comes first.
+A fault is one word, which fits a command line: ``503*3`` answers three uploads with 503, ``429*2,retry-after=5``
+answers two with 429 and Retry-After, ``latency=0.5*10`` delays ten by half a second, ``reset`` resets one connection,
+``reset,stored`` resets it after its rows were stored (the 204 is lost), ``outage=10`` resets every connection for ten
+seconds from now. Faults are played in the order in which they were added; an outage takes precedence.
 
-Any thread may add or play; `_lock` guards the list and is not held while a latency is waited for.
+Any thread may call in; `_lock` guards the list and is not held during a delay.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Fault:
 
 
 class Faults:
-    """Keep the faults that wait, and play them."""
+    """Keep the faults to come, and play them."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -50,11 +50,11 @@ class Faults:
         self._cleared = threading.Event()
 
     def add(self, text: object) -> None:
-        """Add a fault, or raise a ValueError that says how they are written."""
+        """Add a fault, or raise a ValueError that says how faults are written."""
         found = _GRAMMAR.fullmatch(text) if isinstance(text, str) else None
-        if found is None or not isinstance(text, str) or not _makes_sense(found):
+        if found is None or not isinstance(text, str) or not _is_valid(found):
             raise ValueError(
-                f"{text!r:.100} is no fault: write 503*3, 429*2,retry-after=5, latency=0.5*10, reset, reset,stored"
+                f"{text!r:.100} is not a fault: write 503*3, 429*2,retry-after=5, latency=0.5*10, reset, reset,stored"
                 " or outage=10"
             )
         if found["outage"]:
@@ -73,7 +73,7 @@ class Faults:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Forget all faults; latencies that are being waited for end."""
+        """Forget all faults and end all delays."""
         with self._lock:
             self._waiting.clear()
             self._outage_until = float("-inf")
@@ -81,14 +81,14 @@ class Faults:
             self._cleared = threading.Event()
 
     def waiting(self) -> list[str]:
-        """Return what will still be played."""
+        """Return the faults that have not been played yet."""
         with self._lock:
             left = self._outage_until - self._clock()
             outage = [f"outage={left:.1f}"] if left > 0 else []
             return outage + [f"{fault.text.split('*')[0].split(',')[0]}*{fault.times}" for fault in self._waiting]
 
     def play(self, act: Callable[[], Response]) -> Response:
-        """Do what the next fault says, else act."""
+        """Play the next fault, or answer with `act` if there is none."""
         with self._lock:
             if self._clock() < self._outage_until:
                 raise HangupError
@@ -98,7 +98,7 @@ class Faults:
         if fault.status is not None:
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
             phrase = HTTPStatus(fault.status).phrase
-            return failure(fault.status, phrase.replace(" ", ""), f"A fault that was asked for: {phrase}.", headers)
+            return failure(fault.status, phrase.replace(" ", ""), f"A fault that was requested: {phrase}.", headers)
         if fault.latency:
             cleared.wait(fault.latency)
             return act()
@@ -116,7 +116,7 @@ class Faults:
         return fault
 
 
-def _makes_sense(found: re.Match[str]) -> bool:
+def _is_valid(found: re.Match[str]) -> bool:
     if found["status"] and int(found["status"]) not in set(HTTPStatus):
         return False
     if found["times"] and (found["outage"] or not 1 <= int(found["times"]) <= MAX_TIMES):

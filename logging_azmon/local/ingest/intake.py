@@ -1,7 +1,7 @@
-"""Judge an upload as the service does: what is refused with which words, what is accepted and still lost.
+"""Answer uploads as the service does, with its refusals and its wording.
 
-Pure but for `Store.submit` and the quota; called from any thread. Where Azure answers 204 and says nothing, this says
-it in `problems`.
+Where Azure answers 204 and silently drops data, the loss is noted in `Store.problems`. Any thread may call in; there is
+no state but that of the store and the quota.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 import orjson
 
 from ..http.message import MAX_BODY_BYTES, Request, Response, failure
-from ..storage.flows import StreamPlan
+from ..storage.plans import StreamPlan
 from ..storage.problems import no_array, no_rows, refused, undeclared
 from ..storage.store import Store
-from ..storage.writer import FullError
+from ..storage.writer import QueueFullError
 from .quota import Quota
 
 MAX_DECOMPRESSED_BYTES = 50 * 1024 * 1024
 API_VERSIONS = ("2023-01-01", "2021-11-01-preview")
-# More names than this from one body are counted together.
+# Further undeclared names of one body are counted together.
 MAX_NAMED_COLUMNS = 20
 
 PATH = re.compile(r"/dataCollectionRules/(?P<rule>[^/]+)/streams/(?P<stream>[^/]+)")
@@ -32,14 +32,14 @@ _NO_CONTENT = Response(HTTPStatus.NO_CONTENT)
 
 
 class Intake:
-    """Take uploads for a store's rules."""
+    """Answer the uploads to the rules of a store."""
 
     def __init__(self, store: Store, quota: Quota) -> None:
         self._store = store
         self._quota = quota
 
     def upload(self, request: Request, rule: str, stream: str) -> Response:
-        """Answer an upload, and queue its rows."""
+        """Answer an upload; if it is accepted, queue its rows."""
         response = self._judge(request, rule, stream)
         if response.status >= 400:
             error = orjson.loads(response.body)["error"]
@@ -74,7 +74,7 @@ class Intake:
             return failure(
                 429,
                 "TooManyRequests",
-                "The data collection rule's limit for a minute is reached.",
+                "The data collection rule has reached its limit for this minute.",
                 {"Retry-After": str(max(1, math.ceil(wait)))},
             )
         if not isinstance(value, list):
@@ -82,7 +82,7 @@ class Intake:
             return _NO_CONTENT
         try:
             self._accept(plan, body, rows)
-        except FullError:
+        except QueueFullError:
             return failure(
                 503, "ServiceUnavailable", "The local workspace is still storing earlier rows.", {"Retry-After": "1"}
             )
@@ -128,7 +128,7 @@ def _refuse_request(request: Request) -> Response | None:
         return failure(
             401,
             "AuthenticationTokenMissing",
-            "A bearer token is needed in the Authorization header; here any token will do.",
+            "The Authorization header must hold a bearer token; any token will do here.",
             {"WWW-Authenticate": "Bearer"},
         )
     if request.too_long is not None:
@@ -144,7 +144,7 @@ def _refuse_request(request: Request) -> Response | None:
 
 
 def too_long(length: int) -> Response:
-    """Refuse a body by its length on the wire, in the service's words."""
+    """Refuse a body for its length on the wire, in the service's words."""
     return failure(
         413,
         "ContentLengthLimitExceeded",
@@ -160,7 +160,7 @@ def _decompressed(request: Request) -> bytes | Response:
         return failure(
             415, "UnsupportedContentEncoding", f"The Content-Encoding '{encoding[:50]}' is not supported: use gzip."
         )
-    # Never more memory than the limit, however small the bomb.
+    # A decompression bomb takes no more memory than the limit.
     inflater = zlib.decompressobj(wbits=31)
     parts: list[bytes] = []
     length, rest = 0, request.body
@@ -178,19 +178,19 @@ def _decompressed(request: Request) -> bytes | Response:
             if not inflater.eof:
                 break
             rest = inflater.unused_data
-            inflater = zlib.decompressobj(wbits=31)  # gzip files may follow each other
+            inflater = zlib.decompressobj(wbits=31)  # a gzip file may have several members
         else:
             return b"".join(parts)
     except zlib.error as error:
         return failure(400, "InvalidContentEncoding", f"The body is not gzip, as Content-Encoding says: {error}.")
-    return failure(400, "InvalidContentEncoding", "The body is not gzip, as Content-Encoding says: it ends too early.")
+    return failure(400, "InvalidContentEncoding", "The body is not gzip, as Content-Encoding says: it is truncated.")
 
 
 _ADVICE: Mapping[str, str] = {
-    "NotFound": "Check LOGS_DCR_RULE_ID: it is the rule's immutableId.",
-    "InvalidStream": "Check LOGS_DCR_STREAM_NAME: it is the declared stream, which often is not the table's name.",
+    "NotFound": "Check LOGS_DCR_RULE_ID: it must be the rule's immutableId.",
+    "InvalidStream": "Check LOGS_DCR_STREAM_NAME: it must name a declared stream, often not the table's name.",
     "ContentLengthLimitExceeded": "Send fewer rows in a request, or compress them.",
     "PayloadSizeLimitExceeded": "Send fewer rows in a request.",
     "InvalidPayload": "Send a JSON array of objects in UTF-8; NaN and Infinity are not JSON.",
-    "TooManyRequests": "Wait for Retry-After, then send again; larger bodies need fewer requests.",
+    "TooManyRequests": "Send again after the seconds in Retry-After; larger bodies need fewer requests.",
 }

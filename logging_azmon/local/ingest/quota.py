@@ -1,7 +1,7 @@
-"""Count what a rule takes in a minute; Azure's soft limits are 12,000 requests and 2 GB.
+"""Limit the requests and rows of each rule per minute. Azure's soft limits are 12,000 requests and 2 GB.
 
-Any thread may ask; `_lock` guards the counts. There is no limit unless one is set: a test suite that passes should not
-begin to fail because the machine got faster.
+Any thread may call in; `_lock` guards the counts. No limit is set by default: a test suite should not begin to fail on
+a faster machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Minute:
 
 
 class Quota:
-    """Allow so many requests and rows a minute for each rule."""
+    """Count the requests and rows of each rule, minute by minute."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Quota:
         self._minutes: dict[str, _Minute] = {}
 
     def take(self, rule: str, rows: int) -> float | None:
-        """Count a request, or return the seconds after which to try again; what is refused does not count."""
+        """Count a request and return None; or refuse it uncounted, and return the seconds after which to try again."""
         if self._requests is None and self._rows is None:
             return None
         with self._lock:
@@ -47,7 +47,7 @@ class Quota:
             if minute is None or now - minute.since >= SECONDS:
                 minute = self._minutes[rule] = _Minute(now)
             full = self._requests is not None and minute.requests >= self._requests
-            # A body larger than the limit passes alone: it could never pass otherwise.
+            # A body above the limit passes if it is the first of its minute: otherwise it could never pass.
             if self._rows is not None and minute.rows and minute.rows + rows > self._rows:
                 full = True
             if full:

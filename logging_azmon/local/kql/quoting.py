@@ -1,18 +1,18 @@
-"""Quote names and texts, for SQL and for KQL."""
+"""Quote names and strings, for SQL and for KQL."""
 
 from __future__ import annotations
 
 
-def quoted(name: str) -> str:
-    """Quote a name for SQL."""
+def sql_name(name: str) -> str:
+    """Quote the name of a table or column for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def bracketed(name: str) -> str:
-    """Quote a name for KQL."""
+def kql_name(name: str) -> str:
+    """Quote the name of a table or column for KQL."""
     return "['" + name.replace("\\", "\\\\").replace("'", "\\'") + "']"
 
 
-def text(value: str) -> str:
+def kql_string(value: str) -> str:
     """Quote a string for KQL."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

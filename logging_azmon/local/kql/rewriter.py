@@ -1,9 +1,9 @@
-"""Fill in what logs need and the KQL engine lacks, on the main pipeline of a query.
+"""Rewrite the operators and functions that the KQL engine lacks, in the main pipeline of a query.
 
-The pipeline is read operator by operator. What the engine knows is passed on as it was written. An operator that needs
-to know its columns (`project-keep`, `search`) is rewritten into others, and one that needs more than KQL
-(`row_number()`, `make-series`) ends a stage: everything before it becomes a common table expression, the operator
-another, and the rest of the query reads from that. No thread owns anything here: a `_Filler` lives for one call.
+The pipeline is read operator by operator. An operator that the engine knows is passed on as written. One that must know
+its columns (`project-keep`, `search`) is rewritten into others. One that needs more than KQL (`row_number()`,
+`make-series`) ends a stage: everything before it becomes a common table expression, the operator becomes another, and
+the rest of the query reads from that. No state is shared: each call has a `_Rewriter` of its own.
 """
 
 from __future__ import annotations
@@ -15,22 +15,11 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from .quoting import bracketed, quoted, text
+from .errors import QueryError, error_at, error_at_name
+from .quoting import kql_name, kql_string, sql_name
 from .search import condition, is_case_sensitive
 from .series import AXIS_TYPES, read_series
-from .translation import (
-    Columns,
-    Describe,
-    Node,
-    QueryError,
-    Schema,
-    Translation,
-    located,
-    parse,
-    place,
-    plain_name,
-    to_sql,
-)
+from .translation import Columns, Describe, Node, Schema, Translation, parse, plain_name, to_sql
 
 _WINDOW = frozenset({"row_number", "prev", "next", "row_cumsum"})
 _STAGED = frozenset(
@@ -48,11 +37,11 @@ _REWRITTEN = frozenset(
 
 
 def translate(kql: str, schema: Schema, describe: Describe, *, now: dt.datetime | None = None) -> Translation:
-    """Translate a query; `describe` tells the columns that a finished part of it yields."""
-    return _Filler(kql, schema, describe, now).translate()
+    """Translate a query; `describe` is asked for the columns that a translated part of it yields."""
+    return _Rewriter(kql, schema, describe, now).translate()
 
 
-class _Filler:
+class _Rewriter:
     def __init__(self, kql: str, schema: Schema, describe: Describe, now: dt.datetime | None) -> None:
         self._kql = kql
         self._schema: dict[str, Columns] = dict(schema)
@@ -65,22 +54,22 @@ class _Filler:
         self._hidden = 0
 
     def translate(self) -> Translation:
-        """Read the statements: `let` and its like are repeated for each stage, the last one is the query."""
+        """Translate the last statement; `let` and the like, which precede it, are repeated for each stage."""
         tree = parse(self._kql)
         statements = tree.children if tree.kind == "Query" else (tree,)
         statements = tuple(node for node in statements if node.text not in (";", "<EOF>"))
         main = statements[-1]
         for extra in statements[:-1]:
             if not extra.kind.startswith(("Let", "Set", "Declare")):
-                line, pos = place(self._kql, extra.start)
-                raise QueryError("Only one tabular statement is answered here.", code="Unsupported", line=line, pos=pos)
-        if not self._needed(tree):
+                message = "Only one tabular statement can be answered at a time."
+                raise error_at(extra.start, message, self._kql, "Unsupported")
+        if not self._is_needed(tree):
             return to_sql(self._kql, self._schema, now=self._now)
         self._lets = "".join(f"{self._rewrite(node, None)};\n" for node in statements[:-1])
         self._pipeline(main, tree)
         return self._finish()
 
-    def _needed(self, tree: Node) -> bool:
+    def _is_needed(self, tree: Node) -> bool:
         return any(
             node.kind in _REWRITTEN
             or node.kind in _STAGED
@@ -95,11 +84,10 @@ class _Filler:
             operators = [child.children[-1] for child in main.children if child.kind == "PipedOperator"] + operators
             main = main.children[0]
         for node in tree.walk():
-            # The engine drops the names beside a pattern, ignores the pattern, and says nothing.
-            if node.kind == "ProjectAwayOperator" and _reads_all(node) and node not in operators:
-                line, pos = place(self._kql, node.start)
+            # Elsewhere the engine silently drops the plain names beside a pattern and ignores the pattern.
+            if node.kind == "ProjectAwayOperator" and _reads_all_columns(node) and node not in operators:
                 message = "project-away with a pattern works in the query's main pipeline only."
-                raise QueryError(message, code="Unsupported", line=line, pos=pos)
+                raise error_at(node.start, message, self._kql, "Unsupported")
         if main.kind == "SearchOperator":
             self._pending = self._search_source(main)
         else:
@@ -111,7 +99,7 @@ class _Filler:
         if node.kind == "MakeSeriesOperator":
             self._make_series(node)
             return
-        if node.kind in _REWRITTEN or _reads_all(node):
+        if node.kind in _REWRITTEN or _reads_all_columns(node):
             self._pending += f"\n| {self._with_columns(node, self._columns())}"
             return
         if any(_call_name(each) in _WINDOW for each in node.walk()):
@@ -130,17 +118,20 @@ class _Filler:
             chosen = self._chosen(node, columns, in_order=node.kind == "ProjectReorderOperator")
             if node.kind == "ProjectAwayOperator":
                 chosen = [name for name in columns if name not in chosen]
-            return "project " + ", ".join(bracketed(name) for name in chosen)
+            return "project " + ", ".join(kql_name(name) for name in chosen)
         if node.kind == "SampleOperator":
             return "take " + node.children[-1].text
         if node.kind == "ConsumeOperator":
             return "take 0"
         if node.kind == "DistinctOperator":
-            return "distinct " + ", ".join(bracketed(name) for name in columns)
+            return "distinct " + ", ".join(kql_name(name) for name in columns)
         return self._rewrite(node, columns)
 
     def _chosen(self, node: Node, columns: Columns, *, in_order: bool) -> list[str]:
-        """Match names and patterns; `project-reorder` moves them to the front, `project-keep` leaves the order."""
+        """Return the columns that the operator's names and patterns match.
+
+        `in_order` puts them in the order of the patterns, with all other columns behind them.
+        """
         picked: list[str] = []
         for target in node.children[1:]:
             pattern = plain_name(target)
@@ -148,16 +139,12 @@ class _Filler:
                 continue
             found = [name for name in columns if fnmatchcase(name, pattern)]
             if not found and "*" not in pattern:
-                line, pos = place(self._kql, target.start)
-                raise QueryError(
-                    f"Failed to resolve table, column or scalar expression named '{pattern}'.", line=line, pos=pos
-                )
+                message = f"Failed to resolve table, column or scalar expression named '{pattern}'."
+                raise error_at(target.start, message, self._kql)
             picked.extend(name for name in found if name not in picked)
         if in_order:
             return picked + [name for name in columns if name not in picked]
         return [name for name in columns if name in picked]
-
-    # search
 
     def _search_source(self, node: Node) -> str:
         scope = next((child for child in node.children if child.kind == "SearchOperatorInClause"), None)
@@ -165,18 +152,16 @@ class _Filler:
         tables = [name for name in self._schema if any(fnmatchcase(name, pattern) for pattern in patterns)]
         for pattern in patterns:
             if "*" not in pattern and pattern not in tables:
-                line, pos = place(self._kql, node.start)
-                raise QueryError(f"Failed to resolve table named '{pattern}'.", line=line, pos=pos)
+                raise error_at(node.start, f"Failed to resolve table named '{pattern}'.", self._kql)
         arms = []
         for table in tables:
             columns = self._schema[table]
             predicate = self._predicate(node, columns)
-            # A table without a column that the search names has no rows to give.
+            # A table that lacks a column named in the search cannot match.
             if all(name in columns for name in self._named(node)):
-                arms.append(f"({bracketed(table)} | where {predicate} | extend ['$table'] = {text(table)})")
+                arms.append(f"({kql_name(table)} | where {predicate} | extend ['$table'] = {kql_string(table)})")
         if not arms:
-            line, pos = place(self._kql, node.start)
-            raise QueryError("The search finds no table with these columns.", line=line, pos=pos)
+            raise error_at(node.start, "No table has all the columns that the search names.", self._kql)
         return arms[0][1:-1] if len(arms) == 1 else "union " + ", ".join(arms)
 
     def _named(self, node: Node) -> Iterator[str]:
@@ -188,13 +173,11 @@ class _Filler:
         rewrite = partial(self._rewrite, columns=columns)
         return condition(node.children[-1], columns, rewrite, case_sensitive=is_case_sensitive(node))
 
-    # functions
-
     def _rewrite(self, node: Node, columns: Columns | None) -> str:
-        """Write a part of the query again, with the functions replaced that the engine does not know."""
+        """Return the text of a part of the query, with the functions replaced that the engine lacks."""
         if node.kind == "StringStarOperatorExpression" and columns is not None:
             rest = self._kql[node.children[1].start : node.stop]
-            return "(" + " or ".join(f"tostring({bracketed(name)}) {rest}" for name in columns) + ")"
+            return "(" + " or ".join(f"tostring({kql_name(name)}) {rest}" for name in columns) + ")"
         name = _call_name(node)
         if name in _FUNCTIONS and (columns is not None or name not in _NEED_COLUMNS):
             arguments = [self._rewrite(child, columns) for child in _arguments(node)]
@@ -206,8 +189,6 @@ class _Filler:
             written += self._kql[position : child.start] + self._rewrite(child, columns)
             position = child.stop
         return written + self._kql[position : node.stop]
-
-    # stages
 
     def _finish(self) -> Translation:
         last = self._translated()
@@ -225,16 +206,16 @@ class _Filler:
         return translation.sql
 
     def _relocated(self, error: QueryError, composed: str) -> QueryError:
-        """Point into the query as it was written, at the same word."""
+        """Point at the same word in the query as the user wrote it."""
         line = composed.split("\n")[(error.line or 1) - 1]
         word = re.compile(r"[\w-]+|\S+").match(line, error.pos - 1) if error.pos else None
-        return located(error.message, self._kql, word[0] if word else "", error.code)
+        return error_at_name(word[0] if word else "", error.message, self._kql, error.code)
 
     def _columns(self) -> Columns:
         return self._describe(self._finish())
 
     def _cut(self) -> str:
-        """End a stage: give what was read so far a name."""
+        """End a stage: name the part of the query read so far, and go on from that name."""
         columns = self._columns()
         return self._stage(self._translated(), columns)
 
@@ -253,7 +234,7 @@ class _Filler:
             yield from self._window_calls(child)
 
     def _windows(self, node: Node) -> None:
-        """Put each window call into a hidden column, computed over the rows in the order they have here."""
+        """Compute each window call in a hidden column, over the rows in the order they have at this point."""
         calls = list(self._window_calls(node))
         hidden: list[str] = []
         expressions: list[str] = []
@@ -265,13 +246,12 @@ class _Filler:
             function = _call_name(call)
             if function != "row_number":
                 if not arguments:
-                    line, pos = place(self._kql, call.start)
-                    raise QueryError(f"{function}() needs an expression.", line=line, pos=pos)
+                    raise error_at(call.start, f"{function}() needs an expression.", self._kql)
                 self._pending += f"\n| extend {name} = {arguments[0]}"
             expressions.append(_window(function, name, arguments))
         inner = self._cut()
         columns = dict(self._schema[inner])
-        kept = ", ".join(quoted(name) for name in columns if name not in hidden)
+        kept = ", ".join(sql_name(name) for name in columns if name not in hidden)
         computed = ", ".join(f"{expression} AS {name}" for expression, name in zip(expressions, hidden, strict=True))
         types = {name: columns.get(name, "long") for name in hidden}
         self._stage(
@@ -288,13 +268,12 @@ class _Filler:
             self._pending += f"\n| project-away {', '.join(hidden)}"
 
     def _make_series(self, node: Node) -> None:
-        """Sum up by slot, lay the slots out from end to end, and fill what is missing with the default."""
+        """Aggregate by slot, set each group against every slot, and fill empty slots with the default."""
         series = read_series(node)
         rows = self._cut()
         if self._schema[rows].get(series.axis) not in AXIS_TYPES:
-            line, pos = place(self._kql, node.start)
-            message = f"make-series needs a column of datetime, int or long, and '{series.axis}' is none."
-            raise QueryError(message, line=line, pos=pos)
+            message = f"make-series needs a column of type datetime, int or long, and '{series.axis}' is not one."
+            raise error_at(node.start, message, self._kql)
         self._pending = series.bounds_kql()
         bounds = self._cut()
         if "from" not in series.bounds:
@@ -319,9 +298,7 @@ def _window(function: str, name: str, arguments: list[str]) -> str:
 
 def _number(written: str) -> int:
     if not re.fullmatch(r"-?\d{1,18}", written):
-        raise QueryError(
-            f"'{written}' must be a whole number, written out, in the local workspace.", code="Unsupported"
-        )
+        raise QueryError(f"'{written}' must be an integer literal in the local workspace.", code="Unsupported")
     return int(written)
 
 
@@ -330,7 +307,7 @@ def _literal(written: str) -> str:
     return "'" + value[2] + "'" if value else str(_number(written))
 
 
-def _reads_all(node: Node) -> bool:
+def _reads_all_columns(node: Node) -> bool:
     if node.kind == "DistinctOperator":
         return node.children[-1].text == "*"
     if node.kind == "ProjectAwayOperator":
@@ -339,7 +316,7 @@ def _reads_all(node: Node) -> bool:
 
 
 def _call_name(node: Node) -> str:
-    """Return a call's function name, or nothing."""
+    """Return the name of the function that a node calls, or an empty string."""
     return node.children[0].text if node.kind.endswith("FunctionCallExpression") and node.children else ""
 
 
@@ -351,7 +328,7 @@ def _if_exists(arguments: list[str], columns: Columns) -> str | None:
     if len(arguments) != 2:
         return None
     name = arguments[0].strip("\"'")
-    return bracketed(name) if name in columns else arguments[1]
+    return kql_name(name) if name in columns else arguments[1]
 
 
 def _extract(arguments: list[str], _: Columns) -> str | None:
@@ -362,7 +339,7 @@ def _extract(arguments: list[str], _: Columns) -> str | None:
 
 
 def _take_any(arguments: list[str], columns: Columns) -> str | None:
-    """Take a whole row of the group, which any is: the newest. Column by column would mix rows."""
+    """Take the newest row of the group: any row will do, but column by column would mix rows."""
     return "arg_max(TimeGenerated, *)" if arguments == ["*"] and "TimeGenerated" in columns else None
 
 

@@ -1,50 +1,36 @@
-"""Turn KQL into SQL: the only module that touches duckdb_kql, which is young and may have to be replaced.
+"""Turn KQL into SQL. No other module touches duckdb_kql, which is young and may have to be replaced.
 
-It is used from any thread and keeps no state. What comes out is one SELECT over tables of the given schema: a name
-that is not in it is refused here, so that neither the catalogue nor the file system can be read through a query.
-Operators that the engine lacks are filled in by `gaps` on the way; the rest is refused by name and position.
+Any thread may call in; there is no state. The result is one SELECT over the tables of the given schema. A name outside
+the schema is refused here, so that a query can read neither the catalogue nor the file system. `rewriter` replaces some
+operators that the engine lacks; the others are refused here, by name and position.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from .errors import QueryError, error_at, error_at_name, unknown_name
+
 MAX_LENGTH = 100_000
 MAX_REPEATS = 1_024
 
-_NO_COMMANDS = "Control commands are not for this endpoint: it answers queries only."
-_MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+_NO_COMMANDS = "Control commands are refused: this endpoint answers queries only."
+# Raised by a bug in the engine rather than by a mistake in the query.
+_ENGINE_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 Columns = Mapping[str, str]
 """Column name to Kusto type, in order."""
 Schema = Mapping[str, Columns]
 
 
-class QueryError(Exception):
-    """Say what is wrong with a query, and where if that is known; line and position count from 1."""
-
-    def __init__(
-        self, message: str, *, code: str = "SemanticError", line: int | None = None, pos: int | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.line = line
-        self.pos = pos
-
-    def __str__(self) -> str:
-        return self.message if self.line is None else f"{self.message} [line {self.line}, position {self.pos}]"
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Mirror a node of the syntax tree; chains of nodes with one child are folded into the last."""
+    """Mirror a node of the syntax tree; a chain of nodes with one child each is folded into its last node."""
 
     kind: str
     start: int
@@ -53,7 +39,7 @@ class Node:
     children: tuple[Node, ...] = field(default=(), repr=False)
 
     def walk(self) -> Iterator[Node]:
-        """Yield this node and all below it, in the order of the text."""
+        """Yield this node and all nodes below it, in the order of the text."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -67,13 +53,17 @@ class Translation:
     parameters: Mapping[str, Any]
 
 
+Describe = Callable[[Translation], Columns]
+"""Return the columns that a translated query yields."""
+
+
 def parse(kql: str) -> Node:
-    """Return the syntax tree, or raise the first mistake with its position."""
+    """Return the syntax tree; raise a `QueryError` that points at the first mistake."""
     import duckdb_kql
 
     if len(kql) > MAX_LENGTH:
         raise QueryError(
-            f"The query has {len(kql):,} characters; at most {MAX_LENGTH:,} are read here.", code="SyntaxError"
+            f"The query has {len(kql):,} characters; the limit here is {MAX_LENGTH:,}.", code="SyntaxError"
         )
     if not kql.strip():
         raise QueryError("The query is empty.", code="SyntaxError", line=1, pos=1)
@@ -85,9 +75,9 @@ def parse(kql: str) -> Node:
 
 
 def to_sql(kql: str, schema: Schema, *, now: dt.datetime | None = None) -> Translation:
-    """Translate what `gaps` has made whole; raise a `QueryError` for what cannot be.
+    """Translate a query that the engine understands; raise a `QueryError` for one that it does not.
 
-    With `now` the query's clock stands still there, so that several translations of one query agree.
+    `now` stops the query's clock at that time, so that several translations of one query agree.
     """
     import duckdb_kql
 
@@ -111,10 +101,10 @@ def _explained(kql: str) -> Iterator[None]:
         raise _unsupported(kql, error) from error
     except duckdb_kql.KqlError as error:
         name = getattr(error, "name", "")
-        raise located(str(getattr(error, "hint", None) or error), kql, str(name)) from error
+        raise error_at_name(str(name), str(getattr(error, "hint", None) or error), kql) from error
     except RecursionError as error:
         raise QueryError("The query is nested too deeply.", code="SyntaxError") from error
-    except _MISTAKES as error:  # pragma: no cover - a mistake in the engine, none of which is known
+    except _ENGINE_BUGS as error:  # pragma: no cover - no such bug is known
         raise QueryError(f"The local engine cannot translate this query ({error}).", code="Unsupported") from error
 
 
@@ -122,36 +112,14 @@ def kusto_type(duckdb_type: object) -> str:
     """Name the Kusto type of a DuckDB type, in the query API's spelling."""
     from duckdb_kql.types import kusto_type as name_of
 
-    # An untyped null; Kusto has none, and dynamic is what holds anything.
+    # Kusto has no untyped null; dynamic can hold any value.
     return "dynamic" if str(duckdb_type).upper() in ('"NULL"', "NULL") else str(name_of(str(duckdb_type)))
 
 
 def plain_name(node: Node) -> str:
-    """Take the quotes off a name."""
+    """Return a name without its KQL quotes."""
     text = node.text.strip()
     return text[2:-2] if text[:2] in ("['", '["') else text
-
-
-def place(kql: str, offset: int) -> tuple[int, int]:
-    """Return line and position, counted from 1, of an offset."""
-    before = kql[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
-def located(message: str, kql: str, name: str, code: str = "SemanticError") -> QueryError:
-    """Build an error that points at the first mention of a name."""
-    found = re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", kql) if name else None
-    line, pos = place(kql, found.start()) if found else (None, None)
-    return QueryError(message, code=code, line=line, pos=pos)
-
-
-def unresolved(kql: str, name: str, known: Sequence[str]) -> QueryError:
-    """Build the error for a name that is not there, with the one that was probably meant."""
-    same = [other for other in known if other.casefold() == name.casefold()]
-    near = same or difflib.get_close_matches(name, known, 1)
-    why = " Names are case-sensitive: did" if same else " Did"
-    hint = f"{why} you mean '{near[0]}'?" if near else ""
-    return located(f"Failed to resolve table, column or scalar expression named '{name}'.{hint}", kql, name)
 
 
 def _node(context: Any, kql: str) -> Node:
@@ -170,16 +138,11 @@ def _node(context: Any, kql: str) -> Node:
 def _syntax_error(kql: str, first: Any) -> QueryError:
     lines = kql.split("\n")
     offset = sum(len(line) + 1 for line in lines[: first.span.line - 1]) + first.span.column
-    # The grammar stops before a bar when it does not know the word behind it.
+    # When the grammar does not know the word after a bar, it reports the position of the bar.
     word = re.compile(r"\|\s*([\w-]+)").match(kql, offset)
     if word:
-        line, pos = place(kql, word.start(1))
-        return QueryError(
-            f"'{word[1]}' cannot be read: it is no operator, or there is a mistake in what follows.",
-            code="SyntaxError",
-            line=line,
-            pos=pos,
-        )
+        message = f"'{word[1]}' cannot be parsed: it is not an operator, or there is a mistake after it."
+        return error_at(word.start(1), message, kql, "SyntaxError")
     token = kql[offset : offset + 20].partition("\n")[0]
     message = f"Query could not be parsed at '{token}'" if token else "Query could not be parsed: it ends too early"
     return QueryError(
@@ -191,7 +154,7 @@ _SERIES = "SELECT UNNEST(generate_series("
 
 
 def _streamed(sql: str) -> str:
-    """Let a `range` come row by row: as a list it is built in one piece, which neither a limit nor a timer stops."""
+    """Produce a `range` row by row: as a list it is built in one piece, and neither a limit nor a timer stops that."""
     start = sql.find(_SERIES)
     if start < 0:
         return sql
@@ -207,7 +170,7 @@ def _streamed(sql: str) -> str:
             depth += (sign == "(") - (sign == ")")
         end += 1
     named = re.compile(r'\) AS ("(?:[^"]|"")*")(?! FROM)').match(sql, end)
-    if named is None:  # pragma: no cover - mv-expand's index is written so, but never first
+    if named is None:  # pragma: no cover - mv-expand's index has this form, but never comes first
         return sql[:arguments] + _streamed(sql[arguments:])
     source = f"SELECT {named[1]} FROM generate_series({sql[arguments : end - 1]}) AS _range({named[1]})"
     return sql[:start] + source + _streamed(sql[named.end() :])
@@ -218,30 +181,29 @@ def _unsupported(kql: str, error: Any) -> QueryError:
     hint = str(error.hint or "")
     if construct.startswith("function:"):
         name = construct.removeprefix("function:")
-        return located(f"The function '{name}' is not available in the local workspace.", kql, name, "Unsupported")
+        message = f"The function '{name}' is not available in the local workspace."
+        return error_at_name(name, message, kql, "Unsupported")
+    # Hints about the engine's waves of development mean nothing to a user.
+    reason = f" ({hint})" if hint and "wave" not in hint else ""
     if error.span is None:
-        reason = f" ({hint})" if hint and "wave" not in hint else ""
-        return located(f"'{construct}' is not available in the local workspace{reason}.", kql, construct, "Unsupported")
+        message = f"'{construct}' is not available in the local workspace{reason}."
+        return error_at_name(construct, message, kql, "Unsupported")
     lines = kql.split("\n")
     offset = sum(len(line) + 1 for line in lines[: error.span.line - 1]) + error.span.column
     written = re.compile(r"[\w-]+|\S").match(kql, offset)
     name = written[0] if written else construct
-    line, pos = place(kql, offset)
-    reason = f" ({hint})" if hint and "wave" not in hint else ""
-    return QueryError(
-        f"'{name}' is not available in the local workspace{reason}.", code="Unsupported", line=line, pos=pos
-    )
+    return error_at(offset, f"'{name}' is not available in the local workspace{reason}.", kql, "Unsupported")
 
 
 def _check_names(kql: str, schema: dict[str, list[str]]) -> None:
-    """Refuse what DuckDB would resolve and Kusto would not: other catalogues, and names in another case."""
+    """Refuse names that DuckDB would resolve and Kusto would not: other catalogues, and names in another case."""
     from duckdb_kql.lower import lower
 
-    _Names(kql).query(lower(kql), schema)
+    _NameCheck(kql).query(lower(kql), schema)
 
 
-class _Names:
-    """Walk a lowered query, with the columns that each operator sees."""
+class _NameCheck:
+    """Walk a lowered query, keeping track of the columns that each operator sees."""
 
     def __init__(self, kql: str) -> None:
         self._kql = kql
@@ -266,13 +228,10 @@ class _Names:
 
         if isinstance(source, ir.TableRef):
             if source.database is not None or source.cluster is not None:
-                raise located(
-                    "Only this workspace's tables can be queried: no other database or cluster.",
-                    self._kql,
-                    str(source.cluster or source.database),
-                )
+                message = "Only this workspace's tables can be queried: no other database or cluster."
+                raise error_at_name(str(source.cluster or source.database), message, self._kql)
             if source.name not in schema:
-                raise unresolved(self._kql, source.name, list(schema))
+                raise unknown_name(source.name, self._kql, list(schema))
         _check_repeats(source, self._kql)
         for nested in _nested(source):
             self.query(nested, schema)
@@ -288,7 +247,7 @@ class _Names:
         if not isinstance(operator, ir.Join | ir.Lookup | ir.Union):
             for name in sorted(_referenced_columns(operator)):
                 if name not in columns:
-                    raise unresolved(self._kql, name, columns)
+                    raise unknown_name(name, self._kql, columns)
         try:
             return list(_operator_columns(operator, columns, schema))
         except KqlError:
@@ -311,7 +270,7 @@ class _Names:
 
 
 def _walk(node: Any) -> Iterator[Any]:
-    """Yield an operator's or a source's parts, down to the queries inside it and not into them."""
+    """Yield the parts of an operator or a source; a nested query is yielded, its parts are not."""
     from duckdb_kql import ir
 
     stack, seen = [node], {id(node)}
@@ -327,7 +286,7 @@ def _walk(node: Any) -> Iterator[Any]:
             parts = [getattr(current, member.name) for member in fields(current)]
         else:
             continue
-        # What a `let` binds is shared by those who read it.
+        # A value bound by `let` is one object, shared by all its uses.
         fresh = [part for part in parts if id(part) not in seen]
         seen.update(map(id, fresh))
         stack.extend(fresh)
@@ -341,7 +300,7 @@ def _nested(node: Any) -> Iterator[Any]:
 
 
 def _check_repeats(node: Any, kql: str) -> None:
-    """Hold `strrep` to Kusto's limit: one short query could ask for all the memory there is."""
+    """Hold `strrep` to Kusto's limit: otherwise one short query could claim all memory."""
     from duckdb_kql import ir
 
     for part in _walk(node):
@@ -349,7 +308,5 @@ def _check_repeats(node: Any, kql: str) -> None:
             times = part.args[1] if len(part.args) > 1 else None
             value = times.value if isinstance(times, ir.Literal) else None
             if not isinstance(value, int) or value > MAX_REPEATS:
-                raise located(f"strrep repeats at most {MAX_REPEATS} times, written out.", kql, "strrep")
-
-
-Describe = Callable[[Translation], Columns]
+                message = f"strrep repeats at most {MAX_REPEATS} times, and the number must be a literal."
+                raise error_at_name("strrep", message, kql)

@@ -1,26 +1,27 @@
 """Answer queries in the shape of the Log Analytics query API.
 
-Called from any thread. A query runs on a cursor of its own, for `MAX_SECONDS` at most, and not more than `MAX_RUNNING`
-of them at once: a page left open must not starve what is being stored.
+Any thread may call in. A query runs on a cursor of its own, for `MAX_SECONDS` at most, and at most `MAX_RUNNING` run at
+once: a page left open must not starve the writer.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from ..http.message import Request, Response, answer, failure
-from ..kql.quoting import quoted
+from ..kql.errors import QueryError
+from ..kql.quoting import sql_name
 from ..kql.rewriter import translate
-from ..kql.translation import Columns, QueryError, Schema, kusto_type
+from ..kql.translation import Columns, Schema, kusto_type
 from ..storage.database import explain, run
 from ..storage.store import Store
 from .timespan import Timespan, parse_timespan
+from .values import json_writer, python_reader
 
 MAX_SECONDS = 30.0
 MAX_ROWS = 500_000
@@ -50,8 +51,8 @@ class Queries:
         self._max_rows = max_rows
         self._running = threading.Semaphore(max_running)
         self._limits = {
-            "InterruptException": ("Timeout", f"The query was stopped: it may take {max_seconds:g} s here."),
-            "OutOfMemoryException": ("LimitExceeded", "The query needs more memory than it may have here."),
+            "InterruptException": ("Timeout", f"The query was stopped after {max_seconds:g} s, the limit here."),
+            "OutOfMemoryException": ("LimitExceeded", "The query needs more memory than the limit here."),
         }
 
     def post(self, request: Request, workspace: str) -> Response:
@@ -95,10 +96,10 @@ class Queries:
             )
         query = value.get("query") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(query, str):
-            return _bad("The request body must be a JSON object with a query, which is a string.")
+            return _bad("The request body must be a JSON object whose `query` is a string.")
         others = value.get("workspaces")
         if others and others != [self._workspace_id]:
-            return _bad(f"Only the workspace '{self._workspace_id}' can be queried here: leave out workspaces.")
+            return _bad(f"Only the workspace '{self._workspace_id}' can be queried here: leave out `workspaces`.")
         try:
             timespan = parse_timespan(value.get("timespan"), self._now())
         except ValueError as error:
@@ -113,18 +114,18 @@ class Queries:
             self._running.release()
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """Return a query's rows by column name, with Python's own values; dynamic ones are decoded."""
+        """Return a query's rows as dicts of Python values; dynamic values are decoded."""
         columns, rows, truncated = self._run(query, Timespan(None, None))
         if truncated:
-            raise QueryError(f"There are more than {self._max_rows:,} rows: ask for fewer.", code="LimitExceeded")
-        readers = [_PYTHON.get(kind, _as_is) for _, kind in columns]
+            raise QueryError(f"The result has more than {self._max_rows:,} rows: ask for fewer.", code="LimitExceeded")
+        readers = [python_reader(kind) for _, kind in columns]
         return [
             {name: reader(cell) for (name, _), reader, cell in zip(columns, readers, row, strict=True)} for row in rows
         ]
 
     def _answer(self, query: str, timespan: Timespan) -> Response:
         columns, rows, truncated = self._run(query, timespan)
-        writers = [_JSON.get(kind, _as_is) for _, kind in columns]
+        writers = [json_writer(kind) for _, kind in columns]
         table = {
             "name": "PrimaryResult",
             "columns": [{"name": name, "type": kind} for name, kind in columns],
@@ -138,7 +139,7 @@ class Queries:
                 "details": [
                     {
                         "code": "EngineError",
-                        "message": f"The result was cut: at most {self._max_rows:,} rows and"
+                        "message": f"The result was truncated: at most {self._max_rows:,} rows and"
                         f" {MAX_BYTES // 1024 // 1024} MB are returned.",
                     }
                 ],
@@ -149,11 +150,11 @@ class Queries:
         import duckdb
 
         schema = self._store.schema()
-        shadows = _shadows(schema, timespan)
+        limited = _limited_tables(schema, timespan)
         translation = translate(query, schema, self._store.describe, now=self._now())
-        covered = f"WITH {', '.join(shadows)} " if shadows else ""
-        sql = f"{covered}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
-        parameters = {**translation.parameters, **(timespan.parameters() if shadows else {})}
+        prefix = f"WITH {', '.join(limited)} " if limited else ""
+        sql = f"{prefix}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
+        parameters = {**translation.parameters, **(timespan.parameters() if limited else {})}
         try:
             with self._store.cursor(self._max_seconds) as cursor:
                 run(cursor, sql, parameters)
@@ -175,12 +176,12 @@ class Queries:
         return rows, False
 
 
-def _shadows(schema: Schema, timespan: Timespan) -> list[str]:
-    """Cover each table by the part of it that lies in the timespan."""
+def _limited_tables(schema: Schema, timespan: Timespan) -> list[str]:
+    """Return a common table expression for each table with times: of its name, with its rows in the timespan."""
     if timespan.start is None and timespan.end is None:
         return []
     return [
-        f"{quoted(table)} AS (SELECT * FROM main.{quoted(table)} WHERE {timespan.condition()})"
+        f"{sql_name(table)} AS (SELECT * FROM main.{sql_name(table)} WHERE {timespan.condition()})"
         for table, columns in schema.items()
         if _has_time(columns)
     ]
@@ -200,86 +201,3 @@ def _wrong(error: QueryError) -> Response:
         inner |= {"line": error.line, "pos": error.pos}
     outer = {"code": "BadArgumentError", "message": f"The query could not be answered: {error}", "innererror": inner}
     return Response(400, orjson.dumps({"error": outer}), {"x-ms-error-code": "BadArgumentError"})
-
-
-def _as_is(cell: Any) -> Any:
-    return cell
-
-
-def _long(cell: Any) -> Any:
-    return cell if cell is None or -(2**63) <= cell < 2**63 else str(cell)
-
-
-def _real(cell: Any) -> Any:
-    if cell is None or math.isfinite(cell):
-        return cell
-    return "NaN" if math.isnan(cell) else "Infinity" if cell > 0 else "-Infinity"
-
-
-def _time(cell: Any) -> Any:
-    if not isinstance(cell, dt.datetime):
-        return cell if cell is None or isinstance(cell, str) else f"{cell.isoformat()}T00:00:00Z"
-    text = cell.isoformat()
-    return f"{text.rstrip('0')}Z" if "." in text else f"{text}Z"
-
-
-def _span(cell: Any) -> Any:
-    """Write a timespan as ``[-][d.]hh:mm:ss[.fffffff]``."""
-    if not isinstance(cell, dt.timedelta):
-        return cell if cell is None else str(cell)
-    ticks = abs(cell) // dt.timedelta(microseconds=1)
-    days, rest = divmod(ticks, 86_400_000_000)
-    seconds, fraction = divmod(rest, 1_000_000)
-    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    text += f".{fraction:06}0" if fraction else ""
-    return ("-" if cell < dt.timedelta() else "") + (f"{days}." if days else "") + text
-
-
-def _text(cell: Any) -> Any:
-    return cell if cell is None else str(cell)
-
-
-def _dynamic(cell: Any) -> Any:
-    """Write a dynamic value as the service does: JSON in a string."""
-    if cell is None or isinstance(cell, str):
-        return cell
-    return orjson.dumps(cell, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
-
-
-def _plain(value: Any) -> Any:
-    return _span(value) if isinstance(value, dt.timedelta) else _time(value)
-
-
-_JSON: Mapping[str, Callable[[Any], Any]] = {
-    "long": _long,
-    "real": _real,
-    "datetime": _time,
-    "timespan": _span,
-    "guid": _text,
-    "decimal": _text,
-    "string": _text,
-    "dynamic": _dynamic,
-}
-
-
-def _decoded(cell: Any) -> Any:
-    return orjson.loads(cell) if isinstance(cell, str) else cell
-
-
-def _aware(cell: Any) -> Any:
-    return cell.replace(tzinfo=dt.UTC) if isinstance(cell, dt.datetime) else cell
-
-
-_PYTHON: Mapping[str, Callable[[Any], Any]] = {"datetime": _aware, "dynamic": _decoded}
-
-
-def page_row(columns: Mapping[str, str], row: Iterable[Any]) -> dict[str, Any]:
-    """Make a row for the page: JSON values under their columns' names, dynamic ones as they are."""
-    return {
-        name: _fragment(cell) if kind == "dynamic" else _JSON.get(kind, _as_is)(cell)
-        for (name, kind), cell in zip(columns.items(), row, strict=True)
-    }
-
-
-def _fragment(cell: Any) -> Any:
-    return orjson.Fragment(cell) if isinstance(cell, str) else cell

@@ -1,4 +1,4 @@
-"""Read the query API's `timespan`: a duration, or two of start, end and duration with a slash between."""
+"""Parse the query API's `timespan`: a duration, or two of start, end and duration separated by a slash."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _DURATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Timespan:
-    """Hold the first moment and the one after the last; None is open."""
+    """Hold the first moment and the first one after the end; None leaves that side open."""
 
     start: dt.datetime | None
     end: dt.datetime | None
 
     def condition(self) -> str:
-        """Return the SQL that holds for the rows inside."""
+        """Return the SQL condition that is true for rows inside."""
         parts = ['"TimeGenerated" >= $span_start'] * (self.start is not None)
         return " AND ".join(parts + ['"TimeGenerated" < $span_end'] * (self.end is not None))
 
     def parameters(self) -> dict[str, dt.datetime]:
-        """Return the values for the condition."""
+        """Return the parameters of the condition."""
         bounds = {"span_start": self.start, "span_end": self.end}
         return {name: bound.astimezone(dt.UTC).replace(tzinfo=None) for name, bound in bounds.items() if bound}
 
 
 def parse_timespan(text: object, now: dt.datetime) -> Timespan:
-    """Read a timespan, or raise a ValueError that says what is accepted.
+    """Parse a timespan, or raise a ValueError that says what is accepted.
 
     >>> now = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
     >>> parse_timespan("PT3600.0S", now).start.isoformat()
@@ -42,7 +42,7 @@ def parse_timespan(text: object, now: dt.datetime) -> Timespan:
     first, slash, second = str(text).partition("/")
     try:
         if not slash:
-            # Rows stamped by a clock slightly ahead are meant, too.
+            # No end: rows stamped by a clock that is slightly ahead are included.
             return Timespan(now - _duration(first), None)
         if first.startswith("P"):
             end = _moment(second)
@@ -63,6 +63,6 @@ def _duration(text: str) -> dt.timedelta:
 
 
 def _moment(text: str) -> dt.datetime:
-    # Seven digits are one more than Python reads.
+    # The service writes seven fractional digits; Python parses six.
     moment = dt.datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -1,4 +1,4 @@
-"""Open DuckDB so that a query can reach nothing but the workspace's tables."""
+"""Open DuckDB locked down: a query can reach nothing but the tables of the workspace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SETTINGS = (
     "SET GLOBAL TimeZone = 'UTC'",
     "SET memory_limit = '2GB'",
     "SET temp_directory = ''",
-    # Nothing a query says reaches a file, the network or another database, and nothing can undo that.
+    # A query can reach no file, no network and no other database, and cannot undo these settings.
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
@@ -28,14 +28,14 @@ def connect(data: Path | None) -> Any:
         for setting in _SETTINGS:
             connection.execute(setting)
     except duckdb.Error as error:
-        # Within one process DuckDB shares what is open, and ours is locked.
-        reason = "it is open already" if "locked" in str(error) else explain(error)
+        # In one process DuckDB shares an open database, and ours refuses the settings a second time.
+        reason = "it is already open" if "locked" in str(error) else explain(error)
         raise ConfigurationError([f"data directory {str(data)!r} cannot be opened: {reason}"]) from error
     return connection
 
 
 def run(cursor: Any, sql: str, parameters: Mapping[str, Any]) -> None:
-    """Execute a SELECT; DuckDB takes no empty set of values."""
+    """Execute a SELECT; DuckDB refuses an empty mapping of parameters."""
     if parameters:
         cursor.execute(sql, dict(parameters))
     else:
@@ -43,5 +43,5 @@ def run(cursor: Any, sql: str, parameters: Mapping[str, Any]) -> None:
 
 
 def explain(error: Exception) -> str:
-    """Take the first sentence of a database error, without the SQL that nobody wrote."""
+    """Return the first line of a database error, without the generated SQL that follows it."""
     return str(error).partition("\n")[0][:300]

@@ -1,9 +1,9 @@
-"""Remember what was lost or changed on the way into a table, and what would keep it from happening.
+"""Record what was lost or changed on the way into a table, and how to prevent it.
 
-Azure drops, cuts and replaces in silence. Here each case is counted under its stream, column and kind: for the page as
-one line each, and as rows of the table ``DCRLogErrors``.
+Azure drops, cuts and replaces silently. Here each case is counted by stream, column and kind: one line each on the
+page, and rows of the table ``DCRLogErrors``.
 
-Any thread may note a problem; `_lock` guards everything and is never held while doing anything else.
+Any thread may add a problem; `_lock` guards all state, and no other work is done while it is held.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Literal, TypedDict
 
 Kind = Literal["dropped", "cut", "replaced", "mistyped", "refused"]
 
-# What a client invents as names must not fill the memory.
+# Names that clients invent must not fill the memory.
 MAX_KEPT = 1_000
 
 TABLE = "DCRLogErrors"
-# The first four are Azure's, with its meaning; the others say the same for programs.
+# The first four are Azure's, with Azure's meaning; the others give the same facts to programs.
 COLUMNS = {
     "TimeGenerated": "datetime",
     "OperationName": "string",
@@ -34,7 +34,7 @@ COLUMNS = {
 
 
 class Finding(TypedDict):
-    """Say what was found; `Problems` adds the time."""
+    """Describe a problem; `Problems` adds the time."""
 
     kind: Kind
     stream: str
@@ -46,7 +46,7 @@ class Finding(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Say what happened to how many values or rows, and what to change."""
+    """Describe what happened to how many values or rows, and what to change."""
 
     time: dt.datetime
     stream: str
@@ -64,7 +64,7 @@ class Problem:
 
 
 class Problems:
-    """Collect problems: each kept once with its count, and each new one waiting to become a row."""
+    """Collect problems: keep each once with its count, and hold new ones until they become rows."""
 
     def __init__(self, now: Callable[[], dt.datetime]) -> None:
         self._now = now
@@ -73,7 +73,7 @@ class Problems:
         self._waiting: dict[tuple[str, str, str, str], Problem] = {}
 
     def add(self, finding: Finding) -> None:
-        """Count what was found."""
+        """Count a problem."""
         problem = Problem(time=self._now(), **finding)
         key = (problem.stream, problem.column, problem.kind, problem.advice)
         with self._lock:
@@ -84,68 +84,68 @@ class Problems:
                 counted[key] = problem if before is None else replace(problem, count=before.count + problem.count)
 
     def newest(self) -> list[Problem]:
-        """Return what was ever noted, newest first."""
+        """Return all problems, newest first."""
         with self._lock:
             return list(reversed(self._kept.values()))
 
     def take_new(self) -> list[Problem]:
-        """Return what was noted since the last call."""
+        """Return the problems added since the last call."""
         with self._lock:
             new, self._waiting = list(self._waiting.values()), {}
         return new
 
 
 def mistyped(stream: str, column: str, count: int, kind: str) -> Finding:
-    """Say that values did not fit their column."""
+    """Report values that did not fit their column."""
     return {
         "kind": "mistyped",
         "stream": stream,
         "column": column,
         "count": count,
-        "message": f"Values of {column} are no {kind}: they became null.",
+        "message": f"Values of {column} are not of type {kind}: they became null.",
         "advice": f"Send {column} as {kind}, or declare the column as string and convert it in transformKql.",
     }
 
 
 def replaced(stream: str, count: int) -> Finding:
-    """Say that rows came too late or too early to keep their time."""
+    """Report rows whose time is too far from the time of receipt to be kept."""
     return {
         "kind": "replaced",
         "stream": stream,
         "column": "TimeGenerated",
         "count": count,
-        "message": "TimeGenerated was over two days old or over a day ahead: the time of receipt is stored instead.",
-        "advice": "Send rows sooner, check the clock, or keep the original time in a column of its own.",
+        "message": "TimeGenerated was more than two days old or a day ahead: the time of receipt was stored instead.",
+        "advice": "Send rows sooner, check the clock, or store the original time in another column.",
     }
 
 
 def cut(stream: str, column: str, count: int) -> Finding:
-    """Say that values were longer than a table holds."""
+    """Report values that are longer than a table can hold."""
     return {
         "kind": "cut",
         "stream": stream,
         "column": column,
         "count": count,
         "message": f"Values of {column} were longer than 64 KB: they were cut.",
-        "advice": f"Shorten {column} before it is sent, or spread it over several rows.",
+        "advice": f"Shorten {column} before it is sent, or split it over several rows.",
     }
 
 
 def no_column(stream: str, column: str, table: str) -> Finding:
-    """Say that a transformation fills a column that its table lacks."""
+    """Report a transformation that fills a column which its table lacks."""
     return {
         "kind": "dropped",
         "stream": stream,
         "column": column,
         "count": 1,
-        "message": f"{table} has no column {column!r}: what the transformation puts there is lost.",
+        "message": f"{table} has no column {column!r}: the values that the transformation puts there are lost.",
         "advice": f"Remove {column} from the transformation, or rename it to a column of {table}.",
     }
 
 
 def undeclared(stream: str, column: str, count: int, near: str | None) -> Finding:
-    """Say that rows had a property that the stream does not declare."""
-    declare = f"Declare {column} in streamDeclarations of the rule, or do not send it."
+    """Report rows with a property that the stream does not declare."""
+    declare = f"Declare {column} in the rule's streamDeclarations, or do not send it."
     return {
         "kind": "dropped",
         "stream": stream,
@@ -157,43 +157,43 @@ def undeclared(stream: str, column: str, count: int, near: str | None) -> Findin
 
 
 def no_rows(stream: str, count: int) -> Finding:
-    """Say that an array held something else than objects."""
+    """Report elements of an array that are not objects."""
     return {
         "kind": "dropped",
         "stream": stream,
         "column": "",
         "count": count,
-        "message": "Elements of the body's array are no JSON objects: they are no rows.",
-        "advice": "Send an array of objects, one for each row.",
+        "message": "Elements of the body's array are not JSON objects: they were dropped.",
+        "advice": "Send an array of objects, one per row.",
     }
 
 
 def no_array(stream: str) -> Finding:
-    """Say that a body was accepted and is lost all the same."""
+    """Report a body that was accepted and lost all the same."""
     return {
         "kind": "dropped",
         "stream": stream,
         "column": "",
         "count": 1,
-        "message": "The body is a JSON object or value, no array: the service answers 204 and stores nothing.",
-        "advice": "Send an array, also for a single row: [{…}].",
+        "message": "The body is JSON, but not an array: the service answers 204 and stores nothing.",
+        "advice": "Send an array, even for a single row: [{…}].",
     }
 
 
 def refused(stream: str, message: str, advice: str) -> Finding:
-    """Say that a request was refused."""
+    """Report a request that was refused."""
     return {"kind": "refused", "stream": stream, "column": "", "count": 1, "message": message, "advice": advice}
 
 
 def not_stored(stream: str, count: int, reason: str) -> Finding:
-    """Say that rows were accepted and could not be stored."""
+    """Report rows that were accepted and could not be stored."""
     return {
         "kind": "refused",
         "stream": stream,
         "column": "",
         "count": count,
         "message": f"The rows of a request could not be stored: {reason}",
-        "advice": "Give the workspace a directory with --data: its memory is full."
+        "advice": "The workspace's memory is full: give it a directory with --data."
         if "memory" in reason.lower()
-        else "Look at the transformKql of the rule: it fails for these values.",
+        else "Check the rule's transformKql: it fails for these values.",
     }

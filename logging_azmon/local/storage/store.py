@@ -1,7 +1,7 @@
-"""Keep the tables: the rules' plans, the database, its writer and its readers.
+"""Keep the tables: the plans of the rules, the database, its writer and its readers.
 
-Any thread may call anything here. A reader takes a cursor of its own, which is interrupted at its deadline. The SQL it
-runs came out of `kql`, so it is a SELECT; who changes tables is `writer`, and it says how.
+Any thread may call any method. Each reader has a cursor of its own, which is interrupted at its deadline. The SQL of a
+query comes from `kql`, so it is a SELECT; after start only the threads of `writer` change tables.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError
-from ..kql.quoting import quoted
-from ..kql.translation import Columns, QueryError, Schema, Translation, kusto_type
+from ..kql.errors import QueryError
+from ..kql.quoting import sql_name
+from ..kql.translation import Columns, Schema, Translation, kusto_type
 from ..rules import Rule
 from .database import connect, explain, run
-from .flows import SQL_TYPES, StreamPlan, merge, plan_rule
+from .plans import SQL_TYPES, StreamPlan, merged_tables, plan_rule
 from .problems import COLUMNS, TABLE, Problems, no_column
 from .writer import CLOSE_SECONDS, Writer
 
@@ -37,7 +38,7 @@ class Store:
         self._discard = discard
         self.problems = Problems(now)
         self._connection = connect(data)
-        # DuckDB refuses two calls on one connection at a time, and making a cursor is one.
+        # DuckDB refuses concurrent calls on one connection, and making a cursor is such a call.
         self._connecting = threading.Lock()
         try:
             self.plans = {
@@ -52,29 +53,29 @@ class Store:
         self._closed = False
 
     def submit(self, plan: StreamPlan, rows: str, count: int) -> None:
-        """Queue the rows of a body, given as JSON objects with commas between; they can be queried soon."""
+        """Queue the rows of a body, JSON objects separated by commas; a query finds them soon."""
         if count and not self._discard:
             self._writer.submit(plan, rows, count)
 
     def sync(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Wait until everything that was acknowledged can be queried."""
+        """Wait until a query finds all rows that were acknowledged."""
         self._writer.sync(timeout)
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until tables have changed since `seen`; return what to wait from the next time."""
+        """Wait until the tables have a version other than `seen`, or for `timeout`; return their version."""
         return self._writer.wait_for_change(seen, timeout)
 
     def end_waits(self) -> None:
-        """Let those who wait for changes go home."""
+        """End all waits for changes."""
         self._writer.end_waits()
 
     @property
     def ending(self) -> bool:
-        """Tell whether waiting for changes is over."""
+        """Tell whether waits for changes have been ended."""
         return self._writer.ending
 
     def close(self) -> None:
-        """Store what waits and let go of the files."""
+        """Store the rows that wait, and close the database."""
         self._writer.close()
         with self._connecting:
             if not self._closed:
@@ -112,12 +113,12 @@ class Store:
     def count(self, table: str) -> int:
         """Count a table's rows."""
         with self.cursor() as cursor:
-            row = cursor.execute(f"SELECT count(*) FROM main.{quoted(table)}").fetchone()
+            row = cursor.execute(f"SELECT count(*) FROM main.{sql_name(table)}").fetchone()
         return int(row[0]) if row else 0
 
     @contextmanager
     def cursor(self, seconds: float | None = None) -> Iterator[Any]:
-        """Lend a connection of its own; with a limit, what it runs is interrupted then."""
+        """Lend a cursor; with `seconds`, interrupt what it runs after so long."""
         cursor = self._cursor()
         timer = threading.Timer(seconds, cursor.interrupt) if seconds is not None else None
         if timer is not None:
@@ -128,30 +129,30 @@ class Store:
         finally:
             if timer is not None:
                 timer.cancel()
-                timer.join()  # it may be interrupting just now, and must not touch a closed cursor
+                timer.join()  # it may be interrupting at this moment, and must not touch a closed cursor
             cursor.close()
 
     def _create_tables(self) -> None:
-        tables = merge(flow for plan in self.plans.values() for flow in plan.flows)
+        tables = merged_tables(flow for plan in self.plans.values() for flow in plan.flows)
         tables[TABLE] = dict(COLUMNS)
-        there = self.schema()
+        existing = self.schema()
         mistakes: list[str] = []
         for table, columns in tables.items():
-            before = there.get(table, {})
+            before = existing.get(table, {})
             mistakes += [
-                f"table {table!r} in the data directory holds {name!r} as {before[name]}, the rule says {kind}:"
+                f"table {table!r} in the data directory holds {name!r} as {before[name]}, but the rule says {kind}:"
                 " use another directory, or change the rule back"
                 for name, kind in columns.items()
                 if before.get(name, kind) != kind
             ]
             if not before:
-                listed = ", ".join(f"{quoted(name)} {SQL_TYPES[kind]}" for name, kind in columns.items())
-                self._connection.execute(f"CREATE TABLE main.{quoted(table)} ({listed})")
+                listed = ", ".join(f"{sql_name(name)} {SQL_TYPES[kind]}" for name, kind in columns.items())
+                self._connection.execute(f"CREATE TABLE main.{sql_name(table)} ({listed})")
                 continue
             for name, kind in columns.items():
                 if name not in before and not mistakes:
                     self._connection.execute(
-                        f"ALTER TABLE main.{quoted(table)} ADD COLUMN {quoted(name)} {SQL_TYPES[kind]}"
+                        f"ALTER TABLE main.{sql_name(table)} ADD COLUMN {sql_name(name)} {SQL_TYPES[kind]}"
                     )
         if mistakes:
             raise ConfigurationError(mistakes)

@@ -1,14 +1,14 @@
-"""Write what was accepted into the tables: a bounded queue, and two threads that empty it.
+"""Write accepted rows into the tables: a bounded queue, and two threads that empty it.
 
-The rules:
+Rules:
 
-- These threads alone change tables, each on a cursor of its own.
-- A thread takes bodies of one stream that wait, up to `JOINED_BYTES`, and joins them: a statement costs milliseconds
-  whatever its size. Parsing is most of the work and is done by both at once; committing is done in the order in which
-  the bodies were taken (`_turn`), so that rows lie in their tables in the order in which they were acknowledged.
-- `_lock` (inside both conditions) guards the queue, the turns and the counters; no SQL runs while it is held.
-- `submit` makes its caller wait while the queue is full, then raises `FullError`. `close` stores what waits. Both
-  waits have a limit.
+- Only these threads change tables, each on a cursor of its own.
+- A thread takes consecutive bodies of one stream, up to `JOINED_BYTES`, and joins them: a statement costs milliseconds
+  whatever its size. Parsing is most of the work and runs on both threads at once. Commits happen in the order in which
+  the bodies were taken (`_turn`), so that a table keeps its rows in the order in which they were acknowledged.
+- `_lock`, shared by both conditions, guards the queue, the turns and the counters. No SQL runs while it is held.
+- `submit` blocks while the queue is full, then raises `QueueFullError`. `close` stores the rows that wait. Both waits
+  have a limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .database import explain
-from .flows import FlowPlan, StreamPlan
+from .plans import FlowPlan, StreamPlan
 from .problems import COLUMNS, TABLE, Finding, Problems, cut, mistyped, not_stored, replaced
 
 THREADS = 2
@@ -29,19 +29,19 @@ QUEUE_BYTES = 64 * 1024 * 1024
 JOINED_BYTES = 4 * 1024 * 1024
 FULL_SECONDS = 10.0
 CLOSE_SECONDS = 30.0
-# Problems that no body brings along (a refused request) become rows after so long.
+# A problem that comes without a body, such as a refused request, becomes a row after at most this long.
 PROBLEM_SECONDS = 0.5
 # How far TimeGenerated may lie from the time of receipt.
 OLDEST, NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
 
 
-class FullError(Exception):
-    """The writer does not keep up: try again later."""
+class QueueFullError(Exception):
+    """The queue is still full after `FULL_SECONDS`, or the writer is closing: try again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """Hold a JSON array of objects, without its brackets."""
+    """Hold an uploaded JSON array; `rows` is its text without the brackets."""
 
     plan: StreamPlan
     rows: str
@@ -50,7 +50,7 @@ class _Body:
 
 
 class Writer:
-    """Own the queue and the threads."""
+    """Own the queue of bodies and the threads that store them."""
 
     def __init__(self, cursor: Callable[[], Any], problems: Problems, now: Callable[[], dt.datetime]) -> None:
         self._cursor = cursor
@@ -77,22 +77,20 @@ class Writer:
         for thread in self._threads:
             thread.start()
 
-    # what requests call
-
     def submit(self, plan: StreamPlan, rows: str, count: int) -> None:
-        """Queue the rows of a body, given as JSON objects with commas between; they can be queried soon."""
+        """Queue the rows of a body, JSON objects separated by commas; a query finds them soon."""
         body = _Body(plan, rows, count, self._now())
         with self._done:
             free = self._done.wait_for(lambda: self._queued_bytes < QUEUE_BYTES or self.closing, FULL_SECONDS)
             if not free or self.closing:
-                raise FullError
+                raise QueueFullError
             self._queue.append(body)
             self._queued_bytes += len(rows)
             self._submitted += 1
             self._to_do.notify()
 
     def sync(self, timeout: float) -> None:
-        """Wait until everything that was submitted, and every problem noted, can be queried."""
+        """Wait until a query finds all rows that were submitted and all problems that were noted."""
         with self._done:
             goal = self._submitted
             stored = self._done.wait_for(lambda: self._stored >= goal, timeout)
@@ -100,22 +98,22 @@ class Writer:
             wanted = self._problems_wanted
             self._to_do.notify_all()
             if not stored or not self._done.wait_for(lambda: self._problems_stored >= wanted, timeout):
-                raise TimeoutError(f"rows that were accepted are not in their tables after {timeout:g} s")
+                raise TimeoutError(f"accepted rows are not in their tables after {timeout:g} s")
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until tables have changed since `seen`; return what to wait from the next time."""
+        """Wait until the tables have a version other than `seen`, or for `timeout`; return their version."""
         with self._done:
             self._done.wait_for(lambda: self._version != seen or self.ending, timeout)
             return self._version
 
     def end_waits(self) -> None:
-        """Let those who wait for changes go home."""
+        """End all waits for changes."""
         with self._done:
             self.ending = True
             self._done.notify_all()
 
     def close(self) -> None:
-        """Store what waits and end the threads."""
+        """Store the rows that wait, and end the threads."""
         with self._done:
             self.closing = self.ending = True
             self._to_do.notify_all()
@@ -123,9 +121,7 @@ class Writer:
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
 
-    # the threads' side
-
-    def _run(self, keeps_problems: bool) -> None:  # noqa: FBT001 - given by Thread, which takes positions
+    def _run(self, keeps_problems: bool) -> None:  # noqa: FBT001 - Thread passes its arguments by position
         cursor = self._cursor()
         try:
             while self._once(cursor, keeps_problems=keeps_problems):
@@ -147,11 +143,11 @@ class Writer:
             self._store_problems(cursor, wanted)
         return not (ending and not bodies)
 
-    def _has_work(self, keeps_problems: bool) -> bool:  # noqa: FBT001 - a condition's one question
+    def _has_work(self, keeps_problems: bool) -> bool:  # noqa: FBT001 - the one argument of a predicate
         return bool(self._queue) or self.closing or (keeps_problems and self._problems_wanted > self._problems_stored)
 
     def _take(self) -> list[_Body]:
-        """Take the first body and those of its stream that wait behind it; the lock is held."""
+        """Take the first body and those of its stream that follow it directly; the caller holds the lock."""
         if not self._queue:
             return []
         taken = [self._queue.popleft()]
@@ -164,7 +160,8 @@ class Writer:
     def _store(self, cursor: Any, bodies: list[_Body], ticket: int) -> None:
         failure = self._try(self._stage, cursor, bodies)
         with self._done:
-            self._done.wait_for(lambda: self._turn == ticket)  # its holder ends: every statement does
+            # No limit is needed: each statement of the thread before us ends.
+            self._done.wait_for(lambda: self._turn == ticket)
         try:
             if failure is not None or self._try(self._commit, cursor, bodies) is not None:
                 self._store_singly(cursor, bodies)
@@ -177,7 +174,7 @@ class Writer:
                 self._done.notify_all()
 
     def _store_singly(self, cursor: Any, bodies: list[_Body]) -> None:
-        """Store each body alone, so that one that cannot be stored does not cost the others their rows."""
+        """Store each body alone, so that a body that cannot be stored costs no other its rows."""
         for body in bodies:
             reason = self._try(self._stage, cursor, [body]) or self._try(self._commit, cursor, [body])
             if reason is not None:
@@ -196,7 +193,7 @@ class Writer:
         cursor.execute(bodies[0].plan.stage_sql, {"body": f"[{','.join(body.rows for body in bodies)}]"})
 
     def _commit(self, cursor: Any, bodies: list[_Body]) -> None:
-        """Move what is staged into the tables of the stream's flows: all of it, or nothing."""
+        """Move the staged rows into the tables of the stream's flows, atomically."""
         plan = bodies[0].plan
         cursor.execute("BEGIN")
         try:

@@ -409,7 +409,7 @@ def test_a_transformation_yields_the_columns_worked_out_by_hand(transform):
         ("source | extend x = 1h", "of type timespan, which a table cannot hold"),
         ("source | where Nope == 1", "'Nope'.*line 1, position 16"),
         ("App_CL | where 1 == 1", "'App_CL'"),
-        ("source | whre 1", "'whre' cannot be read"),
+        ("source | whre 1", "'whre' cannot be parsed"),
         ("source | where Message == '" + "x" * 16_000 + "'", "at most 15,360 characters"),
         (
             "source | parse Message with " + " ".join(f"'{n}' c{n}" for n in range(11)) + " 'z'",

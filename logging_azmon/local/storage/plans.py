@@ -1,10 +1,10 @@
-"""Turn a rule into SQL: typed columns from the bodies' JSON, the transformation, the columns of the table.
+"""Plan, as SQL, how the uploaded bodies of a rule's streams become rows of tables.
 
-A stream's waiting bodies go through three steps, all inside one transaction of the store's writer:
+The bodies of a stream take three steps, all in one transaction of the writer:
 
-1. *staged*: every declared column, typed, beside the text it had; what had a text and got no value was mistyped;
-2. *yielded*: what a flow's transformation makes of it, with the types of the flow's table;
-3. the table: strings cut at 64 KB, TimeGenerated replaced where Azure replaces it.
+1. *staged*: the declared columns, typed, each beside its text in the JSON. A text without a value was mistyped.
+2. *yielded*: the result of a flow's transformation, in the types of the flow's table.
+3. The table: strings are cut at 64 KB, and TimeGenerated is replaced where Azure replaces it.
 
 Pure but for `describe`, which asks the database for the columns that a SELECT yields.
 """
@@ -12,21 +12,20 @@ Pure but for `describe`, which asks the database for the columns that a SELECT y
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..._config.presets import BUILT_IN, preset
 from ...errors import ConfigurationError
-from ..kql.quoting import quoted
+from ..kql.errors import QueryError
+from ..kql.quoting import sql_name
 from ..kql.rewriter import translate
-from ..kql.translation import Columns, Describe, Node, QueryError, Translation, parse, place
+from ..kql.transform_kql import check_transform
+from ..kql.translation import Columns, Describe, Translation
 from ..rules import Flow, Rule
 
 MAX_VALUE_BYTES = 65_536
-PARSED_COLUMNS_PER_STATEMENT = 10
-MAX_TRANSFORM_LENGTH = 15_360
 
 SQL_TYPES = {
     "string": "VARCHAR",
@@ -40,43 +39,35 @@ SQL_TYPES = {
     "guid": "UUID",
 }
 
-# "Supported KQL features in Azure Monitor transformations", MicrosoftDocs/azure-monitor-docs, 2026-01.
-ALLOWED_OPERATORS = frozenset(
-    {"extend", "project", "where", "filter", "parse", "project-away", "project-rename", "print", "datatable"}
-)
-# The grammar's names for operators; those that work on strings are no operators of a pipeline.
-_OPERATOR = re.compile(r"(?!Piped|String)\w+Operator(Part)?")
-_AZURE_ONLY = frozenset({"parse_cef_dictionary", "geo_location"})
-
 
 @dataclass(frozen=True)
 class FlowPlan:
-    """Say how a flow's rows get from `staged` into its table."""
+    """Hold the SQL that moves a flow's rows from `staged` into its table."""
 
     flow: Flow
     source: Columns
     columns: Columns
     transform: Translation | None
-    """None where the flow passes its stream on unchanged."""
+    """None if the flow passes its stream on unchanged."""
     ignored: tuple[str, ...] = ()
-    """Columns that the transformation yields and a built-in table lacks."""
+    """Columns that the transformation yields and the built-in table lacks."""
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Columns whose values can be too long."""
+        """Return the columns whose values can be too long."""
         return tuple(name for name, kind in self.columns.items() if kind in ("string", "dynamic"))
 
     @property
     def rows(self) -> str:
-        """Name the temporary table with the rows as the table wants them: a copy that changes nothing costs time."""
+        """Name the temporary table to insert from; `staged` itself without a transformation, which saves a copy."""
         return "staged" if self.transform is None else "yielded"
 
     @cached_property
     def yield_sql(self) -> str | None:
-        """Make the temporary table `yielded`, if there is something to do."""
+        """Create the temporary table `yielded`; None if there is no transformation."""
         if self.transform is None:
             return None
-        source = ", ".join(map(quoted, self.source))
+        source = ", ".join(map(sql_name, self.source))
         columns = ", ".join(_to_column(name, kind) for name, kind in self.columns.items())
         return (
             "CREATE OR REPLACE TEMP TABLE yielded AS"
@@ -85,24 +76,24 @@ class FlowPlan:
 
     @cached_property
     def findings_sql(self) -> str:
-        """Count rows, replaced times, and values to be cut, column by column."""
+        """Count the rows, the times to replace, and for each of `texts` the values to cut."""
         counts = [
             "count(*)",
             'count(*) FILTER ("TimeGenerated" < $oldest OR "TimeGenerated" > $newest)',
-            *(f"count(*) FILTER (strlen({quoted(name)}) > {MAX_VALUE_BYTES})" for name in self.texts),
+            *(f"count(*) FILTER (strlen({sql_name(name)}) > {MAX_VALUE_BYTES})" for name in self.texts),
         ]
         return f"SELECT {', '.join(counts)} FROM {self.rows}"
 
     def insert_sql(self, *, cut: bool) -> str:
-        """Append `yielded` to the table; `cut` only where something is too long, because looking costs time."""
+        """Append the rows to the table; `cut` only if `findings_sql` found values that are too long: it costs time."""
         values = [_final(name, kind, cut=cut) for name, kind in self.columns.items()]
-        names = ", ".join(quoted(name) for name in self.columns)
-        return f"INSERT INTO main.{quoted(self.flow.table)} ({names}) SELECT {', '.join(values)} FROM {self.rows}"
+        names = ", ".join(sql_name(name) for name in self.columns)
+        return f"INSERT INTO main.{sql_name(self.flow.table)} ({names}) SELECT {', '.join(values)} FROM {self.rows}"
 
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """Say how the bodies of a stream become rows of tables."""
+    """Hold the SQL that stages the bodies of a stream, and the plans of its flows."""
 
     rule_id: str
     stream: str
@@ -111,27 +102,27 @@ class StreamPlan:
 
     @cached_property
     def checked(self) -> tuple[str, ...]:
-        """Columns in which a value can be of the wrong type: text takes everything."""
+        """Return the columns in which a value can have the wrong type; text columns take any value."""
         return tuple(name for name, kind in self.columns.items() if kind not in ("string", "dynamic"))
 
     @cached_property
     def stage_sql(self) -> str:
-        """Make the temporary table `staged` from one JSON array, given as `$body`."""
+        """Create the temporary table `staged` from one JSON array, the parameter `$body`."""
         shape = json.dumps([{name: "JSON" if kind == "dynamic" else "VARCHAR" for name, kind in self.columns.items()}])
-        typed = [f"{_typed(name, kind)} AS {quoted(name)}" for name, kind in self.columns.items()]
-        raw = [f"r.{quoted(name)} AS {quoted(_raw(name))}" for name in self.checked]
+        typed = [f"{_typed(name, kind)} AS {sql_name(name)}" for name, kind in self.columns.items()]
+        raw = [f"r.{sql_name(name)} AS {sql_name(_raw_name(name))}" for name in self.checked]
         unnested = f"SELECT unnest(from_json($body, '{shape.replace(chr(39), chr(39) * 2)}')) AS r"
         return f"CREATE OR REPLACE TEMP TABLE staged AS SELECT {', '.join(typed + raw)} FROM ({unnested})"
 
     @cached_property
     def mistyped_sql(self) -> str:
-        """Count, for each of `checked`, the values that got lost; one column more, so that there is always one."""
-        counts = [f"count({quoted(_raw(name))}) - count({quoted(name)})" for name in self.checked]
+        """Count the rows (so that the SELECT is never empty), and for each of `checked` the values that were lost."""
+        counts = [f"count({sql_name(_raw_name(name))}) - count({sql_name(name)})" for name in self.checked]
         return f"SELECT {', '.join(['count(*)', *counts])} FROM staged"
 
 
 def plan_rule(rule: Rule, describe: Describe) -> tuple[StreamPlan, ...]:
-    """Plan every stream of a rule; report everything that Azure would refuse, and what cannot be done here."""
+    """Plan every stream of a rule; report together all that Azure refuses and all that cannot be done here."""
     problems: list[str] = []
     plans: list[StreamPlan] = []
     for stream, columns in rule.streams.items():
@@ -146,41 +137,6 @@ def plan_rule(rule: Rule, describe: Describe) -> tuple[StreamPlan, ...]:
     if problems:
         raise ConfigurationError(problems)
     return tuple(plans)
-
-
-def check_transform(transform: str) -> list[QueryError]:
-    """Find what Azure refuses in a transformation: whatever looks at more than one row, and dynamic literals."""
-    if len(transform) > MAX_TRANSFORM_LENGTH:
-        return [
-            QueryError(f"a transformKql has at most {MAX_TRANSFORM_LENGTH:,} characters, this one {len(transform):,}")
-        ]
-    tree = parse(transform)
-    found: list[QueryError] = []
-    for node in tree.walk():
-        reason = _refused(node)
-        if reason is not None:
-            line, pos = place(transform, node.start)
-            found.append(QueryError(reason, line=line, pos=pos))
-    return found
-
-
-def _refused(node: Node) -> str | None:
-    word = re.match(r"[A-Za-z_][\w-]*", node.text)
-    name = word[0] if word else ""
-    if _OPERATOR.fullmatch(node.kind):
-        if name not in ALLOWED_OPERATORS:
-            return (
-                f"the operator '{name}' is refused in a transformation, which sees one row at a time;"
-                f" allowed are {', '.join(sorted(ALLOWED_OPERATORS))}"
-            )
-        segments = [child for child in node.walk() if child.kind == "ParseOperatorPatternSegment"]
-        if sum(each.children[-1].kind != "StringLiteralExpression" for each in segments) > PARSED_COLUMNS_PER_STATEMENT:
-            return f"parse fills at most {PARSED_COLUMNS_PER_STATEMENT} columns in a transformation: split it in two"
-    if node.kind.startswith("DynamicLiteral"):
-        return "dynamic(…) literals are refused in a transformation: use parse_json('…')"
-    if node.kind.endswith("FunctionCallExpression") and name in _AZURE_ONLY:
-        return f"the function '{name}' exists in Azure only; the local workspace cannot compute it"
-    return None
 
 
 def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> FlowPlan:
@@ -211,9 +167,9 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
         )
     if target is not None:
         problems.extend(
-            f"{where} yields column {name!r} as {kind}, and {flow.table} holds {target[name]}"
+            f"{where} yields column {name!r} as {kind}, but {flow.table} holds {target[name]}"
             for name, kind in yielded.items()
-            if name in target and not _fits(kind, target[name])
+            if name in target and not _is_storable_as(kind, target[name])
         )
     if problems:
         raise ConfigurationError(problems)
@@ -223,12 +179,12 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
     return FlowPlan(flow, source, kept, transform, tuple(name for name in yielded if name not in target))
 
 
-def _fits(kind: str, target: str) -> bool:
+def _is_storable_as(kind: str, target: str) -> bool:
     return kind == target or (kind in ("int", "long") and target in ("int", "long", "real"))
 
 
 def table_columns(flow: FlowPlan) -> Columns:
-    """Return what the flow's table must have: all of a built-in table, else what flows yield."""
+    """Return the columns that the flow's table must have: those of the built-in table, else those of the flow."""
     return _built_in_columns(flow.flow) if flow.flow.built_in else flow.columns
 
 
@@ -244,57 +200,57 @@ def _built_in_columns(flow: Flow) -> dict[str, str]:
 
 
 def _over(source: Mapping[str, str], part: Translation) -> Translation:
-    """Put an empty `source` of the stream's types under a part of a transformation."""
-    columns = ", ".join(f"CAST(NULL AS {SQL_TYPES[kind]}) AS {quoted(name)}" for name, kind in source.items())
+    """Let a part of a transformation read from an empty `source` with the stream's columns."""
+    columns = ", ".join(f"CAST(NULL AS {SQL_TYPES[kind]}) AS {sql_name(name)}" for name, kind in source.items())
     return Translation(f"WITH source AS (SELECT {columns}) SELECT * FROM ({part.sql})", part.parameters)
 
 
-def _raw(name: str) -> str:
+def _raw_name(name: str) -> str:
     return f"raw {name}"
 
 
 def _typed(name: str, kind: str) -> str:
-    """Convert the text of a JSON value; what cannot be converted becomes null, as in Azure."""
-    raw = f"r.{quoted(name)}"
+    """Convert the text of a JSON value; a value that cannot be converted becomes null, as in Azure."""
+    raw = f"r.{sql_name(name)}"
     if kind in ("string", "dynamic"):
         return raw
     if kind in ("int", "long"):
-        # A cast rounds; a fraction is no integer.
+        # A cast would round a fraction, which is not an integer.
         return f"CASE WHEN contains({raw}, '.') THEN NULL ELSE TRY_CAST({raw} AS {SQL_TYPES[kind]}) END"
     if kind == "datetime":
-        # A cast to TIMESTAMP would ignore the offset. The second form is RFC 822's.
+        # A cast to TIMESTAMP would ignore the offset. The second format is RFC 822's.
         iso = f"CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP)"
         time = f"coalesce({iso}, try_strptime({raw}, '%a, %d %b %Y %H:%M:%S GMT'))"
-        return f"CASE WHEN isfinite({time}) THEN {time} END"  # both read "infinity"
+        return f"CASE WHEN isfinite({time}) THEN {time} END"  # both accept "infinity"
     return f"TRY_CAST({raw} AS {SQL_TYPES[kind]})"
 
 
 def _to_column(name: str, kind: str) -> str:
-    return f"CAST({quoted(name)} AS {SQL_TYPES[kind]}) AS {quoted(name)}"
+    return f"CAST({sql_name(name)} AS {SQL_TYPES[kind]}) AS {sql_name(name)}"
 
 
 def _final(name: str, kind: str, *, cut: bool) -> str:
-    column = quoted(name)
+    column = sql_name(name)
     if name == "TimeGenerated":
         return f"CASE WHEN {column} BETWEEN $oldest AND $newest THEN {column} ELSE $now END"
     if kind == "string":
         value = _cut(column) if cut else column
         return f"coalesce({value}, '')"  # Kusto's strings are never null
     if kind == "dynamic" and cut:
-        shortened = _cut(f"CAST({column} AS VARCHAR)")  # no JSON any more, so it becomes a string
+        shortened = _cut(f"CAST({column} AS VARCHAR)")  # JSON that was cut is no longer JSON: it becomes a string
         return f"CASE WHEN strlen({column}) > {MAX_VALUE_BYTES} THEN to_json({shortened}) ELSE {column} END"
     return column
 
 
 def _cut(column: str) -> str:
-    """Cut at 64 KB of UTF-8, and before a character rather than within it."""
-    # Looked for only where it is too long, and at most three steps back.
+    """Cut at 64 KB of UTF-8, never inside a character."""
+    # A character has at most four bytes, so its start is at most three steps back.
     tries = [f"TRY(decode(array_slice(encode({column}), 1, {MAX_VALUE_BYTES - back})))" for back in range(4)]
     return f"CASE WHEN strlen({column}) > {MAX_VALUE_BYTES} THEN coalesce({', '.join(tries)}) ELSE {column} END"
 
 
-def merge(plans: Iterable[FlowPlan]) -> dict[str, dict[str, str]]:
-    """Gather the tables that flows fill; two flows may fill one, if they agree on its types."""
+def merged_tables(plans: Iterable[FlowPlan]) -> dict[str, dict[str, str]]:
+    """Return the columns of each table that the flows fill; flows that share a table must agree on its types."""
     tables: dict[str, dict[str, str]] = {}
     problems: list[str] = []
     for plan in plans:
@@ -310,6 +266,6 @@ def _merge_into(columns: dict[str, str], plan: FlowPlan) -> Iterator[str]:
     for name, kind in table_columns(plan).items():
         before = folded.setdefault(name.lower(), name)
         if before != name:
-            yield f"dcr: table {plan.flow.table!r}: columns {before!r} and {name!r} differ in case only"
+            yield f"dcr: table {plan.flow.table!r}: columns {before!r} and {name!r} differ only in case"
         elif columns.setdefault(name, kind) != kind:
             yield f"dcr: table {plan.flow.table!r}: column {name!r} is {columns[name]} in one flow, {kind} in another"
