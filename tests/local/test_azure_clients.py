@@ -42,7 +42,7 @@ def credential(workspace):
         yield credential
 
 
-def test_the_ingestion_client_uploads_and_the_query_client_reads_it_back(workspace, credential):
+def test_rows_uploaded_by_the_ingestion_client_are_read_back_by_the_query_client(workspace, credential):
     with LogsIngestionClient(workspace.endpoint, credential) as client:
         client.upload(workspace.rule_id, workspace.stream, [{"Message": f"sync {n}", "Line": n} for n in range(3)])
     workspace.query("App_CL | count")
@@ -58,7 +58,7 @@ def test_the_ingestion_client_uploads_and_the_query_client_reads_it_back(workspa
     assert isinstance(result.tables[0].rows[0]["TimeGenerated"], dt.datetime)
 
 
-def test_the_asynchronous_clients_do_the_same(workspace, credential):
+def test_rows_uploaded_by_the_asynchronous_client_are_read_back_by_the_asynchronous_client(workspace, credential):
     class Token:
         async def get_token(self, *scopes, **_):
             return credential.get_token(*scopes)
@@ -76,7 +76,7 @@ def test_the_asynchronous_clients_do_the_same(workspace, credential):
     assert [list(row) for row in asyncio.run(talk()).tables[0].rows] == [[1]]
 
 
-def test_a_batch_answers_each_query_and_each_mistake(workspace, credential):
+def test_a_batch_of_the_query_client_answers_each_query_and_each_mistake(workspace, credential):
     queries = [
         LogsBatchQuery("local", "print a = 1", timespan=None),
         LogsBatchQuery("local", "App_CL | where Nope == 1", timespan=DAY),
@@ -90,14 +90,14 @@ def test_a_batch_answers_each_query_and_each_mistake(workspace, credential):
     assert [list(row) for row in third.tables[0].rows] == [["x"]]
 
 
-def test_a_managed_identity_finds_a_token(workspace):
+def test_managed_identity_credential_gets_a_token(workspace):
     credential = ManagedIdentityCredential()
     with LogsIngestionClient(workspace.endpoint, credential) as client:
         client.upload(workspace.rule_id, workspace.stream, [{"Message": "managed"}])
     assert workspace.query("App_CL | where Message == 'managed' | count") == [{"Count": 1}]
 
 
-def test_the_clients_see_the_services_errors(workspace, credential):
+def test_the_official_clients_receive_the_services_errors(workspace, credential):
     with LogsIngestionClient(workspace.endpoint, credential) as client:
         with pytest.raises(HttpResponseError) as refused:
             client.upload(workspace.rule_id, "Custom-Nope", [{}])
@@ -110,17 +110,3 @@ def test_the_clients_see_the_services_errors(workspace, credential):
         client.query_workspace("local", "App_CL |\n where Nope == 1", timespan=None)
     assert wrong.value.error.innererror["line"] == 2
     assert wrong.value.error.innererror["pos"] == 8
-
-
-def test_the_authority_survives_a_restart(directory):
-    with Workspace(data=directory.parent / "other", tls=True) as first:
-        before = first.ca_path.read_bytes()
-    with Workspace(data=directory.parent / "other", tls=True) as second:
-        assert second.ca_path.read_bytes() == before
-
-
-def test_without_a_data_directory_the_authority_is_gone_afterwards():
-    with Workspace(tls=True) as ws:
-        assert ws.endpoint.startswith("https://127.0.0.1:")
-        assert ws.ca_path.exists()
-    assert not ws.ca_path.exists()

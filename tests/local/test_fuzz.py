@@ -1,17 +1,16 @@
-"""Bodies, headers and queries of any shape: no crash, no 500, and nothing stored that was not sent."""
+"""Arbitrary bodies, headers and queries: no crash, no 500, and nothing stored that was not sent."""
 
 import datetime as dt
 import gzip
 import json
 import socket
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from logging_azmon.local import Workspace
-from support.local_client import TIMEOUT, ask, call, send
+from support.local_client import ask, call, connect, port_of, send, stream_declaration
 
 COLUMNS = {
     "TimeGenerated": "datetime",
@@ -24,11 +23,11 @@ COLUMNS = {
 }
 RULE = {
     "streamDeclarations": {
-        "Custom-F": {"columns": [{"name": name, "type": kind} for name, kind in COLUMNS.items()]},
+        "Custom-F": stream_declaration(COLUMNS),
     }
 }
-# The workspace is shared: starting one costs more than a hundred requests, and what one request does must not harm
-# the next anyway.
+# The workspace is shared: starting one costs more than a hundred requests, and one request must not
+# harm the next anyway.
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -47,8 +46,8 @@ def workspace():
         yield ws
 
 
-def fine(answer):
-    """An answer is a success or an explained refusal."""
+def checked(answer):
+    """Check that an answer is a success or an explained refusal."""
     assert answer.status < 500, answer
     if answer.status >= 400:
         assert answer.json["error"]["code"]
@@ -63,7 +62,7 @@ def fine(answer):
 @example([{"Any": "\x00", "Text": "'; DROP TABLE F_CL; --"}])
 def test_every_row_sent_is_stored_once_with_the_text_it_had(workspace, sent):
     before = len(workspace.rows("F_CL"))
-    assert fine(send(workspace, sent)).status == 204
+    assert checked(send(workspace, sent)).status == 204
     stored = workspace.rows("F_CL")[before:]
     expected = [row for row in sent if isinstance(row, dict)]
     assert len(stored) == len(expected)
@@ -88,9 +87,9 @@ def test_every_row_sent_is_stored_once_with_the_text_it_had(workspace, sent):
 @example(b"[" * 2000 + b"]" * 2000, {})
 @example(b'[{"Any": ' + b"[" * 900 + b"]" * 900 + b"}]", {})
 @example(b'\xef\xbb\xbf[{"Text": "bom"}]', {})
-def test_any_bytes_are_answered(workspace, body, headers):
+def test_an_upload_of_any_bytes_is_answered(workspace, body, headers):
     before = len(workspace.rows("F_CL"))
-    answer = fine(send(workspace, body, headers=headers))
+    answer = checked(send(workspace, body, headers=headers))
     if answer.status != 204:
         assert len(workspace.rows("F_CL")) == before
 
@@ -99,9 +98,9 @@ def test_any_bytes_are_answered(workspace, body, headers):
 @given(st.binary(max_size=100), st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20)), max_size=5))
 @example(b"GET / HTTP/1.1", [(b"Content-Length", b"99999999999999")])
 @example(b"POST / HTTP/1.1", [(b"Transfer-Encoding", b"chunked")])
-def test_any_head_is_answered_or_dropped(workspace, line, headers):
+def test_a_request_with_any_head_is_answered_or_its_connection_closed(workspace, line, headers):
     data = line + b"\r\n" + b"".join(name + b": " + value + b"\r\n" for name, value in headers) + b"\r\n"
-    with socket.create_connection(("127.0.0.1", urlsplit(workspace.endpoint).port), timeout=TIMEOUT) as connection:
+    with connect(port_of(workspace)) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         with connection.makefile("rb") as reader:
@@ -138,7 +137,7 @@ WORDS = [
 @example("print '\x00'")
 def test_any_query_is_answered_and_changes_nothing(workspace, query):
     before = {table["name"]: table["rows"] for table in call(workspace, "GET", "/api/tables").json}
-    answer = fine(ask(workspace, query))
+    answer = checked(ask(workspace, query))
     if answer.status == 400:
         inner = answer.json["error"]["innererror"]
         assert inner["message"]
@@ -150,13 +149,13 @@ def test_any_query_is_answered_and_changes_nothing(workspace, query):
 
 @FUZZ
 @given(values)
-def test_any_json_is_answered_where_a_query_is_expected(workspace, body):
+def test_any_json_in_place_of_a_query_is_answered(workspace, body):
     for path in ("/v1/workspaces/local/query", "/v1/$batch", "/api/faults"):
-        fine(call(workspace, "POST", path, json.dumps(body).encode()))
+        checked(call(workspace, "POST", path, json.dumps(body).encode()))
     call(workspace, "DELETE", "/api/faults")
 
 
 @FUZZ
 @given(values)
-def test_any_timespan_is_answered(workspace, timespan):
-    fine(ask(workspace, "F_CL | count", timespan=timespan))
+def test_a_query_with_any_timespan_is_answered(workspace, timespan):
+    checked(ask(workspace, "F_CL | count", timespan=timespan))

@@ -11,7 +11,7 @@ import pytest
 from logging_azmon.local import Workspace
 
 NODE = Path(__file__).parent / "node"
-LIMIT = 120.0
+LIMIT_SECONDS = 120.0
 
 pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not (NODE / "node_modules").is_dir(),
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_they_upload_and_read_it_back():
+def test_azures_clients_for_node_upload_rows_and_read_them_back():
     with Workspace(tls=True) as ws:
         done = subprocess.run(
             ["node", str(NODE / "clients.mjs")],
             env={**os.environ, **ws.environment, **ws.trust_environment},
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=LIMIT_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What the local workspace reads from data collection rules, and what it refuses."""
+"""How data collection rules are read, and which are refused."""
 
 import copy
 import json
@@ -44,14 +44,14 @@ def test_a_rule_is_found_in_every_form(form, tmp_path):
         )
 
 
-def test_without_a_rule_there_is_the_default_one():
+def test_without_a_document_the_default_rule_is_served():
     assert read_rules([]) == (DEFAULT_RULE,)
     with Workspace() as ws:
         assert (ws.rule_id, ws.stream, ws.workspace_id) == ("dcr-local", "Custom-App", "local")
         assert list(ws.tables["App_CL"])[:3] == ["TimeGenerated", "Level", "Logger"]
 
 
-def test_rules_that_were_never_deployed_get_ids():
+def test_rules_without_an_immutable_id_get_one():
     bare = {"streamDeclarations": {"Custom-A": {"columns": COLUMNS}}}
     assert [rule.rule_id for rule in read_rules([bare, bare])] == ["dcr-local", "dcr-local-2"]
     assert read_rules([bare])[0].flows == (Flow(stream="Custom-A", transform="source", output="Custom-A_CL"),)
@@ -101,12 +101,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("document", "said"), WRONG, ids=lambda value: str(value)[-40:])
-def test_a_mistake_in_a_rule_is_told_with_what_would_be_right(document, said):
+def test_a_mistake_in_a_rule_is_reported_with_what_would_be_right(document, said):
     with pytest.raises(ConfigurationError, match=said):
         Workspace(document)
 
 
-def test_mistakes_are_reported_together(tmp_path):
+def test_the_mistakes_of_all_rules_are_reported_together(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ConfigurationError) as wrong:
         read_rules([tmp_path / "broken.json", tmp_path / "nowhere.json", {}, PROPERTIES, PROPERTIES])
@@ -115,12 +115,12 @@ def test_mistakes_are_reported_together(tmp_path):
     assert "two rules have the immutableId 'dcr-abc'" in wrong.value.problems[-1]
 
 
-def test_a_built_in_table_that_is_not_known_is_refused_with_those_that_are():
+def test_the_error_for_an_unknown_built_in_table_names_the_known_ones():
     with pytest.raises(ConfigurationError, match="'Microsoft-AWSCloudTrail'; it knows Microsoft-CommonSecurityLog"):
         Workspace(flowing(streams=["Custom-A"], outputStream="Microsoft-AWSCloudTrail")).start()
 
 
-def test_a_built_in_table_needs_its_own_types():
+def test_a_flow_into_a_built_in_table_must_yield_the_types_of_its_columns():
     transform = "source | project TimeGenerated, ProcessID = Text"
     with pytest.raises(ConfigurationError, match="yields column 'ProcessID' as string, but Syslog holds int"):
         Workspace(flowing(streams=["Custom-A"], transformKql=transform, outputStream="Microsoft-Syslog")).start()
@@ -138,7 +138,7 @@ def test_flows_into_one_table_must_agree_on_its_types():
         Workspace(changed(dataFlows=flows)).start()
 
 
-def test_a_column_that_is_added_to_a_rule_is_added_to_the_table_and_a_changed_type_is_refused(tmp_path):
+def test_after_a_restart_a_new_column_is_added_to_the_table_and_a_changed_type_is_refused(tmp_path):
     def rule(*columns):
         return {"streamDeclarations": {"Custom-A": {"columns": [*COLUMNS, *columns]}}}
 

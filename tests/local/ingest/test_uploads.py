@@ -1,4 +1,4 @@
-"""What the local workspace answers to an upload, and what becomes of the rows."""
+"""How uploads are answered, and what becomes of their rows."""
 
 import datetime as dt
 import gzip
@@ -7,30 +7,11 @@ import json
 import pytest
 
 from logging_azmon.local import Workspace
+from logging_azmon.local.http.message import Request
+from logging_azmon.local.ingest.intake import Intake
+from logging_azmon.local.ingest.quota import Quota
 from support.local_client import call, send
-
-NOW = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
-COLUMNS = {
-    "TimeGenerated": "datetime",
-    "Text": "string",
-    "Small": "int",
-    "Big": "long",
-    "Real": "real",
-    "Flag": "boolean",
-    "Any": "dynamic",
-}
-
-
-def rule(*flows, columns=COLUMNS, stream="Custom-T", rule_id="dcr-t"):
-    return {
-        "properties": {
-            "immutableId": rule_id,
-            "streamDeclarations": {
-                stream: {"columns": [{"name": name, "type": kind} for name, kind in columns.items()]}
-            },
-            "dataFlows": list(flows) or [{"streams": [stream], "outputStream": "Custom-T_CL"}],
-        }
-    }
+from support.local_rule import NOW, only_problem, rule, stored_values
 
 
 @pytest.fixture
@@ -39,26 +20,17 @@ def workspace():
         yield ws
 
 
-def only(workspace, column):
-    return [row[column] for row in workspace.rows("T_CL")]
-
-
-def problem(workspace):
-    (found,) = workspace.problems()
-    return found["kind"], found["column"], found["count"]
-
-
 def test_an_accepted_upload_is_answered_204_without_a_body(workspace):
     answer = send(workspace, [{"Text": "x"}])
     assert (answer.status, answer.body) == (204, b"")
-    assert only(workspace, "Text") == ["x"]
+    assert stored_values(workspace, "Text") == ["x"]
     assert workspace.problems() == []
 
 
-def test_rows_lie_in_the_order_in_which_they_were_acknowledged(workspace):
+def test_rows_are_stored_in_the_order_in_which_they_were_acknowledged(workspace):
     for n in range(40):
         assert send(workspace, [{"Big": n * 2}, {"Big": n * 2 + 1}]).status == 204
-    assert only(workspace, "Big") == list(range(80))
+    assert stored_values(workspace, "Big") == list(range(80))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +63,7 @@ def test_rows_lie_in_the_order_in_which_they_were_acknowledged(workspace):
 )
 def test_a_value_that_fits_its_column_is_stored(workspace, column, sent, stored):
     assert send(workspace, [{column: sent}]).status == 204
-    assert only(workspace, column) == [stored]
+    assert stored_values(workspace, column) == [stored]
     assert workspace.problems() == []
 
 
@@ -111,10 +83,10 @@ def test_a_value_that_fits_its_column_is_stored(workspace, column, sent, stored)
         ("TimeGenerated", "infinity"),
     ],
 )
-def test_a_value_of_the_wrong_type_becomes_null_and_is_told(workspace, column, sent):
+def test_a_value_of_the_wrong_type_becomes_null_and_is_reported(workspace, column, sent):
     assert send(workspace, [{column: sent, "Text": "kept"}]).status == 204
-    assert only(workspace, column) == [NOW if column == "TimeGenerated" else None]
-    assert problem(workspace) == ("mistyped", column, 1)
+    assert stored_values(workspace, column) == [NOW if column == "TimeGenerated" else None]
+    assert only_problem(workspace) == ("mistyped", column, 1)
 
 
 @pytest.mark.parametrize(
@@ -126,9 +98,9 @@ def test_a_value_of_the_wrong_type_becomes_null_and_is_told(workspace, column, s
         (-dt.timedelta(days=1, seconds=1), False),
     ],
 )
-def test_a_time_too_far_from_receipt_is_replaced_and_told(workspace, age, kept):
+def test_a_time_too_far_from_receipt_is_replaced_and_reported(workspace, age, kept):
     send(workspace, [{"TimeGenerated": (NOW - age).isoformat()}])
-    assert only(workspace, "TimeGenerated") == [NOW - age if kept else NOW]
+    assert stored_values(workspace, "TimeGenerated") == [NOW - age if kept else NOW]
     assert [each["kind"] for each in workspace.problems()] == ([] if kept else ["replaced"])
 
 
@@ -142,67 +114,67 @@ def test_a_time_too_far_from_receipt_is_replaced_and_told(workspace, age, kept):
         ("x" + "😀" * 20_000, 16_384),
     ],
 )
-def test_text_is_cut_at_64_kb_of_utf_8_between_characters(workspace, text, stored):
+def test_text_is_cut_between_characters_at_64_kb_of_utf_8(workspace, text, stored):
     send(workspace, [{"Text": text}, {"Text": "short"}])
-    first, second = only(workspace, "Text")
+    first, second = stored_values(workspace, "Text")
     assert (first, second) == (text[:stored], "short")
     assert [each["kind"] for each in workspace.problems()] == ["cut"] * (len(text.encode()) > 65_536)
 
 
-def test_a_dynamic_value_that_is_too_long_becomes_its_cut_text(workspace):
+def test_a_dynamic_value_that_is_too_long_becomes_a_string_of_its_cut_json(workspace):
     send(workspace, [{"Any": ["x" * 70_000]}, {"Any": [1]}])
-    first, second = only(workspace, "Any")
+    first, second = stored_values(workspace, "Any")
     assert isinstance(first, str)
     assert first.startswith('["xxx')
     assert second == [1]
-    assert problem(workspace) == ("cut", "Any", 1)
+    assert only_problem(workspace) == ("cut", "Any", 1)
 
 
-def test_an_undeclared_column_is_dropped_and_told(workspace):
+def test_an_undeclared_column_is_dropped_and_reported(workspace):
     send(workspace, [{"Text": "x", "Nope": 1}, {"Nope": 2}])
     assert "Nope" not in workspace.rows("T_CL")[0]
-    assert problem(workspace) == ("dropped", "Nope", 2)
+    assert only_problem(workspace) == ("dropped", "Nope", 2)
     assert "streamDeclarations" in workspace.problems()[0]["advice"]
 
 
-def test_a_column_in_another_case_is_dropped_and_told_how_it_is_written(workspace):
+def test_a_column_in_another_case_is_dropped_and_reported_with_its_spelling(workspace):
     send(workspace, [{"text": "x"}])
-    assert only(workspace, "Text") == [""]
+    assert stored_values(workspace, "Text") == [""]
     assert workspace.problems()[0]["advice"] == "Names are case-sensitive: send Text."
 
 
-def test_invented_columns_do_not_fill_the_memory(workspace):
+def test_the_problems_of_undeclared_columns_in_one_body_are_bounded(workspace):
     send(workspace, [{f"c{n}": 1 for n in range(500)}])
     assert len(workspace.problems()) == 21
     assert sum(each["count"] for each in workspace.problems()) == 500
 
 
 @pytest.mark.parametrize("body", [b'{"Text": "x"}', b'"x"', b"5", b"null", b"true"])
-def test_what_is_no_array_is_answered_204_stored_nowhere_and_told(workspace, body):
+def test_a_body_that_is_not_an_array_is_answered_204_and_dropped_and_reported(workspace, body):
     assert send(workspace, body).status == 204
     assert workspace.rows("T_CL") == []
     assert "Send an array" in workspace.problems()[0]["advice"]
 
 
-def test_elements_that_are_no_objects_are_dropped_and_told(workspace):
+def test_array_elements_that_are_not_objects_are_dropped_and_reported(workspace):
     assert send(workspace, [1, {"Text": "x"}, None, [2], "y"]).status == 204
-    assert only(workspace, "Text") == ["x"]
-    assert problem(workspace) == ("dropped", "", 4)
+    assert stored_values(workspace, "Text") == ["x"]
+    assert only_problem(workspace) == ("dropped", "", 4)
 
 
-def test_an_empty_array_is_fine(workspace):
+def test_an_empty_array_is_accepted(workspace):
     assert send(workspace, []).status == 204
     assert send(workspace, b" [ ] ").status == 204
     assert workspace.rows("T_CL") == []
 
 
 @pytest.mark.parametrize("members", [1, 3])
-def test_gzip_is_read_even_in_several_members(workspace, members):
+def test_a_gzip_body_may_have_several_members(workspace, members):
     body = json.dumps([{"Text": "zipped"}]).encode()
     cut = [body[len(body) * n // members : len(body) * (n + 1) // members] for n in range(members)]
     answer = send(workspace, b"".join(map(gzip.compress, cut)), headers={"Content-Encoding": "gzip"})
     assert answer.status == 204
-    assert only(workspace, "Text") == ["zipped"]
+    assert stored_values(workspace, "Text") == ["zipped"]
 
 
 def refused(answer):
@@ -255,7 +227,7 @@ def test_a_body_that_inflates_beyond_50_mb_is_refused(workspace):
         (gzip.compress(b"[]", mtime=0)[:-4], {"Content-Encoding": "gzip"}, 400, "InvalidContentEncoding"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_reason(workspace, body, headers, status, code):
+def test_an_unreadable_upload_is_refused_with_its_reason(workspace, body, headers, status, code):
     assert refused(send(workspace, body, headers=headers))[:2] == (status, code)
     assert workspace.rows("T_CL") == []
     assert workspace.problems()[0]["kind"] == "refused"
@@ -265,22 +237,22 @@ def test_what_cannot_be_read_is_refused_with_its_reason(workspace, body, headers
     ("query", "code"),
     [("", "MissingApiVersionParameter"), ("?api-version=2020-01-01", "InvalidApiVersionParameter")],
 )
-def test_an_api_version_is_needed(workspace, query, code):
+def test_an_upload_without_a_valid_api_version_is_refused(workspace, query, code):
     answer = call(workspace, "POST", f"/dataCollectionRules/dcr-t/streams/Custom-T{query}", [])
     assert refused(answer)[:2] == (400, code)
 
 
-def test_names_in_the_query_are_decoded(workspace):
+def test_parameter_names_in_the_query_string_are_decoded(workspace):
     path = "/dataCollectionRules/dcr-t/streams/Custom-T?api%2Dversion=2023-01-01"
     assert call(workspace, "POST", path, [{"Text": "x"}]).status == 204
 
 
-def test_another_method_is_refused(workspace):
+def test_an_upload_by_another_method_is_refused(workspace):
     answer = call(workspace, "PUT", "/dataCollectionRules/dcr-t/streams/Custom-T?api-version=2023-01-01", [])
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
-def test_what_was_lost_is_a_row_of_DCRLogErrors(workspace):  # noqa: N802 - the table's name
+def test_each_loss_is_a_row_of_DCRLogErrors(workspace):  # noqa: N802 - the table's name
     send(workspace, [{"Nope": 1, "Small": "x", "TimeGenerated": "2001-01-01"}])
     send(workspace, b"{", rule="dcr-t")
     found = workspace.query("DCRLogErrors | project OperationName, InputStreamId, Kind, ColumnName, Count")
@@ -292,20 +264,7 @@ def test_what_was_lost_is_a_row_of_DCRLogErrors(workspace):  # noqa: N802 - the 
     ]
 
 
-def test_a_body_that_the_transformation_chokes_on_costs_no_other_body_its_rows():
-    flow = {
-        "streams": ["Custom-T"],
-        "transformKql": "source | extend Later = datetime_add('day', toint(Big), TimeGenerated)",
-        "outputStream": "Custom-T_CL",
-    }
-    with Workspace(rule(flow), now=lambda: NOW) as ws:
-        for n in (0, 1, 2**31 - 1, 3, 4):
-            assert send(ws, [{"TimeGenerated": NOW.isoformat(), "Big": n}]).status == 204
-        assert only(ws, "Big") == [0, 1, 3, 4]
-        assert problem(ws) == ("refused", "", 1)
-
-
-def test_one_stream_can_feed_several_tables_and_two_streams_one():
+def test_one_stream_can_feed_several_tables_and_two_streams_can_feed_one_table():
     flows = [
         {"streams": ["Custom-T"], "transformKql": "source | where Small > 1", "outputStream": "Custom-Some_CL"},
         {"streams": ["Custom-T"], "outputStream": "Custom-All_CL"},
@@ -326,35 +285,17 @@ def test_a_built_in_table_has_azures_columns_and_drops_others():
         send(ws, [{"Text": "hello", "Small": 5}])
         (row,) = ws.rows("Syslog")
         assert (row["SyslogMessage"], row["ProcessID"], row["Facility"]) == ("hello", 5, None)
-        assert problem(ws) == ("dropped", "Nope", 1)
+        assert only_problem(ws) == ("dropped", "Nope", 1)
 
 
-def test_quotas_answer_429_with_retry_after():
-    with Workspace(rule(), requests_per_minute=2) as ws:
-        assert [send(ws, []).status for _ in range(3)] == [204, 204, 429]
-        assert 1 <= int(send(ws, []).headers["retry-after"]) <= 60
-    with Workspace(rule(), rows_per_minute=3) as ws:
-        assert [send(ws, [{}] * n).status for n in (2, 2, 1)] == [204, 429, 204]
-        assert len(ws.rows("T_CL")) == 3
+def upload_request(body=b"[{}]"):
+    headers = {"authorization": "Bearer x"}
+    return Request("POST", "/", {"api-version": "2023-01-01"}, headers, body)
 
 
-def test_discarded_rows_are_acknowledged_and_gone():
-    with Workspace(rule(), discard=True) as ws:
-        assert send(ws, [{"Text": "x", "Nope": 1}]).status == 204
-        assert ws.rows("T_CL") == []
-
-
-def test_rows_and_problems_survive_a_restart(tmp_path):
-    with Workspace(rule(), data=tmp_path / "d") as ws:
-        send(ws, [{"Text": "kept", "Nope": 1}])
-    with Workspace(rule(), data=tmp_path / "d") as ws:
-        assert only(ws, "Text") == ["kept"]
-        assert ws.query("DCRLogErrors | count") == [{"Count": 1}]
-
-
-def test_what_was_acknowledged_is_stored_on_close(tmp_path):
-    with Workspace(rule(), data=tmp_path / "d") as ws:
-        for _ in range(20):
-            assert send(ws, [{"Text": "x"}] * 500).status == 204
-    with Workspace(rule(), data=tmp_path / "d") as ws:
-        assert ws.query("T_CL | count") == [{"Count": 10_000}]
+def test_an_upload_after_close_is_answered_with_503(store):
+    intake = Intake(store, Quota())
+    assert intake.upload(upload_request(), "dcr-local", "Custom-App").status == 204
+    store.close()
+    answer = intake.upload(upload_request(), "dcr-local", "Custom-App")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
