@@ -288,7 +288,7 @@ def test_the_histogram_is_brushed_to_zoom_and_back(page, workspace):
     )
     page.drag((x + 2, y + height / 2), (x + width / 2, y + height / 2))
     page.wait(f"{MESSAGES}.length > 5 && {MESSAGES}.length < 15 && {MESSAGES}[0] === 'row 0'")
-    page.js("[...document.querySelectorAll('.histogram button')].find((b) => b.textContent === 'Whole time').click()")
+    page.js("[...document.querySelectorAll('.histogram button')].find((b) => b.textContent === 'Whole time range').click()")
     page.wait(f"{MESSAGES}.length === 20")
 
 

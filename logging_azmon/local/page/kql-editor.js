@@ -1,4 +1,4 @@
-/** The KQL editor: highlighting, completion from the tables there are, and a mark where an error is. */
+/** The KQL editor: highlighting, completion from the existing tables, and a mark at the position of an error. */
 
 import {
   addOverlay,
@@ -46,7 +46,7 @@ export class KqlEditor {
           event.stopImmediatePropagation();
           run();
         } else if (event.key === "Tab" && !completing) {
-          // Tab leaves the editor, as it does every other field: nobody is caught in it.
+          // Tab leaves the editor as it leaves any other field, so that the focus is not trapped.
           event.stopImmediatePropagation();
         }
       },
@@ -76,7 +76,7 @@ export class KqlEditor {
     insertText(this.editor, text);
   }
 
-  /** Underline the word at a position (from 1) and put the cursor there. */
+  /** Underline the word at a position, which counts from 1. */
   markError(line, column) {
     const { value } = this.editor;
     const lines = value.split("\n");
@@ -88,7 +88,7 @@ export class KqlEditor {
     else {
       while (to < value.length && /\w/.test(value[to])) to += 1;
       if (to === from && value[to] !== undefined && value[to] !== "\n") to += 1;
-      // At the end of a line there is nothing to underline but what came before.
+      // At the end of a line, underline the character before it.
       else if (to === from) from = Math.max(start, from - 1);
     }
     const marked = h("span.squiggle", value.slice(from, to) || " ");
@@ -130,7 +130,7 @@ export class KqlEditor {
   }
 }
 
-/** Queries worth starting from, for this table. */
+/** Return `[title, query]` of each example for this table. */
 export function examples(table, roles) {
   const { name } = table;
   const list = [["Newest 100 rows", `${name}\n| top 100 by TimeGenerated desc`]];
