@@ -24,8 +24,8 @@ LIMIT = 30.0
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
-# Chromium reads commands from descriptor 3 and writes to 4. An intermediate child moves the pipes there, because doing so
-# after fork() in a process with threads is not safe; it first moves them out of the way, since either may be 3 or 4.
+# Chromium reads commands from descriptor 3 and writes to 4. A process in between moves the pipes there, because moving
+# them after fork() is not safe in a process with threads. First it moves them away: either may be 3 or 4 already.
 _EXEC = (
     "import fcntl, os, sys; r, w = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3]);"
     "os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"

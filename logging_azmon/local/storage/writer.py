@@ -101,7 +101,7 @@ class Writer:
                 raise TimeoutError(f"accepted rows are not in their tables after {timeout:g} s")
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until the tables have a version other than `seen`, or for `timeout`; return their version."""
+        """Wait, at most `timeout` seconds, until the version of the tables differs from `seen`; return it."""
         with self._done:
             self._done.wait_for(lambda: self._version != seen or self.ending, timeout)
             return self._version
