@@ -60,15 +60,22 @@ class Writer:
         self._to_do = threading.Condition(self._lock)
         self._done = threading.Condition(self._lock)
         self._queue: deque[_Body] = deque()
+        # Bytes of the rows in the queue and in the hands of the threads.
         self._queued_bytes = 0
+        # Bodies so far: `sync` waits until as many are stored as were submitted before it.
         self._submitted = 0
         self._stored = 0
+        # Rises whenever rows become visible to queries.
         self._version = 0
+        # The ticket of the next bodies taken, and the ticket whose holder may commit.
         self._next_ticket = 0
         self._turn = 0
+        # Calls of `sync` that wait for problems to be stored, and how many of them need wait no longer.
         self._problems_wanted = 0
         self._problems_stored = 0
+        # No more bodies are accepted; the threads end when the queue is empty.
         self.closing = False
+        # Nothing waits for changes any more.
         self.ending = False
         self._threads = [
             threading.Thread(target=self._run, args=(number == 0,), name=f"azmon-local-writer-{number}", daemon=True)
