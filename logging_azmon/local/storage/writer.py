@@ -65,7 +65,7 @@ class Writer:
         # Bodies so far: `sync` waits until as many are stored as were submitted before it.
         self._submitted = 0
         self._stored = 0
-        # Rises whenever rows become visible to queries.
+        # Rises whenever tables may have changed.
         self._version = 0
         # The ticket of the next bodies taken, and the ticket whose holder may commit.
         self._next_ticket = 0
