@@ -7,7 +7,7 @@ Imports run downward only, in this order:
 - `page`: the browser's files and data;
 - `ingest`, `query`, `azure_fakes`: the Azure services that are imitated;
 - `storage`: tables, and the rows on their way into them;
-- `kql`, `http`, `rules`: languages and formats, which know nothing of a workspace.
+- `kql`, `http`: languages and formats, which know nothing of a workspace.
 """
 
 from __future__ import annotations

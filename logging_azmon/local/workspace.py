@@ -60,7 +60,19 @@ class Workspace:
         discard: bool = False,
         now: Callable[[], dt.datetime] = _utc_now,
     ) -> None:
-        """Serve one rule, several, or the default rule; keep the tables in the directory `data`, else in memory."""
+        """Configure the workspace; nothing is opened before `start`.
+
+        `dcr`: one data collection rule or several, as paths or mappings; by default the default rule.
+        `data`: the directory that keeps the tables; by default they are in memory.
+        `host`, `port`: where to listen; port 0 takes any free one.
+        `tls`: serve https, with a certificate authority of its own: see `ca_path`.
+        `names`: further host names that the workspace answers to.
+        `faults`: faults to play on the first uploads, as `fault` takes them.
+        `requests_per_minute`, `rows_per_minute`: quotas of each rule; by default there are none.
+        `query_seconds`: how long a query may run.
+        `discard`: acknowledge rows without storing them.
+        `now`: the clock.
+        """
         self._rules = read_rules([dcr] if isinstance(dcr, str | Path | Mapping) else dcr)
         self._faults = Faults()
         for fault in faults:
@@ -96,7 +108,7 @@ class Workspace:
         if self._store is not None:
             return self
         if self._data is not None:
-            _own_directory(self._data)
+            _prepare_directory(self._data)
         self._store = Store(self._rules, data=self._data, discard=self._discard, now=self._now)
         try:
             self._listen(self._store)
@@ -182,12 +194,12 @@ class Workspace:
         store = self._running()
         deadline = time.monotonic() + timeout
         version = store.wait_for_change(-1, 0)
-        while len(found := self._queries.rows(kql)) < rows:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"{kql!r} has {len(found)} rows after {timeout:g} s, not {rows}")
-            version = store.wait_for_change(version, left)
-        return found
+        while len(result := self._queries.rows(kql)) < rows:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError(f"{kql!r} has {len(result)} rows after {timeout:g} s, not {rows}")
+            version = store.wait_for_change(version, remaining)
+        return result
 
     def problems(self) -> list[dict[str, Any]]:
         """Return all that was dropped, cut, replaced, mistyped or refused, newest first."""
@@ -243,7 +255,7 @@ class Workspace:
         return self._routes(request)
 
 
-def _own_directory(path: Path) -> None:
+def _prepare_directory(path: Path) -> None:
     """Make the data directory private to this user; refuse, and do not touch, a directory that holds other files."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ DIRECTION = [
     {"page"},
     {"ingest", "query", "azure_fakes"},
     {"storage"},
-    {"kql", "http", "rules"},
+    {"kql", "http"},
 ]
 LEVELS = {room: -row for row, rooms in enumerate(DIRECTION) for room in rooms}
 SOURCES = [path for path in sorted(FOLDER.rglob("*.py")) if path != FOLDER / "__init__.py"]

@@ -1,1 +1,1 @@
-"""Speak HTTP on a loopback port: requests, responses, connections, TLS. Know nothing of what is answered."""
+"""Speak HTTP: requests, responses, connections, TLS, and whose requests are refused. The application is given."""

@@ -51,7 +51,7 @@ class OriginCheck:
 def origin_check(scheme: str, host: str, port: int, more: Iterable[str] = ()) -> OriginCheck:
     """Allow the loopback names, the address that the server listens on, and `more` names."""
     names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host, *more}
-    # A server on all addresses may be called by any of them: a foreign web site has a name, and does not know ours.
+    # On all addresses, any bare address is allowed: a foreign web site cannot make a browser send one it does not know.
     return OriginCheck(scheme, port, frozenset(name.lower() for name in names), host in ("0.0.0.0", "::"))  # noqa: S104 - compared, not bound
 
 

@@ -121,7 +121,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 def _cut(connection: socket.socket) -> None:
-    with suppress(OSError):  # gone already
+    with suppress(OSError):  # already closed
         connection.shutdown(socket.SHUT_RDWR)
 
 

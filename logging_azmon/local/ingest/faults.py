@@ -40,7 +40,7 @@ class _Fault:
 
 
 class Faults:
-    """Keep the faults to come, and play them."""
+    """Keep the faults that were requested, and play them."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -83,8 +83,8 @@ class Faults:
     def waiting(self) -> list[str]:
         """Return the faults that have not been played yet."""
         with self._lock:
-            left = self._outage_until - self._clock()
-            outage = [f"outage={left:.1f}"] if left > 0 else []
+            remaining = self._outage_until - self._clock()
+            outage = [f"outage={remaining:.1f}"] if remaining > 0 else []
             return outage + [f"{fault.text.split('*')[0].split(',')[0]}*{fault.times}" for fault in self._waiting]
 
     def play(self, act: Callable[[], Response]) -> Response:

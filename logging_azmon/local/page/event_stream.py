@@ -23,7 +23,7 @@ FIRST_ROWS = 1_000
 MAX_ROWS = 10_000
 BUNDLE_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15.0
-# Each keep-alive also lets a program notice that its own reader is gone.
+# A keep-alive is also a program's occasion to notice that its own reader is gone.
 PROGRAM_KEEP_ALIVE_SECONDS = 1.0
 MAX_OPEN = 16
 

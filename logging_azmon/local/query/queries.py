@@ -177,7 +177,7 @@ class Queries:
 
 
 def _limited_tables(schema: Schema, timespan: Timespan) -> list[str]:
-    """Return a common table expression for each table with times: of its name, with its rows in the timespan."""
+    """Return a common table expression for each table with a time column: its rows in the timespan, under its name."""
     if timespan.start is None and timespan.end is None:
         return []
     return [

@@ -14,7 +14,7 @@ _DURATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Timespan:
-    """Hold the first moment and the first one after the end; None leaves that side open."""
+    """Hold the start, inclusive, and the end, exclusive; None leaves that side open."""
 
     start: dt.datetime | None
     end: dt.datetime | None

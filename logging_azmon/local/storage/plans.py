@@ -1,6 +1,6 @@
 """Plan, as SQL, how the uploaded bodies of a rule's streams become rows of tables.
 
-The bodies of a stream take three steps, all in one transaction of the writer:
+The bodies of a stream take three steps; the writer does the last two in one transaction:
 
 1. *staged*: the declared columns, typed, each beside its text in the JSON. A text without a value was mistyped.
 2. *yielded*: the result of a flow's transformation, in the types of the flow's table.

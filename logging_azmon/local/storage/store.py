@@ -62,7 +62,7 @@ class Store:
         self._writer.sync(timeout)
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until the tables have a version other than `seen`, or for `timeout`; return their version."""
+        """Wait, at most `timeout` seconds, until the version of the tables differs from `seen`; return it."""
         return self._writer.wait_for_change(seen, timeout)
 
     def end_waits(self) -> None:

@@ -59,15 +59,22 @@ class Writer:
         self._to_do = threading.Condition(self._lock)
         self._done = threading.Condition(self._lock)
         self._queue: deque[_Body] = deque()
+        # Bytes of the rows in the queue and in the hands of the threads.
         self._queued_bytes = 0
+        # Bodies so far: `sync` waits until as many are stored as were submitted before it.
         self._submitted = 0
         self._stored = 0
+        # Rises whenever tables may have changed.
         self._version = 0
+        # The ticket of the next bodies taken, and the ticket whose holder may commit.
         self._next_ticket = 0
         self._turn = 0
+        # Calls of `sync` that wait for problems to be stored, and how many of them need wait no longer.
         self._problems_wanted = 0
         self._problems_stored = 0
+        # No more bodies are accepted; the threads end when the queue is empty.
         self.closing = False
+        # Nothing waits for changes any more.
         self.ending = False
         self._threads = [
             threading.Thread(target=self._run, args=(number == 0,), name=f"azmon-local-writer-{number}", daemon=True)
@@ -100,7 +107,7 @@ class Writer:
                 raise TimeoutError(f"accepted rows are not in their tables after {timeout:g} s")
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until the tables have a version other than `seen`, or for `timeout`; return their version."""
+        """Wait, at most `timeout` seconds, until the version of the tables differs from `seen`; return it."""
         with self._done:
             self._done.wait_for(lambda: self._version != seen or self.ending, timeout)
             return self._version

@@ -214,6 +214,7 @@ QUERIES = {
     "search 'Refused' | project Sequence": [(5,)],
     "search in (Owner_CL) 'front' | count": [(1,)],
     "search '*imeou*' | project Sequence": [(2,)],
+    "search '*' | count": [(9,)],
     "search @'Refused' and Level has 'error' | project Sequence": [(5,)],
     "App_CL | sort by Sequence asc | serialize next_one = Sequence + 1 | take 1 | project next_one": [(2,)],
     "App_CL | sample 2 | count": [(2,)],
