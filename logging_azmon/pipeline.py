@@ -112,7 +112,7 @@ class Pipeline:
 
     def _begin(self) -> None:
         settings = self.settings
-        self._encoder.renew()
+        self._encoder.restart()
         self._destination.forget()
         self._ledger, self._buffer, self._delivery = assemble(
             settings,
