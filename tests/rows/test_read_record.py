@@ -20,6 +20,8 @@ from support.odd_values import ODD_VALUES, AttributesRaise, EqualsRaises, Mappin
 from support.rows import DEFAULT_COLUMNS, EVERY_FIELD, Rows, exc_info, fail, make_record
 from support.strategies import records
 
+UNREADABLE = "(support.odd_values.StrRaises that cannot be shown)"
+
 
 class TestRecord:
     def test_every_field_is_filled_from_a_record(self):
@@ -144,13 +146,13 @@ class TestRecord:
             (
                 "%s",
                 (StrRaises(),),
-                '%s (could not be formatted with the arguments ["(support.odd_values.StrRaises that cannot be shown)"])',
+                f'%s (could not be formatted with the arguments ["{UNREADABLE}"])',
             ),
             (5, (), "5"),
             (None, (), "None"),
             (["a"], (), "['a']"),
             (ValueError("bad"), (), "bad"),
-            (StrRaises(), (), "(support.odd_values.StrRaises that cannot be shown)"),
+            (StrRaises(), (), UNREADABLE),
             ("lone \ud800", (), "lone \\ud800"),
             ("", (), ""),
         ],
