@@ -60,7 +60,7 @@ class Encoder:
         self._message_is_placed = layout.message is not None or any(key.field == "message" for key, _ in layout.always)
         refuse_misfits(layout.extras.defaults.items())
         self._defaults = join_columns(layout.extras.defaults.items())
-        # The column that takes the text of a notice: the message's, or else some column that takes text.
+        # The column that takes the text of a notice: the message column, or else any column that takes text.
         self._notice_text = self._message or next(
             (b'"%b":' % c.name.encode() for kind in ("string", "dynamic") for c in table if _takes_text(c, kind)), None
         )
@@ -99,7 +99,7 @@ class Encoder:
         leftover: Leftover = None
         try:
             parts = [self._threads[thread], self._sites[site]]
-        except Exception:  # noqa: BLE001 - a value that somebody has set is unhashable or does not fit
+        except Exception:  # noqa: BLE001 - a value that was set by hand is unhashable or does not fit
             parts, leftover = [self._fixed], {}
             self._put_slots(parts, layout.thread, thread, leftover)
             self._put_slots(parts, layout.site, site, leftover)
@@ -246,7 +246,7 @@ class Encoder:
         return leftover
 
     def _put_leftover(self, parts: list[bytes], leftover: dict[str, Any], message: Any) -> Any:
-        """Write the leftover to the column for the rest and return the message; without that column, return both."""
+        """Write the leftover to the star column, or append it to the message if there is none; return the message."""
         rest = self._layout.rest
         if rest is not None:
             parts += (rest.json, rest.encode(leftover) or b"null", b",")

@@ -44,7 +44,7 @@ class Key(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """Fill a column from the value of a site or a thread at this position, or from what is derived from it."""
+    """Fill a column with the value at a position of a site or thread, or with a value derived from it."""
 
     key: Key
     position: int

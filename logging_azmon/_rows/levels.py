@@ -33,7 +33,7 @@ NUMBER_OF_WORD: Mapping[str, int] = {
     "ALERT": 50,
     "EMERG": 50,
 }
-# The names that a log call may use without an addLevelName: structlog's TRACE is not known to the standard library.
+# The names that are understood without an addLevelName; the standard library does not know structlog's TRACE.
 _STANDARD_NUMBERS = {name: NUMBER_OF_WORD[name] for name in ("TRACE", *STANDARD_NAMES)}
 # The methods of structlog whose level has another name.
 _NAME_OF_METHOD = {"EXCEPTION": "ERROR", "WARN": "WARNING", "FATAL": "CRITICAL", "MSG": "INFO", "LOG": "INFO"}

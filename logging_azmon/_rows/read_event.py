@@ -1,7 +1,7 @@
 """Read structlog's event dicts into fields.
 
-An event dict comes from the processor, or as the message of a LogRecord: structlog through the standard library, or a
-plain mapping that somebody logged.
+An event dict comes from the processor, or as the message of a LogRecord: from structlog through the standard library,
+or as a plain mapping that was logged.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class EventReader:
     def read_mapping(
         self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any], origin: object
     ) -> Fields:
-        """Sort an event dict's keys into fields and extras; `values` has what fills in for missing keys."""
+        """Sort an event dict's keys into fields and extras; `values` fills in for missing keys."""
         logged = values["time"]
         rest, taken = _sort_keys(event, values)
         rest = _interpolate(values, rest)

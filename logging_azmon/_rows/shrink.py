@@ -12,7 +12,7 @@ import orjson
 # The service cuts longer values silently.
 MAX_VALUE_BYTES = 65_536
 QUOTES_BYTES = 2
-# A smaller share of the room is not worth giving to each part: the last parts are dropped instead.
+# If each part would get fewer bytes than this, the last parts are dropped instead.
 _LEAST_SHARE = 64
 
 

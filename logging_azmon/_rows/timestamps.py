@@ -84,7 +84,8 @@ class SecondCache(dict[float, str]):
         return f"{self[second]}{micros:06}Z"
 
     def __missing__(self, second: float) -> str:
-        if not 0 < second < _LAST_SECOND:  # -0.5 rounds to second 0, too
+        # On Windows, gmtime refuses times before 1970.
+        if not 0 < second < _LAST_SECOND:
             raise ValueError(second)
         if len(self) >= _CACHED_SECONDS:
             self.clear()

@@ -131,7 +131,7 @@ class TestMisfits:
 
         row = rows.record(make_record(extra={"given": value}))
 
-        shown = "NaN" if value != value else value  # noqa: PLR0124 - what tells NaN from all numbers
+        shown = "NaN" if value != value else value  # noqa: PLR0124 - only NaN differs from itself
         assert row == {"Message": "hello", "Rest": {"given": shown}}
         assert rows.misfits == 1
 
@@ -372,7 +372,7 @@ class TestExceptions:
 
 class TestLimits:
     def test_a_row_over_the_limit_loses_its_largest_values_first(self):
-        """Small values are what tells rows apart."""
+        """Small values tell rows apart."""
         rows = Rows({"A": "a", "B": "b", "C": "c", **MESSAGE}, max_line_bytes=10_000)
 
         row = rows.record(make_record(extra={"a": "x" * 60_000, "b": "y" * 50_000, "c": "small"}))

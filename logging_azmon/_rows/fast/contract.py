@@ -18,8 +18,9 @@ Fallback = Callable[..., bytes]
 class Caches(NamedTuple):
     """Share an encoder's caches and functions, so that the rows of all its paths are numbered and cached as one."""
 
-    # The encoded columns by the values of a thread (with those that never change) and of a call site.
+    # Encoded columns by the values of a thread, and with them the columns that never change.
     threads: ColumnCache
+    # Encoded columns by the values of a call site.
     sites: ColumnCache
     # Takes the next row's number.
     next_number: Callable[[], int]
