@@ -19,6 +19,7 @@ import tables
 import workers
 from contenders import pipeline
 from logging_azmon import AzureMonitorHandler
+from logging_azmon._rows.encoder import Encoder
 from sampling import Scale, figures, interleaved, quantiles, ratios
 from shipping import PATH, SHIPPERS, shipping
 
@@ -50,7 +51,7 @@ def texts() -> list[str]:
     """
     sizes: list[int] = []
     with pipeline(background=False) as made:
-        encode = made._encoder.record  # noqa: SLF001 - the size of a row is not public, and need not be
+        encode = Encoder(made.settings.table, max_line_bytes=1_000_000, on_misfit=lambda: None).record
         handler = AzureMonitorHandler(pipeline=made)
         handler.emit = lambda record: sizes.append(len(encode(record, None)))  # type: ignore[method-assign]
         logger = logging.getLogger("shop.orders")

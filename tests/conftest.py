@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from logging_azmon.pipeline import pipelines
+from logging_azmon._pipeline.lifecycle import pipelines
+from logging_azmon._pipeline.state import State
 
 
 @pytest.fixture(autouse=True)
 def _closed_behind() -> Iterator[None]:
     yield
     for pipeline in pipelines.alive():
-        if not pipeline._has_ended:
+        if pipeline.state is not State.CLOSED:
             pipeline.close(0)

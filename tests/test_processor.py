@@ -18,7 +18,9 @@ import pytest
 import structlog
 
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline
+from logging_azmon._pipeline.state import State
 from logging_azmon._process import feedback
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock, capture
 from support.doors import stdlib_logger
 from support.endpoint import Endpoint
@@ -672,7 +674,7 @@ class TestSharing:
         )
         monkeypatch.setattr(sys, "__stderr__", io.StringIO())
         assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
-        made[0]._make_way()
+        made[0]._stand_in.take_over()  # noqa: SLF001 - as at exit
         made[0].close()
 
         told = sys.__stderr__.getvalue()
@@ -722,11 +724,11 @@ class TestLifecycle:
         other = AzureMonitorHandler(pipeline=processor)
         processor.close()
         stdlib_logger(other).info("still open")
-        assert not processor.pipeline._has_ended
+        assert lifecycle_of(processor.pipeline).state is not State.CLOSED
         other.close()
 
         assert [row["Message"] for row in rows] == ["still open"]
-        assert processor.pipeline._has_ended
+        assert lifecycle_of(processor.pipeline).state is State.CLOSED
 
     def test_one_that_is_dropped_delivers_what_waits(self):
         """structlog.configure has forgotten it, say; nobody waits for that."""
@@ -748,20 +750,20 @@ class TestLifecycle:
             chain(processor, end).info("hello")
 
         assert [row["Message"] for row in rows] == ["hello"]
-        assert not processor.pipeline._has_ended
+        assert lifecycle_of(processor.pipeline).state is not State.CLOSED
         processor.close()
 
     def test_at_the_end_of_the_process_a_handler_stands_in(self, own):
         """Whoever closes the processor closes both."""
         processor, destination = own
         for _ in range(2):
-            processor._make_way()
+            processor._stand_in.take_over()  # noqa: SLF001 - as at exit
         chain(processor, end).info("late")
         processor.close()
 
         assert processor.flush()
         assert [row["Message"] for row in destination.rows] == ["late"]
-        assert not processor.pipeline._has_ended  # neither of them made it
+        assert lifecycle_of(processor.pipeline).state is not State.CLOSED  # neither of them made it
 
     def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self):
         """And the event goes on."""

@@ -31,12 +31,13 @@ def shown(value: object) -> str:
     return written if len(written) <= _SHOWN_LENGTH else f"{written[:_SHOWN_LENGTH]}…"
 
 
-def check_number(name: str, value: Any, *, unit: type, low: float, high: float) -> Iterator[str]:
+def check_number(name: str, value: Any, span: tuple[float, float], *, is_whole: bool) -> Iterator[str]:
     """Check a numeric setting's type and range."""
-    accepted = int if unit is int else int | float
+    low, high = span
+    accepted = int if is_whole else int | float
     # NaN is not within any range.
     if isinstance(value, bool) or not isinstance(value, accepted) or not low <= value <= high:
-        kind = "a whole number" if unit is int else "a number"
+        kind = "a whole number" if is_whole else "a number"
         yield f"{name}={shown(value)} is not accepted; give {kind} from {low:,} to {high:,}"
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import orjson
 
-# The service cuts longer values silently.
-MAX_VALUE_BYTES = 65_536
 QUOTES_BYTES = 2
 # If each part would get fewer bytes than this, the last parts are dropped instead.
 _LEAST_SHARE = 64

@@ -11,8 +11,9 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from .._config.service_limits import MAX_VALUE_BYTES
 from .jsonable import text
-from .shrink import MAX_VALUE_BYTES, cut_inside
+from .shrink import cut_inside
 
 # Formatters and older versions of structlog write this if no exception is being handled.
 _NO_EXCEPTION = "NoneType: None"

@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
+from .._config.service_limits import MAX_VALUE_BYTES
 from .jsonable import convert, dumps, escape_surrogates, plain, simplify, text
-from .shrink import MAX_VALUE_BYTES, QUOTES_BYTES, cut, fit
+from .shrink import QUOTES_BYTES, cut, fit
 from .timestamps import moment_text
 
 INT_BITS, LONG_BITS = 31, 63

@@ -13,7 +13,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._config.dcr import lookup
+from .._config.rule_table import lookup
+from .._config.service_limits import MAX_AGE, MAX_LEAD
 from .._rows import levels
 from .._rows.fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields
 from .._rows.timestamps import moment_text
@@ -46,8 +47,6 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 _IN_FIELDS = (
     frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS) | LEVEL_FIELDS
 )
-# The service replaces times outside of this by the time of receipt.
-_OLDEST, _NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
 ORIGINAL_TIME = "OriginalTime"
 _MOST_NAMES = 50
 
@@ -151,7 +150,7 @@ class Mapper:
         moment = read_time(values.get("time"))
         if moment is None and values.get("time") is not None:
             extras.setdefault("time", values["time"])
-        if moment is not None and not -_NEWEST.total_seconds() < self._now - moment < _OLDEST.total_seconds():
+        if moment is not None and not -MAX_LEAD.total_seconds() < self._now - moment < MAX_AGE.total_seconds():
             self.old += 1
             if self.has_rest:
                 extras.setdefault(ORIGINAL_TIME, moment_text(moment))

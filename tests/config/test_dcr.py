@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._config.dcr import lookup, read_streams, table_of
+from logging_azmon._config.dcr import read_streams
 from logging_azmon._config.presets import DEFAULT, LEAN
+from logging_azmon._config.rule_table import lookup, table_of
+from logging_azmon._config.validators import shown
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.table import FIELD_TYPES, TYPES, Column, Extra
 
@@ -176,8 +178,11 @@ class TestRefusals:
 
     @pytest.mark.parametrize("wrong", [None, 3, [REST], b"rule.json"])
     def test_what_is_neither_path_nor_mapping_is_refused(self, wrong):
-        """The message shows the value and says what would be right."""
-        assert refusal(wrong) == f"dcr={wrong!r} is not accepted; give the path of a JSON file or the rule as a mapping"
+        """The message shows the value, cut if it is long, and says what would be right."""
+        assert (
+            refusal(wrong)
+            == f"dcr={shown(wrong)} is not accepted; give the path of a JSON file, or the rule as a mapping"
+        )
 
     @pytest.mark.parametrize(
         "document",
@@ -194,34 +199,67 @@ class TestRefusals:
         """A rule for agents declares no streams, so there is nothing to learn from it."""
         path = save(document)
 
-        assert refusal(document) == "dcr: the given mapping holds no streamDeclarations, so it names no columns"
-        assert refusal(path) == f"dcr: {str(path)!r} holds no streamDeclarations, so it names no columns"
+        assert refusal(document) == "dcr: the given mapping has no streamDeclarations, so it declares no stream"
+        assert refusal(path) == f"dcr: {str(path)!r} has no streamDeclarations, so it declares no stream"
 
     @pytest.mark.parametrize("text", [b"[]", b"null", b'"rule"', b"3"])
     def test_json_that_is_no_rule_is_refused(self, text, save):
         """Any JSON may stand in a file."""
-        assert refusal(save(text)).endswith("holds no streamDeclarations, so it names no columns")
+        assert refusal(save(text)).endswith("has no streamDeclarations, so it declares no stream")
 
     @pytest.mark.parametrize(
         "declared",
-        [
-            None,
-            [],
-            {},
-            {"columns": None},
-            {"columns": {"name": "Message", "type": "string"}},
-            {"columns": ["Message"]},
-            {"columns": [{"name": "Message"}]},
-            {"columns": [{"type": "string"}]},
-            {"columns": [{"name": 3, "type": "string"}]},
-            {"columns": [{"name": "Message", "type": None}]},
-        ],
+        [None, [], {}, {"columns": None}, {"columns": []}, {"columns": {"name": "Message", "type": "string"}}],
     )
-    def test_a_stream_without_proper_columns_is_named(self, declared):
+    def test_a_stream_without_a_list_of_columns_is_refused(self, declared):
         """Half a declaration is not guessed at."""
         assert refusal({"streamDeclarations": {"Custom-Broken": declared}}) == (
-            "dcr: stream 'Custom-Broken' in the given mapping has no list of columns, each with a name and a type"
+            "dcr: stream 'Custom-Broken' in the given mapping: it has no list of columns, each with a name and a type"
         )
+
+    @pytest.mark.parametrize(
+        "column",
+        [
+            "Message",
+            {"name": "Message"},
+            {"type": "string"},
+            {"name": 3, "type": "string"},
+            {"name": "Message", "type": None},
+        ],
+    )
+    def test_a_column_without_name_or_type_is_refused_with_what_stands_there(self, column):
+        """A list of fifty columns is searched for it."""
+        assert refusal({"streamDeclarations": {"Custom-Broken": {"columns": [column]}}}) == (
+            f"dcr: stream 'Custom-Broken' in the given mapping: {column!r} is not a column with a name and a type"
+        )
+
+    @pytest.mark.parametrize("second", ["Text", "text"])
+    def test_columns_that_differ_at_most_in_case_are_refused(self, second):
+        """A dict would keep the last one without a word."""
+        columns = [{"name": "Text", "type": "string"}, {"name": second, "type": "int"}]
+
+        assert refusal({"streamDeclarations": {STREAM: {"columns": columns}}}) == (
+            f"dcr: stream 'Custom-Shop' in the given mapping: columns 'Text' and {second!r} differ at most in case:"
+            " Log Analytics keeps one of them"
+        )
+
+    def test_every_mistake_in_a_rule_is_reported_together(self):
+        """One run is enough to find them all."""
+        columns = [{"name": "Text", "type": "guid"}, 7, {"name": "Count", "type": "decimal"}]
+        with pytest.raises(ConfigurationError) as caught:
+            read_streams({"streamDeclarations": {"Custom-A": {"columns": columns}, "Custom-B": None}})
+
+        where = "dcr: stream 'Custom-A' in the given mapping:"
+        assert caught.value.problems == (
+            f"{where} column 'Text': unknown type 'guid'; {KNOWN_TYPES}",
+            f"{where} 7 is not a column with a name and a type",
+            f"{where} column 'Count': unknown type 'decimal'; {KNOWN_TYPES}",
+            "dcr: stream 'Custom-B' in the given mapping: it has no list of columns, each with a name and a type",
+        )
+
+    def test_a_path_with_a_nul_is_refused_as_a_file_that_cannot_be_read(self):
+        """Python raises a ValueError for it, not an OSError."""
+        assert refusal("a\0b") == "dcr='a\\x00b' cannot be read: embedded null byte"
 
     @given(JSON)
     def test_any_json_is_read_or_refused_as_configuration(self, document):

@@ -14,7 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Column, ConfigurationError, Pipeline, Table
-from logging_azmon._config.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, MIB, OPTIONS, OVERFLOW, Settings, read
+from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.options import ARGUMENTS, MIB
+from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, SETTINGS, read
 from logging_azmon._config.validators import CREDENTIALS
 from logging_azmon.testing import capture
 
@@ -28,7 +30,8 @@ ENVIRON = {
     "LOGS_DCR_STREAM_NAME": "Custom-Environ",
 }
 SECRET = "hunter2-do-not-show"
-NUMBERS = [field for field in dataclasses.fields(Settings) if "unit" in field.metadata]
+NUMBERS = [argument for argument in ARGUMENTS.values() if argument.span is not None]
+WORDS = [argument for argument in ARGUMENTS.values() if argument.words]
 
 
 class Credential:
@@ -87,7 +90,7 @@ def importable(monkeypatch):
 class TestDefaults:
     def test_are_the_documented_ones(self):
         """A change here is a change for every user."""
-        found = {name: getattr(settings(), name) for name in OPTIONS}
+        found = {name: getattr(settings(), name) for name in SETTINGS}
 
         assert found == {
             "credential": "default",
@@ -111,7 +114,7 @@ class TestDefaults:
 
     def test_none_means_the_default(self):
         """A configuration file may have empty entries."""
-        assert settings(**dict.fromkeys(OPTIONS), columns=None, dcr=None) == settings()
+        assert settings(**dict.fromkeys(SETTINGS), columns=None, dcr=None) == settings()
 
     def test_the_table_is_the_default_one(self):
         """Without columns= and dcr=."""
@@ -184,7 +187,7 @@ class TestEnvironment:
 class TestUnknownArguments:
     def test_are_named_with_those_there_are(self):
         """A typo is found at once."""
-        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ARGUMENTS)}"
+        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ACCEPTED)}"
 
     @pytest.mark.parametrize(
         ("typed", "meant"), [("endpont", "endpoint"), ("colums", "columns"), ("batch_second", "batch_seconds")]
@@ -203,15 +206,15 @@ class TestUnknownArguments:
 
 
 class TestNumbers:
-    @pytest.mark.parametrize("end", ["low", "high"])
-    @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
-    def test_both_ends_of_the_range_are_accepted(self, field, end):
+    @pytest.mark.parametrize("end", [0, 1], ids=["lowest", "highest"])
+    @pytest.mark.parametrize("argument", NUMBERS, ids=lambda argument: argument.name)
+    def test_both_ends_of_the_range_are_accepted(self, argument, end):
         """The message names them."""
-        value = field.metadata[end]
-        room = {"queue_bytes": 2**40} if field.name == "batch_bytes" else {}
-        small = {"batch_bytes": 4_096} if field.name == "queue_bytes" else {}
+        value = argument.span[end]
+        room = {"queue_bytes": 2**40} if argument.name == "batch_bytes" else {}
+        small = {"batch_bytes": 4_096} if argument.name == "queue_bytes" else {}
 
-        assert getattr(settings(**{field.name: value}, **room, **small), field.name) == value
+        assert getattr(settings(**{argument.name: value}, **room, **small), argument.name) == value
 
     @pytest.mark.parametrize(
         "wrong",
@@ -232,14 +235,15 @@ class TestNumbers:
         ],
         ids=lambda wrong: str(wrong)[:12],
     )
-    @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
-    def test_anything_else_is_refused_with_the_range(self, field, wrong):
+    @pytest.mark.parametrize("argument", NUMBERS, ids=lambda argument: argument.name)
+    def test_anything_else_is_refused_with_the_range(self, argument, wrong):
         """With the argument's name and the value."""
-        said = problem(**{field.name: wrong})
+        said = problem(**{argument.name: wrong})
 
-        kind = "a whole number" if field.metadata["unit"] is int else "a number"
-        assert said.startswith(f"{field.name}={repr(wrong)[:200]}")
-        assert said.endswith(f"; give {kind} from {field.metadata['low']:,} to {field.metadata['high']:,}")
+        kind = "a whole number" if argument.is_whole else "a number"
+        low, high = argument.span
+        assert said.startswith(f"{argument.name}={repr(wrong)[:200]}")
+        assert said.endswith(f"; give {kind} from {low:,} to {high:,}")
 
     @pytest.mark.parametrize("name", ["batch_bytes", "queue_bytes", "uploads"])
     def test_a_fraction_is_no_whole_number(self, name):
@@ -297,10 +301,20 @@ class TestSpool:
 
 
 class TestWords:
-    @pytest.mark.parametrize(("name", "accepted"), [("overflow", OVERFLOW), ("cloud", CLOUDS), ("spool_fsync", FSYNC)])
-    def test_each_is_accepted(self, name, accepted):
+    @pytest.mark.parametrize("argument", WORDS, ids=lambda argument: argument.name)
+    def test_each_word_of_the_table_is_accepted(self, argument):
         """All that the message lists."""
-        assert [getattr(settings(**{name: word}), name) for word in accepted] == list(accepted)
+        found = [getattr(settings(**{argument.name: word}), argument.name) for word in argument.words]
+
+        assert found == list(argument.words)
+
+    def test_the_words_are_the_documented_ones(self):
+        """A change here is a change for every user."""
+        assert {argument.name: argument.words for argument in WORDS} == {
+            "overflow": ("drop_new", "drop_old", "block"),
+            "spool_fsync": ("never", "batch", "row"),
+            "cloud": tuple(CLOUDS),
+        }
 
     @pytest.mark.parametrize("wrong", ["", "Block", "drop", 3, ["block"], True])
     def test_others_are_refused_with_those_there_are(self, wrong):
@@ -685,7 +699,8 @@ class TestRule:
     def test_names_that_would_break_the_json_are_refused(self, name):
         """No stream has them; a file might."""
         assert problem(dcr=rule(App={name: "string"})) == (
-            f"column {name!r}: a name must be printable text without quotes and backslashes"
+            f"dcr: stream 'Custom-App' in the given mapping: column {name!r}:"
+            " a name must be printable text without quotes and backslashes"
         )
 
     def test_that_cannot_be_read_is_the_only_complaint(self):

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from logging_azmon._rows.shrink import MAX_VALUE_BYTES
+from logging_azmon._config.service_limits import MAX_VALUE_BYTES
 from logging_azmon._rows.values import ENCODERS, LENIENT
 from support.odd_values import ODD_VALUES, Float64, Number, Whole
 from support.strategies import anything

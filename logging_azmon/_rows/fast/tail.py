@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from ..._config.service_limits import MAX_VALUE_BYTES
 from ..column_cache import MAX_CACHED, ColumnCache
 from ..jsonable import OPTIONS
 from ..layout import Layout
-from ..shrink import MAX_VALUE_BYTES
 from ..values import as_dynamic
 from .contract import Caches
 
