@@ -18,7 +18,8 @@ from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves
 from .._queue.ledger import Ledger
 from .._queue.memory import MemoryBuffer
-from .._rows.encoder import Encoder, shrink
+from .._rows.encoder import Encoder
+from .._rows.shrink import shrink_row
 from .breaker import Lane
 from .pacing import Budget, Pace
 from .reporter import Kind, Reporter, Trouble, clock_time, count, described, utc_time
@@ -229,7 +230,7 @@ class Delivery:
             # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
             # as it is than delivered without its words.
             limit = max(_LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MAX_BODY_BYTES - _GZIP_OVERHEAD))
-            data = shrink(bytes(part.data), limit)
+            data = shrink_row(bytes(part.data), limit)
             smaller = [replace(part, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:
             smaller = []

@@ -267,7 +267,7 @@ class Lifecycle:
     def restart(self) -> None:
         """Begin again with nothing, in a forked child: the rows that wait are its parent's."""
         self.queue.disown()
-        self._encoder.renew()
+        self._encoder.restart()
         self.destination.forget()
         self._begin()
         self._move(State.OPEN)
