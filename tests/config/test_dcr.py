@@ -1,6 +1,7 @@
 """A data collection rule, in whatever form it was saved, tells a stream's columns and what fills them."""
 
 import contextlib
+import doctest
 import json
 import re
 from types import MappingProxyType
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logging_azmon._config import rule_table
 from logging_azmon._config.dcr import read_streams
 from logging_azmon._config.presets import DEFAULT, LEAN
 from logging_azmon._config.rule_table import lookup, table_of
@@ -17,7 +19,7 @@ from logging_azmon.errors import ConfigurationError
 from logging_azmon.table import FIELD_TYPES, TYPES, Column, Extra
 
 STREAM = "Custom-Shop"
-KNOWN_TYPES = "a stream knows string, int, long, real, boolean, datetime, dynamic"
+KNOWN_TYPES = "accepted are string, int, long, real, boolean, datetime, dynamic"
 COLUMNS = {"TimeGenerated": "datetime", "Message": "string", "DurationMs": "real"}
 DECLARED = {STREAM: {"columns": [{"name": name, "type": kind} for name, kind in COLUMNS.items()]}}
 FLOWS = [{"streams": [STREAM], "destinations": ["workspace"], "outputStream": "Custom-Shop_CL"}]
@@ -239,8 +241,8 @@ class TestRefusals:
         columns = [{"name": "Text", "type": "string"}, {"name": second, "type": "int"}]
 
         assert refusal({"streamDeclarations": {STREAM: {"columns": columns}}}) == (
-            f"dcr: stream 'Custom-Shop' in the given mapping: columns 'Text' and {second!r} differ at most in case:"
-            " Log Analytics keeps one of them"
+            f"dcr: stream 'Custom-Shop' in the given mapping: columns 'Text' and {second!r} have the same name,"
+            " ignoring case: Log Analytics keeps only one of them"
         )
 
     def test_every_mistake_in_a_rule_is_reported_together(self):
@@ -412,7 +414,7 @@ class TestTableOf:
 
         assert caught.value.problems == (
             f"column 'Message': unknown type 'guid'; {KNOWN_TYPES}",
-            "column 'Level': source 3 is neither a field's or extra's name nor a callable",
+            "column 'Level': source 3 is neither the name of a field or extra nor a callable",
             f"column 'Count': unknown type 'decimal'; {KNOWN_TYPES}",
         )
 
@@ -427,6 +429,12 @@ class TestTableOf:
             ConfigurationError, match="column 'Count' takes '\\*', so its type must be dynamic or string"
         ):
             table_of({"Count": "int"}, {"Count": "*"})
+
+
+def test_every_example_in_the_docstrings_runs():
+    results = doctest.testmod(rule_table)
+
+    assert (results.failed, results.attempted) == (0, 1)
 
 
 def test_a_rule_read_from_a_file_becomes_a_table(save):

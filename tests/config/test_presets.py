@@ -1,5 +1,6 @@
 """The presets hold what they promise, and what they promise is what Azure's tables have."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -198,6 +199,12 @@ class TestNames:
         """A misspelt constant is an AttributeError, as in any module."""
         with pytest.raises(AttributeError, match=f"module 'logging_azmon._config.presets' has no attribute '{wrong}'"):
             getattr(presets, wrong)
+
+
+def test_every_example_in_the_docstrings_runs():
+    results = doctest.testmod(presets)
+
+    assert (results.failed, results.attempted) == (0, 1)
 
 
 def test_importing_builds_no_big_table():

@@ -289,8 +289,8 @@ class TestSpool:
 
     def test_a_file_is_refused(self):
         """Nothing could be written there."""
-        assert problem(spool=__file__) == f"spool={__file__!r} is no directory"
-        assert problem(spool="a\0b") == "spool='a\\x00b' is no directory"
+        assert problem(spool=__file__) == f"spool={__file__!r} is not a directory"
+        assert problem(spool="a\0b") == "spool='a\\x00b' is not a directory"
 
     def test_it_must_hold_two_batches(self, tmp_path):
         """With their first lines; without a spool nobody asks."""
@@ -320,9 +320,9 @@ class TestWords:
     def test_others_are_refused_with_those_there_are(self, wrong):
         """Spelled as they are accepted."""
         assert problem(overflow=wrong) == (
-            f"overflow={wrong!r} is not known; accepted are 'drop_new', 'drop_old', 'block'"
+            f"overflow={wrong!r} is not accepted; give one of 'drop_new', 'drop_old', 'block'"
         )
-        assert problem(cloud=wrong) == f"cloud={wrong!r} is not known; accepted are 'public', 'china', 'usgov'"
+        assert problem(cloud=wrong) == f"cloud={wrong!r} is not accepted; give one of 'public', 'china', 'usgov'"
 
     def test_report_must_be_callable(self):
         """From dictConfig it comes by ext://."""
@@ -458,7 +458,7 @@ class TestEndpoint:
     def test_what_is_no_such_url_is_refused(self, wrong):
         """Also what two libraries could read differently."""
         assert problem(endpoint=wrong) == (
-            f"endpoint={wrong!r} is not an http(s) URL; give the logs ingestion endpoint of the rule or its DCE, https://…"
+            f"endpoint={wrong!r} is not an http(s) URL; give the logs ingestion endpoint of the rule or of its DCE, https://…"
         )
 
     @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ class TestEndpoint:
         """Not even when something else is wrong with the URL."""
         said = problem(endpoint=url)
 
-        assert said.startswith("endpoint holds a user name or password (not shown here)")
+        assert said.startswith("endpoint contains a user name or password (not shown)")
         assert SECRET not in said
 
     @pytest.mark.parametrize("end", [f"/?sig={SECRET}", f"#{SECRET}", f"?api-version={SECRET}", f":99999?{SECRET}"])
@@ -489,7 +489,7 @@ class TestEndpoint:
         said = problem(endpoint=f"{ENDPOINT}{end}")
 
         assert said.startswith(f"endpoint='{ENDPOINT}")
-        assert said.endswith("is followed by a query or fragment; give the URL without")
+        assert said.endswith("is followed by a query or fragment (not shown); remove it")
         assert SECRET not in said
 
 
@@ -594,7 +594,7 @@ class TestColumns:
     def test_nothing_else(self, wrong):
         """With the forms there are."""
         assert problem(columns=wrong) == (
-            f"columns={wrong!r} is not accepted; give a mapping, a Table or a preset's name"
+            f"columns={wrong!r} is not accepted; give a mapping, a Table or the name of a preset"
         )
 
     def test_an_unknown_preset_is_named(self):
@@ -625,7 +625,7 @@ class TestColumns:
 
     def test_unknown_types_are_refused(self):
         """With those a stream knows."""
-        assert "unknown type 'guid'; a stream knows string, int" in problem(columns={"Text": "message:guid"})
+        assert "unknown type 'guid'; accepted are string, int" in problem(columns={"Text": "message:guid"})
 
 
 class TestRule:
@@ -658,7 +658,7 @@ class TestRule:
 
     def test_without_the_stream_is_refused_with_those_it_has(self):
         """Whether the stream came as an argument or from the environment."""
-        said = ("stream='Custom-Other' is not declared in the given dcr; it has Custom-App",)
+        said = ("stream='Custom-Other' is not declared in the given dcr; it declares Custom-App",)
         dcr = rule(App={"Message": "string"})
 
         assert problems(dcr=dcr, stream="Custom-Other") == said
@@ -680,7 +680,7 @@ class TestRule:
     def test_a_column_it_does_not_declare_is_refused(self):
         """The service would drop it without a word."""
         assert problem(dcr=rule(App={"Message": "string"}), columns={"Txt": "message", "Message": "message"}) == (
-            "column 'Txt' is not declared for Custom-App: the service would drop it in silence; declared are Message"
+            "column 'Txt' is not declared for Custom-App, so the service would drop it silently; declared are Message"
         )
 
     def test_a_presets_columns_need_not_all_be_declared(self):
@@ -700,7 +700,7 @@ class TestRule:
         """No stream has them; a file might."""
         assert problem(dcr=rule(App={name: "string"})) == (
             f"dcr: stream 'Custom-App' in the given mapping: column {name!r}:"
-            " a name must be printable text without quotes and backslashes"
+            " a name must be printable text without quotes or backslashes"
         )
 
     def test_that_cannot_be_read_is_the_only_complaint(self):
@@ -821,7 +821,7 @@ class TestDictConfig:
             configure({"uploads": "four", "overflow": "wait"})
 
         shown = "".join(traceback.format_exception(caught.value))
-        assert "logging_azmon.errors.ConfigurationError: 5 problems:\n  - overflow='wait' is not known" in shown
+        assert "logging_azmon.errors.ConfigurationError: 5 problems:\n  - overflow='wait' is not accepted" in shown
         assert "\n  - uploads='four' is not accepted; give a whole number from 1 to 32\n" in shown
         assert "\n  - endpoint is missing: give endpoint=… or set the environment variable DATA_COLL" in shown
 
