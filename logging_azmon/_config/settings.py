@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The environment variables that stand in for missing arguments, by argument.
 ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values() if argument.variable is not None}
-# A spool also holds the first lines of the two files that have a batch each.
+# Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
 _FIRST_LINES_BYTES = 16_384
 
 
@@ -53,7 +53,7 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether rows go to a local workspace, over plain HTTP or by name, so that no real token is asked for."""
+        """Tell whether rows go to a local workspace, so that no real token is asked for."""
         return self.credential == "local" or self.endpoint.startswith("http://")
 
 

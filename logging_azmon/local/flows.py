@@ -223,6 +223,7 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
 
 
 def _fits_the_table(kind: str, target: str) -> bool:
+    """Tell whether Azure accepts a transformation's column of one type for a table's column of another."""
     return kind == target or (kind in ("int", "long") and target in ("int", "long", "real"))
 
 
