@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..table import Column, Extra
+from ..table import Column, Extra, clashing_names
 from .presets import DEFAULT
 from .validators import shown
 
@@ -168,17 +168,17 @@ def _streams(properties: Mapping[str, Any], where: str, problems: list[str]) -> 
     streams: dict[str, dict[str, str]] = {}
     for name, declared in properties["streamDeclarations"].items():
         listed = declared.get("columns") if isinstance(declared, Mapping) else None
-        columns = streams[name] = dict[str, str]()
+        columns: list[Column] = []
         problems.extend(f"dcr: stream {name!r} in {where}: {problem}" for problem in _read_columns(listed, columns))
+        streams[name] = {column.name: column.type for column in columns}
     return streams
 
 
-def _read_columns(listed: object, columns: dict[str, str]) -> Iterator[str]:
+def _read_columns(listed: object, columns: list[Column]) -> Iterator[str]:
     """Fill `columns` from a declaration; yield its mistakes."""
     if not isinstance(listed, list) or not listed:
         yield "it has no list of columns, each with a name and a type"
         return
-    folded: dict[str, str] = {}
     for column in listed:
         name, type_name = (column.get("name"), column.get("type")) if isinstance(column, Mapping) else (None, None)
         if not isinstance(name, str) or not isinstance(type_name, str):
@@ -186,13 +186,10 @@ def _read_columns(listed: object, columns: dict[str, str]) -> Iterator[str]:
             continue
         try:
             # Rules written by hand spell "dateTime" as often as "datetime"; the service reads both.
-            declared = Column(name, type_name.lower(), Extra((name,)))
+            columns.append(Column(name, type_name.lower(), Extra((name,))))
         except ConfigurationError as error:
             yield from error.problems
-            continue
-        if (earlier := folded.setdefault(name.lower(), name)) != name or name in columns:
-            yield f"columns {earlier!r} and {name!r} differ at most in case: Log Analytics keeps one of them"
-        columns[name] = declared.type
+    yield from clashing_names(column.name for column in columns)
 
 
 def _flows(listed: object, streams: Streams, where: str, problems: list[str]) -> Iterator[Flow]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The environment variables that stand in for missing arguments, by argument.
 ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values() if argument.variable is not None}
-# A spool also holds the first lines of the two files that have a batch each.
+# Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
 _FIRST_LINES_BYTES = 16_384
 
 
@@ -53,7 +53,7 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether rows go to a local workspace, over plain HTTP or by name, so that no real token is asked for."""
+        """Tell whether rows go to a local workspace, so that no real token is asked for."""
         return self.credential == "local" or self.endpoint.startswith("http://")
 
 
@@ -148,7 +148,7 @@ def _address_problems(address: Mapping[str, Any], credential: Any, streams: Stre
 
 
 def _collect(problems: list[str], build: Callable[..., Any], *args: Any, **more: Any) -> Any:
-    """Build a part, or keep what is wrong with it so that the other parts are checked too."""
+    """Build a part; if that fails, collect its problems and return None, so that the other parts are checked too."""
     try:
         return build(*args, **more)
     except ConfigurationError as error:
@@ -176,11 +176,11 @@ def _table(columns: Any, streams: Streams | None, stream: Any, *, has_dcr: bool)
         if not has_dcr:
             columns.check_names()
     elif isinstance(columns, Mapping):
-        # A stream may have names that a table may not: the rule's transformation renames them.
+        # A declared name may be one that a table cannot have: the rule's transformation renames it.
         table = Table.from_mapping(columns, declared=has_dcr) if columns or not has_dcr else None
     else:
         raise ConfigurationError(
-            [f"columns={validators.shown(columns)} is not accepted; give a mapping, a Table or a preset's name"]
+            [f"columns={validators.shown(columns)} is not accepted; give a mapping, a Table or the name of a preset"]
         )
     if streams is None:
         return table
@@ -188,15 +188,15 @@ def _table(columns: Any, streams: Streams | None, stream: Any, *, has_dcr: bool)
 
 
 def _declared_table(mapped: Table | None, streams: Streams, stream: Any, *, must_be_declared: bool) -> Table | None:
-    """Take names and types from the rule; `mapped` may only say what fills the columns that the rule declares."""
+    """Take names and types from the rule; `mapped` only says what fills the columns that the rule declares."""
     from .rule_table import table_of
 
     if not isinstance(stream, str) or not stream:
-        return None  # that is reported already
+        return None  # reported with the address
     declared = streams.get(stream)
     if declared is None:
         raise ConfigurationError(
-            [f"stream={validators.shown(stream)} is not declared in the given dcr; it has {', '.join(streams)}"]
+            [f"stream={validators.shown(stream)} is not declared in the given dcr; it declares {', '.join(streams)}"]
         )
     sources: dict[str, Source] = {}
     problems = []
@@ -205,7 +205,7 @@ def _declared_table(mapped: Table | None, streams: Streams, stream: Any, *, must
             sources[column.name] = column.source
         elif must_be_declared:
             problems.append(
-                f"column {column.name!r} is not declared for {stream}: the service would drop it in silence;"
+                f"column {column.name!r} is not declared for {stream}, so the service would drop it silently;"
                 f" declared are {', '.join(declared)}"
             )
     if problems:

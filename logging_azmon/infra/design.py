@@ -174,6 +174,7 @@ def _listed(columns: Columns) -> list[dict[str, str]]:
 
 
 def _is_held(sent: str, held: str) -> bool:
+    """Tell whether a table's column keeps every value that the stream sends: int and long fit wider numbers."""
     return sent == held or (sent in ("int", "long") and held in ("long", "real"))
 
 

@@ -84,8 +84,11 @@ WRONG = [
     (changed(streamDeclarations={"Custom-A": 5}), "has no list of columns"),
     (declared({"name": "x"}), "is not a column with a name and a type"),
     (declared(5), "is not a column with a name and a type"),
-    (declared({"name": "x", "type": "guid"}), "column 'x': unknown type 'guid'; a stream knows string, int"),
-    (declared({"name": "x", "type": "int"}, {"name": "X", "type": "int"}), "'x' and 'X' differ at most in case"),
+    (declared({"name": "x", "type": "guid"}), "column 'x': unknown type 'guid'; accepted are string, int"),
+    (
+        declared({"name": "x", "type": "int"}, {"name": "X", "type": "int"}),
+        "'x' and 'X' have the same name, ignoring case",
+    ),
     (changed(dataFlows="x"), "names no streams"),
     (flowing(streams=[]), "names no streams"),
     (flowing(streams=["Custom-Nope"], outputStream="Custom-X_CL"), "'Custom-Nope', which is not declared"),
