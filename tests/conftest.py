@@ -1,4 +1,4 @@
-"""Keeps tests apart: whatever a test has left open is closed behind it."""
+"""Close the pipelines that a test has left open, so that no test disturbs the next."""
 
 from collections.abc import Iterator
 

@@ -267,7 +267,8 @@ class TestCommands:
         """And the picture is shown."""
         linked = set(re.findall(r"\]\((docs/[^)#]+)", PAGES[0].read_text("utf-8")))
 
-        assert linked - {"docs/"} == {f"docs/{path.name}" for path in ROOT.joinpath("docs").iterdir()}
+        pages = {name for name in linked if not name.startswith("docs/charts/")}
+        assert pages - {"docs/"} == {f"docs/{path.name}" for path in ROOT.joinpath("docs").iterdir() if path.is_file()}
 
     def test_no_heading_is_there_twice(self):
         """The tests below look for what stands under them."""
