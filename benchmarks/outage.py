@@ -37,10 +37,10 @@ def worker(overflow: str, rows: int, url: str, *, has_spool: bool) -> dict[str, 
     if not Path("/proc/self/clear_refs").exists():
         raise CannotRun("this system has no /proc")
     with tempfile.TemporaryDirectory() as directory:
-        options: dict[str, Any] = {"spool": directory} if has_spool else {}
+        options: dict[str, Any] = {"overflow": overflow} | ({"spool": directory} if has_spool else {})
         warm = AzureMonitorHandler(url, RULE_ID, STREAM)
         handler = AzureMonitorHandler(
-            _refusing_address(), RULE_ID, STREAM, overflow=overflow, queue_bytes=QUEUE_BYTES, close_seconds=0.1,
+            _refusing_address(), RULE_ID, STREAM, queue_bytes=QUEUE_BYTES, close_seconds=0.1,
             report=lambda _: None, **options,
         )  # fmt: skip
         logger = logging.getLogger("shop.orders")

@@ -1,11 +1,15 @@
-"""Delivers the rows of handlers and processors; one can be shared by several of them."""
+"""The object that delivers rows, which handlers and processors can share.
+
+`_pipeline` is its inside: `intake` takes log calls, `lifecycle` sees them through.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Unpack
 
 from ._azure.uploader import Uploader
+from ._config.options import Options, documented
 from ._config.settings import Settings, read
 from ._delivery.delivery import Destination
 from ._pipeline.lifecycle import Lifecycle
@@ -14,11 +18,12 @@ from ._process.registry import Registry
 from ._queue.ledger import Stats
 
 
+@documented
 class Pipeline:
-    """Take what handlers and processors are given, and deliver it as rows.
+    """Deliver the rows of handlers and processors that share it to one stream.
 
-    Takes the arguments of `AzureMonitorHandler`, but for ``level`` and ``pipeline``. The three behind them are for
-    tests: where rows go instead of Azure, the clock, and ``background=False`` to deliver in `flush` and `close` only.
+    A handler or processor makes its own pipeline unless it is given one: construct a Pipeline only to share it, as in
+    ``AzureMonitorHandler(pipeline=pipeline)``. It is closed by its maker, or when the process exits.
     """
 
     def __init__(
@@ -31,10 +36,10 @@ class Pipeline:
         destination: Destination | None = None,
         clock: Clock | None = None,
         background: bool = True,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
-        address = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential}
-        settings = read(address | options, os.environ)
+        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
+        settings = read(given, os.environ)
         if destination is None:
             destination = Uploader(settings)
         if clock is None:

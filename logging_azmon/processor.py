@@ -1,18 +1,19 @@
 """Front door for structlog: a processor that gives event dicts to a pipeline and passes them on.
 
 Rules: logging does not know of it, so a dictConfig that shuts all handlers down leaves it alone. At exit a handler
-takes its place, because logging closes handlers after everybody who may still log.
+takes its place, because logging closes handlers after all code that may still log.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
+from ._config.options import Options, documented
 from ._config.validators import shown
 from ._front import pickling
-from ._front.share import ARGUMENTS, Share, level_problems
+from ._front.share import Share, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
 from ._queue.ledger import Stats
@@ -45,11 +46,12 @@ class _StandIn:
 _stand_ins: Registry[_StandIn] = Registry()
 
 
+@documented
 class AzureMonitorProcessor:
-    """Turn each event dict into a row of a Log Analytics table, and pass it on as it is.
+    """Turn each structlog event into a row of a Log Analytics table, and pass the event on unchanged.
 
-    Arguments and settings are those of `AzureMonitorHandler`; beside `pipeline` only `level` and `drop` may stand.
-    Events below `level` make no row. With ``drop=True`` the chain ends here: every event is dropped, row or not.
+    Its place in the chain is after the processors that add to the event, and before the one that renders it. The
+    arguments are those of `AzureMonitorHandler`, and `drop`.
     """
 
     def __init__(
@@ -62,9 +64,9 @@ class AzureMonitorProcessor:
         level: int | str = logging.NOTSET,
         pipeline: Any = None,
         drop: bool = False,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
-        given = dict(zip(ARGUMENTS, (endpoint, rule_id, stream, credential), strict=True)) | options
+        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
         self._share = Share(pipeline, given, [*level_problems(level), *_drop_problems(drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
         self._end: type[BaseException] | None = None

@@ -15,8 +15,6 @@ from .._pipeline.intake import Intake
 from ..errors import ConfigurationError
 from ..pipeline import Pipeline, lifecycle_of
 
-ARGUMENTS = ("endpoint", "rule_id", "stream", "credential")
-
 
 def level_problems(level: Any) -> Iterator[str]:
     """Check a front door's level."""

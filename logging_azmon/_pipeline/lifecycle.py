@@ -59,7 +59,7 @@ class Lifecycle:
         pipelines.add(self)
 
     def __repr__(self) -> str:
-        return f"{self._state} {self.queue!r} {self.listeners!r}"
+        return f"{self.state.value}, {self.queue!r}, {self.listeners!r}"
 
     def _begin(self) -> None:
         """Put together what a process begins with: a forked child has parts of its own."""
@@ -115,7 +115,7 @@ class Lifecycle:
         watermark = self.urge()
         if _must_not_wait():
             return self.queue.is_settled(watermark)
-        return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_patient=timeout is None)
+        return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
@@ -129,7 +129,7 @@ class Lifecycle:
             return
         deadline = self._waiting.deadline(timeout)
         # A pipeline that takes no more rows waits for its own notices, too, and for what dead processes have left.
-        self._waiting.wait(EVERYTHING, deadline, is_patient=timeout is None)
+        self._waiting.wait(EVERYTHING, deadline, is_default=timeout is None)
         self._end(deadline)
 
     # OPEN -> CLOSING, inside dictConfig.
@@ -223,7 +223,7 @@ class Lifecycle:
 
     def drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
-        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_patient=False)
+        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_default=False)
         if not self.queue.is_settled(EVERYTHING):
             return False
         # Orphans are adopted in batches; look for more.
@@ -267,7 +267,7 @@ class Lifecycle:
     def restart(self) -> None:
         """Begin again with nothing, in a forked child: the rows that wait are its parent's."""
         self.queue.disown()
-        self._encoder.renew()
+        self._encoder.restart()
         self.destination.forget()
         self._begin()
         self._move(State.OPEN)
@@ -280,7 +280,7 @@ class Lifecycle:
         deadline = self._waiting.deadline(None)
         watermark = self.queue.urge()
         was_closed = not self._state.takes_rows
-        self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_patient=True)
+        self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:
             self._end(deadline)
         elif is_last or not len(self._users):

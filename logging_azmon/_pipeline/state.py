@@ -1,7 +1,7 @@
 """The states of a pipeline, and the one table of transitions between them.
 
 Rules: a transition is made under the lock that it is given, by whichever thread asks first; any other that asks for
-the same one is told that it came too late. Nobody waits under that lock.
+the same one is told that it came too late. No thread waits under that lock.
 """
 
 from __future__ import annotations
@@ -37,11 +37,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 class StateMachine:
     """Hold a pipeline's state."""
 
-    def __init__(self) -> None:
-        self._state = State.OPEN
-
-    def __repr__(self) -> str:
-        return f"<{self._state.value}>"
+    def __init__(self, state: State = State.OPEN) -> None:
+        self._state = state
 
     @property
     def state(self) -> State:

@@ -166,7 +166,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
             target.rule_id,
             target.stream,
             credential,
-            cloud=target.cloud,
+            cloud=target.cloud,  # type: ignore[arg-type]  # the pipeline checks it
             spool=directory,
             report=_report,
         )

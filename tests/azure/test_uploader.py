@@ -28,7 +28,8 @@ from logging_azmon import AzureMonitorHandler
 from logging_azmon._azure import credential as credential_of
 from logging_azmon._azure.error_mapping import answer_to
 from logging_azmon._azure.uploader import Uploader
-from logging_azmon._delivery.retry import MOST_WIRE_BYTES, Failure
+from logging_azmon._config.service_limits import MAX_BODY_BYTES
+from logging_azmon._delivery.retry import Failure
 from logging_azmon.pipeline import lifecycle_of
 from support.delivering import AZURE, Bench, closing, line, messages, settings_of
 from support.endpoint import Endpoint, status
@@ -90,7 +91,7 @@ class TestWire:
             bench.put(*noise)
             bench.run()
         assert messages(server.rows) == noise
-        assert all(len(request.raw) <= MOST_WIRE_BYTES for request in server.requests)
+        assert all(len(request.raw) <= MAX_BODY_BYTES for request in server.requests)
         assert all(len(request.body) <= batch_bytes for request in server.requests)
         assert bench.stats.requests == len(server.requests)
         assert bench.stats.rejected == 0

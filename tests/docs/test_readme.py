@@ -18,7 +18,9 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, cli
 from logging_azmon._config import presets
-from logging_azmon._config.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, OVERFLOW, read
+from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.options import ARGUMENTS
+from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
 from logging_azmon._config.validators import CREDENTIALS
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._delivery.pacing import MOST_STRETCHED_SECONDS
@@ -288,7 +290,7 @@ class TestTables:
         """And no other has."""
         documented = [names(row[0])[0] for row in table("Configuration", "argument")]
 
-        assert sorted(documented) == sorted({*ARGUMENTS, "level", "pipeline"} - set(ENVIRONMENT))
+        assert sorted(documented) == sorted({*ACCEPTED, "level", "pipeline"} - set(ENVIRONMENT))
 
     @pytest.mark.parametrize("row", table("Configuration", "argument"), ids=lambda row: row[0])
     def test_every_default_is_the_real_one(self, row):
@@ -309,9 +311,11 @@ class TestTables:
 
         assert {f'"{word}"' for word in CREDENTIALS} <= set(meanings["credential"])
         assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
-        assert [word.strip('"') for word in meanings["overflow"]] == list(OVERFLOW)
-        assert [word.strip('"') for word in meanings["spool_fsync"]] == list(FSYNC)
-        assert [names(row[0])[0].strip('"') for row in table("A power cut", "`spool_fsync`")] == list(FSYNC)
+        assert [word.strip('"') for word in meanings["overflow"]] == list(ARGUMENTS["overflow"].words)
+        assert [word.strip('"') for word in meanings["spool_fsync"]] == list(ARGUMENTS["spool_fsync"].words)
+        assert [names(row[0])[0].strip('"') for row in table("A power cut", "`spool_fsync`")] == list(
+            ARGUMENTS["spool_fsync"].words
+        )
 
     def test_every_number_has_its_unit(self):
         """In its name and in its meaning."""
