@@ -1,10 +1,13 @@
-"""The command ``logging-azmon``: a dispatcher, and one module a command beside it.
+"""Dispatch ``logging-azmon``: find the commands beside this module, parse the arguments, run one of them.
 
-A module of this package is a command, under its own name with dashes for underscores, if that does not begin with an
-underscore. Its docstring's first line is its help. It has ``configure(parser)``, which adds arguments, and
-``run(arguments) -> int``, which returns the exit code. What is heavy is imported inside ``run``; if a module is
-missing there, the user is told to install the extra that the command names in ``EXTRA``. A ConfigurationError is
-printed as it is, and the exit code is 2. Its ``EXAMPLES`` stand below its help; tests/test_cli_examples.py runs them.
+A command is a module of this package, or a package with a module `command` in it, whose name does not begin with an
+underscore: ``logging-azmon check`` is `check/command.py`, ``logging-azmon serve`` is `serve.py`. Underscores in the name
+become dashes. What several commands use is in `_shared/`.
+
+The first line of the module's docstring is the command's help. The module has ``configure(parser)``, which adds the
+arguments, and ``run(arguments) -> int``, which returns the exit code. Heavy imports belong inside ``run``: if a module
+is missing there, the user is told to install the extra named in ``EXTRA``. A ConfigurationError is printed as it is,
+with exit code 2. ``EXAMPLES`` are shown below the help; tests/cli/test_examples.py runs each of them.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from importlib.metadata import version
 from pkgutil import iter_modules
 from types import ModuleType
 
-from ..cli import _help
 from ..errors import ConfigurationError
+from ._shared.help import WIDTH, Parser, complain, examples, formatter
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -42,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    parser = _help.Parser(
+    parser = Parser(
         prog="logging-azmon",
         description="Send Python logs as typed rows to your own Log Analytics table.",
-        formatter_class=_help.formatter,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"logging-azmon {version('logging-azmon')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
@@ -54,9 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
         command = subparsers.add_parser(
             name,
             help=said,
-            description=textwrap.fill(said, _help.WIDTH),
-            epilog=_help.examples(getattr(module, "EXAMPLES", ())),
-            formatter_class=_help.formatter,
+            description=textwrap.fill(said, WIDTH),
+            epilog=examples(getattr(module, "EXAMPLES", ())),
+            formatter_class=formatter,
         )
         module.configure(command)
     return parser
@@ -66,7 +69,8 @@ def find_commands() -> Iterator[tuple[str, ModuleType]]:
     """Yield each command by its name."""
     for found in sorted(iter_modules(__path__), key=lambda found: found.name):
         if not found.name.startswith("_"):
-            yield found.name.replace("_", "-"), import_module(f"{__name__}.{found.name}")
+            path = f"{found.name}.command" if found.ispkg else found.name
+            yield found.name.replace("_", "-"), import_module(f"{__name__}.{path}")
 
 
 def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
@@ -75,7 +79,7 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         return code
     except ConfigurationError as error:
-        _help.complain(f"logging-azmon {arguments.command}: {error}")
+        complain(f"logging-azmon {arguments.command}: {error}")
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -88,5 +92,5 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
         if extra is None:
             raise
         needed = f"{error.name} is missing: python -m pip install 'logging-azmon[{extra}]'"
-        _help.complain(f"logging-azmon {arguments.command}: {needed}")
+        complain(f"logging-azmon {arguments.command}: {needed}")
         return USAGE_ERROR

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ._interrupts import stopping, wait
+from ._shared.interrupts import stopping, wait
 
 if TYPE_CHECKING:
     from ..local import Workspace

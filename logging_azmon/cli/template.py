@@ -18,8 +18,8 @@ from .._config.presets import BUILT_IN
 from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, RENDERERS, VALUES, Design
-from ..infra.names import PLANS
-from ._configuration import add_column_options, pipeline_arguments, settings_of
+from ..infra.naming import PLANS
+from ._shared.options import add_column_options, pipeline_arguments, settings_of
 
 # Of all this, only a configuration in YAML is read by what comes with it.
 EXTRA = "cli"

@@ -14,7 +14,7 @@ from typing import Any
 from .._config.presets import BUILT_IN, preset
 from ..errors import ConfigurationError
 from ..table import MAX_COLUMNS, Table
-from .names import check_name, check_retention
+from .naming import check_name, check_retention
 
 # "Monitoring Metrics Publisher", the same in every tenant.
 ROLE_ID = "3913510d-42f4-4e42-8a64-420c390055eb"

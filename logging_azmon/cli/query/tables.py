@@ -1,0 +1,120 @@
+"""Shows an answer's rows: as a table where that fits, else each row on lines of its own; or as JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from .._shared.cells import flat, is_number, plain, shown, visible
+from .._shared.console import LEVEL_COLOURS
+from .._shared.workspace import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+# A column of text is still of use with so many characters; with fewer, rows stand on lines of their own.
+_LEAST_WIDTH = 12
+_MOST_LINES = 12
+
+
+class Rows:
+    """Draw rows for people; columns without any value are left out, and named below."""
+
+    def __init__(self, result: Result) -> None:
+        filled = [
+            index for index in range(len(result.names)) if any(row[index] not in (None, "") for row in result.rows)
+        ]
+        # What is nothing but empty is the answer, too.
+        self._indexes = filled or list(range(len(result.names)))
+        self._result = result
+        self.empty = [visible(name) for index, name in enumerate(result.names) if index not in self._indexes]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw a table if the narrowest one of use fits, else records."""
+        names, kinds = self._result.names, self._result.kinds
+        texts = {index: [shown(row[index], kinds[index]) for row in self._result.rows] for index in self._indexes}
+        widths = {index: max([len(names[index]), *map(len, texts[index])], default=0) for index in self._indexes}
+        least = sum(
+            width if is_number(kinds[index]) or kinds[index] == "datetime" else min(width, _LEAST_WIDTH)
+            for index, width in widths.items()
+        )
+        if least + 2 * (len(self._indexes) - 1) <= options.max_width:
+            yield self._table(texts)
+        else:
+            yield from self._records(options)
+
+    def _table(self, texts: dict[int, list[str]]) -> Table:
+        kinds = self._result.kinds
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for index in self._indexes:
+            is_fixed = is_number(kinds[index]) or kinds[index] == "datetime"
+            table.add_column(
+                Text(visible(self._result.names[index])),
+                justify="right" if is_number(kinds[index]) else "left",
+                overflow="fold",
+                no_wrap=is_fixed,
+            )
+        for number in range(len(self._result.rows)):
+            table.add_row(*(self._styled(index, texts[index][number]) for index in self._indexes))
+        return table
+
+    def _records(self, options: ConsoleOptions) -> Iterable[Any]:
+        width = max(len(visible(self._result.names[index])) for index in self._indexes)
+        for number, row in enumerate(self._result.rows, 1):
+            yield Text(f"row {number:,} ".ljust(options.max_width, "-" if options.ascii_only else "─"), "bright_black")
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            grid.add_column(style="bold", no_wrap=True, width=width)
+            grid.add_column(overflow="fold")
+            for index in self._indexes:
+                if row[index] not in (None, ""):
+                    text = shown(row[index], self._result.kinds[index], lines=True)
+                    grid.add_row(Text(visible(self._result.names[index])), self._styled(index, _cut(text)))
+            yield grid
+
+    def _styled(self, index: int, text: str) -> Text:
+        return Text(text, LEVEL_COLOURS.get(text, "") if self._result.kinds[index] == "string" else "")
+
+
+def _cut(text: str) -> str:
+    lines = text.split("\n")
+    more = len(lines) - _MOST_LINES
+    return text if more <= 0 else "\n".join([*lines[:_MOST_LINES], f"… {more:,} more lines (--json has all)"])
+
+
+def write_json(result: Result, out: IO[str]) -> None:
+    """Write an array of objects, one on a line."""
+    keys = _distinct(result.names)
+    lines = (
+        orjson.dumps(
+            {key: plain(value, kind) for key, kind, value in zip(keys, result.kinds, row, strict=True)}
+        ).decode()
+        for row in result.rows
+    )
+    out.write("[\n" + ",\n".join(lines) + "\n]\n" if result.rows else "[]\n")
+
+
+def write_csv(result: Result, out: IO[str]) -> None:
+    """Write a header and a line for each row; to a terminal nothing that it would obey."""
+    is_harmless = not out.isatty()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in (result.names, *result.rows):
+        cells = map(flat, row)
+        writer.writerow(
+            cells if is_harmless else [visible(cell, lines=True) if isinstance(cell, str) else cell for cell in cells]
+        )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names, those that come twice numbered: as keys of one object the first would be lost."""
+    seen: dict[str, int] = {}
+    keys = []
+    for name in names:
+        seen[name] = seen.get(name, -1) + 1
+        keys.append(f"{name}_{seen[name]}" if seen[name] else name)
+    return keys

@@ -1,0 +1,149 @@
+"""Read a spool's directory as its owners do, without being one of its pipelines."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from ..._spool.directory import REJECTED, Directory
+from ..._spool.files import Disk
+from ..._spool.segment import Target, begun_at, is_segment, lock_name, owner_of, row_of_rejected
+
+_CHUNK = 1024 * 1024
+# What is put back goes out as it would have: in batches of the usual size.
+_SEGMENT_BYTES = 1_000_000
+_LOCK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Hold what is known of a segment; `target` is None where that cannot be read."""
+
+    name: str
+    target: Target | None
+    rows: int
+    size: int
+    age: float
+    is_alive: bool
+
+
+def listed(path: str) -> list[Listed]:
+    """List all segments, oldest first."""
+    disk = Disk()
+    entries = disk.entries(path)
+    alive = {owner: _is_alive(disk, path, owner) for owner in {owner_of(name) for name in entries} if owner}
+    return [
+        _listed(disk, path, name, size, is_alive=alive[owner_of(name) or ""])
+        for name, size in sorted(entries.items())
+        if is_segment(name)
+    ]
+
+
+def strangers(path: str) -> list[str]:
+    """List the names that are nobody's business here."""
+    return sorted(name for name in Disk().entries(path) if owner_of(name) is None and name != REJECTED)
+
+
+def _is_alive(disk: Disk, path: str, owner: str) -> bool:
+    lock_path = os.path.join(path, lock_name(owner))
+    if not os.path.exists(lock_path):
+        return False
+    lock = disk.lock(lock_path)
+    if lock is not None:
+        lock.release()
+    return lock is None
+
+
+def _listed(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> Listed:
+    whole = os.path.join(path, name)
+    target, rows = None, 0
+    with suppress(OSError):
+        target = Target.of_header(Directory(path, _NOWHERE).first_line(whole))
+        rows = max(0, sum(chunk.count(b"\n") for chunk in _chunks(disk, whole)) - 1)
+    age = max(0.0, time.time() - begun_at(name))
+    return Listed(name=name, target=target, rows=rows, size=size, age=age, is_alive=is_alive)
+
+
+# For reading alone; nobody's rows go there.
+_NOWHERE = Target(endpoint="", rule_id="", stream="", cloud="")
+
+
+def _chunks(disk: Disk, path: str) -> Iterator[bytes]:
+    fd = disk.open(path)
+    try:
+        place = 0
+        while chunk := disk.read(fd, place, _CHUNK):
+            yield chunk
+            place += len(chunk)
+    finally:
+        disk.close(fd)
+
+
+def rejected(path: str) -> list[tuple[str, list[bytes]]]:
+    """Return the files of rejected rows, with their lines."""
+    folder = os.path.join(path, REJECTED)
+    disk = Disk()
+    try:
+        names = sorted(name for name in disk.entries(folder) if name.endswith(".ndjson"))
+    except OSError:
+        return []
+    files = [os.path.join(folder, name) for name in names]
+    return [(file, b"".join(_chunks(disk, file)).splitlines()) for file in files]
+
+
+def put_back(path: str) -> tuple[int, int]:
+    """Make segments of rejected rows again; return how many rows, and how many lines are none and so are left."""
+    rows = left = 0
+    if not rejected(path):
+        return 0, 0
+    with _locked(os.path.join(path, REJECTED, "lock")):
+        for file, lines in rejected(path):
+            found = [row_of_rejected(line) for line in lines]
+            for target in {row[0] for row in found if row is not None}:
+                rows += _write(path, target, [row[1] for row in found if row is not None and row[0] == target])
+            strange = [line for line, row in zip(lines, found, strict=True) if row is None]
+            left += len(strange)
+            os.unlink(file)
+            if strange:
+                Disk().append(file, b"".join(line + b"\n" for line in strange))
+    return rows, left
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    lock = Disk().lock(path, _LOCK_SECONDS)
+    if lock is None:
+        raise OSError(f"{path} is held by another process")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(path: str, target: Target, rows: list[bytes]) -> int:
+    directory = Directory(path, target)
+    owner = directory.found_owner()
+    try:
+        for part in _parts(rows):
+            segment = directory.begin(owner, time.time(), size=len(part))
+            try:
+                directory.disk.write_all(segment.fd, part)
+                directory.disk.sync(segment.fd)
+            finally:
+                directory.disk.close(segment.fd)
+    finally:
+        owner.release()
+    return len(rows)
+
+
+def _parts(rows: list[bytes]) -> Iterator[bytes]:
+    part = bytearray()
+    for row in rows:
+        if part and len(part) + len(row) > _SEGMENT_BYTES:
+            yield bytes(part)
+            part.clear()
+        part += row
+    yield bytes(part)

@@ -1,0 +1,133 @@
+"""Follows a table: in Azure by queries, in a local workspace by its stream of new rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from .._shared.cells import plain
+from .._shared.interrupts import Interrupts
+from .._shared.workspace import Place, QueryError, Result, Workspace
+from .window import INGESTED, Row, Window
+
+# The local workspace says each second that it is still there.
+_SILENT_SECONDS = 30.0
+_LONGEST_PAUSE = 60.0
+
+
+class Polled:
+    """Ask again and again. The first rows are the last that were there."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        table: str,
+        condition: str,
+        *,
+        last: int,
+        seconds: float,
+        complain: Callable[[str], None],
+    ) -> None:
+        self._workspace = workspace
+        self._table = table
+        self._condition = condition
+        self._last = last
+        self._seconds = seconds
+        self._complain = complain
+
+    def rows(self, stopped: threading.Event) -> Iterator[list[Row]]:
+        """Yield new rows until somebody stops it."""
+        start = self._workspace.query("print Now = now()").rows[0][0]
+        window = Window(self._table, self._condition, start)
+        first = [row for rows in self._pass(window) for row in rows]
+        missing = self._last - len(first)
+        if missing > 0:
+            earlier = [row for _, row in _read(self._workspace.query(window.kql_before(missing)))]
+            first = earlier[::-1] + first
+        yield first[-self._last :] if self._last else []
+        pause = self._seconds
+        while not stopped.wait(pause):
+            try:
+                yield from self._pass(window)
+                pause = self._seconds
+            except QueryError as error:
+                if not error.may_pass:
+                    raise
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                self._complain(f"{error}; next try in {pause:.0f} s")
+
+    def _pass(self, window: Window) -> Iterator[list[Row]]:
+        is_over = False
+        while not is_over:
+            new, is_over = window.take(_read(self._workspace.query(window.kql())))
+            yield new
+
+
+def _read(result: Result) -> list[tuple[dt.datetime, Row]]:
+    if result.partial:
+        raise QueryError(f"the answer was cut: {result.partial}", may_pass=True)
+    at = list(result.names).index(INGESTED)
+    return [
+        (
+            row[at],
+            {
+                name: plain(value, kind)
+                for index, (name, kind, value) in enumerate(zip(result.names, result.kinds, row, strict=True))
+                if index != at
+            },
+        )
+        for row in result.rows
+    ]
+
+
+class Streamed:
+    """Read the local workspace's events: first its newest rows, then each one that comes."""
+
+    def __init__(self, place: Place, table: str) -> None:
+        self._place = place
+        self._path = f"/api/tail?table={quote(table)}&every=1"
+
+    def rows(self, interrupts: Interrupts) -> Iterator[list[Row]]:
+        """Yield rows until somebody stops it."""
+        parts = urlsplit(self._place.service)
+        connection: Any
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            connection = http.client.HTTPSConnection(
+                parts.hostname or "", parts.port, timeout=_SILENT_SECONDS, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SILENT_SECONDS)
+        try:
+            with interrupts:
+                connection.request("GET", self._path)
+                response = connection.getresponse()
+            if response.status != 200:
+                raise QueryError(_refusal(response.read(), response.status))
+            while True:
+                with interrupts:
+                    line = response.readline()
+                if not line:
+                    raise QueryError(f"{self._place.service} has ended")
+                if line.strip():
+                    # What is no data says only that somebody is there.
+                    yield orjson.loads(line[6:]) if line.startswith(b"data: ") else []
+        except (OSError, http.client.HTTPException) as error:
+            said = f"{self._place.service} cannot be reached ({error}): is `logging-azmon serve` running there?"
+            raise QueryError(said) from error
+        finally:
+            connection.close()
+
+
+def _refusal(body: bytes, status: int) -> str:
+    try:
+        return str(orjson.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"the local workspace answered with {status}"

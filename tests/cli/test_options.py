@@ -1,0 +1,345 @@
+"""Where a command sends to: options, the application's own configuration, the environment."""
+
+import argparse
+import json
+import sys
+import textwrap
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline
+from logging_azmon.cli import main
+from logging_azmon.cli._shared.options import add_options, pipeline_arguments, settings_of
+
+PLACE = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
+OURS = {"class": "logging_azmon.AzureMonitorHandler", **PLACE}
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA_COLLECTION_ENDPOINT", "LOGS_DCR_RULE_ID", "LOGS_DCR_STREAM_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    for name in ("qapp", "qapp_settings"):
+        sys.modules.pop(name, None)
+
+
+def arguments(*words):
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return pipeline_arguments(parser.parse_args(words))
+
+
+def problem(*words):
+    with pytest.raises(ConfigurationError) as caught:
+        arguments(*words)
+    return str(caught.value)
+
+
+def module(tmp_path, source, name="qapp"):
+    tmp_path.joinpath(f"{name}.py").write_text(textwrap.dedent(source), "utf-8")
+
+
+class TestOptions:
+    def test_each_becomes_the_argument_of_its_name(self):
+        given = arguments(
+            *("--endpoint", "https://a.example.org", "--rule-id", "dcr-2", "--stream", "Custom-B"),
+            *("--credential", "azure_cli", "--cloud", "usgov", "--columns", "lean", "--dcr", "rule.json"),
+        )
+
+        assert given == {
+            "endpoint": "https://a.example.org",
+            "rule_id": "dcr-2",
+            "stream": "Custom-B",
+            "credential": "azure_cli",
+            "cloud": "usgov",
+            "columns": "lean",
+            "dcr": "rule.json",
+        }
+
+    def test_what_is_not_given_is_left_to_the_environment(self):
+        assert arguments() == {}
+        settings = settings_of({}, {"DATA_COLLECTION_ENDPOINT": "https://e", "LOGS_DCR_RULE_ID": "d", **STREAM})
+        assert settings.endpoint == "https://e"
+
+    def test_mappings_are_json(self):
+        given = arguments(
+            "--credential", '{"managed_identity": {"client_id": "1"}}', "--columns", '{"Text": "message"}'
+        )
+
+        assert given == {"credential": {"managed_identity": {"client_id": "1"}}, "columns": {"Text": "message"}}
+
+    def test_what_is_no_json_is_refused_without_showing_it(self):
+        said = problem("--credential", '{"environment": {"client_secret": "s3cret"')
+
+        assert said.startswith("--credential begins with { but is no JSON (at character ")
+        assert "s3cret" not in said
+
+    def test_what_is_missing_is_said_in_the_words_of_the_command_line(self):
+        with pytest.raises(ConfigurationError) as caught:
+            settings_of({}, {})
+
+        assert [text.partition(", or")[0] for text in caught.value.problems] == [
+            f"{name} is missing: give --{name.replace('_', '-')} or --config" for name in PLACE
+        ]
+
+    def test_a_handler_without_a_configuration_is_refused(self):
+        assert "--handler azure needs --config" in problem("--handler", "azure")
+
+    def test_a_command_prints_what_is_wrong_and_ends_with_2(self, capsys):
+        assert main(["send", "x", "--config", "nowhere"]) == 2
+        assert capsys.readouterr().err.startswith("logging-azmon send: --config nowhere is neither a file (.yaml, ")
+
+
+STREAM = {"LOGS_DCR_STREAM_NAME": "Custom-App"}
+
+
+class TestPrecedence:
+    def test_an_option_goes_before_the_configuration_and_that_before_the_environment(self, tmp_path, monkeypatch):
+        module(tmp_path, f"LOGGING = {{'handlers': {{'azure': {OURS!r}}}}}")
+        monkeypatch.setenv("LOGS_DCR_RULE_ID", "dcr-env")
+        monkeypatch.setenv("LOGS_DCR_STREAM_NAME", "Custom-Env")
+
+        settings = settings_of(arguments("--config", "qapp:LOGGING", "--stream", "Custom-Option"))
+
+        assert (settings.rule_id, settings.stream) == ("dcr-1", "Custom-Option")
+
+
+YAML = """
+version: 1
+handlers:
+  azure:
+    class: logging_azmon.AzureMonitorHandler
+    endpoint: https://dce.example.org
+    rule_id: dcr-1
+    stream: Custom-App
+"""
+TOML = """
+[logging.handlers.azure]
+class = "logging_azmon.AzureMonitorHandler"
+endpoint = "https://dce.example.org"
+rule_id = "dcr-1"
+stream = "Custom-App"
+"""
+INI = """
+[loggers]
+keys=root
+[handlers]
+keys=azure,console
+[handler_azure]
+class=logging_azmon.AzureMonitorHandler
+args=("https://dce.example.org",)
+kwargs={"rule_id": "dcr-1", "stream": "Custom-App"}
+[handler_console]
+class=StreamHandler
+args=(sys.stdout,)
+"""
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("name", "text", "key"),
+        [
+            ("logging.yaml", YAML, ""),
+            ("logging.yml", "deep:\n  down:\n" + textwrap.indent(YAML, "    "), ":deep.down"),
+            ("logging.json", json.dumps({"handlers": {"azure": OURS}}), ""),
+            ("settings.toml", TOML, ":logging"),
+            ("logging.ini", INI, ""),
+        ],
+    )
+    def test_every_form_gives_the_same(self, tmp_path, name, text, key):
+        tmp_path.joinpath(name).write_text(text, "utf-8")
+
+        assert arguments("--config", f"{name}{key}") == PLACE
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("a.json", "{", "a.json is not JSON that can be read: "),
+            ("a.yaml", "a: [", "a.yaml is not YAML that can be read: "),
+            ("a.ini", "[handlers]", "a.ini is not INI that can be read: "),
+            ("a.json", "[]", "a.json is a list; give a dictionary for dictConfig, or a handler of ours"),
+            ("a.json", '{"handlers": []}', "a.json has no handlers; give what dictConfig is given"),
+            ("a.json", '{"x": {"handlers": {}}}', "a.json has no handlers; it has x; give"),
+            ("a.json", '{"handlers": {}}', "a.json has no logging_azmon.AzureMonitorHandler; its handlers are none"),
+        ],
+    )
+    def test_a_file_of_no_use_is_named_with_what_is_wrong(self, tmp_path, name, text, said):
+        tmp_path.joinpath(name).write_text(text, "utf-8")
+
+        assert said in problem("--config", name)
+
+    def test_a_file_that_is_not_there_and_a_key_that_is_not_in_it_are_named(self, tmp_path):
+        tmp_path.joinpath("a.json").write_text('{"b": 1}', "utf-8")
+
+        assert "none.json cannot be read: No such file" in problem("--config", "none.json")
+        assert "a.json:c has no c; it has b" in problem("--config", "a.json:c")
+        assert "a.json:b.c has no c" in problem("--config", "a.json:b.c")
+
+    def test_a_library_that_is_missing_is_left_to_the_dispatcher(self, tmp_path, monkeypatch, capsys):
+        tmp_path.joinpath("a.yaml").write_text(YAML, "utf-8")
+        monkeypatch.setitem(sys.modules, "yaml", None)
+
+        assert main(["send", "x", "--config", "a.yaml"]) == 2
+        assert "python -m pip install 'logging-azmon[cli]'" in capsys.readouterr().err
+
+
+class TestModules:
+    def test_this_directory_can_be_imported_from_and_only_then(self, tmp_path):
+        module(tmp_path, "class settings:\n    LOGGING = {'handlers': {'azure': " + repr(OURS) + "}}")
+        before = list(sys.path)
+
+        assert arguments("--config", "qapp:settings.LOGGING") == PLACE
+        assert sys.path == before
+
+    def test_the_application_is_not_configured(self, tmp_path):
+        module(
+            tmp_path,
+            "LOGGING = {'handlers': {'azure': " + repr(OURS) + ", 'bad': {'()': 'qapp.explode'}}}\n"
+            "def explode():\n    raise SystemExit('made')",
+        )
+
+        assert arguments("--config", "qapp:LOGGING") == PLACE
+
+    @pytest.mark.parametrize(
+        ("source", "words", "said"),
+        [
+            ("", ["--config", "qapp:NONE"], "qapp has no NONE"),
+            ("A = {'handlers': {}}", ["--config", "qapp:NONE"], "qapp has no NONE; it has A"),
+            ("1 / 0", ["--config", "qapp:A"], "importing qapp raised ZeroDivisionError: division by zero"),
+            ("A = 3", ["--config", "qapp:A"], "qapp:A is a int; give a dictionary for dictConfig"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, tmp_path, source, words, said):
+        module(tmp_path, source)
+
+        assert said in problem(*words)
+
+    def test_a_handler_or_a_pipeline_of_the_application_will_do(self, tmp_path):
+        module(
+            tmp_path,
+            """
+            import logging_azmon
+            rule = {"streamDeclarations": {"Custom-App": {"columns": [{"name": "odd name", "type": "int"}]}}}
+            place = ("https://dce.example.org", "dcr-1", "Custom-App")
+            pipeline = logging_azmon.Pipeline(*place, dcr=rule, batch_seconds=2)
+            handler = logging_azmon.AzureMonitorHandler(pipeline=pipeline)
+            """,
+        )
+
+        for name in ("pipeline", "handler"):
+            given = arguments("--config", f"qapp:{name}")
+            with_them = settings_of(given)
+            assert (with_them.stream, with_them.batch_seconds) == ("Custom-App", 2)
+            assert [column.name for column in with_them.table] == ["odd name"]
+            Pipeline(**given).close()
+
+
+class TestHandlers:
+    def configured(self, tmp_path, handlers, **more):
+        module(tmp_path, f"LOGGING = { ({'handlers': handlers} | more)!r}")
+        return ["--config", "qapp:LOGGING"]
+
+    def test_the_only_one_of_ours_is_taken(self, tmp_path):
+        words = self.configured(tmp_path, {"console": {"class": "logging.StreamHandler"}, "azure": OURS})
+
+        assert arguments(*words) == PLACE
+
+    def test_of_several_one_must_be_named(self, tmp_path):
+        words = self.configured(tmp_path, {"a": OURS, "b": {**OURS, "stream": "Custom-B"}})
+
+        assert "has 2 handlers of ours: choose with --handler a, --handler b" in problem(*words)
+        assert arguments(*words, "--handler", "b")["stream"] == "Custom-B"
+
+    def test_those_that_share_a_pipeline_lead_to_it(self, tmp_path):
+        shared = {"class": "logging_azmon.AzureMonitorHandler", "pipeline": "cfg://handlers.azure", "level": "ERROR"}
+        words = self.configured(tmp_path, {"a": shared, "azure": OURS})
+
+        assert arguments(*words) == arguments(*words, "--handler", "a") == PLACE
+
+    def test_an_object_of_the_application_may_be_the_pipeline(self, tmp_path):
+        module(
+            tmp_path,
+            """
+            import logging_azmon
+            pipeline = logging_azmon.Pipeline("https://dce.example.org", "dcr-1", "Custom-Shared")
+            own = {"class": "logging_azmon.AzureMonitorHandler", "pipeline": "ext://qapp.pipeline"}
+            LOGGING = {"handlers": {"azure": own}}
+            """,
+        )
+
+        assert arguments("--config", "qapp:LOGGING")["stream"] == "Custom-Shared"
+
+    @pytest.mark.parametrize("pipeline", ["cfg://handlers.a", "cfg://handlers.b", "nonsense"])
+    def test_a_pipeline_that_leads_nowhere_is_said(self, tmp_path, pipeline):
+        both = {"class": "logging_azmon.AzureMonitorHandler"}
+        words = self.configured(
+            tmp_path, {"a": {**both, "pipeline": pipeline}, "b": {**both, "pipeline": "cfg://handlers.a"}}
+        )
+
+        assert "leads to no handler with a pipeline of its own" in problem(*words, "--handler", "a")
+
+    def test_values_are_resolved_as_dict_config_does(self, tmp_path):
+        words = self.configured(
+            tmp_path,
+            {"azure": {**OURS, "rule_id": "cfg://rule", "credential": {"managed_identity": {"client_id": "cfg://id"}}}},
+            rule="dcr-9",
+            id="mine",
+        )
+
+        settings = settings_of(arguments(*words))
+        assert settings.rule_id == "dcr-9"
+        assert settings.credential == {"managed_identity": {"client_id": "mine"}}
+
+    def test_what_cannot_be_resolved_is_said_but_no_credential(self, tmp_path):
+        words = self.configured(tmp_path, {"azure": {**OURS, "stream": "ext://qapp.none"}})
+        assert "stream='ext://qapp.none' of the handler azure cannot be resolved" in problem(*words)
+        sys.modules.pop("qapp")
+        words = self.configured(tmp_path, {"azure": {**OURS, "credential": "cfg://secret"}})
+        assert "credential=(not shown) of the handler azure cannot be resolved" in problem(*words)
+
+    def test_what_is_the_applications_own_business_is_left_out(self, tmp_path):
+        words = self.configured(
+            tmp_path, {"azure": {**OURS, "level": "INFO", "formatter": "f", "filters": [], "report": "ext://a.b"}}
+        )
+
+        assert arguments(*words) == PLACE
+
+    def test_a_subclass_and_a_class_itself_are_ours(self, tmp_path):
+        module(
+            tmp_path,
+            f"""
+            import logging_azmon
+            class Mine(logging_azmon.AzureMonitorHandler):
+                pass
+            A = {{"handlers": {{"azure": {{**{OURS!r}, "class": "qapp.Mine"}}}}}}
+            B = {{"handlers": {{"azure": {{**{PLACE!r}, "()": Mine}}}}}}
+            """,
+        )
+
+        assert arguments("--config", "qapp:A") == arguments("--config", "qapp:B") == PLACE
+
+    @pytest.mark.parametrize(
+        ("handler", "said"),
+        [
+            ({"()": "logging.getLogger"}, "--handler azure is made by getLogger, which alone knows its arguments"),
+            ({"class": "logging.StreamHandler"}, "--handler azure is a StreamHandler, no logging_azmon"),
+            ({"class": "no.such.thing"}, "--handler azure is a no.such.thing, no logging_azmon"),
+            ("text", "--handler azure is a None, no logging_azmon"),
+        ],
+    )
+    def test_one_that_is_not_ours_is_refused(self, tmp_path, handler, said):
+        words = self.configured(tmp_path, {"azure": handler})
+
+        assert said in problem(*words, "--handler", "azure")
+
+    def test_one_that_is_not_there_is_refused_with_those_that_are(self, tmp_path):
+        words = self.configured(tmp_path, {"azure": OURS})
+
+        assert "--handler blue is not in --config qapp:LOGGING; it has azure" in problem(*words, "--handler", "blue")
+
+    def test_nobody_is_made(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(AzureMonitorHandler, "__init__", lambda *_, **__: pytest.fail("made"))
+
+        assert arguments(*self.configured(tmp_path, {"azure": OURS})) == PLACE

@@ -1,0 +1,453 @@
+"""The command `logging-azmon tail`: what it shows, and that it neither loses nor repeats a row."""
+
+# ruff: noqa: SLF001 - what must hold inside
+
+import datetime as dt
+import io
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logging_azmon import Column, Table
+from logging_azmon._config.presets import DEFAULT
+from logging_azmon.cli import main
+from logging_azmon.cli._shared.console import is_unread
+from logging_azmon.cli._shared.interrupts import Interrupts
+from logging_azmon.cli._shared.workspace import Place, QueryError, Result
+from logging_azmon.cli.tail.columns import Choice, find_roles, line
+from logging_azmon.cli.tail.command import table_of
+from logging_azmon.cli.tail.follow import Polled, Streamed, _read
+from logging_azmon.cli.tail.window import INGESTED, Window
+from logging_azmon.local import Workspace
+from support.endpoint import Endpoint, status
+from support.local_client import send
+
+LIMIT = 30.0
+START = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
+ROLES = find_roles([column.name for column in DEFAULT], None)
+
+
+@pytest.fixture(scope="module")
+def workspace():
+    with Workspace() as running:
+        rows = [
+            {"Level": level, "Logger": logger, "Message": f"{level} of {logger}", "Exception": "ValueError: no"}
+            for level in ("DEBUG", "INFO", "WARNING", "ERROR")
+            for logger in ("shop", "shop.web", "shopping")
+        ]
+        assert send(running, rows).status == 204
+        running.wait_for("App_CL", rows=len(rows))
+        yield running
+
+
+class Following:
+    """Read what the command prints, line by line, with a limit."""
+
+    def __init__(self, workspace, *words):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "logging_azmon", "tail", "--json", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **workspace.environment},
+        )
+        self._lines = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for text in self.process.stdout:
+            self._lines.put(json.loads(text)["Message"])
+
+    def take(self, number):
+        return [self._lines.get(timeout=LIMIT) for _ in range(number)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+class TestCommand:
+    def test_last_rows_first_then_each_that_comes_once_until_ctrl_c(self):
+        with Workspace() as workspace:
+            send(workspace, [{"Message": f"old {number}"} for number in range(5)])
+            workspace.wait_for("App_CL", rows=5)
+            with Following(workspace, "-n", "2") as following:
+                assert following.take(2) == ["old 3", "old 4"]
+                for start in range(0, 30_000, 6_000):
+                    send(workspace, [{"Message": f"{number}"} for number in range(start, start + 6_000)])
+                assert sorted(map(int, following.take(30_000))) == list(range(30_000))
+                following.process.send_signal(signal.SIGINT)
+                assert following.process.wait(LIMIT) == 130
+                assert following.process.stderr.read().decode().startswith("Following App_CL of http://127.0.0.1:")
+
+    def test_it_ends_well_when_nobody_reads_any_more_although_nothing_comes(self, workspace):
+        words = [sys.executable, "-m", "logging_azmon", "tail", "-n", "1"]
+        reading, writing = os.pipe()
+        with subprocess.Popen(words, stdout=writing, env={**os.environ, **workspace.environment}) as process:
+            os.close(writing)
+            assert b"ERROR of shopping" in os.read(reading, 10_000)
+            os.close(reading)
+            assert process.wait(LIMIT) == 0
+
+    def test_when_the_workspace_ends_so_does_it(self):
+        with Workspace() as workspace:
+            following = Following(workspace)
+            assert b"Following" in following.process.stderr.readline()
+        with following:
+            assert following.process.wait(LIMIT) == 1
+            assert b"logging-azmon tail: http://127.0.0.1" in following.process.stderr.read()
+
+    @pytest.mark.parametrize(
+        ("words", "code", "said"),
+        [
+            (["--endpoint", "http://127.0.0.1:9", "App_CL"], 1, "is `logging-azmon serve` running there?"),
+            (["--endpoint", "http://127.0.0.1:9"], 2, "which table? Give its name, or --stream, or set LOGS_DCR_STR"),
+            (["--endpoint", "http://127.0.0.1:9", "a|b"], 2, "table 'a|b' is no table's name"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, monkeypatch, capsys, words, code, said):
+        monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
+
+        assert main(["tail", *words]) == code
+        assert said in capsys.readouterr().err
+
+    def test_a_table_that_is_not_there_is_said_too(self, workspace, capsys):
+        assert main(["tail", "None_CL", "--endpoint", workspace.endpoint]) == 1
+        assert "named 'None_CL'" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("lines", ["-1", "x", "5000", "9" * 5_000])
+    def test_a_number_of_lines_is_one(self, capsys, lines):
+        with pytest.raises(SystemExit):
+            main(["tail", f"--lines={lines}"])
+        assert f"{lines!r} is no number of rows from 0 to 1,000" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("named", "given", "environ", "table"),
+        [
+            ("T_CL", {}, {}, "T_CL"),
+            (None, {"stream": "Custom-App"}, {}, "App_CL"),
+            (None, {}, {"LOGS_DCR_STREAM_NAME": "Custom-App_CL"}, "App_CL"),
+            (None, {"stream": "Microsoft-Syslog"}, {}, "Syslog"),
+        ],
+    )
+    def test_the_table_is_the_one_that_is_usual_for_the_stream(self, named, given, environ, table):
+        assert table_of(named, given, environ) == table
+
+    def shown(self, workspace, monkeypatch, capsys, *words):
+        """Run the command in this process until it has shown what is there."""
+        monkeypatch.setattr(Streamed, "rows", shortened(Streamed.rows))
+        words = ["App_CL", "--endpoint", workspace.endpoint, *words]
+        assert main(["tail", *words]) == 130
+        return capsys.readouterr().out.splitlines()
+
+    def test_people_see_a_line_for_each_row(self, workspace, monkeypatch, capsys):
+        out = self.shown(workspace, monkeypatch, capsys, "--level", "error", "--logger", "shop", "-n", "1")
+
+        assert [text[13:] for text in out[:1]] == ["ERROR    shop.web ERROR of shop.web"]
+        assert out[1] == "    ValueError: no"
+
+    def test_in_a_terminal_each_day_has_a_line(self, workspace, monkeypatch, capsys):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        out = self.shown(workspace, monkeypatch, capsys)
+
+        assert len([text for text in out if text.removeprefix("\x1b[1m").startswith("20") and "UTC" in text]) == 1
+
+    def test_columns_that_are_sent_say_which_is_which(self, workspace, monkeypatch, capsys):
+        columns = '{"TimeGenerated": "time", "Message": "level", "Level": "message"}'
+        out = self.shown(
+            workspace, monkeypatch, capsys, "--columns", columns, "--grep", "WARN", "--stream", "Custom-App"
+        )
+
+        assert len(out) == 6
+        assert " WARNING of shop " in out[0]
+
+    def test_a_choice_needs_its_column(self, workspace, capsys):
+        assert main(["tail", "DCRLogErrors", "--endpoint", workspace.endpoint, "--level", "INFO"]) == 2
+        assert "--level has no column to look at in this table" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("is_terminal", "end"), [(True, "ends it.\n\n"), (False, "ends it.\n")])
+    def test_ctrl_c_leaves_the_prompt_a_line_of_its_own(self, workspace, monkeypatch, capsys, is_terminal, end):
+        """A terminal writes ^C where the cursor is."""
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setenv("TERM", "dumb")
+        monkeypatch.setattr("logging_azmon.cli.tail.follow.Streamed.rows", interrupted)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+
+        assert main(["tail", "App_CL", "--endpoint", workspace.endpoint]) == 130
+        assert capsys.readouterr().err.endswith(end)
+
+    def test_in_azure_it_asks_again_and_again(self, monkeypatch, capsys):
+        """With the choice as part of the query."""
+        asked = []
+
+        def query(_, kql, *__):
+            asked.append(kql)
+            if "take 0" in kql:
+                return Result(
+                    names=["TimeGenerated", "Level", "Message"], kinds=["datetime", "string", "string"], rows=[]
+                )
+            if kql.startswith("print"):
+                return Result(names=["Now"], kinds=["datetime"], rows=[[START]])
+            if len(asked) > 4:
+                raise KeyboardInterrupt
+            rows = [["WARNING", "came", START]] if len(asked) == 4 else []
+            return Result(names=["Level", "Message", INGESTED], kinds=["string", "string", "datetime"], rows=rows)
+
+        monkeypatch.setattr("logging_azmon.cli._shared.workspace.Workspace.query", query)
+        monkeypatch.setattr("logging_azmon.cli.tail.command.POLL_SECONDS", 0.001)
+        guid = "11111111-2222-3333-4444-555555555555"
+        words = ["tail", "App_CL", "--workspace", guid, "--credential", "azure_cli", "--level", "WARNING"]
+
+        assert main(words) == 130
+        assert capsys.readouterr().out.split() == ["WARNING", "came"]
+        assert "and ['Level'] in~ (" in asked[2]
+
+
+def shortened(rows):
+    def first(self, interrupts):
+        yield next(filter(None, rows(self, interrupts)))
+        raise KeyboardInterrupt
+
+    return first
+
+
+class Source:
+    """A table in Azure: rows are ingested at one time and seen at another."""
+
+    def __init__(self):
+        self.now = START
+        self.rows = []
+        self.asked = []
+
+    def ingest(self, text, *, seen_after=0.0):
+        self.rows.append((self.now, self.now + dt.timedelta(seconds=seen_after), text))
+
+    def query(self, kql, *_):
+        self.asked.append(kql)
+        if kql.startswith("print"):
+            return Result(names=["Now"], kinds=["datetime"], rows=[[self.now]])
+        number = int(kql.rpartition("top ")[2].split()[0])
+        moment = dt.datetime.fromisoformat(kql.partition("datetime(")[2].partition(")")[0])
+        seen = [(at, text) for at, visible, text in self.rows if visible <= self.now]
+        if kql.endswith("asc"):
+            found = sorted((row for row in seen if row[0] >= moment), key=lambda row: row[0])[:number]
+        else:
+            found = sorted((row for row in seen if row[0] < moment), key=lambda row: row[0], reverse=True)[:number]
+        return Result(
+            names=["Message", INGESTED], kinds=["string", "datetime"], rows=[[text, at] for at, text in found]
+        )
+
+
+def rows_of(window, source):
+    new, is_over = [], False
+    while not is_over:
+        result = source.query(window.kql())
+        rows, is_over = window.take([(at, {"Message": text}) for text, at in result.rows])
+        new += [row["Message"] for row in rows]
+    return new
+
+
+class TestWindow:
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 290), st.booleans()), min_size=1, max_size=60
+        ),
+        st.integers(1, 7),
+    )
+    def test_whatever_comes_when_every_row_is_shown_once(self, moves, page_rows):
+        """Rows of one moment, equal rows, rows seen late and in another order, more rows than a page holds."""
+        source = Source()
+        window = Window("T", "", START, page_rows=page_rows)
+        shown = []
+        for wait, text, seen_after, is_asking in moves:
+            source.now += dt.timedelta(seconds=wait)
+            source.ingest(f"{text}", seen_after=seen_after)
+            if is_asking:
+                shown += rows_of(window, source)
+        source.now += dt.timedelta(seconds=300)
+        shown += rows_of(window, source)
+
+        assert sorted(shown) == sorted(text for _, _, text in source.rows)
+        assert rows_of(window, source) == []
+
+    def test_what_was_shown_long_ago_is_forgotten(self):
+        source, window = Source(), Window("T", "", START)
+        for _ in range(50):
+            source.ingest("a")
+            source.now += dt.timedelta(minutes=10)
+            assert rows_of(window, source) == ["a"]
+        assert len(window._known) <= 2
+
+
+class Stopped:
+    """An event that is set after so many waits, each of which lets something happen."""
+
+    def __init__(self, *steps):
+        self.steps = list(steps)
+        self.waits = []
+
+    def wait(self, seconds):
+        self.waits.append(seconds)
+        if not self.steps:
+            return True
+        self.steps.pop(0)()
+        return False
+
+
+class TestPolled:
+    def polled(self, source, *, last=2, complain=print):
+        return Polled(source, "T", "", last=last, seconds=5.0, complain=complain)
+
+    def test_the_last_rows_come_first_also_older_ones(self):
+        source = Source()
+        source.now -= dt.timedelta(hours=1)
+        for text in ("a", "b"):
+            source.ingest(text)
+            source.now += dt.timedelta(seconds=1)
+        source.now = START
+        source.ingest("c")
+
+        rows = self.polled(source, last=2).rows(Stopped())
+        assert [row["Message"] for row in next(rows)] == ["b", "c"]
+        assert next(self.polled(source, last=0).rows(Stopped())) == []
+
+    def test_what_passes_is_told_and_tried_again_ever_more_seldom(self):
+        source, told = Source(), []
+        query = source.query
+
+        def away(*_):
+            raise QueryError("busy", may_pass=True)
+
+        stopped = Stopped(
+            lambda: setattr(source, "query", away),
+            lambda: None,
+            lambda: (setattr(source, "query", query), source.ingest("x")),
+        )
+        rows = [row["Message"] for rows in self.polled(source, complain=told.append).rows(stopped) for row in rows]
+
+        assert rows == ["x"]
+        assert told == ["busy; next try in 10 s", "busy; next try in 20 s"]
+        assert stopped.waits == [5.0, 10.0, 20.0, 5.0]
+
+    def test_what_does_not_ends_it(self):
+        source = Source()
+
+        def refuse(*_):
+            raise QueryError("no role")
+
+        rows = self.polled(source).rows(Stopped(lambda: setattr(source, "query", refuse)))
+        with pytest.raises(QueryError, match="no role"):
+            list(rows)
+
+    def test_an_answer_that_was_cut_is_none(self):
+        with pytest.raises(QueryError, match="cut: too many"):
+            _read(Result(names=[INGESTED], kinds=["datetime"], rows=[], partial="too many"))
+
+
+class TestStreamed:
+    def rows(self, service):
+        return Streamed(Place(service=service, workspace_id="local"), "App_CL").rows(Interrupts())
+
+    def test_a_refusal_is_told_in_its_own_words(self, workspace):
+        with pytest.raises(QueryError, match="There is no table 'None_CL'"):
+            next(Streamed(Place(service=workspace.endpoint, workspace_id="local"), "None_CL").rows(Interrupts()))
+
+    def test_somebody_else_is_told_by_his_status(self):
+        with Endpoint() as endpoint, pytest.raises(QueryError, match="answered with 204"):
+            next(self.rows(endpoint.url))
+
+    def test_the_end_of_the_service_is_told(self):
+        """It closes the connection in good order."""
+        with Endpoint(status(200, body=b"\n", headers=[("Connection", "close")])) as endpoint:
+            rows = self.rows(endpoint.url)
+            with pytest.raises(QueryError, match="has ended"):
+                list(rows)
+
+    def test_over_tls_too(self, monkeypatch):
+        with Workspace(tls=True) as workspace:
+            for name, value in workspace.trust_environment.items():
+                monkeypatch.setenv(name, value)
+            assert next(self.rows(workspace.endpoint)) == []
+
+
+CHOICES = [
+    (None, None, None),
+    ("DEBUG", None, None),
+    ("WARNING", None, None),
+    (None, "shop", None),
+    (None, "shop.web", None),
+    (None, None, "OF SHOPP"),
+    (None, None, "valueerror"),
+    ("ERROR", "shop", 'a "quoted" \\ text'),
+]
+
+
+class TestChoice:
+    @pytest.mark.parametrize(("level", "logger", "text"), CHOICES)
+    def test_the_query_chooses_the_same_rows_as_the_command(self, workspace, level, logger, text):
+        choice = Choice(ROLES, level, logger, text)
+        chosen = workspace.query(f"App_CL | where true{choice.kql()}")
+
+        assert chosen == [row for row in workspace.rows("App_CL") if choice.takes(row)]
+
+    def test_levels_of_other_programs_count(self):
+        roles = find_roles(["SeverityLevel"], None)
+
+        assert Choice(roles, "ERROR", None, None).takes({"SeverityLevel": "crit"})
+        assert not Choice(roles, "ERROR", None, None).takes({"SeverityLevel": "notice"})
+
+    def test_without_its_column_nothing_is_looked_for(self):
+        said = Choice(find_roles(["A"], None), "INFO", "x", "y").problems()
+
+        assert [text.split()[0] for text in said] == ["--level", "--logger", "--grep"]
+
+
+class TestLines:
+    def test_what_is_sent_goes_before_usual_names(self):
+        sent = Table((Column("Said", "string", "message"), Column("Node", "string", "host")))
+        roles = find_roles(["TimeGenerated", "Said", "Message", "Node"], sent)
+
+        assert (roles.message, roles.time, "Node" in roles.quiet) == ("Said", "TimeGenerated", True)
+
+    def test_extras_follow_and_an_exception_stands_below(self):
+        row = {
+            "TimeGenerated": "2026-11-20T10:11:12.345678Z",
+            "Level": "ERROR",
+            "Logger": "shop",
+            "Message": "two\nlines\x1b[2J",
+            "Properties": {"order": 7, "card": {"brand": "visa"}},
+            "Exception": "Traceback\nKeyError\n",
+            "Region": "north",
+            "Line": 4,
+        }
+
+        assert line(row, ROLES).plain == (
+            '10:11:12.345 ERROR    shop two\n    lines\\x1b[2J Region=north order=7 card={"brand":"visa"}\n'
+            "    Traceback\n    KeyError"
+        )
+
+    def test_a_table_without_any_of_that_shows_all_it_has(self):
+        assert line({"A": 1, "B": None, "C": "x"}, find_roles(["A", "B", "C"], None)).plain.split() == ["A=1", "C=x"]
+        assert line({"Properties": "text", "Message": "m"}, ROLES).plain.split() == ["m", "Properties=text"]
+
+
+def test_a_pipe_without_a_reader_is_noticed():
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out:
+        assert not is_unread(out)
+        os.close(reading)
+        assert is_unread(out)
+    assert not is_unread(io.StringIO())
