@@ -1,8 +1,8 @@
 """Dispatch ``logging-azmon``: find the commands beside this module, parse the arguments, run one of them.
 
 A command is a module of this package, or a package with a module `command` in it, whose name does not begin with an
-underscore: ``logging-azmon check`` is `check/command.py`, ``logging-azmon serve`` is `serve.py`. Underscores in the name
-become dashes. What several commands use is in `_shared/`.
+underscore: ``logging-azmon check`` is `check/command.py`, ``logging-azmon serve`` is `serve.py`. Underscores in a name
+become dashes. `_shared/` holds what several commands use.
 
 The first line of the module's docstring is the command's help. The module has ``configure(parser)``, which adds the
 arguments, and ``run(arguments) -> int``, which returns the exit code. Heavy imports belong inside ``run``: if a module
@@ -23,14 +23,14 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from ..errors import ConfigurationError
-from ._shared.help import WIDTH, Parser, complain, examples, formatter
+from ._shared.help import WIDTH, Parser, format_examples, make_formatter, print_error
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; what argparse refuses or answers itself ends in SystemExit."""
+    """Run a command and return its exit code; argparse raises SystemExit for --help, --version and usage errors."""
     words = sys.argv[1:] if argv is None else argv
     commands = dict(find_commands())
     parser = build_parser()
@@ -48,29 +48,29 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="logging-azmon",
         description="Send Python logs as typed rows to your own Log Analytics table.",
-        formatter_class=formatter,
+        formatter_class=make_formatter,
     )
     parser.add_argument("--version", action="version", version=f"logging-azmon {version('logging-azmon')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name, module in find_commands():
-        said = (module.__doc__ or "").partition("\n")[0]
+        summary = (module.__doc__ or "").partition("\n")[0]
         command = subparsers.add_parser(
             name,
-            help=said,
-            description=textwrap.fill(said, WIDTH),
-            epilog=examples(getattr(module, "EXAMPLES", ())),
-            formatter_class=formatter,
+            help=summary,
+            description=textwrap.fill(summary, WIDTH),
+            epilog=format_examples(getattr(module, "EXAMPLES", ())),
+            formatter_class=make_formatter,
         )
         module.configure(command)
     return parser
 
 
 def find_commands() -> Iterator[tuple[str, ModuleType]]:
-    """Yield each command by its name."""
-    for found in sorted(iter_modules(__path__), key=lambda found: found.name):
-        if not found.name.startswith("_"):
-            path = f"{found.name}.command" if found.ispkg else found.name
-            yield found.name.replace("_", "-"), import_module(f"{__name__}.{path}")
+    """Yield each command as its name and its module, in the order of the names."""
+    for entry in sorted(iter_modules(__path__), key=lambda entry: entry.name):
+        if not entry.name.startswith("_"):
+            path = f"{entry.name}.command" if entry.ispkg else entry.name
+            yield entry.name.replace("_", "-"), import_module(f"{__name__}.{path}")
 
 
 def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
@@ -79,18 +79,18 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         return code
     except ConfigurationError as error:
-        complain(f"logging-azmon {arguments.command}: {error}")
+        print_error(f"logging-azmon {arguments.command}: {error}")
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` has; the interpreter would complain when it flushes at its end.
+        # The reader has closed the pipe, as `head` does. Without this the interpreter complains when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
         extra = getattr(module, "EXTRA", None)
         if extra is None:
             raise
-        needed = f"{error.name} is missing: python -m pip install 'logging-azmon[{extra}]'"
-        complain(f"logging-azmon {arguments.command}: {needed}")
+        message = f"{error.name} is missing: python -m pip install 'logging-azmon[{extra}]'"
+        print_error(f"logging-azmon {arguments.command}: {message}")
         return USAGE_ERROR

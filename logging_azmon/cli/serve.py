@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ._shared.interrupts import stopping, wait
+from ._shared.interrupts import stopping, wait_until_stopped
 
 if TYPE_CHECKING:
     from ..local import Workspace
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with stopping() as stopped, workspace:
         print(_greeting(workspace, arguments), flush=True)
-        wait(stopped)
+        wait_until_stopped(stopped)
         print("Stopping: what was accepted is being stored.", flush=True)
     return 0
 

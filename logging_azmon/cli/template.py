@@ -19,7 +19,7 @@ from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, RENDERERS, VALUES, Design
 from ..infra.naming import PLANS
-from ._shared.options import add_column_options, pipeline_arguments, settings_of
+from ._shared.options import add_column_options, pipeline_arguments, read_settings
 
 # Of all this, only a configuration in YAML is read by what comes with it.
 EXTRA = "cli"
@@ -80,7 +80,7 @@ def _design(arguments: argparse.Namespace) -> Design:
     table = arguments.table or _table_for(given, stream)
     stream = stream or f"Custom-{_base(table)}"
     # The columns are checked as a handler would check them.
-    settings = settings_of({**given, **_ANY_ADDRESS, "stream": stream, "credential": None})
+    settings = read_settings({**given, **_ANY_ADDRESS, "stream": stream, "credential": None})
     name = re.sub(r"[^a-z0-9]+", "-", _base(table).lower()).strip("-")
     return Design(
         columns=settings.table,

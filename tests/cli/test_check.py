@@ -19,11 +19,11 @@ from logging_azmon._azure.credential import make_credential
 from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
 from logging_azmon._config.settings import read
 from logging_azmon._delivery.retry import Answer, Failure
-from logging_azmon.cli._shared.workspace import QueryError
-from logging_azmon.cli.check.arrival import look, message_column
+from logging_azmon.cli._shared.workspace import WorkspaceQueryError
+from logging_azmon.cli.check.arrival import await_row, message_column
 from logging_azmon.cli.check.comparison import compare
-from logging_azmon.cli.check.identity import ask, claims, describe
-from logging_azmon.cli.check.probe import judge
+from logging_azmon.cli.check.identity import describe_identity, identity_claims, request_token
+from logging_azmon.cli.check.probe import interpret_answer
 from logging_azmon.cli.check.resource_manager import ResourceManager as ResourceManagerClient
 from logging_azmon.cli.check.steps import Step, Steps
 from logging_azmon.infra import RENDERERS, Design
@@ -477,7 +477,7 @@ class TestToken:
         assert steps["arrival"]["state"] == "ok"
         assert (method, path) == ("POST", "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01")
         token = headers["authorization"].removeprefix("Bearer ")
-        assert claims(token) == {"application": "local"}
+        assert identity_claims(token) == {"application": "local"}
         assert token not in json.dumps(steps)
 
     @contextmanager
@@ -533,11 +533,11 @@ class TestToken:
     )
     def test_of_a_token_only_two_claims_are_read(self, token, expected):
         """And one that cannot be read says nothing."""
-        assert claims(token) == expected
+        assert identity_claims(token) == expected
 
     def test_an_identity_that_is_not_told(self):
         """Is said to be so."""
-        assert describe({}) == "the token does not say for whom"
+        assert describe_identity({}) == "the token does not say for whom"
 
     def test_credentials_of_the_application(self):
         """Of any kind; a long complaint is cut."""
@@ -546,7 +546,7 @@ class TestToken:
             def get_token(self, *_):
                 raise RuntimeError("x" * 900)
 
-        step, credential = ask(read({**ADDRESS, "endpoint": "https://a.example", "credential": Mine()}, {}))
+        step, credential = request_token(read({**ADDRESS, "endpoint": "https://a.example", "credential": Mine()}, {}))
         assert (step.state, credential) == ("problem", None)
         assert step.seen.startswith("Mine has none: RuntimeError: xxx")
         assert len(step.seen) < 600
@@ -569,14 +569,14 @@ class TestAnswers:
     def test_each_answer_has_its_meaning(self, name):
         """And what to do."""
         answer, step_name, state, advice = ANSWERS[name]
-        (step,) = judge(answer, read(ADDRESS, {}), {})
+        (step,) = interpret_answer(answer, read(ADDRESS, {}), {})
 
         assert (step.name, step.state) == (step_name, state)
         assert advice in step.advice[0]
 
     def test_the_role_is_for_whom_the_token_says(self):
         """Ready to be pasted."""
-        (step,) = judge(ANSWERS["403"][0], read(ADDRESS, {}), {"application": "a", "object": "17"})
+        (step,) = interpret_answer(ANSWERS["403"][0], read(ADDRESS, {}), {"application": "a", "object": "17"})
 
         assert "to application a, object 17 (" in step.advice[0]
         assert "--assignee-object-id 17 --scope" in step.advice[0]
@@ -584,8 +584,8 @@ class TestAnswers:
 
     def test_what_was_said_is_in_one_piece(self):
         """Whatever part is missing."""
-        assert next(judge(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
-        assert next(judge(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS fails: bad"
+        assert next(interpret_answer(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
+        assert next(interpret_answer(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS fails: bad"
 
     def test_the_endpoint_is_asked_with_no_rows(self, check):
         """And only once."""
@@ -786,14 +786,14 @@ class TestArrival:
 
         class Failing:
             def query(self, _):
-                raise QueryError("no such table")
+                raise WorkspaceQueryError("no such table")
 
         def wait(seconds):
             waits.append(seconds)
             return len(waits) == 3
 
         now = time.monotonic()
-        step = look(Failing(), "T", "C", "mark", since=now, seconds=100, wait=wait)
+        step = await_row(Failing(), "T", "C", "mark", since=now, seconds=100, wait=wait)
 
         assert step.seen == "T cannot be asked: no such table"
         assert "Log Analytics Reader" in step.advice[0]
@@ -864,7 +864,7 @@ class TestWords:
         """And on a terminal it is said what takes a while."""
         file = io.TextIOWrapper(io.BytesIO(), encoding)
         steps = Steps(Console(file=file, force_terminal=True, color_system=None, width=40))
-        with steps.looking("waiting"):
+        with steps.status("waiting"):
             pass
         steps.add(Step(name="x", state="problem", seen="\x1b[31m" + "wörd " * 20))
         file.flush()

@@ -9,7 +9,7 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline
 from logging_azmon.cli import main
-from logging_azmon.cli._shared.options import add_options, pipeline_arguments, settings_of
+from logging_azmon.cli._shared.options import add_options, pipeline_arguments, read_settings
 
 PLACE = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
 OURS = {"class": "logging_azmon.AzureMonitorHandler", **PLACE}
@@ -60,7 +60,7 @@ class TestOptions:
 
     def test_what_is_not_given_is_left_to_the_environment(self):
         assert arguments() == {}
-        settings = settings_of({}, {"DATA_COLLECTION_ENDPOINT": "https://e", "LOGS_DCR_RULE_ID": "d", **STREAM})
+        settings = read_settings({}, {"DATA_COLLECTION_ENDPOINT": "https://e", "LOGS_DCR_RULE_ID": "d", **STREAM})
         assert settings.endpoint == "https://e"
 
     def test_mappings_are_json(self):
@@ -78,7 +78,7 @@ class TestOptions:
 
     def test_what_is_missing_is_said_in_the_words_of_the_command_line(self):
         with pytest.raises(ConfigurationError) as caught:
-            settings_of({}, {})
+            read_settings({}, {})
 
         assert [text.partition(", or")[0] for text in caught.value.problems] == [
             f"{name} is missing: give --{name.replace('_', '-')} or --config" for name in PLACE
@@ -101,7 +101,7 @@ class TestPrecedence:
         monkeypatch.setenv("LOGS_DCR_RULE_ID", "dcr-env")
         monkeypatch.setenv("LOGS_DCR_STREAM_NAME", "Custom-Env")
 
-        settings = settings_of(arguments("--config", "qapp:LOGGING", "--stream", "Custom-Option"))
+        settings = read_settings(arguments("--config", "qapp:LOGGING", "--stream", "Custom-Option"))
 
         assert (settings.rule_id, settings.stream) == ("dcr-1", "Custom-Option")
 
@@ -230,7 +230,7 @@ class TestModules:
 
         for name in ("pipeline", "handler"):
             given = arguments("--config", f"qapp:{name}")
-            with_them = settings_of(given)
+            with_them = read_settings(given)
             assert (with_them.stream, with_them.batch_seconds) == ("Custom-App", 2)
             assert [column.name for column in with_them.table] == ["odd name"]
             Pipeline(**given).close()
@@ -288,7 +288,7 @@ class TestHandlers:
             id="mine",
         )
 
-        settings = settings_of(arguments(*words))
+        settings = read_settings(arguments(*words))
         assert settings.rule_id == "dcr-9"
         assert settings.credential == {"managed_identity": {"client_id": "mine"}}
 

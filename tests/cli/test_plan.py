@@ -1,4 +1,4 @@
-"""A fleet on paper, and its deploy on a virtual clock."""
+"""A fleet on estimate, and its deploy on a virtual clock."""
 
 import json
 import random
@@ -8,7 +8,7 @@ import pytest
 from logging_azmon._config.settings import read
 from logging_azmon.cli import main
 from logging_azmon.cli.plan import command as plan
-from logging_azmon.cli.plan.estimate import Need, Paper
+from logging_azmon.cli.plan.estimate import Estimate, Workload
 from logging_azmon.cli.plan.simulation import Fleet, Minute, Simulation
 
 PLACE = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
@@ -18,9 +18,9 @@ def settings(**more):
     return read(PLACE | more, {})
 
 
-def paper(processes, rate, size, *, rules=1, outage=3_600.0, **more):
-    need = Need(processes=processes, rows_per_second=rate, row_bytes=size, rules=rules, outage_seconds=outage)
-    return Paper(need, settings(**more))
+def estimate(processes, rate, size, *, rules=1, outage=3_600.0, **more):
+    need = Workload(processes=processes, rows_per_second=rate, row_bytes=size, rules=rules, outage_seconds=outage)
+    return Estimate(need, settings(**more))
 
 
 def played(minutes, fleet, **more):
@@ -53,7 +53,7 @@ class TestPaper:
     )
     def test_requests_are_those_that_the_library_makes(self, processes, rate, size, seconds):
         """As many as in a simulation without a quota, within a tenth."""
-        on_paper = paper(processes, rate, size, batch_seconds=seconds)
+        on_paper = estimate(processes, rate, size, batch_seconds=seconds)
         unbounded = Fleet(processes=processes, rows_per_second=rate, row_bytes=size, quota_bytes=10**12)
         course = played(30, unbounded, batch_seconds=seconds)
         asked = sum(minute.asked for minute in course.minutes[5:]) / 25
@@ -61,35 +61,35 @@ class TestPaper:
         assert asked == pytest.approx(on_paper.requests, rel=0.1)
 
     def test_ten_thousand_processes_ask_for_ten_times_a_rules_requests(self):
-        on_paper = paper(10_000, 1, 300)
+        on_paper = estimate(10_000, 1, 300)
 
         assert on_paper.requests == pytest.approx(120_000)
         assert not on_paper.fits
-        assert paper(10_000, 1, 300, rules=on_paper.rules_needed).fits
-        assert paper(10_000, 1, 300, batch_seconds=on_paper.batch_seconds_needed).fits
+        assert estimate(10_000, 1, 300, rules=on_paper.rules_needed).fits
+        assert estimate(10_000, 1, 300, batch_seconds=on_paper.batch_seconds_needed).fits
 
     def test_too_much_data_needs_rules_whatever_the_batches_are(self):
-        on_paper = paper(10_000, 20, 600)
+        on_paper = estimate(10_000, 20, 600)
 
         assert on_paper.bytes == pytest.approx(7.2e9)
         assert on_paper.rules_for_bytes == 5
-        assert on_paper.catching_up is None
+        assert on_paper.catch_up_seconds is None
 
     def test_no_batch_waits_for_minutes(self):
-        assert paper(100_000, 1, 300).batch_seconds_needed is None
+        assert estimate(100_000, 1, 300).batch_seconds_needed is None
 
     def test_longer_intervals_do_not_help_where_batches_are_full_before(self):
-        assert paper(10_000, 100, 9_000).batch_seconds_needed is None
+        assert estimate(10_000, 100, 9_000).batch_seconds_needed is None
 
     def test_an_outage_is_bytes_time_and_catching_up(self):
-        on_paper = paper(400, 20, 600)
+        on_paper = estimate(400, 20, 600)
 
         assert on_paper.outage_bytes == 20 * 600 * 3_600 + 1_000_000
-        assert on_paper.memory_lasts == pytest.approx(64 * 1024**2 / 12_000)
-        assert on_paper.catching_up == pytest.approx(3_600 * 0.288 / (2 - 0.288))
+        assert on_paper.memory_lasts_seconds == pytest.approx(64 * 1024**2 / 12_000)
+        assert on_paper.catch_up_seconds == pytest.approx(3_600 * 0.288 / (2 - 0.288))
 
     def test_a_day_is_rows_and_gigabytes_of_ten_to_the_ninth(self):
-        on_paper = paper(10, 1, 1_000)
+        on_paper = estimate(10, 1, 1_000)
 
         assert (on_paper.rows_a_day, on_paper.json_gigabytes_a_day) == (864_000, 0.864)
         assert on_paper.billed_gigabytes_a_day == pytest.approx(0.648)

@@ -16,12 +16,12 @@ from rich.console import Console
 from logging_azmon import ConfigurationError
 from logging_azmon.cli import main
 from logging_azmon.cli._shared import workspace as workspace_module
-from logging_azmon.cli._shared.cells import flat, plain, shown, visible
-from logging_azmon.cli._shared.console import console
-from logging_azmon.cli._shared.timespan import read_timespan, said, shown_timespan
-from logging_azmon.cli._shared.workspace import Place, QueryError, Result, place_of
+from logging_azmon.cli._shared.cells import for_csv, for_display, for_json, printable
+from logging_azmon.cli._shared.console import output_console
+from logging_azmon.cli._shared.timespan import duration_text, read_timespan, timespan_phrase
+from logging_azmon.cli._shared.workspace import Result, WorkspaceAddress, WorkspaceQueryError, find_workspace
 from logging_azmon.cli.query.chart import Chart, find_series
-from logging_azmon.cli.query.command import mark
+from logging_azmon.cli.query.command import locate_error
 from logging_azmon.cli.query.tables import Rows, write_csv, write_json
 from logging_azmon.local import Workspace
 from support.endpoint import Endpoint
@@ -136,7 +136,7 @@ class TestMistakes:
         ],
     )
     def test_services_may_count_as_they_like(self, kql, error, expected):
-        assert mark(QueryError("wrong", **error), kql) == expected
+        assert locate_error(WorkspaceQueryError("wrong", **error), kql) == expected
 
     def test_an_address_where_nobody_is_says_what_to_start(self, monkeypatch, capsys):
         assert main(["query", "print 1", "--endpoint", "http://127.0.0.1:9"]) == 1
@@ -150,7 +150,7 @@ class TestMistakes:
 
     def test_rows_that_were_left_out_are_told(self, query, monkeypatch):
         cut = Result(names=["a"], kinds=["long"], rows=[[1]], partial="cut at 1 row")
-        monkeypatch.setattr(workspace_module.Workspace, "query", lambda *_: cut)
+        monkeypatch.setattr(workspace_module.WorkspaceClient, "query", lambda *_: cut)
 
         assert "not all rows came: cut at 1 row" in query("x", code=1).err
 
@@ -173,7 +173,7 @@ class Response:
 
 
 def translated(status, error):
-    place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
+    place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
     response = Response(status, json.dumps({"error": error}))
     return workspace_module._translated(HttpResponseError(response=response), place)
 
@@ -191,7 +191,7 @@ class TestAzure:
         error = translated(400, {"code": "BadArgumentError", "message": "The request is invalid", "innererror": outer})
 
         assert (str(error), error.code) == ("Query could not be parsed at 'foo'", "SYN0002")
-        assert (error.line, error.pos, error.token, error.may_pass) == (1, 12, "foo", False)
+        assert (error.line, error.pos, error.token, error.is_transient) == (1, 12, "foo", False)
 
     def test_without_a_place_the_name_is_taken_from_the_words(self):
         inner = {"code": "SEM0100", "message": "'where' operator: Failed to resolve scalar expression named 'Foo'"}
@@ -200,7 +200,7 @@ class TestAzure:
         assert (error.line, error.token) == (None, "Foo")
 
     @pytest.mark.parametrize(
-        ("status", "words", "may_pass"),
+        ("status", "words", "is_transient"),
         [
             (401, "the token is not accepted", False),
             (403, "assign it the role Log Analytics Reader", False),
@@ -209,26 +209,28 @@ class TestAzure:
             (504, "shorter --timespan", True),
         ],
     )
-    def test_a_refusal_says_what_to_do(self, status, words, may_pass):
+    def test_a_refusal_says_what_to_do(self, status, words, is_transient):
         error = translated(status, {"code": "C", "message": "M"})
 
         assert words in str(error)
-        assert error.may_pass == may_pass
+        assert error.is_transient == is_transient
 
     def test_an_answer_of_somebody_else_is_told_by_its_status(self):
-        place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
+        place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
         error = HttpResponseError(response=Response(502, "<html>"))
         assert str(workspace_module._translated(error, place)).startswith("502 from ")
 
     def test_a_token_that_cannot_be_had_says_what_to_do(self):
-        place = Place(service="https://api.loganalytics.io", workspace_id=GUID)
+        place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
         assert "`az login` helps" in str(workspace_module._translated(ClientAuthenticationError("none"), place))
         assert "HTTPS_PROXY" in str(workspace_module._translated(HttpResponseError("away"), place))
 
     def test_the_client_is_asked_with_the_named_credential(self, monkeypatch):
         """No request is made: where it would go, and as whom, is all that is ours."""
-        place = Place(service="https://api.loganalytics.us", workspace_id=GUID, credential="azure_cli", cloud="usgov")
-        workspace = workspace_module.Workspace(place)
+        place = WorkspaceAddress(
+            service="https://api.loganalytics.us", workspace_id=GUID, credential="azure_cli", cloud="usgov"
+        )
+        workspace = workspace_module.WorkspaceClient(place)
 
         assert workspace._client._config.credential_scopes == ["https://api.loganalytics.us/.default"]
         assert type(workspace._client._config.credential).__name__ == "AzureCliCredential"
@@ -268,7 +270,7 @@ class TestPlace:
         ],
     )
     def test_it_is_found(self, words, environ, service, workspace_id):
-        place = place_of(options(*words), environ)
+        place = find_workspace(options(*words), environ)
 
         assert (place.service, place.workspace_id) == (service, workspace_id)
 
@@ -285,7 +287,7 @@ class TestPlace:
     )
     def test_what_is_wrong_is_said(self, words, said):
         with pytest.raises(ConfigurationError) as caught:
-            place_of(options(*words), {})
+            find_workspace(options(*words), {})
 
         assert said in str(caught.value)
         assert "s3cret" not in str(caught.value)
@@ -319,11 +321,11 @@ class TestTimespans:
             read_timespan(text)
 
     def test_they_are_told_in_words(self):
-        assert shown_timespan(dt.timedelta(days=1)) == "of the last day"
-        assert shown_timespan(dt.timedelta(hours=2, minutes=1)) == "of the last 2 hours 1 minute"
-        assert shown_timespan(read_timespan("2026-11-20/1h")) == "from 2026-11-20 00:00:00 to 2026-11-20 01:00:00 UTC"
-        assert said(dt.timedelta(0)) == "0 seconds"
-        assert said(dt.timedelta(milliseconds=250)) == "0.25 seconds"
+        assert timespan_phrase(dt.timedelta(days=1)) == "of the last day"
+        assert timespan_phrase(dt.timedelta(hours=2, minutes=1)) == "of the last 2 hours 1 minute"
+        assert timespan_phrase(read_timespan("2026-11-20/1h")) == "from 2026-11-20 00:00:00 to 2026-11-20 01:00:00 UTC"
+        assert duration_text(dt.timedelta(0)) == "0 seconds"
+        assert duration_text(dt.timedelta(milliseconds=250)) == "0.25 seconds"
 
 
 def drawn(renderable, width=80, encoding="utf-8"):
@@ -351,15 +353,15 @@ class TestCells:
         ],
     )
     def test_people_see_what_there_is_and_nothing_acts_on_their_terminal(self, value, kind, text):
-        assert shown(value, kind) == text
+        assert for_display(value, kind) == text
 
     def test_lines_stay_lines_where_there_is_room(self):
-        assert visible("a\n\tb\r", lines=True) == "a\n    b\\r"
+        assert printable("a\n\tb\r", lines=True) == "a\n    b\\r"
 
     def test_programs_get_values(self):
         moment = dt.datetime(2026, 1, 2, 3, 4, 5, 600000, dt.UTC)
-        assert (plain(moment, "datetime"), flat(moment)) == ("2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.6Z")
-        assert (plain("[1]", "dynamic"), plain("no json", "dynamic"), flat([1]), flat(False)) == (
+        assert (for_json(moment, "datetime"), for_csv(moment)) == ("2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.6Z")
+        assert (for_json("[1]", "dynamic"), for_json("no json", "dynamic"), for_csv([1]), for_csv(False)) == (
             [1],
             "no json",
             "[1]",
@@ -371,7 +373,7 @@ def test_a_console_writes_anywhere_and_says_when_nobody_reads(monkeypatch):
     """The dispatcher ends the command then."""
     monkeypatch.setattr("sys.stdout", io.StringIO())
     with pytest.raises(BrokenPipeError):
-        console().on_broken_pipe()
+        output_console().on_broken_pipe()
 
 
 class TestTables:

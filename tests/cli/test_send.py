@@ -22,8 +22,8 @@ from logging_azmon.cli import main
 from logging_azmon.cli._shared.interrupts import Interrupts
 from logging_azmon.cli.send import command
 from logging_azmon.cli.send.lines import MOST_LINE_BYTES, Lines
-from logging_azmon.cli.send.mapping import Mapper, importing, read_time
-from logging_azmon.cli.send.progress import Show
+from logging_azmon.cli.send.mapping import Mapper, import_table, read_time
+from logging_azmon.cli.send.progress import ProgressDisplay
 from logging_azmon.local import Workspace
 from logging_azmon.testing import FakeDestination, ManualClock
 
@@ -64,8 +64,8 @@ def send(workspace, tmp_path, monkeypatch, capsys):
 def mapped(entry, columns="default", *, number=1, now=None):
     """Map an entry and encode it, as the command does; return the row and the mapper."""
     table = preset(columns) if isinstance(columns, str) else Table.from_mapping(columns)
-    pipeline = Pipeline(**PLACE, columns=importing(table))
-    mapper = Mapper(importing(table), table, "file", time.time() if now is None else now)
+    pipeline = Pipeline(**PLACE, columns=import_table(table))
+    mapper = Mapper(import_table(table), table, "file", time.time() if now is None else now)
     row = json.loads(pipeline._encode(mapper(entry, number)))
     pipeline.close()
     return row, mapper
@@ -243,7 +243,7 @@ class TestCtrlC:
     def test_a_second_one_does_not_wait_for_what_is_left(self, send, workspace, monkeypatch):
         workspace.fault("503*1000")
         heard = threading.Event()
-        finish = command._Sending._finish
+        finish = command._Sender._finish
 
         def interrupted(self, show, interrupts):
             interrupts.stopped.set()
@@ -255,7 +255,7 @@ class TestCtrlC:
                 timer.cancel()
                 heard.set()
 
-        monkeypatch.setattr(command._Sending, "_finish", interrupted)
+        monkeypatch.setattr(command._Sender, "_finish", interrupted)
         code, said, _ = send([{"msg": "a"}])
         workspace.clear_faults()
 
@@ -295,7 +295,7 @@ class TestCtrlC:
     @pytest.mark.parametrize(("settled", "line"), [(0, 2), (1, 3), (2, 6), (3, 7), (9, 7)])
     def test_lines_are_counted_past_bad_ones(self, settled, line):
         """Rows 0 to 2 were lines 3, 4 and 7; the first two lines were left out."""
-        sending = command._Sending.__new__(command._Sending)
+        sending = command._Sender.__new__(command._Sender)
         sending._shifts = command.deque([(0, 3), (2, 5)])
         sending._rows, sending._last_line = 3, 7
 
@@ -323,7 +323,7 @@ class TestSpool:
     def test_it_is_noted_while_it_reads(self, send, monkeypatch):
         noted = []
         monkeypatch.setattr(command, "_NOTE_SECONDS", 0.0)
-        monkeypatch.setattr(command.Position, "write", lambda _, line: noted.append(line))
+        monkeypatch.setattr(command.ReadPosition, "write", lambda _, line: noted.append(line))
         send([{"msg": "a"}] * 200, "--spool", "spool")
 
         assert noted[:2] == [64, 128]
@@ -332,7 +332,7 @@ class TestSpool:
     def test_another_file_begins_at_its_first_line(self, tmp_path):
         for text in ("other 9\n", "mine", "mine many"):
             tmp_path.joinpath("p").write_text(text, "utf-8")
-            assert command.Position(tmp_path / "p", "mine").read() == 0
+            assert command.ReadPosition(tmp_path / "p", "mine").read() == 0
 
     def test_a_pipe_is_only_spooled(self, send, workspace):
         workspace.fault("503*1000")
@@ -362,7 +362,7 @@ class TestProgress:
     def test_in_a_terminal_it_goes_on_when_the_file_has_ended(self, monkeypatch, capsys):
         monkeypatch.setenv("FORCE_COLOR", "1")
         pipeline = Pipeline(**PLACE)
-        with Show("file", 10) as show:
+        with ProgressDisplay("file", 10) as show:
             show.progress(pipeline.stats(), None)
         pipeline.close()
 
@@ -376,13 +376,13 @@ class TestProgress:
     def test_what_was_settled_long_ago_is_forgotten(self, send, monkeypatch):
         """Memory does not grow with the bad lines of a file."""
         kept = []
-        look = command._Sending._look
+        look = command._Sender._look
 
         def looked(self, *args):
             look(self, *args)
             kept.append(len(self._shifts))
 
-        monkeypatch.setattr(command._Sending, "_look", looked)
+        monkeypatch.setattr(command._Sender, "_look", looked)
         monkeypatch.setattr(Pipeline, "_settled_before", lambda self: 10**9)
         send(["{", {"msg": "a"}] * 100)
 

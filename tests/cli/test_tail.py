@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from logging_azmon import Column, Table
 from logging_azmon._config.presets import DEFAULT
 from logging_azmon.cli import main
-from logging_azmon.cli._shared.console import is_unread
+from logging_azmon.cli._shared.console import has_lost_reader
 from logging_azmon.cli._shared.interrupts import Interrupts
-from logging_azmon.cli._shared.workspace import Place, QueryError, Result
-from logging_azmon.cli.tail.columns import Choice, find_roles, line
-from logging_azmon.cli.tail.command import table_of
-from logging_azmon.cli.tail.follow import Polled, Streamed, _read
+from logging_azmon.cli._shared.workspace import Result, WorkspaceAddress, WorkspaceQueryError
+from logging_azmon.cli.tail.columns import RowFilter, find_roles, format_row
+from logging_azmon.cli.tail.command import table_name
+from logging_azmon.cli.tail.follow import PolledTable, StreamedTable, _read
 from logging_azmon.cli.tail.window import INGESTED, Window
 from logging_azmon.local import Workspace
 from support.endpoint import Endpoint, status
@@ -141,11 +141,11 @@ class TestCommand:
         ],
     )
     def test_the_table_is_the_one_that_is_usual_for_the_stream(self, named, given, environ, table):
-        assert table_of(named, given, environ) == table
+        assert table_name(named, given, environ) == table
 
     def shown(self, workspace, monkeypatch, capsys, *words):
         """Run the command in this process until it has shown what is there."""
-        monkeypatch.setattr(Streamed, "rows", shortened(Streamed.rows))
+        monkeypatch.setattr(StreamedTable, "rows", shortened(StreamedTable.rows))
         words = ["App_CL", "--endpoint", workspace.endpoint, *words]
         assert main(["tail", *words]) == 130
         return capsys.readouterr().out.splitlines()
@@ -183,7 +183,7 @@ class TestCommand:
             raise KeyboardInterrupt
 
         monkeypatch.setenv("TERM", "dumb")
-        monkeypatch.setattr("logging_azmon.cli.tail.follow.Streamed.rows", interrupted)
+        monkeypatch.setattr("logging_azmon.cli.tail.follow.StreamedTable.rows", interrupted)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
 
         assert main(["tail", "App_CL", "--endpoint", workspace.endpoint]) == 130
@@ -206,7 +206,7 @@ class TestCommand:
             rows = [["WARNING", "came", START]] if len(asked) == 4 else []
             return Result(names=["Level", "Message", INGESTED], kinds=["string", "string", "datetime"], rows=rows)
 
-        monkeypatch.setattr("logging_azmon.cli._shared.workspace.Workspace.query", query)
+        monkeypatch.setattr("logging_azmon.cli._shared.workspace.WorkspaceClient.query", query)
         monkeypatch.setattr("logging_azmon.cli.tail.command.POLL_SECONDS", 0.001)
         guid = "11111111-2222-3333-4444-555555555555"
         words = ["tail", "App_CL", "--workspace", guid, "--credential", "azure_cli", "--level", "WARNING"]
@@ -309,7 +309,7 @@ class Stopped:
 
 class TestPolled:
     def polled(self, source, *, last=2, complain=print):
-        return Polled(source, "T", "", last=last, seconds=5.0, complain=complain)
+        return PolledTable(source, "T", "", last=last, seconds=5.0, complain=complain)
 
     def test_the_last_rows_come_first_also_older_ones(self):
         source = Source()
@@ -329,7 +329,7 @@ class TestPolled:
         query = source.query
 
         def away(*_):
-            raise QueryError("busy", may_pass=True)
+            raise WorkspaceQueryError("busy", is_transient=True)
 
         stopped = Stopped(
             lambda: setattr(source, "query", away),
@@ -346,34 +346,38 @@ class TestPolled:
         source = Source()
 
         def refuse(*_):
-            raise QueryError("no role")
+            raise WorkspaceQueryError("no role")
 
         rows = self.polled(source).rows(Stopped(lambda: setattr(source, "query", refuse)))
-        with pytest.raises(QueryError, match="no role"):
+        with pytest.raises(WorkspaceQueryError, match="no role"):
             list(rows)
 
     def test_an_answer_that_was_cut_is_none(self):
-        with pytest.raises(QueryError, match="cut: too many"):
+        with pytest.raises(WorkspaceQueryError, match="cut: too many"):
             _read(Result(names=[INGESTED], kinds=["datetime"], rows=[], partial="too many"))
 
 
 class TestStreamed:
     def rows(self, service):
-        return Streamed(Place(service=service, workspace_id="local"), "App_CL").rows(Interrupts())
+        return StreamedTable(WorkspaceAddress(service=service, workspace_id="local"), "App_CL").rows(Interrupts())
 
     def test_a_refusal_is_told_in_its_own_words(self, workspace):
-        with pytest.raises(QueryError, match="There is no table 'None_CL'"):
-            next(Streamed(Place(service=workspace.endpoint, workspace_id="local"), "None_CL").rows(Interrupts()))
+        with pytest.raises(WorkspaceQueryError, match="There is no table 'None_CL'"):
+            next(
+                StreamedTable(WorkspaceAddress(service=workspace.endpoint, workspace_id="local"), "None_CL").rows(
+                    Interrupts()
+                )
+            )
 
     def test_somebody_else_is_told_by_his_status(self):
-        with Endpoint() as endpoint, pytest.raises(QueryError, match="answered with 204"):
+        with Endpoint() as endpoint, pytest.raises(WorkspaceQueryError, match="answered with 204"):
             next(self.rows(endpoint.url))
 
     def test_the_end_of_the_service_is_told(self):
         """It closes the connection in good order."""
         with Endpoint(status(200, body=b"\n", headers=[("Connection", "close")])) as endpoint:
             rows = self.rows(endpoint.url)
-            with pytest.raises(QueryError, match="has ended"):
+            with pytest.raises(WorkspaceQueryError, match="has ended"):
                 list(rows)
 
     def test_over_tls_too(self, monkeypatch):
@@ -398,19 +402,19 @@ CHOICES = [
 class TestChoice:
     @pytest.mark.parametrize(("level", "logger", "text"), CHOICES)
     def test_the_query_chooses_the_same_rows_as_the_command(self, workspace, level, logger, text):
-        choice = Choice(ROLES, level, logger, text)
+        choice = RowFilter(ROLES, level, logger, text)
         chosen = workspace.query(f"App_CL | where true{choice.kql()}")
 
-        assert chosen == [row for row in workspace.rows("App_CL") if choice.takes(row)]
+        assert chosen == [row for row in workspace.rows("App_CL") if choice.matches(row)]
 
     def test_levels_of_other_programs_count(self):
         roles = find_roles(["SeverityLevel"], None)
 
-        assert Choice(roles, "ERROR", None, None).takes({"SeverityLevel": "crit"})
-        assert not Choice(roles, "ERROR", None, None).takes({"SeverityLevel": "notice"})
+        assert RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "crit"})
+        assert not RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "notice"})
 
     def test_without_its_column_nothing_is_looked_for(self):
-        said = Choice(find_roles(["A"], None), "INFO", "x", "y").problems()
+        said = RowFilter(find_roles(["A"], None), "INFO", "x", "y").problems()
 
         assert [text.split()[0] for text in said] == ["--level", "--logger", "--grep"]
 
@@ -434,20 +438,23 @@ class TestLines:
             "Line": 4,
         }
 
-        assert line(row, ROLES).plain == (
+        assert format_row(row, ROLES).plain == (
             '10:11:12.345 ERROR    shop two\n    lines\\x1b[2J Region=north order=7 card={"brand":"visa"}\n'
             "    Traceback\n    KeyError"
         )
 
     def test_a_table_without_any_of_that_shows_all_it_has(self):
-        assert line({"A": 1, "B": None, "C": "x"}, find_roles(["A", "B", "C"], None)).plain.split() == ["A=1", "C=x"]
-        assert line({"Properties": "text", "Message": "m"}, ROLES).plain.split() == ["m", "Properties=text"]
+        assert format_row({"A": 1, "B": None, "C": "x"}, find_roles(["A", "B", "C"], None)).plain.split() == [
+            "A=1",
+            "C=x",
+        ]
+        assert format_row({"Properties": "text", "Message": "m"}, ROLES).plain.split() == ["m", "Properties=text"]
 
 
 def test_a_pipe_without_a_reader_is_noticed():
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as out:
-        assert not is_unread(out)
+        assert not has_lost_reader(out)
         os.close(reading)
-        assert is_unread(out)
-    assert not is_unread(io.StringIO())
+        assert has_lost_reader(out)
+    assert not has_lost_reader(io.StringIO())

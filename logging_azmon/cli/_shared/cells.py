@@ -1,7 +1,7 @@
 """Writes single values of an answer: for a terminal, for JSON, for CSV.
 
 What was logged is not to be trusted with a terminal: control characters, escape sequences and marks that turn the
-writing direction are shown as what they are.
+writing direction are for_display as what they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def is_number(kind: str) -> bool:
     return kind in _NUMBERS
 
 
-def visible(text: str, *, lines: bool = False) -> str:
+def printable(text: str, *, lines: bool = False) -> str:
     """Return text that only shows, and does nothing; with `lines` it may have several."""
     if text.isprintable():
         return text
@@ -33,36 +33,36 @@ def visible(text: str, *, lines: bool = False) -> str:
     )
 
 
-def shown(value: Any, kind: str, *, lines: bool = False) -> str:
+def for_display(value: Any, kind: str, *, lines: bool = False) -> str:
     """Write a value for people."""
     if value is None:
         return ""
     if isinstance(value, dt.datetime):
-        return moment(value)
+        return display_time(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and kind in _NUMBERS:
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
-    return visible(value if isinstance(value, str) else orjson.dumps(value).decode(), lines=lines)
+    return printable(value if isinstance(value, str) else orjson.dumps(value).decode(), lines=lines)
 
 
-def moment(value: dt.datetime) -> str:
+def display_time(value: dt.datetime) -> str:
     """Write a time in UTC, to the millisecond if it has such."""
     utc = value.astimezone(dt.UTC) if value.tzinfo is not None else value
     text = utc.strftime("%Y-%m-%d %H:%M:%S")
     return f"{text}.{utc.microsecond // 1000:03}" if utc.microsecond else text
 
 
-def iso(value: dt.datetime) -> str:
+def iso_time(value: dt.datetime) -> str:
     """Write a time as the service does."""
     text = (value.astimezone(dt.UTC) if value.tzinfo is not None else value).replace(tzinfo=None).isoformat()
     return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
-def plain(value: Any, kind: str) -> Any:
+def for_json(value: Any, kind: str) -> Any:
     """Return a value for JSON: times as text, what is dynamic as what it is."""
     if isinstance(value, dt.datetime):
-        return iso(value)
+        return iso_time(value)
     if kind == "dynamic" and isinstance(value, str):
         try:
             return orjson.loads(value)
@@ -71,10 +71,10 @@ def plain(value: Any, kind: str) -> Any:
     return value
 
 
-def flat(value: Any) -> Any:
+def for_csv(value: Any) -> Any:
     """Return a value for CSV: what is dynamic as JSON."""
     if isinstance(value, dt.datetime):
-        return iso(value)
+        return iso_time(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value

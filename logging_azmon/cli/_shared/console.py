@@ -20,14 +20,14 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def console() -> Console:
+def output_console() -> Console:
     """Return a console on the standard output."""
     _never_fail(sys.stdout)
     made = _Console(highlight=False)
     return made if made.is_terminal else _Console(highlight=False, width=_PIPE_WIDTH)
 
 
-def is_unread(out: IO[str]) -> bool:
+def has_lost_reader(out: IO[str]) -> bool:
     """Tell whether a pipe has lost its reader, which is seen otherwise only when something is written."""
     if not hasattr(select, "poll"):
         return False  # pragma: no cover - Windows
@@ -39,7 +39,7 @@ def is_unread(out: IO[str]) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def errors() -> Console:
+def error_console() -> Console:
     """Return a console on the standard error output: for what is no result."""
     _never_fail(sys.stderr)
     return Console(stderr=True, highlight=False)

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """End; what is said last fits the terminal."""
-        super().exit(status, f"{fitting(message.rstrip())}\n" if message else message)
+        super().exit(status, f"{wrap_for_terminal(message.rstrip())}\n" if message else message)
 
     def format_help(self) -> str:
         """Return the help, in characters that the standard output has."""
@@ -31,12 +31,12 @@ class Parser(argparse.ArgumentParser):
         return written
 
 
-def complain(said: str) -> None:
+def print_error(said: str) -> None:
     """Say on the standard error output what is wrong."""
-    print(fitting(said), file=sys.stderr)
+    print(wrap_for_terminal(said), file=sys.stderr)
 
 
-def fitting(said: str) -> str:
+def wrap_for_terminal(said: str) -> str:
     """Break long lines between words if somebody reads them on a terminal; `grep` gets them whole."""
     if not sys.stderr.isatty():
         return said
@@ -53,12 +53,12 @@ def fitting(said: str) -> str:
     )
 
 
-def formatter(prog: str) -> argparse.HelpFormatter:
-    """Make argparse's formatter: looked for when help is asked for, because colours take their time to import."""
+def make_formatter(prog: str) -> argparse.HelpFormatter:
+    """Make argparse's make_formatter: looked for when help is asked for, because colours take their time to import."""
     return formatter_class()(prog)
 
 
-def examples(commands: Iterable[str]) -> str | None:
+def format_examples(commands: Iterable[str]) -> str | None:
     """Write what stands below the options."""
     lines = [f"  {command}" for command in commands]
     return "\n".join(["examples:", *lines]) if lines else None
@@ -76,7 +76,7 @@ class _Aligned(argparse.RawDescriptionHelpFormatter):
 
 @cache
 def formatter_class() -> type[argparse.HelpFormatter]:
-    """Find the formatter that can be had."""
+    """Find the make_formatter that can be had."""
     try:
         from rich_argparse import RawDescriptionRichHelpFormatter
     except ImportError:

@@ -20,7 +20,7 @@ def stopping() -> Iterator[threading.Event]:
         yield stopped
 
 
-def wait(stopped: threading.Event) -> None:
+def wait_until_stopped(stopped: threading.Event) -> None:
     """Wait until somebody stops the command."""
     while not stopped.is_set():
         stopped.wait(_SLICE_SECONDS)

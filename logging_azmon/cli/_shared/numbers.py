@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 
-def whole(what: str, least: int = 0, most: int | None = None) -> Callable[[str], int]:
+def whole_number(what: str, least: int = 0, most: int | None = None) -> Callable[[str], int]:
     """Make an option's type that takes whole numbers; `what` says what is counted."""
 
     def read(text: str) -> int:
@@ -42,6 +42,6 @@ def _refusal(text: str, what: str, least: float, most: float | None) -> argparse
     return argparse.ArgumentTypeError(f"{text!r} is no {what}{bounds}")
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Say so many of something."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

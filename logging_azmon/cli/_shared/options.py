@@ -91,7 +91,7 @@ def pipeline_arguments(options: argparse.Namespace) -> dict[str, Any]:
     return configured | given
 
 
-def settings_of(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+def read_settings(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
     """Check the arguments together with the environment, in the words of the command line."""
     try:
         return read(arguments, os.environ if environ is None else environ)

@@ -61,20 +61,20 @@ def read_duration(text: str) -> dt.timedelta:
     return duration
 
 
-def shown_timespan(timespan: Timespan) -> str:
+def timespan_phrase(timespan: Timespan) -> str:
     """Say a timespan in a sentence."""
     if timespan is None:
         return "of all times"
     if isinstance(timespan, tuple):
         start, end = (moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S") for moment in timespan)
         return f"from {start} to {end} UTC"
-    return f"of the last {said(timespan).removeprefix('1 ')}"
+    return f"of the last {duration_text(timespan).removeprefix('1 ')}"
 
 
-def said(duration: dt.timedelta) -> str:
+def duration_text(duration: dt.timedelta) -> str:
     """Say a duration.
 
-    >>> said(dt.timedelta(minutes=90))
+    >>> duration_text(dt.timedelta(minutes=90))
     '1 hour 30 minutes'
     """
     parts = []

@@ -35,10 +35,10 @@ _MESSAGE_LENGTH = 2_000
 Timespan = dt.timedelta | tuple[dt.datetime, dt.datetime] | None
 
 
-class QueryError(AzureMonitorLoggingError):
+class WorkspaceQueryError(AzureMonitorLoggingError):
     """Say why there is no answer, and where in the query if that is known; line and position count from 1.
 
-    `may_pass` tells what may be over at the next try from what somebody must mend.
+    `is_transient` tells what may be over at the next try from what somebody must mend.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class QueryError(AzureMonitorLoggingError):
         line: int | None = None,
         pos: int | None = None,
         token: str = "",
-        may_pass: bool = False,
+        is_transient: bool = False,
     ) -> None:
         super().__init__(message)
-        self.may_pass = may_pass
+        self.is_transient = is_transient
         self.code = code
         self.line = line
         self.pos = pos
@@ -70,7 +70,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class WorkspaceAddress:
     """Say which workspace, and as whom it is asked."""
 
     service: str
@@ -95,7 +95,7 @@ def add_workspace_options(parser: argparse.ArgumentParser, *, sends: bool = Fals
     add_options(parser, sends=sends)
 
 
-def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Place:
+def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> WorkspaceAddress:
     """Find the workspace: one that is named goes before the local one at the endpoint, that before the environment."""
     environ = os.environ if environ is None else environ
     arguments = pipeline_arguments(options)
@@ -107,7 +107,7 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
         problems += check_endpoint(endpoint, credential)
         if problems:
             raise ConfigurationError(problems)
-        return Place(service=normal_endpoint(endpoint), workspace_id=LOCAL_ID)
+        return WorkspaceAddress(service=normal_endpoint(endpoint), workspace_id=LOCAL_ID)
     if named == LOCAL_ID:
         problems.append(
             "--workspace local needs the address of the local workspace, as `logging-azmon serve` prints it: give"
@@ -127,7 +127,7 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
     if problems:
         raise ConfigurationError(problems)
     cloud = arguments.get("cloud", "public")
-    return Place(service=_SERVICES[cloud], workspace_id=workspace, credential=credential, cloud=cloud)
+    return WorkspaceAddress(service=_SERVICES[cloud], workspace_id=workspace, credential=credential, cloud=cloud)
 
 
 def is_local(endpoint: str, credential: Any) -> bool:
@@ -147,10 +147,10 @@ def _is_guid(value: str) -> bool:
     return True
 
 
-class Workspace:
+class WorkspaceClient:
     """Ask one workspace; used by one thread."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: WorkspaceAddress) -> None:
         from azure.core.pipeline import policies
         from azure.core.pipeline.transport import RequestsTransport
         from azure.monitor.query import LogsQueryClient
@@ -169,7 +169,7 @@ class Workspace:
         self._client = LogsQueryClient(credential, endpoint=place.service, **options)
 
     def query(self, kql: str, timespan: Timespan = None) -> Result:
-        """Return the first table of the answer, or raise a QueryError."""
+        """Return the first table of the answer, or raise a WorkspaceQueryError."""
         from azure.core.exceptions import AzureError
 
         try:
@@ -183,7 +183,7 @@ class Workspace:
         except AzureError as error:
             raise _translated(error, self.place) from error
         except ValueError as error:  # no JSON, which the client takes for granted
-            raise QueryError(_STRANGER.format(place=self.place)) from error
+            raise WorkspaceQueryError(_STRANGER.format(place=self.place)) from error
         partial = getattr(answer, "partial_error", None)
         tables = answer.tables if partial is None else answer.partial_data
         first = tables[0]
@@ -204,23 +204,23 @@ def _partial(error: Any) -> str:
     return " ".join(filter(None, details)) or str(getattr(error, "message", error))
 
 
-def _translated(error: Any, place: Place) -> QueryError:
+def _translated(error: Any, place: WorkspaceAddress) -> WorkspaceQueryError:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if response is None or status is None:
-        return QueryError(_unreached(error, place), may_pass=True)
+        return WorkspaceQueryError(_unreached(error, place), is_transient=True)
     try:
         said = response.json()["error"]
         code, message = str(said["code"]), str(said["message"])
     except (ValueError, LookupError, TypeError):
-        return QueryError(f"{status} from {_STRANGER.format(place=place)}")
+        return WorkspaceQueryError(f"{status} from {_STRANGER.format(place=place)}")
     if status == 400:
         return _mistake(said)
     hint = _HINTS.get(status, "").format(place=place)
-    return QueryError(
+    return WorkspaceQueryError(
         f"{status} from {place.service}: {code}: {message[:_MESSAGE_LENGTH]}{hint}",
         code=code,
-        may_pass=status == 429 or status >= 500,
+        is_transient=status == 429 or status >= 500,
     )
 
 
@@ -235,7 +235,7 @@ _HINTS = {
 }
 
 
-def _unreached(error: Any, place: Place) -> str:
+def _unreached(error: Any, place: WorkspaceAddress) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
     if isinstance(error, ClientAuthenticationError):
@@ -248,7 +248,7 @@ def _unreached(error: Any, place: Place) -> str:
     return f"{place.service} cannot be reached ({said}): check the network, and HTTPS_PROXY if there is a proxy"
 
 
-def _mistake(said: Mapping[str, Any]) -> QueryError:
+def _mistake(said: Mapping[str, Any]) -> WorkspaceQueryError:
     """Read what is wrong with a query from the innermost error, which knows best."""
     code, message = str(said["code"]), str(said["message"])
     place: dict[str, Any] = {}
@@ -259,7 +259,7 @@ def _mistake(said: Mapping[str, Any]) -> QueryError:
         inner = inner.get("innererror")
     token = str(place.get("token", "")) or _named(message)
     line, pos = (value if isinstance(value := place.get(name), int) else None for name in ("line", "pos"))
-    return QueryError(message[:_MESSAGE_LENGTH], code=code, line=line, pos=pos, token=token)
+    return WorkspaceQueryError(message[:_MESSAGE_LENGTH], code=code, line=line, pos=pos, token=token)
 
 
 def _named(message: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from ..._delivery.reporter import Trouble
 from ...pipeline import Pipeline
 from ...table import Table
-from .._shared.workspace import QueryError, Workspace
+from .._shared.workspace import WorkspaceClient, WorkspaceQueryError
 from .steps import Step
 
 LOGGER = "logging_azmon.check"
@@ -27,7 +27,7 @@ def new_mark() -> str:
     return f"check{uuid.uuid4().hex[:12]}"
 
 
-def send(arguments: Mapping[str, Any], mark: str) -> Step:
+def send_marked_row(arguments: Mapping[str, Any], mark: str) -> Step:
     """Send a row through a pipeline of its own, made as the application's is; what is its own business is left out."""
     troubles: list[Trouble] = []
     pipeline = Pipeline(**{name: value for name, value in arguments.items() if name != "spool"}, report=troubles.append)
@@ -64,7 +64,9 @@ def message_column(handler: Table, table: Mapping[str, str] | None) -> str | Non
     return next((name for name in names if table is None or name in table), None)
 
 
-def look(workspace: Workspace, table: str, column: str, mark: str, *, since: float, seconds: float, wait: Wait) -> Step:
+def await_row(
+    workspace: WorkspaceClient, table: str, column: str, mark: str, *, since: float, seconds: float, wait: Wait
+) -> Step:
     """Ask until the row is there; `wait` waits, and returns True when somebody has had enough."""
     kql = f"['{table}'] | where ['{column}'] contains '{mark}' | take 1"
     pause, problem = _FIRST_PAUSE, ""
@@ -75,7 +77,7 @@ def look(workspace: Workspace, table: str, column: str, mark: str, *, since: flo
                 took = time.monotonic() - since
                 seen = f"the row was in {table} {took:,.1f} s after it was logged"
                 return Step(name="arrival", state="ok", seen=seen, details={"table": table, "seconds": round(took, 3)})
-        except QueryError as error:
+        except WorkspaceQueryError as error:
             # A table that is new cannot be asked at once.
             problem = str(error)
         left = since + seconds - time.monotonic()

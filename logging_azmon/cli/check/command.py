@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Take the steps; return 0, or 1 if there is a problem."""
-    from .._shared.console import console
+    from .._shared.console import output_console
     from .sequence import Check
     from .steps import Steps
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = _given(arguments)
     # What the SDK has to say is in the steps.
     logging.getLogger("azure").addHandler(logging.NullHandler())
-    steps = Steps(None if arguments.json else _readable(console()))
+    steps = Steps(None if arguments.json else _readable(output_console()))
     Check(arguments, given, steps, threading.Event().wait).take()
     steps.conclude()
     if arguments.json:

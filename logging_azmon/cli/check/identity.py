@@ -17,7 +17,7 @@ from .steps import Step
 _MESSAGE_LENGTH = 500
 
 
-def ask(settings: Settings) -> tuple[Step, Any]:
+def request_token(settings: Settings) -> tuple[Step, Any]:
     """Return what came of it, and the credential if it gave a token."""
     if settings.is_local:
         return Step(name="token", state="ok", seen="none is needed by a local workspace"), None
@@ -38,12 +38,14 @@ def ask(settings: Settings) -> tuple[Step, Any]:
         ), None
     by = getattr(credential, "_successful_credential", None)  # of the several that "default" tries
     name = name if by is None else f"{name}: {type(by).__name__}"
-    identity = claims(token.token)
-    seen = f"{name}; {describe(identity)}; valid for {max(0, int(token.expires_on - time.time())) // 60} minutes"
+    identity = identity_claims(token.token)
+    seen = (
+        f"{name}; {describe_identity(identity)}; valid for {max(0, int(token.expires_on - time.time())) // 60} minutes"
+    )
     return Step(name="token", state="ok", seen=seen, details={"credential": name, **identity}), credential
 
 
-def claims(token: str) -> dict[str, str]:
+def identity_claims(token: str) -> dict[str, str]:
     """Return whose token it is, as far as it says so: nothing else of it is looked at."""
     try:
         part = token.split(".")[1]
@@ -55,7 +57,7 @@ def claims(token: str) -> dict[str, str]:
     return {name: value for name, value in known.items() if isinstance(value, str) and value.isprintable()}
 
 
-def describe(identity: Mapping[str, Any]) -> str:
+def describe_identity(identity: Mapping[str, Any]) -> str:
     """Name an identity."""
     return ", ".join(f"{name} {identity[name]}" for name in ("application", "object") if name in identity) or (
         "the token does not say for whom"

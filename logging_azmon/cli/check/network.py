@@ -21,7 +21,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SHORT_DAYS = 14
 
 
-def look(endpoint: str, *, is_local: bool, seconds: float) -> Iterator[Step]:
+def connection_steps(endpoint: str, *, is_local: bool, seconds: float) -> Iterator[Step]:
     """Look at one thing after the other, as far as it goes."""
     parts = urlsplit(endpoint)
     proxy = None if is_local else _proxy(parts)

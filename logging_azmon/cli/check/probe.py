@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from ..._azure.uploader import Uploader
 from ..._config.settings import Settings
 from ..._delivery.retry import Answer, Failure
-from .identity import describe
+from .identity import describe_identity
 from .steps import Step
 
 _FAILURES = {
@@ -25,12 +25,12 @@ def probe(settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
     """Send no rows, and say what came of it."""
     uploader = Uploader(settings)
     try:
-        yield from judge(uploader.send(b""), settings, identity)
+        yield from interpret_answer(uploader.send(b""), settings, identity)
     finally:
         uploader.close()
 
 
-def judge(answer: Answer, settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
+def interpret_answer(answer: Answer, settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
     """Say what an answer to an upload of no rows means."""
     rule, stream = settings.rule_id, settings.stream
     said = _said(answer)
@@ -47,8 +47,8 @@ def judge(answer: Answer, settings: Settings, identity: Mapping[str, str]) -> It
         yield Step(name="stream", state="problem", seen=said, advice=(advice,), details=details)
     elif answer.status == 403:
         advice = (
-            f"assign the role Monitoring Metrics Publisher on the rule to {describe(identity)} (Owner or Contributor"
-            " is not enough): az role assignment create --role 'Monitoring Metrics Publisher' --assignee-object-id"
+            f"assign the role Monitoring Metrics Publisher on the rule to {describe_identity(identity)} (Owner or"
+            " Contributor is not enough): az role assignment create --role 'Monitoring Metrics Publisher' --assignee-object-id"
             f" {identity.get('object', 'OBJECT')} --scope RULE; once assigned it can take 30 minutes, rows wait"
             " meanwhile"
         )

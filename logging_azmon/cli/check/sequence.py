@@ -15,8 +15,8 @@ from ..._config.settings import ENVIRONMENT, Settings
 from ..._config.validators import check_endpoint
 from ...errors import ConfigurationError
 from ...table import FIELD_TYPES, Extra, Table
-from .._shared.options import settings_of
-from .._shared.workspace import VARIABLE, Workspace, is_local, place_of
+from .._shared.options import read_settings
+from .._shared.workspace import VARIABLE, WorkspaceClient, find_workspace, is_local
 from . import arrival, identity, network, probe
 from .comparison import compare
 from .deployed import Deployed, from_file, from_manager
@@ -49,8 +49,8 @@ class Check:
         if settings is None:
             return
         is_near = self._reached(settings)
-        with self._steps.looking("asking for a token"):
-            token, self._credential = identity.ask(settings)
+        with self._steps.status("asking for a token"):
+            token, self._credential = identity.request_token(settings)
         may_ask = self._steps.add(token)
         try:
             self._asked(settings, token, is_near=is_near, may_ask=may_ask)
@@ -60,7 +60,7 @@ class Check:
 
     def _configured(self) -> Settings | None:
         try:
-            settings = settings_of(self._given)
+            settings = read_settings(self._given)
         except ConfigurationError as error:
             self._steps.add(
                 Step(name="configuration", state="problem", seen="is not complete", advice=tuple(error.problems))
@@ -86,21 +86,23 @@ class Check:
 
     def _reached(self, settings: Settings) -> bool:
         is_near = True
-        with self._steps.looking("connecting"):
-            for step in network.look(settings.endpoint, is_local=settings.is_local, seconds=settings.connect_seconds):
+        with self._steps.status("connecting"):
+            for step in network.connection_steps(
+                settings.endpoint, is_local=settings.is_local, seconds=settings.connect_seconds
+            ):
                 is_near = self._steps.add(step)
         return is_near
 
     def _asked(self, settings: Settings, token: Step, *, is_near: bool, may_ask: bool) -> None:
         is_admitted = False
         if is_near and may_ask:
-            with self._steps.looking("asking the endpoint"):
+            with self._steps.status("asking the endpoint"):
                 asking = dataclasses.replace(settings, credential=self._token_source(settings))
                 for step in probe.probe(asking, token.details):
                     is_admitted = self._steps.add(step)
         else:
             self._skip("rule", _FIRST)
-        with self._steps.looking("comparing columns"):
+        with self._steps.status("comparing columns"):
             self._compared(settings, may_ask=may_ask, is_near=is_near)
         if self._arguments.send:
             self._sent(settings, is_admitted=is_admitted)
@@ -153,10 +155,10 @@ class Check:
             return
         mark = arrival.new_mark()
         began = time.monotonic()
-        with self._steps.looking("sending a row"):
-            is_sent = self._steps.add(arrival.send(self._given, mark))
+        with self._steps.status("sending a row"):
+            is_sent = self._steps.add(arrival.send_marked_row(self._given, mark))
         if is_sent and self._arguments.wait is not None:
-            with self._steps.looking("looking for the row in the workspace"):
+            with self._steps.status("status for the row in the workspace"):
                 self._steps.add(self._arrived(settings, mark, began))
 
     def _arrived(self, settings: Settings, mark: str, began: float) -> Step:
@@ -167,11 +169,11 @@ class Check:
         if column is None or not table.replace("_", "a").isalnum():
             return Step(name="arrival", state="skipped", seen=f"no column of {table} has the message, and so the mark")
         try:
-            workspace = Workspace(place_of(self._place(settings)))
+            workspace = WorkspaceClient(find_workspace(self._place(settings)))
         except (ConfigurationError, ManagerError) as error:
             return Step(name="arrival", state="problem", seen=f"no workspace to look into: {error}")
         try:
-            return arrival.look(
+            return arrival.await_row(
                 workspace, table, column, mark, since=began, seconds=self._arguments.wait, wait=self._wait
             )
         finally:

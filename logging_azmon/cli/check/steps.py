@@ -58,7 +58,7 @@ class Steps:
         return step.state in ("ok", "warning")
 
     @contextmanager
-    def looking(self, said: str) -> Iterator[None]:
+    def status(self, said: str) -> Iterator[None]:
         """Say what is being looked at, while it takes a while."""
         if self._console is None or not self._console.is_terminal:
             yield

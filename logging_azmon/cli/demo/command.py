@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...handler import AzureMonitorHandler
-from .._shared.interrupts import stopping, wait
+from .._shared.interrupts import stopping, wait_until_stopped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             return INTERRUPTED
         if arguments.keep:
             console.print(f"The page is at [underline]{page}[/]. Ctrl-C ends it.")
-            wait(stopped)
+            wait_until_stopped(stopped)
         else:
             console.print(f"The page was at {page}; [bold]logging-azmon demo --keep[/] leaves it up.")
     return 0

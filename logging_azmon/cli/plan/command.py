@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..._config.settings import Settings, read
-from .._shared.numbers import counted, number, whole
-from .._shared.timespan import read_duration, said
-from .estimate import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Need, Paper
-from .simulation import Course, Fleet, Minute, Simulation
+from .._shared.numbers import number, pluralize, whole_number
+from .._shared.timespan import duration_text, read_duration
+from .estimate import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Estimate, Workload
+from .simulation import Fleet, Minute, Simulation, SimulationResult
 
 EXTRA = "cli"
 EXAMPLES = (
@@ -27,7 +27,7 @@ EXAMPLES = (
 MOST_PLAYED = 10_000
 _MOST_REQUESTS = 2_000_000
 _BAR = 40
-_WHOLE, _POSITIVE = whole("whole number", 1, 10_000_000), number("number", 0.0001, 1_000_000)
+_WHOLE, _POSITIVE = whole_number("whole number", 1, 10_000_000), number("number", 0.0001, 1_000_000)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outage", type=_duration, default="1h", help="an outage to live through (%(default)s)")
     parser.add_argument(
         "--minutes",
-        type=whole("number of minutes", 0, 600),
+        type=whole_number("number of minutes", 0, 600),
         default=20,
         metavar="N",
         help="how much of the deploy to play, 0 for none (%(default)s)",
@@ -63,8 +63,8 @@ def _duration(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Work it out, play it, and show both."""
-    paper = Paper(
-        Need(
+    estimate = Estimate(
+        Workload(
             processes=arguments.processes,
             rows_per_second=arguments.rows_per_second,
             row_bytes=arguments.bytes,
@@ -74,13 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
         _settings(arguments.batch_seconds),
     )
     if arguments.json:
-        course = _play(paper, arguments.minutes) if arguments.minutes else None
-        json.dump(_figures(paper, course), sys.stdout, indent=2)
+        course = _play(estimate, arguments.minutes) if arguments.minutes else None
+        json.dump(_figures(estimate, course), sys.stdout, indent=2)
         print()
         return 0
-    _show(paper)
+    _show(estimate)
     if arguments.minutes:
-        _show_course(_play(paper, arguments.minutes))
+        _show_course(_play(estimate, arguments.minutes))
     return 0
 
 
@@ -89,46 +89,46 @@ def _settings(batch_seconds: float) -> Settings:
     return read(place | {"batch_seconds": batch_seconds}, {})
 
 
-def _play(paper: Paper, minutes: int) -> Course:
+def _play(estimate: Estimate, minutes: int) -> SimulationResult:
     """Play the deploy of the processes of one rule, or of a part of them where there are more than can be."""
     from rich.progress import Progress
 
-    from .._shared.console import errors
+    from .._shared.console import error_console
 
-    mine = math.ceil(paper.need.processes / paper.need.rules)
-    share = min(1.0, MOST_PLAYED / mine, _MOST_REQUESTS / (min(paper.requests, 3 * QUOTA_REQUESTS) * minutes))
+    mine = math.ceil(estimate.workload.processes / estimate.workload.rules)
+    share = min(1.0, MOST_PLAYED / mine, _MOST_REQUESTS / (min(estimate.requests, 3 * QUOTA_REQUESTS) * minutes))
     played = max(1, round(mine * share))
     fleet = Fleet(
         processes=played,
-        rows_per_second=paper.need.rows_per_second,
-        row_bytes=paper.need.row_bytes,
+        rows_per_second=estimate.workload.rows_per_second,
+        row_bytes=estimate.workload.row_bytes,
         quota_requests=max(1, round(QUOTA_REQUESTS * played / mine)),
         quota_bytes=max(1, round(QUOTA_BYTES * played / mine)),
     )
-    course = Course()
-    with Progress(console=errors(), transient=True) as progress:
+    course = SimulationResult()
+    with Progress(console=error_console(), transient=True) as progress:
         task = progress.add_task(f"a deploy of {played:,} processes", total=minutes)
-        for course in Simulation(paper.settings, fleet).run(minutes):  # noqa: B007 - the last one is the result
+        for course in Simulation(estimate.settings, fleet).run(minutes):  # noqa: B007 - the last one is the result
             progress.advance(task)
-    return course.of_all(mine / played)
+    return course.scaled(mine / played)
 
 
-def _figures(paper: Paper, course: Course | None) -> dict[str, Any]:
+def _figures(estimate: Estimate, course: SimulationResult | None) -> dict[str, Any]:
     figures: dict[str, Any] = {
-        "requests_per_minute": round(paper.requests),
+        "requests_per_minute": round(estimate.requests),
         "requests_quota": QUOTA_REQUESTS,
-        "bytes_per_minute": round(paper.bytes),
+        "bytes_per_minute": round(estimate.bytes),
         "bytes_quota": QUOTA_BYTES,
-        "fits": paper.fits,
-        "rules_needed": paper.rules_needed,
-        "batch_seconds_needed": paper.batch_seconds_needed,
-        "outage_seconds": paper.need.outage_seconds,
-        "outage_bytes_per_process": round(paper.outage_bytes),
-        "memory_lasts_seconds": round(paper.memory_lasts),
-        "catching_up_seconds": None if paper.catching_up is None else round(paper.catching_up),
-        "rows_per_day": round(paper.rows_a_day),
-        "json_gigabytes_per_day": round(paper.json_gigabytes_a_day, 3),
-        "billed_gigabytes_per_day": round(paper.billed_gigabytes_a_day, 3),
+        "fits": estimate.fits,
+        "rules_needed": estimate.rules_needed,
+        "batch_seconds_needed": estimate.batch_seconds_needed,
+        "outage_seconds": estimate.workload.outage_seconds,
+        "outage_bytes_per_process": round(estimate.outage_bytes),
+        "memory_lasts_seconds": round(estimate.memory_lasts_seconds),
+        "catching_up_seconds": None if estimate.catch_up_seconds is None else round(estimate.catch_up_seconds),
+        "rows_per_day": round(estimate.rows_a_day),
+        "json_gigabytes_per_day": round(estimate.json_gigabytes_a_day, 3),
+        "billed_gigabytes_per_day": round(estimate.billed_gigabytes_a_day, 3),
     }
     if course is not None:
         figures["deploy"] = {
@@ -143,78 +143,78 @@ def _figures(paper: Paper, course: Course | None) -> dict[str, Any]:
     return figures
 
 
-def _show(paper: Paper) -> None:
+def _show(estimate: Estimate) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from .._shared.console import console
+    from .._shared.console import output_console
 
-    out, need = console(), paper.need
+    out, workload = output_console(), estimate.workload
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in ("each rule, a minute", "the fleet asks", "a rule takes", "used"):
         table.add_column(name, justify="left" if name.startswith("each") else "right")
     for name, asked, quota, unit in (
-        ("requests", paper.requests, QUOTA_REQUESTS, ""),
-        ("data", paper.bytes / 1e9, QUOTA_BYTES / 1e9, " GB"),
+        ("requests", estimate.requests, QUOTA_REQUESTS, ""),
+        ("data", estimate.bytes / 1e9, QUOTA_BYTES / 1e9, " GB"),
     ):
         used = asked / quota
         style = "bold red" if used > 1 else "yellow" if used > HEADROOM else "green"
         table.add_row(name, f"{_number(asked)}{unit}", f"{_number(quota)}{unit}", Text(f"{used:,.0%}", style))
     out.print(
-        f"{need.processes:,} processes, each {need.rows_per_second:g} rows/s of {need.row_bytes:,} bytes,"
-        f" batch_seconds={paper.settings.batch_seconds:g}, {counted(need.rules, 'rule')}",
+        f"{workload.processes:,} processes, each {workload.rows_per_second:g} rows/s of {workload.row_bytes:,} bytes,"
+        f" batch_seconds={estimate.settings.batch_seconds:g}, {pluralize(workload.rules, 'rule')}",
         soft_wrap=True,
     )
     out.print(table)
-    for head, words in (("Quota", _quota(paper)), _outage(paper), _day(paper)):
+    for head, words in (("Quota", _quota(estimate)), _outage(estimate), _day(estimate)):
         out.print(Text.assemble((f"{head}: ", "bold"), words))
 
 
-def _outage(paper: Paper) -> tuple[str, str]:
-    kept, queue = paper.outage_bytes, paper.settings.queue_bytes
-    full = f"queue_bytes={queue:,} is full after {_words(paper.memory_lasts)}"
+def _outage(estimate: Estimate) -> tuple[str, str]:
+    kept, queue = estimate.outage_bytes, estimate.settings.queue_bytes
+    full = f"queue_bytes={queue:,} is full after {_words(estimate.memory_lasts_seconds)}"
     if kept <= queue:
         where = f"queue_bytes={queue:,} (the default) holds that"
     elif kept <= SPOOL_BYTES:
         where = f"{full}; set queue_bytes={math.ceil(kept):,} or a spool (its default, 1 GiB, holds that)"
     else:
         where = f"{full}; that takes a spool with spool_bytes={math.ceil(kept):,}"
-    back = paper.catching_up
+    back = estimate.catch_up_seconds
     after = "the rule has no room to catch up" if back is None else f"the rule catches up in {_words(back)}"
-    sizes = f"{kept / 1e6:,.1f} MB in each process, {kept * paper.need.processes / 1e9:,.1f} GB in all"
-    return f"An outage of {_words(paper.need.outage_seconds)}", f"{sizes}; {where}; afterwards {after}"
+    sizes = f"{kept / 1e6:,.1f} MB in each process, {kept * estimate.workload.processes / 1e9:,.1f} GB in all"
+    return f"An outage of {_words(estimate.workload.outage_seconds)}", f"{sizes}; {where}; afterwards {after}"
 
 
-def _day(paper: Paper) -> tuple[str, str]:
+def _day(estimate: Estimate) -> tuple[str, str]:
     sizes = (
-        f"{paper.rows_a_day:,.0f} rows, {_number(paper.json_gigabytes_a_day)} GB of JSON, billed as about"
-        f" {_number(paper.billed_gigabytes_a_day)} GB (stored columns without their names)"
+        f"{estimate.rows_a_day:,.0f} rows, {_number(estimate.json_gigabytes_a_day)} GB of JSON, billed as about"
+        f" {_number(estimate.billed_gigabytes_a_day)} GB (stored columns without their names)"
     )
     return "A day", f"{sizes}; what it really is says: App_CL | summarize sum(_BilledSize) / 1e9"
 
 
-def _quota(paper: Paper) -> str:
-    if paper.fits:
+def _quota(estimate: Estimate) -> str:
+    if estimate.fits:
         return f"fits, with more than {1 - HEADROOM:.0%} to spare"
     ways = []
-    seconds = paper.batch_seconds_needed
-    if seconds is not None and paper.rules_for_bytes <= paper.need.rules:
+    seconds = estimate.batch_seconds_needed
+    if seconds is not None and estimate.rules_for_bytes <= estimate.workload.rules:
         ways.append(f"batch_seconds={seconds:g}")
-    ways.append(f"{counted(paper.rules_needed, 'rule')} (each with its part of the processes)")
-    text = f"too much for {counted(paper.need.rules, 'rule')}: take {' or '.join(ways)}"
-    if paper.bytes > QUOTA_BYTES:
+    ways.append(f"{pluralize(estimate.rules_needed, 'rule')} (each with its part of the processes)")
+    text = f"too much for {pluralize(estimate.workload.rules, 'rule')}: take {' or '.join(ways)}"
+    if estimate.bytes > QUOTA_BYTES:
         return f"{text}; waiting longer does not help, because it is the data that is too much"
     return f"{text}; as it is, batches wait longer by themselves when the service answers 429"
 
 
-def _show_course(course: Course) -> None:
+def _show_course(course: SimulationResult) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from .._shared.console import console
+    from .._shared.console import output_console
 
-    out = console()
+    out = output_console()
     out.print(Text("\nA deploy: all processes of a rule start within one second", "bold"))
     most = max(minute.asked for minute in course.minutes)
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -231,7 +231,7 @@ def _show_course(course: Course) -> None:
     if settled is None:
         out.print(Text("It does not settle below the quota in this time: see above what would.", "bold red"))
     else:
-        when = "at once" if settled == 0 else f"after {counted(settled, 'minute')}"
+        when = "at once" if settled == 0 else f"after {pluralize(settled, 'minute')}"
         out.print(Text(f"It settles below the quota {when}.", "bold green"))
     dropped = sum(course.dropped.values())
     out.print(
@@ -257,4 +257,6 @@ def _number(value: float) -> str:
 def _words(seconds: float) -> str:
     import datetime as dt
 
-    return said(dt.timedelta(seconds=max(1, round(seconds))) if seconds < 86_400 * 999 else dt.timedelta(days=999))
+    return duration_text(
+        dt.timedelta(seconds=max(1, round(seconds))) if seconds < 86_400 * 999 else dt.timedelta(days=999)
+    )

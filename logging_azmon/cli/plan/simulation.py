@@ -58,7 +58,7 @@ class Minute:
 
 
 @dataclass(slots=True)
-class Course:
+class SimulationResult:
     """Hold what a simulation has shown."""
 
     minutes: list[Minute] = field(default_factory=list)
@@ -75,9 +75,9 @@ class Course:
             return None
         return len(calm) - next((n for n, is_calm in enumerate(reversed(calm)) if not is_calm), len(calm))
 
-    def of_all(self, factor: float) -> Course:
+    def scaled(self, factor: float) -> SimulationResult:
         """Return what it would be for so many times the processes that were played."""
-        return Course(
+        return SimulationResult(
             minutes=[
                 Minute(round(each.asked * factor), round(each.taken * factor), round(each.taken_bytes * factor))
                 for each in self.minutes
@@ -274,7 +274,7 @@ class Simulation:
             self._events.append((begin, number))
         heapq.heapify(self._events)
 
-    def run(self, minutes: int) -> Iterator[Course]:
+    def run(self, minutes: int) -> Iterator[SimulationResult]:
         """Play so many minutes; yields how it stands after each."""
         state = random.getstate()
         random.seed(self._seed)  # Delivery and Pace draw from there
@@ -305,8 +305,8 @@ class Simulation:
             delivery.deliver(*work)
         raise AssertionError("a process that sends without end in no time")  # pragma: no cover - as above
 
-    def _course(self) -> Course:
-        course = Course(minutes=self._service.minutes)
+    def _course(self) -> SimulationResult:
+        course = SimulationResult(minutes=self._service.minutes)
         dropped: dict[str, int] = {}
         for _, tally, ledger in self._parts:
             tally.update()

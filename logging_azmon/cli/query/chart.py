@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from .._shared.cells import is_number, shown, visible
+from .._shared.cells import for_display, is_number, printable
 from .._shared.console import LEVEL_COLOURS
-from .._shared.timespan import said
+from .._shared.timespan import duration_text
 from .._shared.workspace import Result
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def find_series(result: Result, kql: str) -> list[Series] | None:
         if not isinstance(moment, dt.datetime):
             continue
         for index in numbers:
-            name = shown(row[others[0]], result.kinds[others[0]]) if others else visible(result.names[index])
+            name = for_display(row[others[0]], result.kinds[others[0]]) if others else printable(result.names[index])
             values = found.setdefault(name or "(empty)", {})
             if moment in values:
                 return None  # more than one row for a moment: not summarized by time alone
@@ -82,7 +82,7 @@ class Chart:
         names = max(len(each.name) for each in self._series)
         margin = min(names, options.max_width // 4)
         highest = max((value for each in self._series for value in each.values.values()), default=0.0)
-        scale = shown(float(highest), "real")
+        scale = for_display(float(highest), "real")
         width = max(8, options.max_width - margin - len(scale) - 4)
         bins = min((self._last - self._first) // self._step + 1, _MOST_BINS)
         together = -(-bins // width)
@@ -96,7 +96,7 @@ class Chart:
             lines = list(_strip(values, highest, height, each_width, bars))
             for line_number, line in enumerate(lines):
                 label = series.name if line_number == len(lines) - 1 else ""
-                peak = shown(max(values), "real") if len(self._series) > 1 else scale
+                peak = for_display(max(values), "real") if len(self._series) > 1 else scale
                 top = peak if line_number == 0 else "0" if line_number == len(lines) - 1 else ""
                 yield Text.assemble(
                     (label[:margin].rjust(margin), f"bold {colour}"),
@@ -121,7 +121,7 @@ class Chart:
         line = ("-" if ascii_only else "─") * width
         yield Text(" " * (margin + 2) + line, "bright_black")
         yield Text(" " * (margin + 2) + left + right.rjust(max(len(right) + 1, width - len(left))), "bright_black")
-        step = said(self._step)
+        step = duration_text(self._step)
         bar = step if together == 1 else f"the highest of {together} times {step}"
         notes = [f"{first:%Y-%m-%d} UTC, one bar is {bar}"]
         if self._left_out:

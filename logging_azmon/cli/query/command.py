@@ -10,8 +10,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from .._shared.timespan import read_timespan, shown_timespan
-from .._shared.workspace import QueryError, Result, Workspace, add_workspace_options, place_of
+from .._shared.timespan import read_timespan, timespan_phrase
+from .._shared.workspace import Result, WorkspaceClient, WorkspaceQueryError, add_workspace_options, find_workspace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,22 +47,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask and show; return 0, or 1 if there is no answer or not all of it."""
-    from .._shared.console import console, errors
+    from .._shared.console import error_console, output_console
 
-    place = place_of(arguments)
+    place = find_workspace(arguments)
     kql = sys.stdin.read() if arguments.kql == "-" else arguments.kql
-    workspace = Workspace(place)
+    workspace = WorkspaceClient(place)
     try:
-        with errors().status("asking the workspace"):
+        with error_console().status("asking the workspace"):
             result = workspace.query(kql, arguments.timespan)
-        _show(result, kql, arguments, console())
-    except QueryError as error:
-        _complain(error, kql, errors())
+        _show(result, kql, arguments, output_console())
+    except WorkspaceQueryError as error:
+        _complain(error, kql, error_console())
         return PROBLEM
     finally:
         workspace.close()
     if result.partial:
-        errors().print(f"[bold yellow]logging-azmon query:[/] not all rows came: {_escaped(result.partial)}")
+        error_console().print(f"[bold yellow]logging-azmon query:[/] not all rows came: {_escaped(result.partial)}")
         return PROBLEM
     return 0
 
@@ -81,7 +81,7 @@ def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Cons
         console.print(chart.Chart(series), width=min(console.width, _CHART_WIDTH))
         return
     if arguments.chart:
-        raise QueryError(
+        raise WorkspaceQueryError(
             "no chart can be drawn of this: it takes a time, one or more numbers, at most one name, and two moments or"
             " more; for example … | summarize count() by Level, bin(TimeGenerated, 5m)"
         )
@@ -89,7 +89,7 @@ def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Cons
     if result.rows:
         console.print(rows)
     count = len(result.rows)
-    said = f"{count:,} row{'' if count == 1 else 's'} {shown_timespan(arguments.timespan)}"
+    said = f"{count:,} row{'' if count == 1 else 's'} {timespan_phrase(arguments.timespan)}"
     if not count and arguments.timespan is not None:
         said += "; --timespan all looks at every time"
     if result.rows and rows.empty:
@@ -97,16 +97,16 @@ def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Cons
     console.print(said, style="bright_black", markup=False)
 
 
-def _complain(error: QueryError, kql: str, console: Console) -> None:
+def _complain(error: WorkspaceQueryError, kql: str, console: Console) -> None:
     """Print an error, below the part of the query that it is about."""
     from rich.text import Text
 
-    from .._shared.cells import visible
+    from .._shared.cells import printable
 
-    where = mark(error, kql)
+    where = locate_error(error, kql)
     if where is not None:
         line, start, length = where
-        text = visible(kql.split("\n")[line - 1].replace("\t", " "))
+        text = printable(kql.split("\n")[line - 1].replace("\t", " "))
         gutter = f"{line:>4} │ " if console.encoding.startswith("utf") else f"{line:>4} | "
         console.print(Text.assemble((gutter, "bright_black"), text), soft_wrap=True)
         console.print(
@@ -115,12 +115,12 @@ def _complain(error: QueryError, kql: str, console: Console) -> None:
         )
     code = f" {error.code}:" if error.code and where is not None else ""
     console.print(
-        Text.assemble(("logging-azmon query:", "bold red"), code, f" {visible(str(error))}"),
+        Text.assemble(("logging-azmon query:", "bold red"), code, f" {printable(str(error))}"),
         soft_wrap=not console.is_terminal,
     )
 
 
-def mark(error: QueryError, kql: str) -> tuple[int, int, int] | None:
+def locate_error(error: WorkspaceQueryError, kql: str) -> tuple[int, int, int] | None:
     """Find what an error is about: its line from 1, where it begins from 0, and its length.
 
     The name that the message tells is looked for near the position, because services count differently.
@@ -148,6 +148,6 @@ def mark(error: QueryError, kql: str) -> tuple[int, int, int] | None:
 def _escaped(text: str) -> str:
     from rich.markup import escape
 
-    from .._shared.cells import visible
+    from .._shared.cells import printable
 
-    return escape(visible(text))
+    return escape(printable(text))

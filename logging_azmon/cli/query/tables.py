@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from .._shared.cells import flat, is_number, plain, shown, visible
+from .._shared.cells import for_csv, for_display, for_json, is_number, printable
 from .._shared.console import LEVEL_COLOURS
 from .._shared.workspace import Result
 
@@ -33,12 +33,12 @@ class Rows:
         # What is nothing but empty is the answer, too.
         self._indexes = filled or list(range(len(result.names)))
         self._result = result
-        self.empty = [visible(name) for index, name in enumerate(result.names) if index not in self._indexes]
+        self.empty = [printable(name) for index, name in enumerate(result.names) if index not in self._indexes]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw a table if the narrowest one of use fits, else records."""
         names, kinds = self._result.names, self._result.kinds
-        texts = {index: [shown(row[index], kinds[index]) for row in self._result.rows] for index in self._indexes}
+        texts = {index: [for_display(row[index], kinds[index]) for row in self._result.rows] for index in self._indexes}
         widths = {index: max([len(names[index]), *map(len, texts[index])], default=0) for index in self._indexes}
         least = sum(
             width if is_number(kinds[index]) or kinds[index] == "datetime" else min(width, _LEAST_WIDTH)
@@ -55,7 +55,7 @@ class Rows:
         for index in self._indexes:
             is_fixed = is_number(kinds[index]) or kinds[index] == "datetime"
             table.add_column(
-                Text(visible(self._result.names[index])),
+                Text(printable(self._result.names[index])),
                 justify="right" if is_number(kinds[index]) else "left",
                 overflow="fold",
                 no_wrap=is_fixed,
@@ -65,7 +65,7 @@ class Rows:
         return table
 
     def _records(self, options: ConsoleOptions) -> Iterable[Any]:
-        width = max(len(visible(self._result.names[index])) for index in self._indexes)
+        width = max(len(printable(self._result.names[index])) for index in self._indexes)
         for number, row in enumerate(self._result.rows, 1):
             yield Text(f"row {number:,} ".ljust(options.max_width, "-" if options.ascii_only else "─"), "bright_black")
             grid = Table.grid(padding=(0, 2, 0, 0))
@@ -73,8 +73,8 @@ class Rows:
             grid.add_column(overflow="fold")
             for index in self._indexes:
                 if row[index] not in (None, ""):
-                    text = shown(row[index], self._result.kinds[index], lines=True)
-                    grid.add_row(Text(visible(self._result.names[index])), self._styled(index, _cut(text)))
+                    text = for_display(row[index], self._result.kinds[index], lines=True)
+                    grid.add_row(Text(printable(self._result.names[index])), self._styled(index, _cut(text)))
             yield grid
 
     def _styled(self, index: int, text: str) -> Text:
@@ -92,7 +92,7 @@ def write_json(result: Result, out: IO[str]) -> None:
     keys = _distinct(result.names)
     lines = (
         orjson.dumps(
-            {key: plain(value, kind) for key, kind, value in zip(keys, result.kinds, row, strict=True)}
+            {key: for_json(value, kind) for key, kind, value in zip(keys, result.kinds, row, strict=True)}
         ).decode()
         for row in result.rows
     )
@@ -104,9 +104,9 @@ def write_csv(result: Result, out: IO[str]) -> None:
     is_harmless = not out.isatty()
     writer = csv.writer(out, lineterminator="\n")
     for row in (result.names, *result.rows):
-        cells = map(flat, row)
+        cells = map(for_csv, row)
         writer.writerow(
-            cells if is_harmless else [visible(cell, lines=True) if isinstance(cell, str) else cell for cell in cells]
+            cells if is_harmless else [printable(cell, lines=True) if isinstance(cell, str) else cell for cell in cells]
         )
 
 

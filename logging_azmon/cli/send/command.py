@@ -19,14 +19,14 @@ from ..._delivery.reporter import Trouble
 from ...errors import ConfigurationError
 from ...pipeline import Pipeline
 from .._shared.interrupts import Interrupts
-from .._shared.numbers import number, whole
-from .._shared.options import add_options, pipeline_arguments, settings_of
-from .kept import Kept, Position
+from .._shared.numbers import number, whole_number
+from .._shared.options import add_options, pipeline_arguments, read_settings
+from .kept import KeptLines, ReadPosition
 from .lines import Lines
-from .mapping import Mapper, importing
+from .mapping import Mapper, import_table
 
 if TYPE_CHECKING:
-    from .progress import Show
+    from .progress import ProgressDisplay
 
 EXTRA = "cli"
 PROBLEM, INTERRUPTED = 1, 130
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what the lines are; auto sees it from the first one (%(default)s)",
     )
     parser.add_argument(
-        "--skip", type=whole("number of lines"), default=0, metavar="LINES", help="leave out so many lines"
+        "--skip", type=whole_number("number of lines"), default=0, metavar="LINES", help="leave out so many lines"
     )
     parser.add_argument(
         "--keep",
@@ -77,20 +77,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Send everything; return 0, 1 if not all lines became rows in the service, or 130 after Ctrl-C."""
-    from .progress import Show
+    from .progress import ProgressDisplay
 
     given = pipeline_arguments(arguments)
     # The application's own spool is the application's; and here rows wait, so that none need be dropped.
     for name in ("spool", "give_up_seconds", "overflow", "block_seconds"):
         given.pop(name, None)
-    table = settings_of(given).table
+    table = read_settings(given).table
     with _opened(arguments.file) as (source, name, size):
         instance = _instance(source, name)
         if arguments.spool is not None:
             given["spool"] = arguments.spool
-        sending = _Sending(arguments, given | {"columns": importing(table)}, name, instance)
-        sending.mapper = Mapper(importing(table), table, instance, time.time())
-        with Show(name, size) as show, Interrupts().installed() as interrupts:
+        sending = _Sender(arguments, given | {"columns": import_table(table)}, name, instance)
+        sending.mapper = Mapper(import_table(table), table, instance, time.time())
+        with ProgressDisplay(name, size) as show, Interrupts().installed() as interrupts:
             return sending.run(source, show, interrupts)
 
 
@@ -117,7 +117,7 @@ def _instance(source: IO[bytes], name: str) -> str:
     return hashlib.sha256(f"{Path(source.name).resolve()}\n".encode() + first).hexdigest()[:16]
 
 
-class _Sending:
+class _Sender:
     """Take lines through a pipeline. Used by the main thread, but for `_listen`."""
 
     mapper: Mapper
@@ -130,10 +130,10 @@ class _Sending:
         # A pipe cannot be read again: what it gave is in the spool.
         self._position = None
         if arguments.spool is not None and arguments.file != "-":
-            self._position = Position(kept / f"{name}.position", instance)
+            self._position = ReadPosition(kept / f"{name}.position", instance)
         self._skip = max(arguments.skip, self._position.read() if self._position is not None else 0)
-        self._bad = Kept(kept / f"{name}.bad")
-        self._rejected = Kept(kept / f"{name}.rejected")
+        self._bad = KeptLines(kept / f"{name}.bad")
+        self._rejected = KeptLines(kept / f"{name}.rejected")
         # Set by delivering threads, shown by this one.
         self._troubles: deque[Trouble] = deque(maxlen=100)
         self._pipeline = Pipeline(**given | {"report": self._listen})
@@ -143,7 +143,7 @@ class _Sending:
         self._last_line: int = self._skip
         self._noted_at = time.monotonic()
 
-    def run(self, source: IO[bytes], show: Show, interrupts: Interrupts) -> int:
+    def run(self, source: IO[bytes], show: ProgressDisplay, interrupts: Interrupts) -> int:
         lines = Lines(source, self._arguments.format)
         try:
             is_whole = self._read(lines, show, interrupts)
@@ -170,7 +170,7 @@ class _Sending:
             self._position.write(self._last_line)
             self._noted_at = time.monotonic()
 
-    def _read(self, lines: Lines, show: Show, interrupts: Interrupts) -> bool:
+    def _read(self, lines: Lines, show: ProgressDisplay, interrupts: Interrupts) -> bool:
         """Read to the end; False if somebody stopped it before."""
         try:
             with interrupts:
@@ -200,7 +200,7 @@ class _Sending:
             interrupts.stopped.set()
         return False
 
-    def _finish(self, show: Show, interrupts: Interrupts) -> bool:
+    def _finish(self, show: ProgressDisplay, interrupts: Interrupts) -> bool:
         """Wait until nothing is left to send, or somebody has waited long enough; return whether nothing is."""
         was_stopped = interrupts.stopped.is_set()
         limit = self._pipeline.settings.close_seconds if was_stopped else self._arguments.timeout
@@ -216,7 +216,7 @@ class _Sending:
             interrupts.stopped.set()
         return is_done
 
-    def _look(self, lines: Lines | None, show: Show) -> None:
+    def _look(self, lines: Lines | None, show: ProgressDisplay) -> None:
         settled = self._pipeline._settled_before()
         while len(self._shifts) > 1 and self._shifts[1][0] <= settled:
             self._shifts.popleft()
@@ -236,6 +236,6 @@ class _Sending:
             self._rejected.add(trouble.rows_json, lines=trouble.rows or 1)
         self._troubles.append(trouble)
 
-    def _tell(self, show: Show) -> None:
+    def _tell(self, show: ProgressDisplay) -> None:
         while self._troubles:
             show.trouble(self._troubles.popleft())

@@ -10,7 +10,7 @@ from typing import IO
 _MOST_NAMED = 20
 
 
-class Position:
+class ReadPosition:
     """Remember up to which line a file was read, for the next run; what is remembered is written at once or never."""
 
     def __init__(self, path: Path, instance: str) -> None:
@@ -36,7 +36,7 @@ class Position:
         self._path.unlink(missing_ok=True)
 
 
-class Kept:
+class KeptLines:
     """Append lines to a file that begins with the first of them. Any thread may; `_lock` is held while it writes."""
 
     def __init__(self, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import IO, Any
 import orjson
 
 from ..._rows.jsonable import text
-from .._shared.cells import visible
+from .._shared.cells import printable
 
 # No row can be longer than a request; a line may be, because much of it can be left out.
 MOST_LINE_BYTES = 16 * 1024 * 1024
@@ -84,5 +84,5 @@ class Lines:
 
 
 def _start(stripped: bytes) -> str:
-    shown = visible(text(stripped[:_SHOWN].decode(errors="replace")))
+    shown = printable(text(stripped[:_SHOWN].decode(errors="replace")))
     return f"{shown}…" if len(stripped) > _SHOWN else shown

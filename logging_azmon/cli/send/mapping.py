@@ -53,7 +53,7 @@ ORIGINAL_TIME = "OriginalTime"
 _MOST_NAMES = 50
 
 
-def importing(table: Table) -> Table:
+def import_table(table: Table) -> Table:
     """Return a table like this one whose rows are filled by entries instead of log calls."""
     return Table(tuple(Column(column.name, column.type, _source(column)) for column in table))
 
@@ -72,7 +72,7 @@ def _source(column: Column) -> Any:
 
 
 class Mapper:
-    """Make `Fields` of entries for one table, made by `importing`."""
+    """Make `Fields` of entries for one table, made by `import_table`."""
 
     def __init__(self, table: Table, origin: Table, instance: str, now: float) -> None:
         """Prepare; `origin` is the table as it was, `instance` marks rows that do not say where they are from."""

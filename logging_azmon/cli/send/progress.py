@@ -10,10 +10,10 @@ from rich.text import Text
 
 from ..._delivery.reporter import Trouble
 from ..._queue.ledger import Stats
-from .._shared.cells import visible
-from .._shared.console import console, errors
-from .._shared.numbers import counted
-from .kept import Kept
+from .._shared.cells import printable
+from .._shared.console import error_console, output_console
+from .._shared.numbers import pluralize
+from .kept import KeptLines
 from .lines import Line, Lines
 from .mapping import ORIGINAL_TIME, Mapper
 
@@ -25,12 +25,12 @@ _LINE_SECONDS = 10.0
 _MOST_COMPLAINTS = 10
 
 
-class Show:
-    """Show progress on the standard error output, and the ledger on the standard output."""
+class ProgressDisplay:
+    """ProgressDisplay progress on the standard error output, and the ledger on the standard output."""
 
     def __init__(self, name: str, size: int | None) -> None:
-        self._console = errors()
-        self._name = visible(name)
+        self._console = error_console()
+        self._name = printable(name)
         self._began = time.monotonic()
         self._spoke = self._began
         self._complaints = 0
@@ -51,7 +51,7 @@ class Show:
         self._progress.stop()
 
     def progress(self, stats: Stats, lines: Lines | None) -> None:
-        """Show how far it is."""
+        """ProgressDisplay how far it is."""
         now = time.monotonic()
         waiting = stats.accepted - stats.delivered - stats.rejected
         rate = stats.delivered / max(0.001, now - self._began)
@@ -67,10 +67,10 @@ class Show:
     def trouble(self, trouble: Trouble) -> None:
         """Say what the pipeline reports."""
         style = "bold green" if trouble.kind == "recovered" else "bold yellow"
-        said = Text.assemble((f"{trouble.kind}: ", style), visible(str(trouble)))
+        said = Text.assemble((f"{trouble.kind}: ", style), printable(str(trouble)))
         self._console.print(said, soft_wrap=not self._console.is_terminal)
 
-    def bad_line(self, line: Line, bad: Kept) -> None:
+    def bad_line(self, line: Line, bad: KeptLines) -> None:
         """Name a line that is no row; of many, the first."""
         self._complaints += 1
         if self._complaints <= _MOST_COMPLAINTS:
@@ -79,10 +79,10 @@ class Show:
         if self._complaints == _MOST_COMPLAINTS:
             self._console.print(f"further lines go to {bad.path} without a word", markup=False, soft_wrap=True)
 
-    def ledger(self, stats: Stats, lines: Lines, bad: Kept, rejected: Kept, mapper: Mapper) -> None:
-        """Show where every line is, and that it adds up."""
+    def ledger(self, stats: Stats, lines: Lines, bad: KeptLines, rejected: KeptLines, mapper: Mapper) -> None:
+        """ProgressDisplay where every line is, and that it adds up."""
         self._progress.stop()
-        out = console()
+        out = output_console()
         seconds = max(0.001, time.monotonic() - self._began)
         lost = sum(stats.dropped.values())
         parts = [("delivered", stats.delivered, "green"), ("rejected", stats.rejected, "red")]
@@ -101,7 +101,7 @@ class Show:
         _print(
             out,
             f"{lines.bytes_read:,} bytes of {self._name} in {seconds:.1f} s: {stats.delivered / seconds:,.0f} rows/s,"
-            f" {counted(stats.requests, 'request')}, {stats.retries:,} of them tries after a failure",
+            f" {pluralize(stats.requests, 'request')}, {stats.retries:,} of them tries after a failure",
         )
         if bad.count:
             are_none = "line is no row" if bad.count == 1 else "lines are no rows"
@@ -109,24 +109,24 @@ class Show:
         if rejected.count:
             hint = "send that file once the rule is mended"
             were = "was" if rejected.count == 1 else "were"
-            _print(out, f"{counted(rejected.count, 'row')} {were} rejected, kept in {rejected.path}: {hint}")
+            _print(out, f"{pluralize(rejected.count, 'row')} {were} rejected, kept in {rejected.path}: {hint}")
         if stats.misfits:
             where = "put among the rest (*)" if mapper.has_rest else "converted, or added to the message"
-            _print(out, f"{counted(stats.misfits, 'value')} did not fit the column: {where}")
+            _print(out, f"{pluralize(stats.misfits, 'value')} did not fit the column: {where}")
         if mapper.left_out:
-            names = visible(", ".join(mapper.left_out))
+            names = printable(", ".join(mapper.left_out))
             _print(out, f"no column takes {names}: left out; --columns or a dynamic column for * would keep them")
         if mapper.old:
             kept = f", which is kept as {ORIGINAL_TIME}" if mapper.has_rest else ""
             _print(
                 out,
-                f"{counted(mapper.old, 'row')} older than two days or ahead of time: Azure replaces that time by the"
+                f"{pluralize(mapper.old, 'row')} older than two days or ahead of time: Azure replaces that time by the"
                 f" time of receipt{kept}",
             )
 
     def unfinished(self, settled: int, read: int, file: str, spool: str | None) -> None:
         """Say from where to go on."""
-        out = console()
+        out = output_console()
         if spool is not None:
             more = "" if file == "-" else ", and reads on after them"
             _print(out, f"Stopped: {read:,} lines were read, and are in {spool}. The same command delivers them{more}.")

@@ -16,16 +16,16 @@ import orjson
 
 from ..._config.validators import CREDENTIALS
 from ..._delivery.reporter import Trouble
-from .._shared.cells import visible
-from .._shared.help import complain
+from .._shared.cells import printable
+from .._shared.help import print_error
 from .._shared.interrupts import stopping
-from .._shared.numbers import counted
+from .._shared.numbers import pluralize
 
 if TYPE_CHECKING:
     import threading
 
     from ..._spool.segment import Target
-    from .contents import Listed
+    from .contents import SegmentInfo
 
 EXAMPLES = (
     "logging-azmon spool /var/spool/shop",
@@ -68,41 +68,41 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _fail(said: str) -> int:
-    complain(f"logging-azmon spool: {said}")
+    print_error(f"logging-azmon spool: {said}")
     return USAGE_ERROR
 
 
 def _show(directory: str) -> None:
     from . import contents
 
-    segments = contents.listed(directory)
-    total = f"{counted(len(segments), 'segment')}, {counted(sum(each.rows for each in segments), 'row')}"
+    segments = contents.list_segments(directory)
+    total = f"{pluralize(len(segments), 'segment')}, {pluralize(sum(each.rows for each in segments), 'row')}"
     print(f"{directory}: {total}, {_bytes(sum(each.size for each in segments))}")
     if segments:
         print("\n" + "\n".join(_table(segments)))
     for target in dict.fromkeys(each.target for each in segments if each.target is not None):
         said = f"{target.stream}: rule {target.rule_id} at {target.endpoint}, cloud {target.cloud}"
-        print(f"\n{visible(said)}", end="")
+        print(f"\n{printable(said)}", end="")
     if segments:
         print()
     refused: Counter[str] = Counter()
-    for _, lines in contents.rejected(directory):
+    for _, lines in contents.rejected_files(directory):
         refused.update(_answer(line) for line in lines)
     if refused:
-        print(f"\nRejected: {counted(refused.total(), 'row')} in {directory}/rejected")
+        print(f"\nRejected: {pluralize(refused.total(), 'row')} in {directory}/rejected")
         for answer, rows in refused.most_common():
             print(f"{rows:>9,}  {answer}")
-    strangers = contents.strangers(directory)
+    strangers = contents.foreign_files(directory)
     if strangers:
         more = f" and {len(strangers) - _MOST_NAMED:,} more" if len(strangers) > _MOST_NAMED else ""
         print(f"\nLeft alone, no files of a spool: {', '.join(map(repr, strangers[:_MOST_NAMED]))}{more}")
 
 
-def _table(segments: list[Listed]) -> list[str]:
+def _table(segments: list[SegmentInfo]) -> list[str]:
     heads = ("stream", "rows", "size", "age", "owner")
     cells = [
         (
-            visible(each.target.stream) if each.target else "cannot be read",
+            printable(each.target.stream) if each.target else "cannot be read",
             f"{each.rows:,}",
             _bytes(each.size),
             _age(each.age),
@@ -123,7 +123,7 @@ def _table(segments: list[Listed]) -> list[str]:
 def _answer(line: bytes) -> str:
     try:
         answer = orjson.loads(line)["answer"]
-        return visible(f"{answer['status']} {answer['code']}: {answer['message']}")
+        return printable(f"{answer['status']} {answer['code']}: {answer['message']}")
     except (ValueError, LookupError, TypeError):
         return "a line that cannot be read"
 
@@ -131,10 +131,10 @@ def _answer(line: bytes) -> str:
 def _retry(directory: str) -> bool:
     from . import contents
 
-    rows, left = contents.put_back(directory)
-    print(f"{counted(rows, 'rejected row')} put back.")
+    rows, left = contents.requeue_rejected(directory)
+    print(f"{pluralize(rows, 'rejected row')} put back.")
     if left:
-        print(f"logging-azmon spool: {counted(left, 'line')} in rejected/ cannot be read", file=sys.stderr)
+        print(f"logging-azmon spool: {pluralize(left, 'line')} in rejected/ cannot be read", file=sys.stderr)
     return not left
 
 
@@ -142,7 +142,7 @@ def _send(directory: str, credential: str) -> int:
     from . import contents
 
     waiting: Counter[Target] = Counter()
-    for each in contents.listed(directory):
+    for each in contents.list_segments(directory):
         if each.target is not None and not each.is_alive:
             waiting[each.target] += each.rows
     with stopping() as stopped:
@@ -150,7 +150,7 @@ def _send(directory: str, credential: str) -> int:
     if not waiting:
         print("There is nothing to send.")
     for target in left:
-        print(f"logging-azmon spool: rows for {visible(str(target))} are left", file=sys.stderr)
+        print(f"logging-azmon spool: rows for {printable(str(target))} are left", file=sys.stderr)
     return 1 if left else 0
 
 
@@ -159,7 +159,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     from ...errors import ConfigurationError
     from ...pipeline import Pipeline
 
-    print(f"{visible(str(target))}: {counted(rows, 'row')}")
+    print(f"{printable(str(target))}: {pluralize(rows, 'row')}")
     try:
         pipeline = Pipeline(
             target.endpoint,
@@ -183,7 +183,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     stats = pipeline.stats()
     refused = f", {stats.rejected:,} rejected" if stats.rejected else ""
     lost = f", {sum(stats.dropped.values()):,} could not be read" if stats.dropped else ""
-    print(f"\r{stats.delivered:,} of {counted(rows, 'row')} delivered{refused}{lost}")
+    print(f"\r{stats.delivered:,} of {pluralize(rows, 'row')} delivered{refused}{lost}")
     return is_done
 
 

@@ -19,7 +19,7 @@ _LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class SegmentInfo:
     """Hold what is known of a segment; `target` is None where that cannot be read."""
 
     name: str
@@ -30,7 +30,7 @@ class Listed:
     is_alive: bool
 
 
-def listed(path: str) -> list[Listed]:
+def list_segments(path: str) -> list[SegmentInfo]:
     """List all segments, oldest first."""
     disk = Disk()
     entries = disk.entries(path)
@@ -42,7 +42,7 @@ def listed(path: str) -> list[Listed]:
     ]
 
 
-def strangers(path: str) -> list[str]:
+def foreign_files(path: str) -> list[str]:
     """List the names that are nobody's business here."""
     return sorted(name for name in Disk().entries(path) if owner_of(name) is None and name != REJECTED)
 
@@ -57,14 +57,14 @@ def _is_alive(disk: Disk, path: str, owner: str) -> bool:
     return lock is None
 
 
-def _listed(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> Listed:
+def _listed(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> SegmentInfo:
     whole = os.path.join(path, name)
     target, rows = None, 0
     with suppress(OSError):
         target = Target.of_header(Directory(path, _NOWHERE).first_line(whole))
         rows = max(0, sum(chunk.count(b"\n") for chunk in _chunks(disk, whole)) - 1)
     age = max(0.0, time.time() - begun_at(name))
-    return Listed(name=name, target=target, rows=rows, size=size, age=age, is_alive=is_alive)
+    return SegmentInfo(name=name, target=target, rows=rows, size=size, age=age, is_alive=is_alive)
 
 
 # For reading alone; nobody's rows go there.
@@ -82,7 +82,7 @@ def _chunks(disk: Disk, path: str) -> Iterator[bytes]:
         disk.close(fd)
 
 
-def rejected(path: str) -> list[tuple[str, list[bytes]]]:
+def rejected_files(path: str) -> list[tuple[str, list[bytes]]]:
     """Return the files of rejected rows, with their lines."""
     folder = os.path.join(path, REJECTED)
     disk = Disk()
@@ -94,13 +94,13 @@ def rejected(path: str) -> list[tuple[str, list[bytes]]]:
     return [(file, b"".join(_chunks(disk, file)).splitlines()) for file in files]
 
 
-def put_back(path: str) -> tuple[int, int]:
+def requeue_rejected(path: str) -> tuple[int, int]:
     """Make segments of rejected rows again; return how many rows, and how many lines are none and so are left."""
     rows = left = 0
-    if not rejected(path):
+    if not rejected_files(path):
         return 0, 0
     with _locked(os.path.join(path, REJECTED, "lock")):
-        for file, lines in rejected(path):
+        for file, lines in rejected_files(path):
             found = [row_of_rejected(line) for line in lines]
             for target in {row[0] for row in found if row is not None}:
                 rows += _write(path, target, [row[1] for row in found if row is not None and row[0] == target])

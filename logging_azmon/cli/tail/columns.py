@@ -11,7 +11,7 @@ import orjson
 
 from ..._config.presets import DEFAULT
 from ...table import Table
-from .._shared.cells import visible
+from .._shared.cells import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -62,7 +62,7 @@ def find_roles(names: Sequence[str], table: Table | None) -> Roles:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RowFilter:
     """Choose rows by level, logger and text: as part of a query, and row by row."""
 
     roles: Roles
@@ -97,7 +97,7 @@ class Choice:
             parts.append("(" + " or ".join(f"{name} contains {_quoted(self.text)}" for name in places) + ")")
         return "".join(f" and {part}" for part in parts)
 
-    def takes(self, row: Row) -> bool:
+    def matches(self, row: Row) -> bool:
         """Tell whether a row is one of them."""
         roles = self.roles
         if self.level is not None and str(row.get(roles.level) or "").upper() not in self._levels():
@@ -143,7 +143,7 @@ def _quoted(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
-def line(row: Row, roles: Roles) -> Text:
+def format_row(row: Row, roles: Roles) -> Text:
     """Write a row in a line, and what it has of more lines below."""
     from rich.text import Text
 
@@ -152,9 +152,9 @@ def line(row: Row, roles: Roles) -> Text:
     time = str(row.get(roles.time) or "")
     said = Text(_clock(time), "bright_black")
     if roles.level:
-        said.append(f" {visible(level):<8}", f"bold {style}")
+        said.append(f" {printable(level):<8}", f"bold {style}")
     if roles.logger and row.get(roles.logger):
-        said.append(f" {visible(str(row[roles.logger]))}", "cyan")
+        said.append(f" {printable(str(row[roles.logger]))}", "cyan")
     if roles.message:
         said.append(
             f" {_indented(str(row.get(roles.message) or ''))}", style if _number(level) >= logging.ERROR else ""
@@ -165,15 +165,15 @@ def line(row: Row, roles: Roles) -> Text:
     more |= rest if isinstance(rest, dict) else {} if rest in (None, "") else {roles.rest: rest}
     for name, value in more.items():
         written = value if isinstance(value, str) else orjson.dumps(value).decode()
-        said.append(f" {visible(name)}=", "bright_black")
-        said.append(visible(written))
+        said.append(f" {printable(name)}=", "bright_black")
+        said.append(printable(written))
     exception = str(row.get(roles.exception) or "").rstrip()
     if exception:
         said.append(f"\n    {_indented(exception)}", "red")
     return said
 
 
-def date(row: Row, roles: Roles) -> str:
+def row_date(row: Row, roles: Roles) -> str:
     """Return a row's day."""
     return str(row.get(roles.time) or "")[:10]
 
@@ -187,8 +187,8 @@ def _style(level: str) -> str:
 
 
 def _clock(time: str) -> str:
-    return f"{visible(time[11:].rstrip('Z')):<12.12}"
+    return f"{printable(time[11:].rstrip('Z')):<12.12}"
 
 
 def _indented(text: str) -> str:
-    return visible(text, lines=True).replace("\n", "\n    ")
+    return printable(text, lines=True).replace("\n", "\n    ")

@@ -17,11 +17,11 @@ import orjson
 from ..._config.settings import ENVIRONMENT
 from ...errors import ConfigurationError
 from ...table import Table
-from .._shared.help import complain
+from .._shared.help import print_error
 from .._shared.interrupts import Interrupts
-from .._shared.numbers import whole
-from .._shared.options import pipeline_arguments, settings_of
-from .._shared.workspace import QueryError, Workspace, add_workspace_options, place_of
+from .._shared.numbers import whole_number
+from .._shared.options import pipeline_arguments, read_settings
+from .._shared.workspace import WorkspaceClient, WorkspaceQueryError, add_workspace_options, find_workspace
 
 EXTRA = "cli"
 PROBLEM, INTERRUPTED = 1, 130
@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n",
         "--lines",
-        type=whole("number of rows", 0, 1_000),
+        type=whole_number("number of rows", 0, 1_000),
         default=LINES,
         metavar="N",
         help="last rows first (%(default)s)",
@@ -59,16 +59,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow until Ctrl-C, which is how it ends well, or until there is nothing to follow any more."""
-    from .._shared.console import errors
+    from .._shared.console import error_console
 
-    place = place_of(arguments)
+    place = find_workspace(arguments)
     given = pipeline_arguments(arguments)
-    table = table_of(arguments.table, given, os.environ)
-    workspace = Workspace(place)
+    table = table_name(arguments.table, given, os.environ)
+    workspace = WorkspaceClient(place)
     try:
         with Interrupts().installed() as interrupts:
             try:
-                with errors().status("asking the workspace"):
+                with error_console().status("asking the workspace"):
                     names = list(workspace.query(f"['{table}'] | take 0").names)
                 following = _Tail(arguments, workspace, table, names, _sent(given))
                 print(f"Following {table} of {place.service}. Ctrl-C ends it.", file=sys.stderr, flush=True)
@@ -76,15 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
             except KeyboardInterrupt:
                 if sys.stderr.isatty():
                     print(file=sys.stderr)  # the terminal has written ^C
-    except QueryError as error:
-        complain(f"logging-azmon tail: {error}")
+    except WorkspaceQueryError as error:
+        print_error(f"logging-azmon tail: {error}")
         return PROBLEM
     finally:
         workspace.close()
     return INTERRUPTED
 
 
-def table_of(named: str | None, given: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+def table_name(named: str | None, given: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the table's name: as it was given, or as it is usual for the stream."""
     stream = str(given.get("stream") or environ.get(ENVIRONMENT["stream"], "")).strip()
     if named is None and not stream:
@@ -102,32 +102,37 @@ def _sent(given: Mapping[str, Any]) -> Table | None:
     if not {"columns", "dcr"} & set(given):
         return None
     place = {"endpoint": "https://any.example.org", "rule_id": "any"}
-    return settings_of(place | {name: given[name] for name in ("columns", "dcr", "stream") if name in given}).table
+    return read_settings(place | {name: given[name] for name in ("columns", "dcr", "stream") if name in given}).table
 
 
 class _Tail:
     def __init__(
-        self, arguments: argparse.Namespace, workspace: Workspace, table: str, names: list[str], sent: Table | None
+        self,
+        arguments: argparse.Namespace,
+        workspace: WorkspaceClient,
+        table: str,
+        names: list[str],
+        sent: Table | None,
     ) -> None:
-        from .._shared.console import console
-        from .columns import Choice, find_roles
+        from .._shared.console import output_console
+        from .columns import RowFilter, find_roles
 
         self._arguments = arguments
         self._workspace = workspace
         self._table = table
         self._roles = find_roles(names, sent)
-        self._choice = Choice(self._roles, arguments.level, arguments.logger, arguments.grep)
+        self._choice = RowFilter(self._roles, arguments.level, arguments.logger, arguments.grep)
         if problems := self._choice.problems():
             raise ConfigurationError(problems)
-        self._console = console()
+        self._console = output_console()
         self._day = ""
 
     def show(self, interrupts: Interrupts) -> None:
         """Show what comes."""
-        from .._shared.console import is_unread
+        from .._shared.console import has_lost_reader
 
         for rows in self._rows(interrupts):
-            if is_unread(sys.stdout):
+            if has_lost_reader(sys.stdout):
                 raise BrokenPipeError
             for row in rows:
                 if self._arguments.json:
@@ -137,33 +142,33 @@ class _Tail:
             sys.stdout.flush()
 
     def _rows(self, interrupts: Interrupts) -> Iterator[list[Any]]:
-        from .follow import Polled, Streamed
+        from .follow import PolledTable, StreamedTable
 
         place, last = self._workspace.place, self._arguments.lines
         if place.is_local:
             # What it begins with are the newest of all; of these, the last that were asked for.
             is_first = True
-            for rows in Streamed(place, self._table).rows(interrupts):  # pragma: no branch - it ends by an error
-                chosen = [row for row in rows if self._choice.takes(row)]
+            for rows in StreamedTable(place, self._table).rows(interrupts):  # pragma: no branch - it ends by an error
+                chosen = [row for row in rows if self._choice.matches(row)]
                 yield chosen[len(chosen) - last if is_first and len(chosen) > last else 0 :]
                 is_first = is_first and not rows
             return  # pragma: no cover - see above
-        polled = Polled(
+        polled = PolledTable(
             self._workspace,
             self._table,
             self._choice.kql(),
             last=last,
             seconds=POLL_SECONDS,
-            complain=lambda said: complain(f"logging-azmon tail: {said}"),
+            complain=lambda said: print_error(f"logging-azmon tail: {said}"),
         )
         for rows in polled.rows(interrupts.stopped):
-            yield [row for row in rows if self._choice.takes(row)]
+            yield [row for row in rows if self._choice.matches(row)]
 
     def _print(self, row: Mapping[str, Any]) -> None:
-        from .columns import date, line
+        from .columns import format_row, row_date
 
-        day = date(row, self._roles)
+        day = row_date(row, self._roles)
         if day != self._day and self._console.is_terminal:
             self._day = day
             self._console.print(f"{day} UTC", style="bold", markup=False)
-        self._console.print(line(row, self._roles), soft_wrap=True)
+        self._console.print(format_row(row, self._roles), soft_wrap=True)

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from .._shared.cells import plain
+from .._shared.cells import for_json
 from .._shared.interrupts import Interrupts
-from .._shared.workspace import Place, QueryError, Result, Workspace
+from .._shared.workspace import Result, WorkspaceAddress, WorkspaceClient, WorkspaceQueryError
 from .window import INGESTED, Row, Window
 
 # The local workspace says each second that it is still there.
@@ -22,12 +22,12 @@ _SILENT_SECONDS = 30.0
 _LONGEST_PAUSE = 60.0
 
 
-class Polled:
+class PolledTable:
     """Ask again and again. The first rows are the last that were there."""
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: WorkspaceClient,
         table: str,
         condition: str,
         *,
@@ -57,8 +57,8 @@ class Polled:
             try:
                 yield from self._pass(window)
                 pause = self._seconds
-            except QueryError as error:
-                if not error.may_pass:
+            except WorkspaceQueryError as error:
+                if not error.is_transient:
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 self._complain(f"{error}; next try in {pause:.0f} s")
@@ -72,13 +72,13 @@ class Polled:
 
 def _read(result: Result) -> list[tuple[dt.datetime, Row]]:
     if result.partial:
-        raise QueryError(f"the answer was cut: {result.partial}", may_pass=True)
+        raise WorkspaceQueryError(f"the answer was cut: {result.partial}", is_transient=True)
     at = list(result.names).index(INGESTED)
     return [
         (
             row[at],
             {
-                name: plain(value, kind)
+                name: for_json(value, kind)
                 for index, (name, kind, value) in enumerate(zip(result.names, result.kinds, row, strict=True))
                 if index != at
             },
@@ -87,10 +87,10 @@ def _read(result: Result) -> list[tuple[dt.datetime, Row]]:
     ]
 
 
-class Streamed:
+class StreamedTable:
     """Read the local workspace's events: first its newest rows, then each one that comes."""
 
-    def __init__(self, place: Place, table: str) -> None:
+    def __init__(self, place: WorkspaceAddress, table: str) -> None:
         self._place = place
         self._path = f"/api/tail?table={quote(table)}&every=1"
 
@@ -110,18 +110,18 @@ class Streamed:
                 connection.request("GET", self._path)
                 response = connection.getresponse()
             if response.status != 200:
-                raise QueryError(_refusal(response.read(), response.status))
+                raise WorkspaceQueryError(_refusal(response.read(), response.status))
             while True:
                 with interrupts:
                     line = response.readline()
                 if not line:
-                    raise QueryError(f"{self._place.service} has ended")
+                    raise WorkspaceQueryError(f"{self._place.service} has ended")
                 if line.strip():
                     # What is no data says only that somebody is there.
                     yield orjson.loads(line[6:]) if line.startswith(b"data: ") else []
         except (OSError, http.client.HTTPException) as error:
             said = f"{self._place.service} cannot be reached ({error}): is `logging-azmon serve` running there?"
-            raise QueryError(said) from error
+            raise WorkspaceQueryError(said) from error
         finally:
             connection.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from .._shared.cells import iso
+from .._shared.cells import iso_time
 
 INGESTED = "_Ingested"
 PAGE_ROWS = 10_000
@@ -51,12 +51,12 @@ class Window:
 
     def kql(self) -> str:
         """Return the query for the next page."""
-        since = f"where {INGESTED} >= datetime({iso(self._at)})"
+        since = f"where {INGESTED} >= datetime({iso_time(self._at)})"
         return f"{self._source} | {since}{self._condition} | top {self._page_rows} by {INGESTED} asc"
 
     def kql_before(self, rows: int) -> str:
         """Return the query for the last rows before the first pass."""
-        until = f"where {INGESTED} < datetime({iso(self._since)}) and {INGESTED} > ago(1d)"
+        until = f"where {INGESTED} < datetime({iso_time(self._since)}) and {INGESTED} > ago(1d)"
         return f"{self._source} | {until}{self._condition} | top {rows} by {INGESTED} desc"
 
     def take(self, rows: Sequence[tuple[dt.datetime, Row]]) -> tuple[list[Row], bool]:
