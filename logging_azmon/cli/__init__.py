@@ -84,7 +84,7 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has closed the pipe, as `head` does. Without this the interpreter complains when it flushes at exit.
+        # The reader has closed the pipe, as `head` does. Without this, the flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:

@@ -15,4 +15,5 @@ def bracketed(name: str) -> str:
 
 def text(value: str) -> str:
     """Quote a string for KQL."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

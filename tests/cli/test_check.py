@@ -124,7 +124,7 @@ class TestLocalWorkspace:
         page = Path(__file__).parent.parent.parent.joinpath("docs", "commands.md").read_text("utf-8")
         (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
-        changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=says )\w+|[\d.]+ s(?= after)"
+        changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
     def test_without_send_no_row_is_sent(self, check, shared):
@@ -154,13 +154,13 @@ class TestLocalWorkspace:
         assert code == 1
         assert steps["columns"]["state"] == "problem"
         dropped, near, mistyped = steps["columns"]["advice"]
-        assert dropped.startswith("Text is sent, and the rule does not declare it: the service drops it in silence;")
-        assert "but Level (names are case-sensitive)" in near
-        assert mistyped.startswith("Line is sent as real, and the rule declares int")
+        assert dropped.startswith("Text is sent, but the rule does not declare it: the service silently drops it;")
+        assert "(there is Level; names are case-sensitive)" in near
+        assert mistyped.startswith("Line is sent as real, but declared as int")
         never, time_note = steps["columns"]["notes"]
         assert never.startswith("never filled, though the rule declares them: Level, Logger, Message,")
         assert never.endswith(" and 6 more")
-        assert time_note == "TimeGenerated is not sent: rows get the time of receipt"
+        assert time_note == "TimeGenerated is not sent: rows get the time at which Azure receives them"
 
     def test_a_rule_that_is_not_there(self, check, shared):
         """404, with where to look; nothing is sent then."""
@@ -178,8 +178,8 @@ class TestLocalWorkspace:
 
         assert code == 1
         assert (steps["rule"]["state"], steps["stream"]["state"]) == ("ok", "problem")
-        assert "take the name from streamDeclarations" in steps["stream"]["advice"][0]
-        assert steps["columns"]["seen"] == "the rule lacks Custom-Other; it declares Custom-App"
+        assert "take the name from the rule's streamDeclarations" in steps["stream"]["advice"][0]
+        assert steps["columns"]["seen"] == "the rule does not declare Custom-Other; it declares Custom-App"
 
     def test_nobody_listens(self, check):
         """What needs it is not looked at, and nobody waits."""
@@ -273,7 +273,7 @@ class TestFile:
         renamed = file(RENDERERS["arm"](Design(columns=Table.from_mapping(columns), table="Syslog")))
         code, steps = check(shared.environment, "--dcr", renamed, "--columns", json.dumps(columns))
         assert code == 0
-        assert "how the rule's columns become those of Syslog is up to its transformKql" in steps["columns"]["notes"]
+        assert "the rule's transformKql decides how its columns become those of Syslog" in steps["columns"]["notes"]
 
     def test_a_declared_column_that_the_table_lacks(self, check, shared, file):
         """Azure drops it, and bills it."""
@@ -285,8 +285,8 @@ class TestFile:
 
         assert code == 1
         lacking, mistyped = steps["columns"]["advice"]
-        assert "but CollectorHostName (names are case-sensitive)" in lacking
-        assert mistyped == "Computer is declared as int, and Syslog holds string: convert it in transformKql"
+        assert "(there is CollectorHostName; names are case-sensitive)" in lacking
+        assert mistyped == "Computer is declared as int, but is string in Syslog: convert it in transformKql"
 
     def test_a_second_flow_is_told(self, check, shared, file):
         """That it was not looked at."""
@@ -295,7 +295,7 @@ class TestFile:
         flows.append({**flows[0], "outputStream": "Custom-Copy_CL"})
         _, steps = check(shared.environment, "--dcr", file(document), "--columns", "lean")
 
-        assert "the rule also puts rows into Copy_CL, which is not looked at" in steps["columns"]["notes"]
+        assert "the rule also writes rows to Copy_CL, which was not examined" in steps["columns"]["notes"]
 
     def test_the_only_stream_of_a_file_need_not_be_given(self, check, shared, file, monkeypatch):
         """As for a handler."""
@@ -318,7 +318,7 @@ class TestFile:
                 lambda rule: rule["properties"].update(
                     streamDeclarations={"Custom-B": {"columns": listed(LEAN)}}, dataFlows=None
                 ),
-                "does not declare the stream 'Custom-App'; it has Custom-B",
+                "does not declare the stream 'Custom-App'; it declares Custom-B",
             ),
         ],
     )
@@ -361,7 +361,7 @@ class TestResourceManager:
 
         assert code == 0
         assert steps["columns"]["seen"] == "6 sent, 6 declared, 7 in App_CL: nothing is lost"
-        assert steps["columns"]["notes"] == ["never filled, though App_CL holds them: Extra"]
+        assert steps["columns"]["notes"] == ["never filled, though App_CL has them: Extra"]
 
     def test_types_are_compared_in_any_spelling(self, look, manager):
         """dateTime, bool."""
@@ -398,7 +398,7 @@ class TestResourceManager:
 
         assert code == 0
         assert steps["columns"]["state"] == "skipped"
-        assert "no rule that this identity may read" in steps["columns"]["seen"]
+        assert "this identity can read no rule" in steps["columns"]["seen"]
         assert "--dcr FILE" in steps["columns"]["advice"][0]
 
     @pytest.mark.parametrize(
@@ -437,7 +437,9 @@ class TestResourceManager:
         code, steps = look()
 
         assert code == 0
-        assert steps["columns"]["notes"][0] == "the answer has no schema, so it is not of Azure Resource Manager"
+        assert (
+            steps["columns"]["notes"][0] == "the answer has no schema, so it did not come from Azure Resource Manager"
+        )
 
     def test_nobody_answers(self, check, endpoint):
         """That is no problem of the rows."""
@@ -473,7 +475,9 @@ class TestToken:
         assert code == 0
         assert steps["token"]["seen"].startswith("managed_identity; application local; valid for ")
         assert steps["token"]["details"] == {"credential": "managed_identity", "application": "local"}
-        assert steps["connection"]["seen"].startswith("TLSv1.3, certificate by logging-azmon local workspace until ")
+        assert steps["connection"]["seen"].startswith(
+            "TLSv1.3, certificate by logging-azmon local workspace, valid until "
+        )
         assert steps["arrival"]["state"] == "ok"
         assert (method, path) == ("POST", "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01")
         token = headers["authorization"].removeprefix("Bearer ")
@@ -514,7 +518,7 @@ class TestToken:
         code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
 
         assert code == 1
-        assert steps["token"]["seen"].startswith("environment has none: CredentialUnavailableError: ")
+        assert steps["token"]["seen"].startswith("environment gave none: CredentialUnavailableError: ")
         assert "az login" in steps["token"]["advice"][0]
         assert steps["rule"]["state"] == "skipped"
 
@@ -537,7 +541,7 @@ class TestToken:
 
     def test_an_identity_that_is_not_told(self):
         """Is said to be so."""
-        assert describe_identity({}) == "the token does not say for whom"
+        assert describe_identity({}) == "an identity that the token does not name"
 
     def test_credentials_of_the_application(self):
         """Of any kind; a long complaint is cut."""
@@ -548,19 +552,19 @@ class TestToken:
 
         step, credential = request_token(read({**ADDRESS, "endpoint": "https://a.example", "credential": Mine()}, {}))
         assert (step.state, credential) == ("problem", None)
-        assert step.seen.startswith("Mine has none: RuntimeError: xxx")
+        assert step.seen.startswith("Mine gave none: RuntimeError: xxx")
         assert len(step.seen) < 600
 
 
 ANSWERS = {
     "403": (Answer(status=403, code="OperationFailed", message="no access"), "rule", "problem", "30 minutes"),
     "404": (Answer(status=404, code="NotFound", message="not found"), "rule", "problem", "same region"),
-    "401": (Answer(status=401, code="", message=""), "rule", "problem", "tenant or cloud (it is 'public')"),
+    "401": (Answer(status=401, code="", message=""), "rule", "problem", "check the tenant, the cloud (it is 'public')"),
     "429": (Answer(status=429, code="TooMany", message="m"), "rule", "warning", "none is lost"),
     "503": (Answer(status=503), "rule", "warning", "none is lost"),
     "400": (Answer(status=400, code="InvalidPayload", message="no rows"), "rule", "warning", "--send"),
-    "200": (Answer(status=200), "rule", "problem", "a portal"),
-    "tls": (Answer(failure=Failure.TLS, message="bad"), "rule", "problem", "a portal"),
+    "200": (Answer(status=200), "rule", "problem", "a login portal"),
+    "tls": (Answer(failure=Failure.TLS, message="bad"), "rule", "problem", "a login portal"),
 }
 
 
@@ -585,7 +589,7 @@ class TestAnswers:
     def test_what_was_said_is_in_one_piece(self):
         """Whatever part is missing."""
         assert next(interpret_answer(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
-        assert next(interpret_answer(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS fails: bad"
+        assert next(interpret_answer(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS failed: bad"
 
     def test_the_endpoint_is_asked_with_no_rows(self, check):
         """And only once."""
@@ -682,7 +686,7 @@ class TestNetwork:
         """Is told from what cannot be reached."""
         address = environment(shared.endpoint.replace("http://", "https://"))
         _, steps = check(address, "--credential", "environment")
-        assert steps["connection"]["seen"].startswith("TLS fails: ")
+        assert steps["connection"]["seen"].startswith("TLS failed: ")
 
         _, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
         assert steps["connection"]["seen"] == "127.0.0.1:9 cannot be reached: Connection refused"
@@ -795,7 +799,7 @@ class TestArrival:
         now = time.monotonic()
         step = await_row(Failing(), "T", "C", "mark", since=now, seconds=100, wait=wait)
 
-        assert step.seen == "T cannot be asked: no such table"
+        assert step.seen == "T cannot be queried: no such table"
         assert "Log Analytics Reader" in step.advice[0]
         assert waits == sorted(waits)
 
@@ -840,16 +844,16 @@ class TestWords:
             code, out = said(environment(endpoint.url))
 
         assert code == 0
-        assert out.endswith("\nNo problem was found in what could be looked at.\n")
+        assert out.endswith("\nNo problem was found in the steps that could be taken.\n")
 
     def test_problems_are_counted_and_lines_fit(self, said, shared):
         """Also where they are piped; nothing stands at the end of a line that is not seen."""
         code, out = said(shared.environment, "--columns", '{"Text": "message"}')
 
         assert code == 1
-        assert "\n             do: Text is sent, and the rule does not declare it" in out
+        assert "\n             do: Text is sent, but the rule does not declare it" in out
         assert "\n           note: never filled" in out
-        assert out.endswith("\nRows will not all arrive: 1 problem, see above.\n")
+        assert out.endswith("\nNot all rows will arrive: 1 problem, see above.\n")
         assert max(map(len, out.splitlines())) <= 100
         assert re.findall(r"[ \t]+$", out, re.MULTILINE) == []
 
@@ -879,7 +883,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--wait", "5"], "--wait looks for the row that --send sends: give --send, too"),
+            (["--wait", "5"], "--wait waits for the row that --send sends: give --send as well"),
             (["--handler", "azure"], "--handler azure needs --config"),
             (["--dcr", "nowhere.json"], "dcr='nowhere.json' cannot be read"),
         ],
@@ -898,7 +902,9 @@ class TestUsage:
             cli.main(["check", "--send", f"--wait={seconds}"])
 
         assert caught.value.code == 2
-        assert f"argument --wait: {seconds!r} is no number of seconds from 0.001 to 86,400" in capsys.readouterr().err
+        assert (
+            f"argument --wait: {seconds!r} is not a number of seconds from 0.001 to 86,400" in capsys.readouterr().err
+        )
 
     def test_no_token_goes_over_plain_http(self, capsys, check, secured, monkeypatch):
         """Also not to another Resource Manager."""

@@ -73,7 +73,7 @@ class TestOptions:
     def test_what_is_no_json_is_refused_without_showing_it(self):
         said = problem("--credential", '{"environment": {"client_secret": "s3cret"')
 
-        assert said.startswith("--credential begins with { but is no JSON (at character ")
+        assert said.startswith("--credential begins with { but is not valid JSON (at character ")
         assert "s3cret" not in said
 
     def test_what_is_missing_is_said_in_the_words_of_the_command_line(self):
@@ -156,11 +156,15 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("name", "text", "said"),
         [
-            ("a.json", "{", "a.json is not JSON that can be read: "),
-            ("a.yaml", "a: [", "a.yaml is not YAML that can be read: "),
-            ("a.ini", "[handlers]", "a.ini is not INI that can be read: "),
-            ("a.json", "[]", "a.json is a list; give a dictionary for dictConfig, or a handler of ours"),
-            ("a.json", '{"handlers": []}', "a.json has no handlers; give what dictConfig is given"),
+            ("a.json", "{", "a.json is not valid JSON: "),
+            ("a.yaml", "a: [", "a.yaml is not valid YAML: "),
+            ("a.ini", "[handlers]", "a.ini is not valid INI: "),
+            (
+                "a.json",
+                "[]",
+                "a.json is a list; give a dictionary for dictConfig, an AzureMonitorHandler or a Pipeline",
+            ),
+            ("a.json", '{"handlers": []}', "a.json has no handlers; give a configuration for dictConfig"),
             ("a.json", '{"x": {"handlers": {}}}', "a.json has no handlers; it has x; give"),
             ("a.json", '{"handlers": {}}', "a.json has no logging_azmon.AzureMonitorHandler; its handlers are none"),
         ],
@@ -249,7 +253,7 @@ class TestHandlers:
     def test_of_several_one_must_be_named(self, tmp_path):
         words = self.configured(tmp_path, {"a": OURS, "b": {**OURS, "stream": "Custom-B"}})
 
-        assert "has 2 handlers of ours: choose with --handler a, --handler b" in problem(*words)
+        assert "has 2 handlers of this library: choose with --handler a or --handler b" in problem(*words)
         assert arguments(*words, "--handler", "b")["stream"] == "Custom-B"
 
     def test_those_that_share_a_pipeline_lead_to_it(self, tmp_path):
@@ -278,7 +282,7 @@ class TestHandlers:
             tmp_path, {"a": {**both, "pipeline": pipeline}, "b": {**both, "pipeline": "cfg://handlers.a"}}
         )
 
-        assert "leads to no handler with a pipeline of its own" in problem(*words, "--handler", "a")
+        assert "does not lead to a handler with a pipeline of its own" in problem(*words, "--handler", "a")
 
     def test_values_are_resolved_as_dict_config_does(self, tmp_path):
         words = self.configured(
@@ -323,10 +327,13 @@ class TestHandlers:
     @pytest.mark.parametrize(
         ("handler", "said"),
         [
-            ({"()": "logging.getLogger"}, "--handler azure is made by getLogger, which alone knows its arguments"),
-            ({"class": "logging.StreamHandler"}, "--handler azure is a StreamHandler, no logging_azmon"),
-            ({"class": "no.such.thing"}, "--handler azure is a no.such.thing, no logging_azmon"),
-            ("text", "--handler azure is a None, no logging_azmon"),
+            (
+                {"()": "logging.getLogger"},
+                "--handler azure is created by getLogger, so its arguments are not in the configuration",
+            ),
+            ({"class": "logging.StreamHandler"}, "--handler azure is a StreamHandler, not a logging_azmon"),
+            ({"class": "no.such.thing"}, "--handler azure is a no.such.thing, not a logging_azmon"),
+            ("text", "--handler azure is a None, not a logging_azmon"),
         ],
     )
     def test_one_that_is_not_ours_is_refused(self, tmp_path, handler, said):

@@ -160,7 +160,7 @@ class TestCommand:
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch):
         """Play a part of each fleet; that thousands of processes behave is proved above."""
-        monkeypatch.setattr(plan, "MOST_PLAYED", 200)
+        monkeypatch.setattr(plan, "MOST_SIMULATED", 200)
 
     def plan(self, capsys, *words):
         assert main(["plan", *words]) == 0
@@ -170,7 +170,7 @@ class TestCommand:
         out = self.plan(capsys, "--processes", "10000", "--rows-per-second", "1", "--bytes", "400", "--minutes", "1")
 
         assert "requests 120,000 12,000 1,000%" in out
-        assert "too much for 1 rule: take batch_seconds=69 or 13 rules" in out
+        assert "too much for 1 rule: use batch_seconds=69 or 13 rules" in out
         assert "An outage of 1 hour: 2.4 MB in each process" in out
         assert "864,000,000 rows, 346 GB of JSON, billed as about 259 GB" in out
         assert "It does not settle below the quota in this time" in out
@@ -179,7 +179,7 @@ class TestCommand:
     def test_one_that_fits_is_told_so(self, capsys):
         out = self.plan(capsys, "--processes", "4", "--rows-per-second", "20", "--bytes", "600", "--minutes", "2")
 
-        assert "Quota: fits, with more than 20% to spare" in out
+        assert "Quota: sufficient, with more than 20% to spare" in out
         assert "It settles below the quota at once." in out
 
     def test_when_it_settles_is_said(self, capsys):
@@ -190,9 +190,9 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["--bytes", "60000"], "waiting longer does not help, because it is the data that is too much"),
+            (["--bytes", "60000"], "a longer batch_seconds does not help, because the volume of data is too large"),
             (["--bytes", "1000", "--outage", "20h"], "set queue_bytes=73,000,000 or a spool"),
-            (["--bytes", "60000", "--outage", "20h"], "that takes a spool with spool_bytes=4,321,000,000"),
+            (["--bytes", "60000", "--outage", "20h"], "this takes a spool with spool_bytes=4,321,000,000"),
         ],
     )
     def test_advice(self, capsys, words, said):
@@ -225,7 +225,7 @@ class TestCommand:
         with pytest.raises(SystemExit):
             main(["plan", *(f"{name}={given}" for name, given in words.items())])
 
-        assert f"argument {option}: {value!r} is no " in capsys.readouterr().err
+        assert f"argument {option}: {value!r} is not a " in capsys.readouterr().err
 
 
 def test_minutes_that_are_alike_are_one_line_but_none_in_which_something_is_refused():

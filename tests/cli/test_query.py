@@ -66,7 +66,7 @@ class TestShapes:
 
         assert re.search(r"Level +Message", out)
         assert re.search(r"ERROR +m3", out)
-        assert out.rstrip().endswith("2 rows of the last day; empty: Logger")
+        assert out.rstrip().endswith("2 rows of the last day; empty columns: Logger")
 
     def test_json_is_an_array_with_a_row_on_each_line(self, query):
         out = query("App_CL | where Message == 'm3' | project TimeGenerated, Level, Properties", "--json").out
@@ -95,7 +95,7 @@ class TestShapes:
         assert "rows of the last day" in query("App_CL | summarize count() by bin(TimeGenerated, 5m)", "--table").out
 
     def test_a_chart_that_cannot_be_drawn_says_what_it_takes(self, query):
-        assert "no chart can be drawn of this" in query("App_CL | take 1", "--chart", code=1).err
+        assert "this result cannot be drawn as a chart" in query("App_CL | take 1", "--chart", code=1).err
 
     def test_the_query_may_come_from_a_pipe(self, query, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.StringIO("print answer = 42"))
@@ -106,8 +106,8 @@ class TestShapes:
         # Of thirty, one for each minute before the module's first test.
         said = query("App_CL | where Level == 'INFO' | count", "--timespan", "20m", "--csv").out
         assert 10 <= int(said.split()[1]) <= 20
-        assert "0 rows of the last day; --timespan all looks at every time" in query("App_CL | where Line == 1").out
-        assert "60 rows of all times" in query("App_CL | project Level", "--timespan", "all").out
+        assert "0 rows of the last day; --timespan all searches all time" in query("App_CL | where Line == 1").out
+        assert "60 rows of all time" in query("App_CL | project Level", "--timespan", "all").out
 
 
 class TestMistakes:
@@ -146,13 +146,13 @@ class TestMistakes:
     def test_somebody_else_is_told_from_a_workspace(self, capsys):
         with Endpoint() as endpoint:
             assert main(["query", "print 1", "--endpoint", endpoint.url]) == 1
-        assert "which is not how a workspace answers" in capsys.readouterr().err.replace("\n", " ")
+        assert "does not answer as a workspace does" in capsys.readouterr().err.replace("\n", " ")
 
     def test_rows_that_were_left_out_are_told(self, query, monkeypatch):
         cut = Result(names=["a"], kinds=["long"], rows=[[1]], partial="cut at 1 row")
         monkeypatch.setattr(workspace_module.WorkspaceClient, "query", lambda *_: cut)
 
-        assert "not all rows came: cut at 1 row" in query("x", code=1).err
+        assert "rows are missing: cut at 1 row" in query("x", code=1).err
 
 
 class Response:
@@ -202,9 +202,9 @@ class TestAzure:
     @pytest.mark.parametrize(
         ("status", "words", "is_transient"),
         [
-            (401, "the token is not accepted", False),
+            (401, "the token was not accepted", False),
             (403, "assign it the role Log Analytics Reader", False),
-            (404, "it is the id, not the name", False),
+            (404, "it takes the id, not the name", False),
             (429, "wait a moment", True),
             (504, "shorter --timespan", True),
         ],
@@ -278,7 +278,7 @@ class TestPlace:
         ("words", "said"),
         [
             ([], "workspace is missing: give --workspace with the id that `az monitor"),
-            (["--workspace", "my-workspace"], "workspace='my-workspace' is no workspace id: give the GUID"),
+            (["--workspace", "my-workspace"], "workspace='my-workspace' is not a workspace id: give the GUID"),
             (["--workspace", "local"], "--workspace local needs the address of the local workspace"),
             (["--endpoint", "http://logs:1"], "would send a token in clear text"),
             (["--endpoint", "http://[bad"], "is not an http(s) URL"),
@@ -472,5 +472,5 @@ class TestCharts:
         text = drawn(Chart(series([at(0), -5], [at(59), None], [at(2), 3])), 40, "ascii")
 
         assert "#" in text
-        assert "negative values are drawn as none" in text
+        assert "negative values are drawn as 0" in text
         assert text.isascii()

@@ -92,15 +92,15 @@ class TestCommand:
         code, said, rows = send(['{"msg": "a"}', "", "oops {", "[1]", '{"msg": "b"}'])
 
         assert (code, len(rows)) == (1, 2)
-        assert re.search(r"line 3 is no JSON \([\w ]+(, .*)?, column 1\): oops {", said.err)
-        assert "line 4 is JSON, but no object: [1]" in said.err
-        assert "2 lines are no rows, kept in app.ndjson.bad: 3, 4\n" in said.out
+        assert re.search(r"line 3 is not valid JSON \([\w ]+(, .*)?, column 1\): oops {", said.err)
+        assert "line 4 is JSON, but not an object: [1]" in said.err
+        assert "2 bad lines are kept in app.ndjson.bad: 3, 4\n" in said.out
         assert tmp_path.joinpath("app.ndjson.bad").read_bytes() == b"oops {\n[1]\n"
 
     def test_of_many_only_the_first_are_named(self, send, tmp_path):
         _, said, _ = send(["{"] * 30, "--keep", str(tmp_path))
 
-        assert said.err.count("is no JSON") == 10
+        assert said.err.count("is not valid JSON") == 10
         assert "further lines go to" in said.err
         assert said.out.rstrip().endswith("19, 20, …")
 
@@ -125,7 +125,7 @@ class TestCommand:
 
         assert (code, rows) == (1, [])
         assert "0 delivered + 1 rejected" in said.out
-        assert "kept in app.ndjson.rejected: send that file once the rule is mended" in said.out
+        assert "kept in app.ndjson.rejected: send that file once the rule is corrected" in said.out
         workspace.clear_faults()
         assert json.loads(tmp_path.joinpath("app.ndjson.rejected").read_bytes())["Message"] == "a"
 
@@ -145,32 +145,31 @@ class TestCommand:
         assert code == 1
         assert "2 rows = 0 delivered + 0 rejected + 2 not delivered" in said.out
         assert (
-            "everything up to line 0 has arrived or is kept. Go on with: logging-azmon send app.ndjson --skip 0"
-            in said.out
+            "every line up to 0 is delivered or kept. Continue with: logging-azmon send app.ndjson --skip 0" in said.out
         )
 
     def test_rows_of_the_past_keep_their_time_beside_the_services(self, send):
         _, said, rows = send([{"time": "2020-01-02T03:04:05Z", "msg": "old"}])
 
         assert rows[0]["Properties"] == {"OriginalTime": "2020-01-02T03:04:05.000000Z"}
-        assert "1 row older than two days" in said.out
+        assert "1 row from more than two days ago" in said.out
 
     def test_keys_without_a_column_are_told_where_no_column_takes_the_rest(self, send):
         _, said, _ = send([{"msg": "a", "order": 1}], "--columns", '{"Message": "message"}')
 
-        assert "no column takes order: left out" in said.out
+        assert "left out, as no column takes them: order;" in said.out
 
     def test_values_that_do_not_fit_are_told(self, send):
         _, said, rows = send([{"msg": "a", "line": "many"}])
 
         assert rows[0]["Properties"] == {"line": "many"}
-        assert "1 value did not fit the column: put among the rest (*)" in said.out
+        assert "1 value did not fit the column: moved to the column for * instead" in said.out
 
     @pytest.mark.parametrize(
         ("words", "said"),
         [
             (["none.log"], "none.log cannot be read: No such file or directory"),
-            (["-", "--keep", "nowhere"], "--keep nowhere is no directory"),
+            (["-", "--keep", "nowhere"], "--keep nowhere is not a directory"),
             (["-", "--stream", "App"], "stream='App' is not accepted"),
         ],
     )
@@ -182,7 +181,7 @@ class TestCommand:
     def test_numbers_are_numbers(self, words, capsys):
         with pytest.raises(SystemExit):
             main(["send", "-", *words])
-        assert "is no number of" in capsys.readouterr().err
+        assert "is not a number of" in capsys.readouterr().err
 
 
 class TestBackPressure:
@@ -238,7 +237,7 @@ class TestCtrlC:
 
         assert process.returncode == 130
         assert b"2 rows = 2 delivered" in out
-        assert b"Stopped: 2 lines were read, everything up to line 2 has arrived or is kept.\n" in out
+        assert b"Stopped: 2 lines were read; every line up to 2 is delivered or kept.\n" in out
 
     def test_a_second_one_does_not_wait_for_what_is_left(self, send, workspace, monkeypatch):
         workspace.fault("503*1000")
@@ -261,7 +260,7 @@ class TestCtrlC:
 
         assert heard.is_set()
         assert code == 130
-        assert "Go on with: logging-azmon send app.ndjson --skip 0" in said.out
+        assert "Continue with: logging-azmon send app.ndjson --skip 0" in said.out
 
     def test_between_two_reads_it_is_only_noted(self):
         with Interrupts().installed() as interrupts:
@@ -279,7 +278,7 @@ class TestCtrlC:
         code, said, _ = send([{"msg": "a"}])
 
         assert code == 130
-        assert "everything up to line 0" in said.out
+        assert "every line up to 0" in said.out
 
     def test_while_there_is_no_room_it_ends_the_waiting(self, send, monkeypatch):
         def full(self, line, seconds):
@@ -290,7 +289,7 @@ class TestCtrlC:
         code, said, _ = send([{"msg": "a"}])
 
         assert code == 130
-        assert "everything up to line 0" in said.out
+        assert "every line up to 0" in said.out
 
     @pytest.mark.parametrize(("settled", "line"), [(0, 2), (1, 3), (2, 6), (3, 7), (9, 7)])
     def test_lines_are_counted_past_bad_ones(self, settled, line):
@@ -310,7 +309,7 @@ class TestSpool:
         code, said, rows = send(lines, "--spool", "spool", "--timeout", "0.2")
         workspace.clear_faults()
         assert (code, rows) == (1, [])
-        assert "3 lines were read, and are in spool. The same command delivers them, and reads on" in said.out
+        assert "3 lines were read and kept in spool. The same command delivers them, then reads on" in said.out
         assert "left in the spool" in said.out
 
         code, said, rows = send([*lines, {"msg": "3"}], "--spool", "spool")
@@ -322,7 +321,7 @@ class TestSpool:
 
     def test_it_is_noted_while_it_reads(self, send, monkeypatch):
         noted = []
-        monkeypatch.setattr(command, "_NOTE_SECONDS", 0.0)
+        monkeypatch.setattr(command, "_SAVE_SECONDS", 0.0)
         monkeypatch.setattr(command.ReadPosition, "write", lambda _, line: noted.append(line))
         send([{"msg": "a"}] * 200, "--spool", "spool")
 
@@ -339,7 +338,7 @@ class TestSpool:
         _, said, _ = send([{"msg": "a"}], "--spool", "pipe", "--timeout", "0.2", name="-")
         workspace.clear_faults()
 
-        assert "1 lines were read, and are in pipe. The same command delivers them.\n" in said.out
+        assert "1 line was read and kept in pipe. The same command delivers them.\n" in said.out
         assert len(send([], "--spool", "pipe", name="-")[2]) == 1
 
 
@@ -349,7 +348,7 @@ class TestProgress:
         workspace.fault("503,retry-after=1")
 
         _, said, _ = send([{"msg": "a"}] * 200)
-        assert re.search(r"app\.ndjson: \d+ rows delivered, \d+ wait, [\d,]+ rows/s", said.err)
+        assert re.search(r"app\.ndjson: \d+ rows delivered, \d+ waiting, [\d,]+ rows/s", said.err)
 
     @pytest.mark.parametrize("name", ["app.ndjson", "-"])
     def test_in_a_terminal_a_bar_or_a_spinner_grows(self, send, monkeypatch, name):
@@ -376,13 +375,13 @@ class TestProgress:
     def test_what_was_settled_long_ago_is_forgotten(self, send, monkeypatch):
         """Memory does not grow with the bad lines of a file."""
         kept = []
-        look = command._Sender._look
+        look = command._Sender._update
 
         def looked(self, *args):
             look(self, *args)
             kept.append(len(self._shifts))
 
-        monkeypatch.setattr(command._Sender, "_look", looked)
+        monkeypatch.setattr(command._Sender, "_update", looked)
         monkeypatch.setattr(Pipeline, "_settled_before", lambda self: 10**9)
         send(["{", {"msg": "a"}] * 100)
 

@@ -78,7 +78,7 @@ def test_it_prints_what_to_paste_and_keeps_the_data_when_it_is_stopped(tmp_path,
     with serve("--data", str(tmp_path / "d")) as serving:
         environment = serving.environment()
         assert list(environment) == ["DATA_COLLECTION_ENDPOINT", "LOGS_DCR_RULE_ID", "LOGS_DCR_STREAM_NAME"]
-        assert f"Look at the tables: {environment['DATA_COLLECTION_ENDPOINT']}/\n" in serving.text
+        assert f"See the tables at {environment['DATA_COLLECTION_ENDPOINT']}/\n" in serving.text
         assert post(environment, [{"Message": "kept"}]) == 204
         serving.process.send_signal(number)
         assert "Stopping" in serving.until("Stopping")
@@ -96,13 +96,13 @@ def test_with_tls_it_prints_what_clients_need_to_trust_it(tmp_path):
         for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
             assert environment[name] == str(tmp_path / "d" / "ca.pem")
         assert environment["IDENTITY_HEADER"] == "local"
-        assert "Rows are thrown away" in serving.text
+        assert "Rows are accepted but not stored" in serving.text
 
 
 def test_another_address_says_what_it_means():
     with serve("--host", "0.0.0.0", "--name", "logs", "--fault", "503", "--requests-per-minute", "1") as serving:
         environment = serving.environment()
-        assert "whoever reaches it can read the tables" in serving.text
+        assert "everyone who can reach it can read and write the tables" in serving.text
         assert [post(environment, []) for _ in range(3)] == [503, 204, 429]
 
 

@@ -94,7 +94,7 @@ class TestShow:
         assert f"Custom-App_CL: rule dcr-1 at {endpoint.url}, cloud public" in lines
         assert f"Rejected: 1 row in {path}/rejected" in lines
         assert "        1  400 InvalidPayload: The row is not accepted." in lines
-        assert "Left alone, no files of a spool: 'notes.txt'" in lines
+        assert "Ignored, not files of a spool: 'notes.txt'" in lines
 
     @pytest.mark.parametrize("option", [(), ("--send",)])
     def test_what_files_say_does_nothing_to_a_terminal(self, path, capsys, option):
@@ -128,8 +128,8 @@ class TestShow:
         assert out.endswith("'file08', 'file09' and 4 more\n")
 
     def test_no_directory(self, path, capsys):
-        hint = "give what the handler has as spool=; its first row makes it"
-        assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is no directory: {hint}\n")
+        hint = "give the handler's spool=, a directory that its first row creates"
+        assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is not a directory: {hint}\n")
 
     def test_a_segment_without_a_lock_or_an_age(self, path, capsys):
         """Its owner's lock was removed, and it is from the future."""
@@ -194,7 +194,7 @@ class TestSend:
         code, out, err = spool(capsys, path, "--send")
         assert code == 1
         assert "0 of 1 row delivered" in out
-        assert f"logging-azmon spool: rows for Custom-App_CL of dcr-1 at {endpoint.url} are left\n" in err
+        assert f"logging-azmon spool: rows for Custom-App_CL of dcr-1 at {endpoint.url} are still there\n" in err
         assert len(list(path.glob("*-*.ndjson"))) == 1
 
     def test_a_target_that_no_handler_would_take_is_told(self, path, capsys):
@@ -228,13 +228,13 @@ class TestRetryRejected:
         self.reject(endpoint, path, "a", "b")
         code, out, err = spool(capsys, path, "--retry-rejected", "--send")
         assert (code, err) == (0, "")
-        assert out.startswith("2 rejected rows put back.\n")
+        assert out.startswith("2 rejected rows queued again.\n")
         assert sent(endpoint) == ["a", "b"]
         assert list(path.rglob("*.ndjson")) == []
 
     def test_the_next_process_has_them_otherwise(self, endpoint, path, capsys):
         self.reject(endpoint, path, "a")
-        assert "1 rejected row put back.\n" in spool(capsys, path, "--retry-rejected")[1]
+        assert "1 rejected row queued again.\n" in spool(capsys, path, "--retry-rejected")[1]
         assert log(endpoint, path).stats().adopted == 1
         assert sent(endpoint) == ["a"]
 
@@ -254,13 +254,13 @@ class TestRetryRejected:
             file.write("[]\nhello\n")
         assert "        2  a line that cannot be read\n" in spool(capsys, path)[1]
         code, out, err = spool(capsys, path, "--retry-rejected")
-        assert (code, out) == (1, "1 rejected row put back.\n")
+        assert (code, out) == (1, "1 rejected row queued again.\n")
         assert err == "logging-azmon spool: 2 lines in rejected/ cannot be read\n"
         assert kept.read_text() == "[]\nhello\n"
 
     def test_there_are_none(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
-        assert spool(capsys, path, "--retry-rejected")[1].startswith("0 rejected rows put back.\n")
+        assert spool(capsys, path, "--retry-rejected")[1].startswith("0 rejected rows queued again.\n")
 
     def test_while_a_process_writes_there(self, endpoint, path, capsys, monkeypatch):
         self.reject(endpoint, path, "a")

@@ -112,7 +112,7 @@ class TestCommand:
         [
             (["--endpoint", "http://127.0.0.1:9", "App_CL"], 1, "is `logging-azmon serve` running there?"),
             (["--endpoint", "http://127.0.0.1:9"], 2, "which table? Give its name, or --stream, or set LOGS_DCR_STR"),
-            (["--endpoint", "http://127.0.0.1:9", "a|b"], 2, "table 'a|b' is no table's name"),
+            (["--endpoint", "http://127.0.0.1:9", "a|b"], 2, "table 'a|b' is not a table name"),
         ],
     )
     def test_what_is_wrong_is_said(self, monkeypatch, capsys, words, code, said):
@@ -129,7 +129,7 @@ class TestCommand:
     def test_a_number_of_lines_is_one(self, capsys, lines):
         with pytest.raises(SystemExit):
             main(["tail", f"--lines={lines}"])
-        assert f"{lines!r} is no number of rows from 0 to 1,000" in capsys.readouterr().err
+        assert f"{lines!r} is not a number of rows from 0 to 1,000" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("named", "given", "environ", "table"),
@@ -173,7 +173,7 @@ class TestCommand:
 
     def test_a_choice_needs_its_column(self, workspace, capsys):
         assert main(["tail", "DCRLogErrors", "--endpoint", workspace.endpoint, "--level", "INFO"]) == 2
-        assert "--level has no column to look at in this table" in capsys.readouterr().err
+        assert "--level finds no column for it in this table" in capsys.readouterr().err
 
     @pytest.mark.parametrize(("is_terminal", "end"), [(True, "ends it.\n\n"), (False, "ends it.\n")])
     def test_ctrl_c_leaves_the_prompt_a_line_of_its_own(self, workspace, monkeypatch, capsys, is_terminal, end):
@@ -308,8 +308,8 @@ class Stopped:
 
 
 class TestPolled:
-    def polled(self, source, *, last=2, complain=print):
-        return PolledTable(source, "T", "", last=last, seconds=5.0, complain=complain)
+    def polled(self, source, *, last=2, warn=print):
+        return PolledTable(source, "T", "", last=last, seconds=5.0, warn=warn)
 
     def test_the_last_rows_come_first_also_older_ones(self):
         source = Source()
@@ -336,7 +336,7 @@ class TestPolled:
             lambda: None,
             lambda: (setattr(source, "query", query), source.ingest("x")),
         )
-        rows = [row["Message"] for rows in self.polled(source, complain=told.append).rows(stopped) for row in rows]
+        rows = [row["Message"] for rows in self.polled(source, warn=told.append).rows(stopped) for row in rows]
 
         assert rows == ["x"]
         assert told == ["busy; next try in 10 s", "busy; next try in 20 s"]
@@ -353,7 +353,7 @@ class TestPolled:
             list(rows)
 
     def test_an_answer_that_was_cut_is_none(self):
-        with pytest.raises(WorkspaceQueryError, match="cut: too many"):
+        with pytest.raises(WorkspaceQueryError, match="incomplete: too many"):
             _read(Result(names=[INGESTED], kinds=["datetime"], rows=[], partial="too many"))
 
 

@@ -431,7 +431,7 @@ class TestCommand:
         assert said.out == GOLDEN.joinpath("default.bicep").read_text("utf-8")
         assert "az deployment group create --name logs --resource-group RESOURCE_GROUP --template-file FILE" in said.err
         assert "  LOGS_DCR_STREAM_NAME=Custom-App\n" in said.err
-        assert said.err.endswith("And see whether rows arrive: logging-azmon check --send --wait\n")
+        assert said.err.endswith("Then check whether rows arrive: logging-azmon check --send --wait\n")
 
     def test_writes_a_file(self, tmp_path, capsys):
         """And names it in what comes next."""

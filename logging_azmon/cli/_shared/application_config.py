@@ -1,8 +1,8 @@
-"""Finds the arguments of our handler in an application's own logging configuration, without running it.
+"""Find our handler's arguments in an application's own logging configuration, without applying it.
 
-The configuration is what `logging.config.dictConfig` or `fileConfig` would be given, or the handler or pipeline itself.
-Values are resolved as dictConfig does (``ext://``, ``cfg://``), those of this one handler only. So the application's
-module is imported and may do what importing does; its logging is not configured, and no handler is made.
+The configuration is the input of `logging.config.dictConfig` or `fileConfig`, or it is the handler or pipeline itself.
+Only this handler's values are resolved, as dictConfig would (``ext://``, ``cfg://``). The application's module is
+imported, with all that importing it does; its logging is not configured, and no handler is created.
 """
 
 from __future__ import annotations
@@ -25,27 +25,28 @@ from ...errors import ConfigurationError
 from ...handler import AzureMonitorHandler
 from ...pipeline import Pipeline
 
-# What a handler's configuration has besides arguments; and what is the application's own business.
+# Keys of a handler's configuration that are not arguments, and arguments that concern only the application.
 _NOT_ARGUMENTS = frozenset({"()", "class", "level", "formatter", "filters", ".", "pipeline", "report"})
-_POSITIONAL = ("endpoint", "rule_id", "stream", "credential")
+_POSITIONAL = (*ENVIRONMENT, "credential")
 
 
 def handler_arguments(source: str, handler: str | None) -> dict[str, Any]:
-    """Return the keyword arguments that the handler's pipeline would be made with."""
+    """Return the keyword arguments with which the handler would create its pipeline."""
     with _this_directory_importable():
-        found = _load(source)
-        if isinstance(found, AzureMonitorHandler | Pipeline):
-            return _of_pipeline(found)
-        if not isinstance(found, Mapping):
-            raise _problem(
-                f"--config {source} is a {type(found).__name__}; give a dictionary for dictConfig, or a handler of ours"
+        loaded = _load(source)
+        if isinstance(loaded, AzureMonitorHandler | Pipeline):
+            return _arguments_of(loaded)
+        if not isinstance(loaded, Mapping):
+            raise _error(
+                f"--config {source} is a {type(loaded).__name__}; give a dictionary for dictConfig, an"
+                " AzureMonitorHandler or a Pipeline"
             )
-        return _Configuration(source, found).arguments(handler)
+        return _Configuration(source, loaded).arguments(handler)
 
 
 @contextmanager
 def _this_directory_importable() -> Iterator[None]:
-    """Import as `python -m` does: a command installed elsewhere has its own directory first in the path."""
+    """Import from the current directory first, as `python -m` does; an installed command would not."""
     path = str(Path.cwd())
     sys.path.insert(0, path)
     try:
@@ -55,31 +56,31 @@ def _this_directory_importable() -> Iterator[None]:
 
 
 def _load(source: str) -> Any:
-    place, colon, key = source.rpartition(":")
-    for file, keys in ((source, ""), (place, key)):
+    module, colon, key = source.rpartition(":")
+    for file, keys in ((source, ""), (module, key)):
         if Path(file).suffix.lower() in _FORMATS:
-            return _below(_read(file), keys, source)
+            return _at_key(_read(file), keys, source)
     if not colon:
-        raise _problem(
-            f"--config {source} is neither a file ({', '.join(_FORMATS)}) nor module:attribute; give"
+        raise _error(
+            f"--config {source} is neither a file ({', '.join(_FORMATS)}) nor a module:attribute; give"
             " myapp.settings:LOGGING or logging.yaml"
         )
     try:
-        found = importlib.import_module(place)
+        loaded = importlib.import_module(module)
     except Exception as error:
-        raise _problem(
-            f"--config {source}: importing {place} raised {type(error).__name__}: {error};"
+        raise _error(
+            f"--config {source}: importing {module} raised {type(error).__name__}: {error};"
             " run the command where the application runs, with its environment"
         ) from error
     for name in key.split("."):
         try:
-            found = getattr(found, name)
+            loaded = getattr(loaded, name)
         except AttributeError:
-            raise _problem(f"--config {source}: {place} has no {key}{_named(vars(found))}") from None
-    return found
+            raise _error(f"--config {source}: {module} has no {key}{_suggestion(vars(loaded))}") from None
+    return loaded
 
 
-def _named(names: Mapping[str, Any]) -> str:
+def _suggestion(names: Mapping[str, Any]) -> str:
     likely = [name for name, value in names.items() if isinstance(value, Mapping) and "handlers" in value]
     return f"; it has {', '.join(likely)}" if likely else ""
 
@@ -89,21 +90,21 @@ def _read(file: str) -> Any:
     try:
         return read(Path(file).read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise _problem(f"--config {file} cannot be read: {error.strerror or error}") from error
+        raise _error(f"--config {file} cannot be read: {error.strerror or error}") from error
     except ModuleNotFoundError:
         raise
     except Exception as error:
         kind = Path(file).suffix[1:].upper()
-        raise _problem(f"--config {file} is not {kind} that can be read: {error}") from error
+        raise _error(f"--config {file} is not valid {kind}: {error}") from error
 
 
-def _below(found: Any, keys: str, source: str) -> Any:
+def _at_key(value: Any, keys: str, source: str) -> Any:
     for key in filter(None, keys.split(".")):
-        if not isinstance(found, Mapping) or key not in found:
-            has = f"; it has {', '.join(map(str, found))}" if isinstance(found, Mapping) else ""
-            raise _problem(f"--config {source} has no {key}{has}")
-        found = found[key]
-    return found
+        if not isinstance(value, Mapping) or key not in value:
+            has = f"; it has {', '.join(map(str, value))}" if isinstance(value, Mapping) else ""
+            raise _error(f"--config {source} has no {key}{has}")
+        value = value[key]
+    return value
 
 
 def _yaml(text: str) -> Any:
@@ -113,13 +114,13 @@ def _yaml(text: str) -> Any:
 
 
 def _ini(text: str) -> Any:
-    """Write what fileConfig reads as what dictConfig reads."""
+    """Convert fileConfig's format to dictConfig's."""
     parser = configparser.ConfigParser()
     parser.read_string(text)
     handlers = {}
     for name in filter(None, map(str.strip, parser["handlers"]["keys"].split(","))):
         section = parser[f"handler_{name}"]
-        # As fileConfig does: whoever names the file trusts it as the application does.
+        # fileConfig evaluates these too, so the file is already trusted with running code.
         args = eval(section.get("args", "()"), vars(logging))  # noqa: S307
         kwargs = eval(section.get("kwargs", "{}"), vars(logging))  # noqa: S307
         handlers[name] = {"class": section["class"], **dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
@@ -138,106 +139,104 @@ _FORMATS: dict[str, Callable[[str], Any]] = {
 
 
 class _Configuration:
-    """Look for handlers in what dictConfig would be given."""
+    """Find handlers in a configuration for dictConfig."""
 
-    def __init__(self, source: str, found: Mapping[str, Any]) -> None:
+    def __init__(self, source: str, configuration: Mapping[str, Any]) -> None:
         self._source = source
-        if not isinstance(found.get("handlers"), Mapping):
-            raise _problem(
-                f"--config {source} has no handlers{_named(found)}; give what dictConfig is given, or a part of"
-                " the file as FILE:key"
+        if not isinstance(configuration.get("handlers"), Mapping):
+            raise _error(
+                f"--config {source} has no handlers{_suggestion(configuration)}; give a configuration for dictConfig,"
+                " or select a part of the file with FILE:key"
             )
-        self._configurator = logging.config.BaseConfigurator(dict(found))
+        self._configurator = logging.config.BaseConfigurator(dict(configuration))
         self._handlers: Any = self._configurator.config["handlers"]
 
     def arguments(self, name: str | None) -> dict[str, Any]:
-        """Return the arguments of a handler, or of the only one that is ours."""
+        """Return the arguments of the named handler; without a name, of the only one that is ours."""
         if name is None:
             name = self._only_one()
         elif name not in self._names():
-            raise _problem(f"--handler {name} is not in --config {self._source}; it has {', '.join(self._names())}")
+            raise _error(f"--handler {name} is not in --config {self._source}; it has {', '.join(self._names())}")
         else:
             self._check_class(name)
-        target = self._follow(name)
-        if not isinstance(target, str):
-            return _of_pipeline(target)
-        entry = self._handlers[target]
-        return {key: self._resolved(target, key) for key in dict.keys(entry) if key not in _NOT_ARGUMENTS}
+        owner = self._pipeline_owner(name)
+        if not isinstance(owner, str):
+            return _arguments_of(owner)
+        entry = self._handlers[owner]
+        return {key: self._resolve(owner, key) for key in dict.keys(entry) if key not in _NOT_ARGUMENTS}
 
     def _names(self) -> list[str]:
         return [str(name) for name in self._handlers]
 
     def _only_one(self) -> str:
         ours = [name for name in self._names() if self._is_ours(name)]
-        # Those that share one pipeline lead to the same place.
-        targets = {name if isinstance(target := self._follow(name), str) and target == name else "" for name in ours}
-        apart = [name for name in ours if name in targets] or ours[:1]
-        if len(apart) == 1:
-            return apart[0]
-        if apart:
-            raise _problem(
-                f"--config {self._source} has {len(apart)} handlers of ours: choose with --handler"
-                f" {', --handler '.join(apart)}"
+        # Handlers that share another's pipeline send to the same place, so any of them will do.
+        owners = [name for name in ours if self._pipeline_owner(name) == name] or ours[:1]
+        if len(owners) == 1:
+            return owners[0]
+        if owners:
+            raise _error(
+                f"--config {self._source} has {len(owners)} handlers of this library: choose with --handler"
+                f" {' or --handler '.join(owners)}"
             )
-        raise _problem(
+        raise _error(
             f"--config {self._source} has no logging_azmon.AzureMonitorHandler; its handlers are"
             f" {', '.join(self._names()) or 'none'}"
         )
 
-    def _maker(self, name: str) -> Any:
+    def _factory(self, name: str) -> Any:
         entry = self._handlers[name]
-        made_by = dict.get(entry, "()", dict.get(entry, "class")) if isinstance(entry, dict) else None
+        factory = dict.get(entry, "()", dict.get(entry, "class")) if isinstance(entry, dict) else None
         try:
-            return self._configurator.resolve(made_by.removeprefix("ext://")) if isinstance(made_by, str) else made_by
+            return self._configurator.resolve(factory.removeprefix("ext://")) if isinstance(factory, str) else factory
         except (ValueError, ImportError, AttributeError):
-            return made_by
+            return factory
 
     def _is_ours(self, name: str) -> bool:
-        maker = self._maker(name)
-        return isinstance(maker, type) and issubclass(maker, AzureMonitorHandler)
+        factory = self._factory(name)
+        return isinstance(factory, type) and issubclass(factory, AzureMonitorHandler)
 
     def _check_class(self, name: str) -> None:
         if self._is_ours(name):
             return
-        maker = self._maker(name)
-        if callable(maker) and not isinstance(maker, type):
-            raise _problem(
-                f"--handler {name} is made by {getattr(maker, '__qualname__', maker)}, which alone knows its arguments;"
-                " give --endpoint, --rule-id and --stream, or --config module:attribute of the handler itself"
+        factory = self._factory(name)
+        label = getattr(factory, "__qualname__", factory)
+        if callable(factory) and not isinstance(factory, type):
+            raise _error(
+                f"--handler {name} is created by {label}, so its arguments are not in the configuration; give"
+                " --endpoint, --rule-id and --stream, or the handler itself as --config module:attribute"
             )
-        raise _problem(
-            f"--handler {name} is a {getattr(maker, '__qualname__', maker)}, no logging_azmon.AzureMonitorHandler"
-        )
+        raise _error(f"--handler {name} is a {label}, not a logging_azmon.AzureMonitorHandler")
 
-    def _follow(self, name: str) -> str | Pipeline | AzureMonitorHandler:
-        """Find who has the pipeline: this handler, the one that it names, or an object of the application's."""
+    def _pipeline_owner(self, name: str) -> str | Pipeline | AzureMonitorHandler:
+        """Return who owns this handler's pipeline: the name of a handler, or an object of the application."""
         seen = [name]
         while isinstance(self._handlers[seen[-1]], dict) and "pipeline" in self._handlers[seen[-1]]:
-            shared = self._resolved(seen[-1], "pipeline")
+            shared = self._resolve(seen[-1], "pipeline")
             if isinstance(shared, Pipeline | AzureMonitorHandler):
                 return shared
             following = next((other for other, entry in dict.items(self._handlers) if entry is shared), None)
             if following is None or following in seen:
-                raise _problem(
-                    f"--config {self._source}: pipeline of the handler {seen[-1]} leads to no handler with a pipeline"
-                    " of its own; write 'cfg://handlers.NAME'"
+                raise _error(
+                    f"--config {self._source}: pipeline= of the handler {seen[-1]} does not lead to a handler with a"
+                    " pipeline of its own; write 'cfg://handlers.NAME'"
                 )
             seen.append(following)
         return seen[-1]
 
-    def _resolved(self, name: str, key: str) -> Any:
+    def _resolve(self, name: str, key: str) -> Any:
         try:
             return self._handlers[name][key]
         except Exception as error:
-            written = shown(dict.get(self._handlers[name], key)) if key != "credential" else "(not shown)"
-            raise _problem(
-                f"--config {self._source}: {key}={written} of the handler {name} cannot be resolved: {error}"
+            value = shown(dict.get(self._handlers[name], key)) if key != "credential" else "(not shown)"
+            raise _error(
+                f"--config {self._source}: {key}={value} of the handler {name} cannot be resolved: {error}"
             ) from error
 
 
-def _of_pipeline(found: Pipeline | AzureMonitorHandler) -> dict[str, Any]:
-    """Say how a pipeline like this one is made; its rule declares the columns, so that any name goes."""
-    settings = (found.pipeline if isinstance(found, AzureMonitorHandler) else found).settings
+def _arguments_of(owner: Pipeline | AzureMonitorHandler) -> dict[str, Any]:
+    """Return the arguments for a pipeline like this one; `dcr` declares its columns, so that any name is accepted."""
+    settings = (owner.pipeline if isinstance(owner, AzureMonitorHandler) else owner).settings
     declared = [{"name": column.name, "type": column.type} for column in settings.table]
     names = [name for name in (*ENVIRONMENT, *OPTIONS) if name not in _NOT_ARGUMENTS]
     return {name: getattr(settings, name) for name in names} | {
@@ -246,5 +245,5 @@ def _of_pipeline(found: Pipeline | AzureMonitorHandler) -> dict[str, Any]:
     }
 
 
-def _problem(said: str) -> ConfigurationError:
-    return ConfigurationError([said])
+def _error(message: str) -> ConfigurationError:
+    return ConfigurationError([message])

@@ -1,7 +1,6 @@
-"""Writes single values of an answer: for a terminal, for JSON, for CSV.
+"""Format single values of an answer for a terminal, for JSON and for CSV.
 
-What was logged is not to be trusted with a terminal: control characters, escape sequences and marks that turn the
-writing direction are for_display as what they are.
+Logged text must not control the terminal: control characters, escape sequences and bidirectional marks are escaped.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ def is_number(kind: str) -> bool:
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """Return text that only shows, and does nothing; with `lines` it may have several."""
+    """Escape every character that is not printable; with `lines`, keep line breaks and turn tabs into spaces."""
     if text.isprintable():
         return text
     return "".join(
@@ -34,7 +33,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def for_display(value: Any, kind: str, *, lines: bool = False) -> str:
-    """Write a value for people."""
+    """Format a value for people."""
     if value is None:
         return ""
     if isinstance(value, dt.datetime):
@@ -47,20 +46,20 @@ def for_display(value: Any, kind: str, *, lines: bool = False) -> str:
 
 
 def display_time(value: dt.datetime) -> str:
-    """Write a time in UTC, to the millisecond if it has such."""
+    """Format a time in UTC, with milliseconds if it has any."""
     utc = value.astimezone(dt.UTC) if value.tzinfo is not None else value
     text = utc.strftime("%Y-%m-%d %H:%M:%S")
     return f"{text}.{utc.microsecond // 1000:03}" if utc.microsecond else text
 
 
 def iso_time(value: dt.datetime) -> str:
-    """Write a time as the service does."""
+    """Format a time as the service does."""
     text = (value.astimezone(dt.UTC) if value.tzinfo is not None else value).replace(tzinfo=None).isoformat()
     return f"{text.rstrip('0') if '.' in text else text}Z"
 
 
 def for_json(value: Any, kind: str) -> Any:
-    """Return a value for JSON: times as text, what is dynamic as what it is."""
+    """Return a value for JSON: times as text, dynamic values parsed."""
     if isinstance(value, dt.datetime):
         return iso_time(value)
     if kind == "dynamic" and isinstance(value, str):
@@ -72,7 +71,7 @@ def for_json(value: Any, kind: str) -> Any:
 
 
 def for_csv(value: Any) -> Any:
-    """Return a value for CSV: what is dynamic as JSON."""
+    """Return a value for CSV: dynamic values as JSON."""
     if isinstance(value, dt.datetime):
         return iso_time(value)
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Writes help: a command's first words, its options, examples to copy; in colours where there are any to be had."""
+"""Format help, with examples to copy and in colours if rich-argparse is installed, and error messages."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import ClassVar, NoReturn
 
-# Descriptions are written as they are, so that examples are, too.
+# argparse prints descriptions and examples as they are given, so descriptions are wrapped here.
 WIDTH = 78
 _LEAST_WIDTH = 30
 
 
 class Parser(argparse.ArgumentParser):
-    """Print help also where only ASCII can be printed."""
+    """Print help on any terminal, even one that has only ASCII."""
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End; what is said last fits the terminal."""
+        """Exit, with the message wrapped to the terminal's width."""
         super().exit(status, f"{wrap_for_terminal(message.rstrip())}\n" if message else message)
 
     def format_help(self) -> str:
-        """Return the help, in characters that the standard output has."""
+        """Return the help in characters that standard output can encode."""
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        written = super().format_help()
+        text = super().format_help()
         if not encoding.lower().startswith("utf"):
-            written = written.replace("…", "...").encode(encoding, "replace").decode(encoding)
-        return written
+            text = text.replace("…", "...").encode(encoding, "replace").decode(encoding)
+        return text
 
 
-def print_error(said: str) -> None:
-    """Say on the standard error output what is wrong."""
-    print(wrap_for_terminal(said), file=sys.stderr)
+def print_error(message: str) -> None:
+    """Print a message to standard error."""
+    print(wrap_for_terminal(message), file=sys.stderr)
 
 
-def wrap_for_terminal(said: str) -> str:
-    """Break long lines between words if somebody reads them on a terminal; `grep` gets them whole."""
+def wrap_for_terminal(message: str) -> str:
+    """Break long lines between words if standard error is a terminal; leave them whole for `grep`."""
     if not sys.stderr.isatty():
-        return said
+        return message
     width = shutil.get_terminal_size().columns
     return "\n".join(
         textwrap.fill(
@@ -49,23 +49,23 @@ def wrap_for_terminal(said: str) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for line in said.split("\n")
+        for line in message.split("\n")
     )
 
 
 def make_formatter(prog: str) -> argparse.HelpFormatter:
-    """Make argparse's make_formatter: looked for when help is asked for, because colours take their time to import."""
+    """Make argparse's formatter; it is imported only when help is printed, because colours are slow to import."""
     return formatter_class()(prog)
 
 
 def format_examples(commands: Iterable[str]) -> str | None:
-    """Write what stands below the options."""
+    """Format the examples that follow the options."""
     lines = [f"  {command}" for command in commands]
     return "\n".join(["examples:", *lines]) if lines else None
 
 
 class _Aligned(argparse.RawDescriptionHelpFormatter):
-    """Leave room for the longest command, which argparse measures without its indent."""
+    """Leave room for the longest command: argparse measures it without its indentation."""
 
     def add_argument(self, action: argparse.Action) -> None:
         super().add_argument(action)
@@ -76,14 +76,14 @@ class _Aligned(argparse.RawDescriptionHelpFormatter):
 
 @cache
 def formatter_class() -> type[argparse.HelpFormatter]:
-    """Find the make_formatter that can be had."""
+    """Return the formatter with colours if rich-argparse is installed, else the plain one."""
     try:
         from rich_argparse import RawDescriptionRichHelpFormatter
     except ImportError:
         return _Aligned
 
     class Formatter(_Aligned, RawDescriptionRichHelpFormatter):
-        """Say the same as without colours: no markup, and headings in argparse's own case."""
+        """Print the same text as without colours: no markup, and headings in argparse's own case."""
 
         group_name_formatter: ClassVar[Callable[[str], str]] = str
         help_markup = False

@@ -1,4 +1,4 @@
-"""Hears Ctrl-C and SIGTERM, so that commands which run for a while end cleanly."""
+"""Handle Ctrl-C and SIGTERM, so that long-running commands end cleanly."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-# On Windows a wait without a limit does not hear Ctrl-C.
+# On Windows, Ctrl-C does not interrupt a wait without a time limit.
 _SLICE_SECONDS = 1.0
 
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set; they do nothing else for the time of the block."""
+    """Yield an event that Ctrl-C and SIGTERM set; inside the block they do nothing else."""
     stopped = threading.Event()
-    with _heard_by(lambda *_: stopped.set()):
+    with _signals_handled_by(lambda *_: stopped.set()):
         yield stopped
 
 
 def wait_until_stopped(stopped: threading.Event) -> None:
-    """Wait until somebody stops the command."""
+    """Wait until the command is stopped."""
     while not stopped.is_set():
         stopped.wait(_SLICE_SECONDS)
 
 
 @contextmanager
-def _heard_by(hear: Callable[..., Any]) -> Iterator[None]:
-    before = {each: signal.signal(each, hear) for each in (signal.SIGINT, signal.SIGTERM)}
+def _signals_handled_by(handler: Callable[..., Any]) -> Iterator[None]:
+    replaced = {each: signal.signal(each, handler) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each, former in replaced.items():
+            signal.signal(each, former)
 
 
 class Interrupts:
-    """Hear Ctrl-C and SIGTERM: as an exception inside a ``with``, where the main thread reads; else as an event.
+    """Turn Ctrl-C and SIGTERM into an event, and inside ``with interrupts:`` also into a KeyboardInterrupt.
 
-    So a wait for input ends at once, and a row is never left half-way.
+    The main thread enters the ``with`` only to wait for input: the wait ends at once, while everything outside it, such
+    as the handling of a row, runs to its end.
     """
 
     def __init__(self) -> None:
@@ -48,11 +49,11 @@ class Interrupts:
 
     @contextmanager
     def installed(self) -> Iterator[Self]:
-        """Hear them for the time of the block."""
-        with _heard_by(self._hear):
+        """Handle the signals for the duration of the block."""
+        with _signals_handled_by(self._handle):
             yield self
 
-    def _hear(self, *_: Any) -> None:
+    def _handle(self, *_: Any) -> None:
         self.stopped.set()
         if self._is_reading:
             raise KeyboardInterrupt

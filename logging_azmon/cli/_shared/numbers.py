@@ -1,4 +1,4 @@
-"""Reads numbers that options take, and says numbers with their nouns."""
+"""Parse the numbers that options take, and format counts with their nouns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def whole_number(what: str, least: int = 0, most: int | None = None) -> Callable[[str], int]:
-    """Make an option's type that takes whole numbers; `what` says what is counted."""
+    """Return an argparse type for whole numbers; `what` names the number in error messages."""
 
     def read(text: str) -> int:
         try:
@@ -23,7 +23,7 @@ def whole_number(what: str, least: int = 0, most: int | None = None) -> Callable
 
 
 def number(what: str, least: float, most: float = math.inf) -> Callable[[str], float]:
-    """Make an option's type that takes numbers."""
+    """Return an argparse type for finite numbers; `what` names the number in error messages."""
 
     def read(text: str) -> float:
         try:
@@ -39,9 +39,9 @@ def number(what: str, least: float, most: float = math.inf) -> Callable[[str], f
 
 def _refusal(text: str, what: str, least: float, most: float | None) -> argparse.ArgumentTypeError:
     bounds = "" if most is None else f" from {least:,} to {most:,}"
-    return argparse.ArgumentTypeError(f"{text!r} is no {what}{bounds}")
+    return argparse.ArgumentTypeError(f"{text!r} is not a {what}{bounds}")
 
 
 def pluralize(number: int, noun: str) -> str:
-    """Say so many of something."""
+    """Return a count with its noun, as in "1 row" or "1,200 rows"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

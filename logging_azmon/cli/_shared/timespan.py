@@ -1,4 +1,4 @@
-"""Reads --timespan as people write it."""
+"""Parse time spans as people write them, and put them into words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ISO = re.compile(
 
 
 def read_timespan(text: str) -> Timespan:
-    """Read ``30m``, ``1d12h``, ``PT1H``, ``START/END`` or ``all``; for argparse.
+    """Parse ``30m``, ``1d12h``, ``PT1H``, ``START/END`` or ``all``, as an argparse type.
 
     >>> read_timespan("1h30m")
     datetime.timedelta(seconds=5400)
@@ -32,7 +32,7 @@ def read_timespan(text: str) -> Timespan:
         return _between(first, second)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} cannot be read; give 30m, 12h, 7d, PT1H, 2026-11-20/2026-11-21, 2026-11-20T08:00/2h or all"
+            f"{text!r} is not a time span; give 30m, 12h, 7d, PT1H, 2026-11-20/2026-11-21, 2026-11-20T08:00/2h or all"
         ) from None
 
 
@@ -45,10 +45,10 @@ def _between(first: str, second: str) -> tuple[dt.datetime, dt.datetime]:
 
 
 def read_duration(text: str) -> dt.timedelta:
-    """Read a duration, ``1h30m`` or ISO 8601; a ValueError if it is none, or nothing."""
-    found = _ISO.fullmatch(text)
-    if found is not None:
-        parts = {unit: float(value) for unit, value in found.groupdict().items() if value}
+    """Parse a duration, such as ``1h30m`` or ISO 8601; raise a ValueError if it is not one or is zero."""
+    match = _ISO.fullmatch(text)
+    if match is not None:
+        parts = {unit: float(value) for unit, value in match.groupdict().items() if value}
     elif _PART.sub("", text) == "":
         parts = {}
         for value, unit in _PART.findall(text):
@@ -62,9 +62,9 @@ def read_duration(text: str) -> dt.timedelta:
 
 
 def timespan_phrase(timespan: Timespan) -> str:
-    """Say a timespan in a sentence."""
+    """Put a time span into words, to follow "12 rows"."""
     if timespan is None:
-        return "of all times"
+        return "of all time"
     if isinstance(timespan, tuple):
         start, end = (moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S") for moment in timespan)
         return f"from {start} to {end} UTC"
@@ -72,7 +72,7 @@ def timespan_phrase(timespan: Timespan) -> str:
 
 
 def duration_text(duration: dt.timedelta) -> str:
-    """Say a duration.
+    """Put a duration into words.
 
     >>> duration_text(dt.timedelta(minutes=90))
     '1 hour 30 minutes'

@@ -1,6 +1,6 @@
-"""Find out whether rows will arrive: configuration, network, token, rule, stream and columns, step by step.
+"""Check, step by step, whether rows will arrive: configuration, network, token, rule, stream, columns.
 
-Exit code 0: no problem was found; 1: rows will not arrive, or not whole; 2: the command was not understood.
+Exit code 0: no problem was found; 1: rows will not arrive, or not completely; 2: usage error.
 """
 
 from __future__ import annotations
@@ -39,50 +39,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         nargs="?",
         const=WAIT_SECONDS,
-        help="with --send, look for the row in the workspace until it is there (%(const)g)",
+        help="with --send, wait until the row can be queried, at most SECONDS (%(const)g)",
     )
-    parser.add_argument("--json", action="store_true", help="write the steps as JSON")
+    parser.add_argument("--json", action="store_true", help="print the steps as JSON")
     parser.add_argument(
-        "--workspace", metavar="ID", help="where to look for it, else LOGS_WORKSPACE_ID, or the one the rule writes to"
+        "--workspace",
+        metavar="ID",
+        help="workspace to query for the row; default: LOGS_WORKSPACE_ID, else the one that the rule writes to",
     )
     parser.add_argument(
         "--resource-manager",
         metavar="URL",
-        help="Azure Resource Manager, which knows the rule and the table; else that of the cloud",
+        help="Azure Resource Manager, from which rule and table are read; default: that of the cloud",
     )
-    add_options(parser, dcr="the rule to compare the columns with, instead of asking Azure Resource Manager for it")
+    add_options(parser, dcr="data collection rule as JSON to compare the columns with, instead of asking Azure for it")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Take the steps; return 0, or 1 if there is a problem."""
+    """Take the steps; return 0, or 1 if one found a problem."""
     from .._shared.console import output_console
     from .sequence import Check
     from .steps import Steps
 
     if arguments.wait is not None and not arguments.send:
-        raise ConfigurationError(["--wait looks for the row that --send sends: give --send, too"])
-    given = _given(arguments)
-    # What the SDK has to say is in the steps.
+        raise ConfigurationError(["--wait waits for the row that --send sends: give --send as well"])
+    # The steps report errors of the SDK; without this its warnings would also go to standard error.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     steps = Steps(None if arguments.json else _readable(output_console()))
-    Check(arguments, given, steps, threading.Event().wait).take()
+    Check(arguments, _handler_arguments(arguments), steps, threading.Event().wait).take()
     steps.conclude()
     if arguments.json:
         print(steps.json())
     return PROBLEM if steps.has_problem else 0
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the handler's arguments; its columns are compared with the rule, and so are not read from it."""
-    given = pipeline_arguments(argparse.Namespace(**{**vars(arguments), "dcr": None}))
-    if arguments.dcr is not None and "stream" not in given and not os.environ.get(ENVIRONMENT["stream"]):
+def _handler_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the handler's arguments without --dcr: columns read from the rule could not differ from it."""
+    handler = pipeline_arguments(argparse.Namespace(**{**vars(arguments), "dcr": None}))
+    if arguments.dcr is not None and "stream" not in handler and not os.environ.get(ENVIRONMENT["stream"]):
         from .deployed import only_stream
 
-        given |= only_stream(arguments.dcr)
-    return given
+        handler |= only_stream(arguments.dcr)
+    return handler
 
 
 def _readable(console: Console) -> Console:
-    """Break lines where they are piped, too: these are sentences, no rows."""
+    """Limit the width, even in a pipe: the output is sentences, not rows."""
     console.width = min(console.width, _MOST_WIDTH)
     return console

@@ -1,4 +1,4 @@
-"""Gets a token as the handler would, and says for whom it is. The token itself is never shown."""
+"""Request a token as the handler would, and say whose it is. The token itself is never shown."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _MESSAGE_LENGTH = 500
 
 
 def request_token(settings: Settings) -> tuple[Step, Any]:
-    """Return what came of it, and the credential if it gave a token."""
+    """Return the result as a step, and the credential if it gave a token."""
     if settings.is_local:
-        return Step(name="token", state="ok", seen="none is needed by a local workspace"), None
+        return Step(name="token", state="ok", seen="a local workspace needs none"), None
     name = _name(settings.credential)
     try:
         credential = make_credential(settings.credential, settings.cloud)
         token = credential.get_token(AUDIENCES[settings.cloud])
-    except Exception as error:  # noqa: BLE001 - a credential may be anybody's, and raise anything
+    except Exception as error:  # noqa: BLE001 - a user's own credential may raise anything
         advice = (
-            "on your own machine: az login; in Azure: give the machine a managed identity; elsewhere set"
-            " AZURE_TENANT_ID, AZURE_CLIENT_ID and a secret or certificate; or choose with --credential"
+            "on your own machine, run az login; in Azure, give the machine a managed identity; elsewhere, set"
+            " AZURE_TENANT_ID, AZURE_CLIENT_ID and a secret or certificate; or choose another --credential"
         )
         return Step(
             name="token",
             state="problem",
-            seen=f"{name} has none: {one_line(why_none(error), _MESSAGE_LENGTH)}",
+            seen=f"{name} gave none: {one_line(why_none(error), _MESSAGE_LENGTH)}",
             advice=(advice,),
         ), None
-    by = getattr(credential, "_successful_credential", None)  # of the several that "default" tries
-    name = name if by is None else f"{name}: {type(by).__name__}"
+    chosen = getattr(credential, "_successful_credential", None)  # one of the several that "default" tries
+    name = name if chosen is None else f"{name}: {type(chosen).__name__}"
     identity = identity_claims(token.token)
     seen = (
         f"{name}; {describe_identity(identity)}; valid for {max(0, int(token.expires_on - time.time())) // 60} minutes"
@@ -46,21 +46,21 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
 
 
 def identity_claims(token: str) -> dict[str, str]:
-    """Return whose token it is, as far as it says so: nothing else of it is looked at."""
+    """Return the ids of the identity that a token names; nothing else in it is read."""
     try:
         part = token.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        application = found.get("appid") or found.get("azp")
-        known = {"application": application, "object": found.get("oid")}
+        payload = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        application = payload.get("appid") or payload.get("azp")
+        ids = {"application": application, "object": payload.get("oid")}
     except (LookupError, ValueError, AttributeError):
         return {}
-    return {name: value for name, value in known.items() if isinstance(value, str) and value.isprintable()}
+    return {name: value for name, value in ids.items() if isinstance(value, str) and value.isprintable()}
 
 
 def describe_identity(identity: Mapping[str, Any]) -> str:
-    """Name an identity."""
+    """Describe an identity by its ids."""
     return ", ".join(f"{name} {identity[name]}" for name in ("application", "object") if name in identity) or (
-        "the token does not say for whom"
+        "an identity that the token does not name"
     )
 
 

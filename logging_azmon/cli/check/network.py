@@ -1,4 +1,4 @@
-"""Looks at the way to the endpoint: name, proxy, connection, TLS. What is found is what the handler would meet."""
+"""Check the network path to the endpoint as the handler would take it: name or proxy, connection, TLS."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from urllib.request import getproxies, proxy_bypass
 
 from .steps import Step
 
-# Where requests looks for certificate authorities, in its order.
+# The variables in which requests looks for certificate authorities, in its order.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SHORT_DAYS = 14
 
 
 def connection_steps(endpoint: str, *, is_local: bool, seconds: float) -> Iterator[Step]:
-    """Look at one thing after the other, as far as it goes."""
+    """Yield one step after another, up to the first that fails."""
     parts = urlsplit(endpoint)
     proxy = None if is_local else _proxy(parts)
     step = _proxy_step(proxy) if proxy else _name(parts)
     yield step
-    # TLS to the proxy itself, or SOCKS: the handler's library speaks them, this does not.
+    # A proxy reached through TLS or SOCKS works for the handler, but cannot be checked with http.client.
     if step.state != "problem" and (proxy is None or proxy.scheme == "http"):
         yield _connection(parts, proxy, seconds)
 
@@ -37,15 +37,15 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     if proxy_bypass(host):
         return None
     proxies = getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return urlsplit(found if "://" in found else f"http://{found}") if found else None
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
 def _proxy_step(proxy: SplitResult) -> Step:
-    # Never its user and password.
-    where = f"{proxy.hostname}:{_port(proxy)}"
-    seen = f"through the proxy {where}, which looks up the name; from HTTPS_PROXY or the system, see also NO_PROXY"
-    return Step(name="proxy", state="ok", seen=seen, details={"proxy": where})
+    # Never show its user name and password.
+    address = f"{proxy.hostname}:{_port(proxy)}"
+    seen = f"through the proxy {address}, which looks up the name; set by HTTPS_PROXY or the system, see also NO_PROXY"
+    return Step(name="proxy", state="ok", seen=seen, details={"proxy": address})
 
 
 def _port(parts: SplitResult) -> int:
@@ -55,16 +55,16 @@ def _port(parts: SplitResult) -> int:
 def _name(parts: SplitResult) -> Step:
     host = parts.hostname or ""
     try:
-        found = socket.getaddrinfo(host, _port(parts), type=socket.SOCK_STREAM)
+        resolved = socket.getaddrinfo(host, _port(parts), type=socket.SOCK_STREAM)
     except OSError as error:
         advice = (
-            "check the endpoint for a typo, and that this machine can look up names; with private link, that its DNS"
-            " zone privatelink.monitor.azure.com is linked to this network"
+            "check the endpoint for a typo, and whether this machine can look up names; with private link, whether the"
+            " DNS zone privatelink.monitor.azure.com is linked to this network"
         )
-        said = f"{host} cannot be looked up: {error.strerror or error}"
-        return Step(name="name", state="problem", seen=said, advice=(advice,))
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    seen = f"{host} is {', '.join(addresses)}" if addresses != [host] else f"{host} needs no looking up"
+        seen = f"{host} cannot be looked up: {error.strerror or error}"
+        return Step(name="name", state="problem", seen=seen, advice=(advice,))
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in resolved))
+    seen = f"{host} is {', '.join(addresses)}" if addresses != [host] else f"{host} needs no lookup"
     return Step(name="name", state="ok", seen=seen, details={"addresses": addresses})
 
 
@@ -73,14 +73,12 @@ def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
     try:
         connection.connect()
         if parts.scheme == "http":
-            return Step(
-                name="connection", state="ok", seen="connected, without TLS: on this machine, or allowed as local"
-            )
+            return Step(name="connection", state="ok", seen="connected without TLS, as only a local workspace may be")
         return _secured(connection.sock)
     except ssl.SSLCertVerificationError as error:
         advice = (
-            "if a proxy of yours opens TLS, give its certificate authority in REQUESTS_CA_BUNDLE; else check the"
-            " endpoint's name and this machine's clock"
+            "if a proxy inspects TLS, name its certificate authority in REQUESTS_CA_BUNDLE; else check the endpoint's"
+            " name and this machine's clock"
         )
         return Step(
             name="connection",
@@ -89,14 +87,14 @@ def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
             advice=(advice,),
         )
     except (ssl.SSLError, HTTPException) as error:
-        advice = "something on the way speaks no TLS 1.2: look at proxies and firewalls"
-        return Step(name="connection", state="problem", seen=f"TLS fails: {error}", advice=(advice,))
+        advice = "something on the way does not speak TLS 1.2: check proxies and firewalls"
+        return Step(name="connection", state="problem", seen=f"TLS failed: {error}", advice=(advice,))
     except OSError as error:
-        where = f"the proxy {proxy.hostname}" if proxy else f"{parts.hostname}:{_port(parts)}"
+        peer = f"the proxy {proxy.hostname}" if proxy else f"{parts.hostname}:{_port(parts)}"
         return Step(
             name="connection",
             state="problem",
-            seen=f"{where} cannot be reached: {error.strerror or error}",
+            seen=f"{peer} cannot be reached: {error.strerror or error}",
             advice=_unreached(parts, proxy),
         )
     finally:
@@ -105,7 +103,7 @@ def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
 
 def _unreached(parts: SplitResult, proxy: SplitResult | None) -> tuple[str, ...]:
     if proxy is not None:
-        return ("check HTTPS_PROXY, and the login in it; NO_PROXY names hosts that go directly",)
+        return ("check HTTPS_PROXY and the login in it; NO_PROXY names hosts to reach directly",)
     if parts.scheme == "http":
         return ("start the local workspace: logging-azmon serve",)
     return (f"let this machine reach {parts.hostname} on port {_port(parts)}, or name a proxy in HTTPS_PROXY",)
@@ -127,24 +125,25 @@ def _connecting(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
 
 
 def _trust() -> ssl.SSLContext:
-    """Trust whom requests trusts."""
+    """Trust the certificate authorities that requests trusts."""
     import certifi
 
-    named = next((value for name in _CA_VARIABLES if (value := os.environ.get(name))), None) or certifi.where()
-    if Path(named).is_dir():
-        return ssl.create_default_context(capath=named)
-    return ssl.create_default_context(cafile=named)
+    path = next((value for name in _CA_VARIABLES if (value := os.environ.get(name))), None) or certifi.where()
+    if Path(path).is_dir():
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
 
 
 def _secured(connected: Any) -> Step:
     certificate = connected.getpeercert() or {}
     issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}
-    by = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
+    authority = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
     until = dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), dt.UTC)
     days = (until - dt.datetime.now(dt.UTC)).days
-    details = {"tls": connected.version(), "issuer": by, "until": until.isoformat()}
-    seen = f"{connected.version()}, certificate by {by} until {until:%Y-%m-%d}"
+    details = {"tls": connected.version(), "issuer": authority, "until": until.isoformat()}
+    seen = f"{connected.version()}, certificate by {authority}, valid until {until:%Y-%m-%d}"
     if days < _SHORT_DAYS:
-        advice = "see to it that it is renewed in time"
-        return Step(name="connection", state="warning", seen=f"{seen}: {days} days", advice=(advice,), details=details)
+        advice = "make sure that it is renewed in time"
+        seen = f"{seen}: {days} days"
+        return Step(name="connection", state="warning", seen=seen, advice=(advice,), details=details)
     return Step(name="connection", state="ok", seen=seen, details=details)

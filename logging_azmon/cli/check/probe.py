@@ -1,6 +1,6 @@
-"""Asks the endpoint what it would say to rows: an upload of none, by the handler's own way.
+"""Probe the endpoint with an upload of no rows, through the handler's own uploader.
 
-Its answer tells whether the rule is there, whether it admits this identity, and whether it has the stream.
+The answer tells whether the rule exists, whether it admits this identity, and whether it declares the stream.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from .identity import describe_identity
 from .steps import Step
 
 _FAILURES = {
-    Failure.CONNECTION: "the connection breaks",
-    Failure.CREDENTIAL: "no token could be had",
-    Failure.TLS: "TLS fails",
+    Failure.CONNECTION: "the connection failed",
+    Failure.CREDENTIAL: "no token was obtained",
+    Failure.TLS: "TLS failed",
     Failure.UNREADABLE: "the answer cannot be read",
 }
 
 
 def probe(settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
-    """Send no rows, and say what came of it."""
+    """Upload no rows and report the answer."""
     uploader = Uploader(settings)
     try:
         yield from interpret_answer(uploader.send(b""), settings, identity)
@@ -31,55 +31,55 @@ def probe(settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
 
 
 def interpret_answer(answer: Answer, settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
-    """Say what an answer to an upload of no rows means."""
+    """Say what the answer to an upload of no rows means."""
     rule, stream = settings.rule_id, settings.stream
-    said = _said(answer)
+    seen = _described(answer)
     details = {"status": answer.status, "code": answer.code}
     if answer.status == 204:
-        yield Step(name="rule", state="ok", seen=f"{rule} is there and admits this identity", details=details)
+        yield Step(name="rule", state="ok", seen=f"{rule} exists and admits this identity", details=details)
         yield Step(name="stream", state="ok", seen=f"{stream} is declared")
     elif answer.status == 400 and answer.code == "InvalidStream":
-        yield Step(name="rule", state="ok", seen=f"{rule} is there and admits this identity")
+        yield Step(name="rule", state="ok", seen=f"{rule} exists and admits this identity")
         advice = (
-            f"take the name from streamDeclarations of the rule (it is not the table's); after a change of the rule it"
-            f" takes up to 5 minutes until {settings.endpoint} knows"
+            "take the name from the rule's streamDeclarations (it is not the table's name); a change of the rule takes"
+            f" up to 5 minutes to reach {settings.endpoint}"
         )
-        yield Step(name="stream", state="problem", seen=said, advice=(advice,), details=details)
+        yield Step(name="stream", state="problem", seen=seen, advice=(advice,), details=details)
     elif answer.status == 403:
         advice = (
-            f"assign the role Monitoring Metrics Publisher on the rule to {describe_identity(identity)} (Owner or"
-            " Contributor is not enough): az role assignment create --role 'Monitoring Metrics Publisher' --assignee-object-id"
-            f" {identity.get('object', 'OBJECT')} --scope RULE; once assigned it can take 30 minutes, rows wait"
-            " meanwhile"
+            f"assign the role Monitoring Metrics Publisher on the rule to {describe_identity(identity)}"
+            " (Owner or Contributor is not enough): az role assignment create --role 'Monitoring Metrics Publisher'"
+            f" --assignee-object-id {identity.get('object', 'OBJECT')} --scope RULE; an assignment can take 30 minutes"
+            " to work, and rows wait meanwhile"
         )
-        yield Step(name="rule", state="problem", seen=said, advice=(advice,), details=details)
+        yield Step(name="rule", state="problem", seen=seen, advice=(advice,), details=details)
     elif answer.status == 404:
         advice = (
-            f"check {rule}: it is immutableId in the rule's JSON; and that the endpoint is this rule's own or its data"
-            " collection endpoint, in the same region"
+            f"check that {rule} is the immutableId in the rule's JSON, and that the endpoint is this rule's own or its"
+            " data collection endpoint, in the same region"
         )
-        yield Step(name="rule", state="problem", seen=said, advice=(advice,), details=details)
+        yield Step(name="rule", state="problem", seen=seen, advice=(advice,), details=details)
     elif answer.status == 401:
-        advice = f"look for the wrong tenant or cloud (it is {settings.cloud!r}), and at this machine's clock"
-        yield Step(name="rule", state="problem", seen=said, advice=(advice,), details=details)
+        advice = f"check the tenant, the cloud (it is {settings.cloud!r}) and this machine's clock"
+        yield Step(name="rule", state="problem", seen=seen, advice=(advice,), details=details)
     elif answer.status is not None and (answer.status == 429 or answer.status >= 500):
-        advice = "try again in a minute: rows wait meanwhile, none is lost"
-        yield Step(name="rule", state="warning", seen=said, advice=(advice,), details=details)
+        advice = "try again in a minute: rows wait meanwhile, and none is lost"
+        yield Step(name="rule", state="warning", seen=seen, advice=(advice,), details=details)
     elif answer.status == 400:
-        # Whoever may not send is not told what is wrong with the rows.
+        # The service checks the rows only after the identity: a 400 means that it was admitted.
         yield Step(
             name="rule",
             state="warning",
-            seen=f"{rule} admits this identity, and does not take an upload of no rows: {said}",
-            advice=("send a row, to be sure: --send",),
+            seen=f"{rule} admits this identity, but does not accept an upload of no rows: {seen}",
+            advice=("send a row to be sure: --send",),
             details=details,
         )
     else:
-        advice = "see whether something on the way answers instead of Azure: a proxy, a portal, another web server"
-        yield Step(name="rule", state="problem", seen=said, advice=(advice,), details=details)
+        advice = "check whether something else answers in Azure's place: a proxy, a login portal, another web server"
+        yield Step(name="rule", state="problem", seen=seen, advice=(advice,), details=details)
 
 
-def _said(answer: Answer) -> str:
+def _described(answer: Answer) -> str:
     if answer.failure is not None:
         return f"{_FAILURES[answer.failure]}: {answer.message}"
     return f"{answer.status} {answer.code}: {answer.message}".replace(" :", ":").rstrip(": ")

@@ -1,4 +1,4 @@
-"""Takes the steps of a check, one after the other; a step that fails ends those that need it."""
+"""Take the steps of a check in order; a failed step skips those that depend on it."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ from .deployed import Deployed, from_file, from_manager
 from .resource_manager import MANAGERS, ManagerError, ResourceManager
 from .steps import Step, Steps
 
-_RIGHTS = "give the rule with --dcr FILE, or this identity the role Reader on it"
-_FIRST = "the steps before must be right first"
-# How alike two names are, from 0 to 1, where one may be a slip of the other.
-_NEAR = 0.8
-_AZURES_ID = re.compile(r"dcr-[0-9a-f]{32}")
+_RIGHTS = "give the rule with --dcr FILE, or give this identity the role Reader on the rule"
+_DEPENDS = "it depends on the steps above"
+# Similarity, from 0 to 1, from which one name may be a misspelling of another.
+_SIMILARITY = 0.8
+_AZURE_RULE_ID = re.compile(r"dcr-[0-9a-f]{32}")
 
 
 class Check:
-    """Take one step after the other; a step that fails ends those that need it."""
+    """Take the steps, with the handler's arguments and the command's options."""
 
     def __init__(
-        self, arguments: argparse.Namespace, given: dict[str, Any], steps: Steps, wait: Callable[[float], bool]
+        self,
+        arguments: argparse.Namespace,
+        pipeline_arguments: dict[str, Any],
+        steps: Steps,
+        wait: Callable[[float], bool],
     ) -> None:
         self._arguments = arguments
-        self._given = given
+        self._pipeline_arguments = pipeline_arguments
         self._steps = steps
         self._wait = wait
         self._credential: Any = None
@@ -45,92 +49,96 @@ class Check:
 
     def take(self) -> None:
         """Take all steps that can be taken."""
-        settings = self._configured()
+        settings = self._check_configuration()
         if settings is None:
             return
-        is_near = self._reached(settings)
-        with self._steps.status("asking for a token"):
+        is_reachable = self._check_network(settings)
+        with self._steps.status("requesting a token"):
             token, self._credential = identity.request_token(settings)
-        may_ask = self._steps.add(token)
+        has_token = self._steps.add(token)
         try:
-            self._asked(settings, token, is_near=is_near, may_ask=may_ask)
+            self._check_service(settings, token, is_reachable=is_reachable, has_token=has_token)
         finally:
             if self._credential is not None and isinstance(settings.credential, str | Mapping):
                 self._credential.close()
 
-    def _configured(self) -> Settings | None:
+    def _check_configuration(self) -> Settings | None:
         try:
-            settings = read_settings(self._given)
+            settings = read_settings(self._pipeline_arguments)
         except ConfigurationError as error:
             self._steps.add(
-                Step(name="configuration", state="problem", seen="is not complete", advice=tuple(error.problems))
+                Step(
+                    name="configuration",
+                    state="problem",
+                    seen="not complete or not valid",
+                    advice=tuple(error.problems),
+                )
             )
             return None
         columns = len(settings.table.columns)
         address = {name: getattr(settings, name) for name in ENVIRONMENT}
         seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
         details = {**address, "columns": columns}
-        # A local workspace takes its ids as they come, and many a rule's name begins with dcr-, too.
-        notes = tuple(_nearly_fields(settings.table))
-        if is_local(settings.endpoint, settings.credential) or _AZURES_ID.fullmatch(settings.rule_id):
+        notes = tuple(_likely_fields(settings.table))
+        # A local workspace accepts any id; in Azure a rule's name often begins with dcr- as well.
+        if is_local(settings.endpoint, settings.credential) or _AZURE_RULE_ID.fullmatch(settings.rule_id):
             self._steps.add(Step(name="configuration", state="ok", seen=seen, notes=notes, details=details))
         else:
-            said = (
+            advice = (
                 f"{settings.rule_id} looks like the rule's name; its immutable id, dcr- and 32 hexadecimal digits, is"
                 " printed by: az monitor data-collection rule show --query immutableId"
             )
             self._steps.add(
-                Step(name="configuration", state="warning", seen=seen, advice=(said,), notes=notes, details=details)
+                Step(name="configuration", state="warning", seen=seen, advice=(advice,), notes=notes, details=details)
             )
         return settings
 
-    def _reached(self, settings: Settings) -> bool:
-        is_near = True
+    def _check_network(self, settings: Settings) -> bool:
+        is_reachable = True
         with self._steps.status("connecting"):
             for step in network.connection_steps(
                 settings.endpoint, is_local=settings.is_local, seconds=settings.connect_seconds
             ):
-                is_near = self._steps.add(step)
-        return is_near
+                is_reachable = self._steps.add(step)
+        return is_reachable
 
-    def _asked(self, settings: Settings, token: Step, *, is_near: bool, may_ask: bool) -> None:
+    def _check_service(self, settings: Settings, token: Step, *, is_reachable: bool, has_token: bool) -> None:
         is_admitted = False
-        if is_near and may_ask:
+        if is_reachable and has_token:
             with self._steps.status("asking the endpoint"):
-                asking = dataclasses.replace(settings, credential=self._token_source(settings))
-                for step in probe.probe(asking, token.details):
+                authenticated = dataclasses.replace(settings, credential=self._token_source(settings))
+                for step in probe.probe(authenticated, token.details):
                     is_admitted = self._steps.add(step)
         else:
-            self._skip("rule", _FIRST)
+            self._skip("rule", _DEPENDS)
         with self._steps.status("comparing columns"):
-            self._compared(settings, may_ask=may_ask, is_near=is_near)
+            self._compare_columns(settings, has_token=has_token, is_reachable=is_reachable)
         if self._arguments.send:
-            self._sent(settings, is_admitted=is_admitted)
+            self._send_row(settings, is_admitted=is_admitted)
 
     def _token_source(self, settings: Settings) -> Any:
         return settings.credential if self._credential is None else self._credential
 
-    def _compared(self, settings: Settings, *, may_ask: bool, is_near: bool) -> None:
-        # Resource Manager is somewhere else than the endpoint, but for a local workspace.
-        if self._arguments.dcr is None and not (may_ask and (is_near or not settings.is_local)):
-            self._skip("columns", _FIRST)
+    def _compare_columns(self, settings: Settings, *, has_token: bool, is_reachable: bool) -> None:
+        # Azure Resource Manager can be reached even if the endpoint cannot; a local workspace is both.
+        if self._arguments.dcr is None and not (has_token and (is_reachable or not settings.is_local)):
+            self._skip("columns", _DEPENDS)
             return
         try:
-            found = self._found(settings)
+            deployed = self._find_deployed(settings)
         except ConfigurationError as error:
             self._steps.add(Step(name="columns", state="problem", seen="; ".join(error.problems)))
             return
         except ManagerError as error:
             self._skip("columns", str(error), _RIGHTS)
             return
-        if found is None:
-            said = "no rule that this identity may read has this id"
-            self._skip("columns", said, _RIGHTS)
+        if deployed is None:
+            self._skip("columns", "this identity can read no rule with this id", _RIGHTS)
             return
-        self._deployed = found
-        self._steps.add(_columns_step(settings, found))
+        self._deployed = deployed
+        self._steps.add(_columns_step(settings, deployed))
 
-    def _found(self, settings: Settings) -> Deployed | None:
+    def _find_deployed(self, settings: Settings) -> Deployed | None:
         if self._arguments.dcr is not None:
             return from_file(self._arguments.dcr, settings.rule_id, settings.stream)
         manager = self._manager(settings)
@@ -140,38 +148,39 @@ class Check:
             manager.close()
 
     def _manager(self, settings: Settings) -> ResourceManager:
-        named = self._arguments.resource_manager
-        if named is None:
-            named = settings.endpoint if settings.is_local else MANAGERS[settings.cloud]
-        problems = [problem.replace("endpoint=", "resource-manager=") for problem in check_endpoint(named, None)]
+        address = self._arguments.resource_manager
+        if address is None:
+            address = settings.endpoint if settings.is_local else MANAGERS[settings.cloud]
+        problems = [problem.replace("endpoint=", "resource-manager=") for problem in check_endpoint(address, None)]
         if problems and not settings.is_local:
             raise ConfigurationError(problems)
-        # Over plain http no token goes, not even to this machine.
-        return ResourceManager(named.rstrip("/"), self._credential if named.startswith("https://") else None)
+        # A token never travels over plain http, not even to this machine.
+        return ResourceManager(address.rstrip("/"), self._credential if address.startswith("https://") else None)
 
-    def _sent(self, settings: Settings, *, is_admitted: bool) -> None:
+    def _send_row(self, settings: Settings, *, is_admitted: bool) -> None:
         if not is_admitted:
-            self._skip("send", _FIRST)
+            self._skip("send", _DEPENDS)
             return
         mark = arrival.new_mark()
         began = time.monotonic()
         with self._steps.status("sending a row"):
-            is_sent = self._steps.add(arrival.send_marked_row(self._given, mark))
+            is_sent = self._steps.add(arrival.send_marked_row(self._pipeline_arguments, mark))
         if is_sent and self._arguments.wait is not None:
-            with self._steps.status("status for the row in the workspace"):
-                self._steps.add(self._arrived(settings, mark, began))
+            with self._steps.status("waiting for the row in the workspace"):
+                self._steps.add(self._await_row(settings, mark, began))
 
-    def _arrived(self, settings: Settings, mark: str, began: float) -> Step:
-        found = self._deployed
+    def _await_row(self, settings: Settings, mark: str, began: float) -> Step:
+        deployed = self._deployed
         base = settings.stream.removeprefix("Custom-").removesuffix("_CL")
-        table = found.table_name if found is not None and found.output else f"{base}_CL"
-        column = arrival.message_column(settings.table, found.table if found else None)
+        table = deployed.table_name if deployed is not None and deployed.output else f"{base}_CL"
+        column = arrival.message_column(settings.table, deployed.table if deployed else None)
         if column is None or not table.replace("_", "a").isalnum():
-            return Step(name="arrival", state="skipped", seen=f"no column of {table} has the message, and so the mark")
+            seen = f"no column of {table} holds the message, and with it the mark"
+            return Step(name="arrival", state="skipped", seen=seen)
         try:
-            workspace = WorkspaceClient(find_workspace(self._place(settings)))
+            workspace = WorkspaceClient(find_workspace(self._workspace_options(settings)))
         except (ConfigurationError, ManagerError) as error:
-            return Step(name="arrival", state="problem", seen=f"no workspace to look into: {error}")
+            return Step(name="arrival", state="problem", seen=f"no workspace to query: {error}")
         try:
             return arrival.await_row(
                 workspace, table, column, mark, since=began, seconds=self._arguments.wait, wait=self._wait
@@ -179,45 +188,46 @@ class Check:
         finally:
             workspace.close()
 
-    def _place(self, settings: Settings) -> argparse.Namespace:
-        """Say which workspace: the one that is named, or else the one that the rule writes to."""
-        named = self._arguments.workspace
-        found = self._deployed
-        if named is None and not settings.is_local and not os.environ.get(VARIABLE) and found and found.workspace:
+    def _workspace_options(self, settings: Settings) -> argparse.Namespace:
+        """Return the options with the workspace that they name, or else the one that the rule writes to."""
+        workspace = self._arguments.workspace
+        deployed = self._deployed
+        is_named = workspace is not None or settings.is_local or os.environ.get(VARIABLE)
+        if not is_named and deployed and deployed.workspace:
             manager = self._manager(settings)
             try:
-                named = manager.workspace_id(found.workspace)
+                workspace = manager.workspace_id(deployed.workspace)
             finally:
                 manager.close()
-        return argparse.Namespace(**{**vars(self._arguments), "dcr": None, "workspace": named})
+        return argparse.Namespace(**{**vars(self._arguments), "dcr": None, "workspace": workspace})
 
-    def _skip(self, name: str, said: str, *advice: str) -> None:
-        self._steps.add(Step(name=name, state="skipped", seen=f"not looked at: {said}", advice=advice))
+    def _skip(self, name: str, reason: str, *advice: str) -> None:
+        self._steps.add(Step(name=name, state="skipped", seen=f"not checked: {reason}", advice=advice))
 
 
-def _nearly_fields(table: Table) -> Iterator[str]:
-    """Say of columns that take an extra whether a field with nearly its name was meant."""
+def _likely_fields(table: Table) -> Iterator[str]:
+    """Name the columns that take an extra where a field of nearly the same name was probably meant."""
     for column in table:
         names = column.source.names if isinstance(column.source, Extra) else ()
-        near = {field for name in names for field in get_close_matches(name, FIELD_TYPES, 1, _NEAR)}
-        if near and not near & {*names} and column.name not in names:
-            yield f"column {column.name} takes the extra {names[0]!r}; the field is called {min(near)!r}"
+        similar = {field for name in names for field in get_close_matches(name, FIELD_TYPES, 1, _SIMILARITY)}
+        if similar and not similar & {*names} and column.name not in names:
+            yield f"column {column.name} takes the extra {names[0]!r}; the field is called {min(similar)!r}"
 
 
-def _columns_step(settings: Settings, found: Deployed) -> Step:
+def _columns_step(settings: Settings, deployed: Deployed) -> Step:
     sent = {column.name: column.type for column in settings.table}
-    if found.stream is None:
-        seen = f"the rule lacks {settings.stream}; {found.remark}"
+    if deployed.stream is None:
+        seen = f"the rule does not declare {settings.stream}; {deployed.remark}"
         advice = f"give one of these with --stream, or declare {settings.stream}"
         return Step(name="columns", state="problem", seen=seen, advice=(advice,))
-    table = found.table_name
-    findings = compare(sent, found.stream, found.table, output=table, is_passed_on=found.transform == "source")
-    counts = [f"{len(sent)} sent", f"{len(found.stream)} declared"]
-    remark = [found.remark] if found.remark else []
-    if found.table is None:
+    table = deployed.table_name
+    findings = compare(sent, deployed.stream, deployed.table, output=table, is_passed_on=deployed.transform == "source")
+    counts = [f"{len(sent)} sent", f"{len(deployed.stream)} declared"]
+    remark = [deployed.remark] if deployed.remark else []
+    if deployed.table is None:
         remark.append(f"the columns of {table} are not known, so only handler and rule were compared")
     else:
-        counts.append(f"{len(found.table)} in {table}")
+        counts.append(f"{len(deployed.table)} in {table}")
     lost = f"{len(findings.lost)} would be lost or changed" if findings.lost else "nothing is lost"
     return Step(
         name="columns",
@@ -225,5 +235,5 @@ def _columns_step(settings: Settings, found: Deployed) -> Step:
         seen=f"{', '.join(counts)}: {lost}",
         notes=(*findings.notes, *remark),
         advice=findings.lost,
-        details={"rule": found.source},
+        details={"rule": deployed.source},
     )

@@ -1,6 +1,6 @@
-"""Shows a check step by step: a mark, what was seen, what to do. Lines appear as they are known.
+"""Collect the steps of a check, and print each as soon as it is known: a mark, what was seen, what to do.
 
-Where colours or characters cannot be shown, the marks are letters; nothing is said by colour alone.
+Marks are letters where the terminal lacks the characters, and no meaning depends on colour alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..._rows.jsonable import one_line
+from .._shared.numbers import pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,40 +41,40 @@ class Step:
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    """For programs: what `seen` says, in parts."""
+    """For programs: the parts of `seen`."""
 
 
 class Steps:
-    """Collect steps; without a console they are only kept."""
+    """Collect steps, and print them if there is a console."""
 
     def __init__(self, console: Console | None) -> None:
         self._console = console
         self._steps: list[Step] = []
 
     def add(self, step: Step) -> bool:
-        """Show a step; return whether one can go on from there."""
+        """Add a step and print it; return whether the steps that depend on it can be taken."""
         self._steps.append(step)
         if self._console is not None:
             self._show(self._console, step)
         return step.state in ("ok", "warning")
 
     @contextmanager
-    def status(self, said: str) -> Iterator[None]:
-        """Say what is being looked at, while it takes a while."""
+    def status(self, message: str) -> Iterator[None]:
+        """Show what is being done, for as long as it takes."""
         if self._console is None or not self._console.is_terminal:
             yield
         else:
             spinner = "line" if _is_plain(self._console) else "dots"
-            with self._console.status(f"[bright_black]{said}[/]", spinner=spinner):
+            with self._console.status(f"[bright_black]{message}[/]", spinner=spinner):
                 yield
 
     @property
     def has_problem(self) -> bool:
-        """Tell whether rows will not arrive."""
+        """Tell whether a step has found a problem."""
         return any(step.state == "problem" for step in self._steps)
 
     def json(self) -> str:
-        """Write everything for programs."""
+        """Return all steps as JSON."""
         steps = [
             {
                 "name": step.name,
@@ -88,18 +89,18 @@ class Steps:
         return json.dumps({"ok": not self.has_problem, "steps": steps}, indent=2)
 
     def conclude(self) -> None:
-        """Answer the question."""
+        """Print whether rows will arrive."""
         if self._console is None:
             return
         problems = sum(step.state == "problem" for step in self._steps)
         skipped = any(step.state == "skipped" for step in self._steps)
         if problems:
-            said = f"[bold red]Rows will not all arrive:[/] {problems} problem{'s' if problems > 1 else ''}, see above."
+            verdict = f"[bold red]Not all rows will arrive:[/] {pluralize(problems, 'problem')}, see above."
         elif skipped:
-            said = "[bold green]No problem was found[/] in what could be looked at."
+            verdict = "[bold green]No problem was found[/] in the steps that could be taken."
         else:
-            said = "[bold green]Rows will arrive.[/]"
-        self._console.print(f"\n{said}")
+            verdict = "[bold green]Rows will arrive.[/]"
+        self._console.print(f"\n{verdict}")
 
     def _show(self, console: Console, step: Step) -> None:
         from rich.text import Text
@@ -109,22 +110,22 @@ class Steps:
         for number, line in enumerate(_lines(step.seen, console)):
             head = Text.assemble(mark, " ", (f"{step.name:{_NAME_WIDTH}}", "bold")) if number == 0 else _INDENT
             console.print(Text.assemble(head, line), soft_wrap=True)
-        for label, said in (*(("note", note) for note in step.notes), *(("do", advice) for advice in step.advice)):
-            for number, line in enumerate(_lines(said, console)):
+        for label, sentence in (*(("note", note) for note in step.notes), *(("do", advice) for advice in step.advice)):
+            for number, line in enumerate(_lines(sentence, console)):
                 head = Text(f"{f'{label}: ':>{len(_INDENT)}}", "bright_black") if number == 0 else _INDENT
                 console.print(Text.assemble(head, line), soft_wrap=True)
 
 
-def _lines(said: str, console: Console) -> list[str]:
-    """Break a text at blanks, so that it stands beside the step's name."""
-    # Others wrote parts of it: nothing of that may steer a terminal.
-    said = one_line(said, len(said))
+def _lines(text: str, console: Console) -> list[str]:
+    """Wrap a text to fit beside the step's name."""
+    # Parts of it come from other machines and must not control the terminal.
+    text = one_line(text, len(text))
     width = max(_LEAST_WIDTH, console.width - len(_INDENT))
     if _is_plain(console):
-        said = said.replace("…", "...").encode(console.encoding, "backslashreplace").decode(console.encoding)
-    return textwrap.wrap(said, width, break_long_words=False, break_on_hyphens=False) or [""]
+        text = text.replace("…", "...").encode(console.encoding, "backslashreplace").decode(console.encoding)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _is_plain(console: Console) -> bool:
-    """Tell whether there are no marks and dots to be had."""
+    """Tell whether the terminal lacks the characters for marks and dots."""
     return not console.encoding.lower().startswith("utf")

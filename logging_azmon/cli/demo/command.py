@@ -1,6 +1,6 @@
-"""See the whole loop at work on this machine, without Azure: a service logs, rows arrive, KQL answers.
+"""Show the whole loop on this machine, without Azure: a service logs, rows arrive, KQL queries find them.
 
-Takes a few seconds and leaves nothing behind; with --keep the page stays until Ctrl-C.
+The demo takes a few seconds and leaves nothing behind; with --keep its web page stays up until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ EXTRA = "local"
 EXAMPLES = ("logging-azmon demo", "logging-azmon demo --keep")
 INTERRUPTED = 130
 
-# Requests before, in and after the outage, and how long it is between two of them.
+# Number of requests before, during and after the outage, and the time between two of them.
 CALM, AWAY, AFTER = 260, 180, 100
 PACE_SECONDS = 0.008
-# The outage lasts until the library has told of it, and no longer than this.
+# The outage lasts until the library reports it, at most this long.
 NOTICE_SECONDS = 5.0
 FLUSH_SECONDS = 8.0
 
@@ -45,7 +45,7 @@ App_CL
     MedianMs = percentile(Ms, 50), P95Ms = percentile(Ms, 95) by Path
 | sort by P95Ms desc"""
 
-# What one request left behind in four loggers.
+# Everything that one request logged, in four loggers.
 FAILED = """\
 let failed = toscalar(
     App_CL
@@ -60,11 +60,11 @@ App_CL
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--keep", action="store_true", help="leave the page up until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep the web page up until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell the story; return 0, or 130 if it was interrupted."""
+    """Run the demo; return 0, or 130 if it was interrupted."""
     from rich.console import Console
 
     from ...local import Workspace
@@ -79,21 +79,21 @@ def run(arguments: argparse.Namespace) -> int:
             console.print("Stopped.")
             return INTERRUPTED
         if arguments.keep:
-            console.print(f"The page is at [underline]{page}[/]. Ctrl-C ends it.")
+            console.print(f"The page is at [underline]{page}[/]. Ctrl-C ends the demo.")
             wait_until_stopped(stopped)
         else:
-            console.print(f"The page was at {page}; [bold]logging-azmon demo --keep[/] leaves it up.")
+            console.print(f"The page was at {page}; [bold]logging-azmon demo --keep[/] keeps it up.")
     return 0
 
 
 class _Story:
-    """Lets a shop log through an outage, and shows what came of it. Used by one thread, but for `_listen`."""
+    """Let a shop log through an outage, and show the rows. Used by one thread, except for `_on_trouble`."""
 
     def __init__(self, console: Console, workspace: Workspace, stopped: threading.Event) -> None:
         self._console = console
         self._workspace = workspace
         self._stopped = stopped
-        # Written by delivering threads.
+        # Appended by delivering threads.
         self._troubles: list[Trouble] = []
         self._noticed = threading.Event()
 
@@ -106,7 +106,7 @@ class _Story:
 
     @contextmanager
     def _logging(self) -> Iterator[AzureMonitorHandler]:
-        """Attach a handler as an application does; only less patient than usual, so that more is to be seen."""
+        """Attach a handler as an application does, with shorter waits than usual so that more happens."""
         workspace = self._workspace
         handler = AzureMonitorHandler(
             workspace.endpoint,
@@ -115,7 +115,7 @@ class _Story:
             batch_seconds=0.3,
             retry_seconds=0.5,
             close_seconds=FLUSH_SECONDS,
-            report=self._listen,
+            report=self._on_trouble,
         )
         shop = logging.getLogger("shop")
         shop.addHandler(handler)
@@ -127,7 +127,7 @@ class _Story:
             shop.removeHandler(handler)
             handler.close()
 
-    def _listen(self, trouble: Trouble) -> None:
+    def _on_trouble(self, trouble: Trouble) -> None:
         self._troubles.append(trouble)
         self._noticed.set()
 
@@ -145,7 +145,7 @@ class _Story:
         with Progress(*columns, console=self._console) as progress:
             self._serve(progress, "Business as usual", islice(served, CALM), CALM, handler)
             self._workspace.fault("outage=600")
-            self._serve(progress, "The endpoint is away", islice(served, AWAY), AWAY, handler)
+            self._serve(progress, "The endpoint is down", islice(served, AWAY), AWAY, handler)
             if not self._stopped.is_set():
                 self._noticed.wait(NOTICE_SECONDS)
             self._workspace.clear_faults()
@@ -168,9 +168,9 @@ class _Story:
         from . import pictures
 
         show = self._console.print
-        show(pictures.heading("What the library reported meanwhile"))
+        show(pictures.heading("What the library reported"))
         show(pictures.troubles(self._troubles))
-        show(pictures.heading("Rows by level, and when they were logged"))
+        show(pictures.heading("Rows by level and time"))
         show(pictures.Levels(self._workspace.query(BY_LEVEL)))
         show(pictures.heading("Which pages are slow?"))
         show(pictures.answer(SLOWEST, self._workspace.query(SLOWEST)))

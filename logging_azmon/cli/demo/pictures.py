@@ -1,4 +1,4 @@
-"""Draw rows, queries and the ledger for the terminal; what cannot show colours or anything but ASCII gets less."""
+"""Render reports, counts, query results and the ledger for a terminal, even one without colours or beyond ASCII."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ..._delivery.reporter import Trouble
 from ..._queue.ledger import Stats
 from .._shared.console import LEVEL_COLOURS
 
-# What may stand in a table as a number, and so on the right.
+# Types of the values that are right-aligned.
 _NUMBERS = (int, float)
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _MOMENTS = 24
 
 
 def heading(title: str) -> Rule:
-    """Begin a part of the output."""
+    """Return a heading."""
     return Rule(Text(title, style="bold"), align="left", style="bright_black")
 
 
 def troubles(told: Sequence[Trouble]) -> Padding:
-    """Show reports by their kind: the first of each, and how many there were."""
+    """Show the reports by kind: the first of each, and how many there were."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     for kind, count in Counter(trouble.kind for trouble in told).items():
         first = next(str(trouble) for trouble in told if trouble.kind == kind)
@@ -41,7 +41,7 @@ def troubles(told: Sequence[Trouble]) -> Padding:
 
 
 class Levels:
-    """A bar for each level, and when its rows were logged; `counts` has Level, Time and Rows."""
+    """Show for each level a bar and a sparkline over time; `counts` has Level, Time and Rows."""
 
     def __init__(self, counts: Sequence[Mapping[str, Any]]) -> None:
         times = list(dict.fromkeys(count["Time"] for count in counts))
@@ -51,7 +51,7 @@ class Levels:
             self._over_time[count["Level"]][times.index(count["Time"]) // together] += count["Rows"]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw: the longest bar takes the width that is left."""
+        """Render; the longest bar takes the remaining width."""
         sums = {level: sum(counts) for level, counts in self._over_time.items() if any(counts)}
         most = max(sums.values(), default=1)
         width = max(10, min(48, options.max_width - _MOMENTS - 24))
@@ -68,12 +68,12 @@ class Levels:
 
 def _spark(counts: Sequence[int]) -> str:
     most = max(counts, default=0) or 1
-    # What is there at all is seen: rounded up.
+    # Round up, so that a small count still shows.
     return "".join(_EIGHTHS[-(-count * 8 // most)] for count in counts)
 
 
 def answer(kql: str, rows: Sequence[Mapping[str, Any]]) -> Group:
-    """Show a query above its result."""
+    """Show a query and its result."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name, value in (rows[0] if rows else {}).items():
         table.add_column(name, justify="right" if isinstance(value, _NUMBERS) else "left", overflow="ellipsis")
@@ -90,7 +90,7 @@ def _cell(name: str, value: Any) -> Text:
 
 
 def ledger(stats: Stats, stored: int) -> Padding:
-    """Show where every row is, and that it adds up."""
+    """Show what became of every row: the sum adds up."""
     dropped = sum(stats.dropped.values())
     parts = {
         "delivered": (stats.delivered, "green"),
@@ -100,5 +100,5 @@ def ledger(stats: Stats, stored: int) -> Padding:
     }
     sum_of = [Text.assemble((f"{count:,}", f"bold {style}"), f" {name}") for name, (count, style) in parts.items()]
     line = Text.assemble((f"{stats.accepted:,}", "bold"), " accepted = ", Text(" + ").join(sum_of))
-    sent = f"{stats.requests:,} uploads, {stats.retries:,} of them tries after a failure; {stored:,} rows in App_CL"
+    sent = f"{stats.requests:,} uploads, {stats.retries:,} of them retries; {stored:,} rows in App_CL"
     return Padding(Group(line, Text(sent)), (1, 0, 1, 2))

@@ -1,7 +1,7 @@
-"""A small web shop that exists to be logged: half of it logs through `logging`, half through structlog.
+"""A small web shop that exists to log: half of it through `logging`, half through structlog.
 
-Nothing in it is Azure's or ours: it is written as applications are, with extras, context variables and exceptions.
-What happens is always the same, request by request; only the times of day differ.
+It uses nothing of Azure or of this library. It is written as applications are, with extras, context variables and
+exceptions. Every run is the same, request by request; only the times differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ database = logging.getLogger("shop.database")
 
 
 class CardRefusedError(Exception):
-    """A customer's bank says no."""
+    """A customer's bank refuses the payment."""
 
 
 def _structured(name: str) -> Any:
@@ -42,8 +42,8 @@ payments = _structured("shop.payments")
 
 
 def requests() -> Iterator[str]:
-    """Serve one request for each step, without end; yield its number."""
-    chance = random.Random(11)  # noqa: S311 - a story that is always the same, not a secret
+    """Serve requests without end; yield the number of each."""
+    chance = random.Random(11)  # noqa: S311 - repeatable, not secret
     count = 0
     while True:
         count += 1

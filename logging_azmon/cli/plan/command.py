@@ -1,6 +1,6 @@
-"""Plan a fleet: what it asks of a rule's quota, what an outage needs, and what a day of rows is as billed.
+"""Plan a fleet: its share of a rule's quota, the storage that an outage takes, and the volume billed a day.
 
-Then it plays a deploy on a virtual clock, with the library's own pacing: all processes start at once.
+It also simulates a deploy, in which all processes start at once, on a virtual clock with the library's own pacing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ..._config.settings import Settings, read
 from .._shared.numbers import number, pluralize, whole_number
 from .._shared.timespan import duration_text, read_duration
-from .estimate import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Estimate, Workload
+from .estimate import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, Estimate, Workload
 from .simulation import Fleet, Minute, Simulation, SimulationResult
 
 EXTRA = "cli"
@@ -23,8 +23,8 @@ EXAMPLES = (
     "logging-azmon plan --processes 40 --rows-per-second 20 --bytes 600",
     "logging-azmon plan --processes 10000 --rows-per-second 1 --bytes 400 --rules 4 --minutes 0",
 )
-# Of a larger fleet a part is played, against the same part of the quota.
-MOST_PLAYED = 10_000
+# Of a larger fleet, a part is simulated against the same part of the quota.
+MOST_SIMULATED = 10_000
 _MOST_REQUESTS = 2_000_000
 _BAR = 40
 _WHOLE, _POSITIVE = whole_number("whole number", 1, 10_000_000), number("number", 0.0001, 1_000_000)
@@ -32,37 +32,43 @@ _WHOLE, _POSITIVE = whole_number("whole number", 1, 10_000_000), number("number"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--processes", type=_WHOLE, required=True, metavar="N", help="how many processes log")
+    parser.add_argument("--processes", type=_WHOLE, required=True, metavar="N", help="number of processes that log")
     parser.add_argument(
-        "--rows-per-second", type=_POSITIVE, required=True, metavar="R", help="rows of each process in a second"
+        "--rows-per-second", type=_POSITIVE, required=True, metavar="R", help="rows a second that each process logs"
     )
-    parser.add_argument("--bytes", type=_WHOLE, required=True, metavar="B", help="length of a row as JSON, on average")
+    parser.add_argument("--bytes", type=_WHOLE, required=True, metavar="B", help="average length of a row as JSON")
     parser.add_argument(
-        "--rules", type=_WHOLE, default=1, metavar="N", help="rules that the fleet is divided among (1)"
+        "--rules", type=_WHOLE, default=1, metavar="N", help="number of rules that share the fleet (%(default)s)"
     )
     parser.add_argument(
-        "--batch-seconds", type=_POSITIVE, default=5.0, metavar="SECONDS", help="the setting (%(default)s)"
+        "--batch-seconds",
+        type=_POSITIVE,
+        default=5.0,
+        metavar="SECONDS",
+        help="the setting batch_seconds (%(default)s)",
     )
-    parser.add_argument("--outage", type=_duration, default="1h", help="an outage to live through (%(default)s)")
+    parser.add_argument(
+        "--outage", type=_duration, default="1h", metavar="SPAN", help="length of an outage to survive (%(default)s)"
+    )
     parser.add_argument(
         "--minutes",
         type=whole_number("number of minutes", 0, 600),
         default=20,
         metavar="N",
-        help="how much of the deploy to play, 0 for none (%(default)s)",
+        help="minutes of the deploy to simulate, 0 for none (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="write the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def _duration(text: str) -> float:
     try:
         return read_duration(text).total_seconds()
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; give 30m, 2h or PT1H") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; give 30m, 2h or PT1H") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Work it out, play it, and show both."""
+    """Estimate, simulate, and print both."""
     estimate = Estimate(
         Workload(
             processes=arguments.processes,
@@ -85,32 +91,33 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(batch_seconds: float) -> Settings:
-    place = {"endpoint": "https://fleet.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
-    return read(place | {"batch_seconds": batch_seconds}, {})
+    # Reading the settings requires an address; it is not used.
+    address = {"endpoint": "https://fleet.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
+    return read(address | {"batch_seconds": batch_seconds}, {})
 
 
 def _play(estimate: Estimate, minutes: int) -> SimulationResult:
-    """Play the deploy of the processes of one rule, or of a part of them where there are more than can be."""
+    """Simulate the deploy of one rule's processes, or of a part of them if they are too many."""
     from rich.progress import Progress
 
     from .._shared.console import error_console
 
-    mine = math.ceil(estimate.workload.processes / estimate.workload.rules)
-    share = min(1.0, MOST_PLAYED / mine, _MOST_REQUESTS / (min(estimate.requests, 3 * QUOTA_REQUESTS) * minutes))
-    played = max(1, round(mine * share))
+    per_rule = math.ceil(estimate.workload.processes / estimate.workload.rules)
+    share = min(1.0, MOST_SIMULATED / per_rule, _MOST_REQUESTS / (min(estimate.requests, 3 * QUOTA_REQUESTS) * minutes))
+    simulated = max(1, round(per_rule * share))
     fleet = Fleet(
-        processes=played,
+        processes=simulated,
         rows_per_second=estimate.workload.rows_per_second,
         row_bytes=estimate.workload.row_bytes,
-        quota_requests=max(1, round(QUOTA_REQUESTS * played / mine)),
-        quota_bytes=max(1, round(QUOTA_BYTES * played / mine)),
+        quota_requests=max(1, round(QUOTA_REQUESTS * simulated / per_rule)),
+        quota_bytes=max(1, round(QUOTA_BYTES * simulated / per_rule)),
     )
     course = SimulationResult()
     with Progress(console=error_console(), transient=True) as progress:
-        task = progress.add_task(f"a deploy of {played:,} processes", total=minutes)
+        task = progress.add_task(f"a deploy of {simulated:,} processes", total=minutes)
         for course in Simulation(estimate.settings, fleet).run(minutes):  # noqa: B007 - the last one is the result
             progress.advance(task)
-    return course.scaled(mine / played)
+    return course.scaled(per_rule / simulated)
 
 
 def _figures(estimate: Estimate, course: SimulationResult | None) -> dict[str, Any]:
@@ -152,8 +159,8 @@ def _show(estimate: Estimate) -> None:
 
     out, workload = output_console(), estimate.workload
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in ("each rule, a minute", "the fleet asks", "a rule takes", "used"):
-        table.add_column(name, justify="left" if name.startswith("each") else "right")
+    for name in ("for each rule, per minute", "from the fleet", "quota", "used"):
+        table.add_column(name, justify="left" if name.startswith("for each") else "right")
     for name, asked, quota, unit in (
         ("requests", estimate.requests, QUOTA_REQUESTS, ""),
         ("data", estimate.bytes / 1e9, QUOTA_BYTES / 1e9, " GB"),
@@ -175,37 +182,37 @@ def _outage(estimate: Estimate) -> tuple[str, str]:
     kept, queue = estimate.outage_bytes, estimate.settings.queue_bytes
     full = f"queue_bytes={queue:,} is full after {_words(estimate.memory_lasts_seconds)}"
     if kept <= queue:
-        where = f"queue_bytes={queue:,} (the default) holds that"
-    elif kept <= SPOOL_BYTES:
-        where = f"{full}; set queue_bytes={math.ceil(kept):,} or a spool (its default, 1 GiB, holds that)"
+        storage = f"queue_bytes={queue:,} (the default) holds that"
+    elif kept <= estimate.settings.spool_bytes:
+        storage = f"{full}; set queue_bytes={math.ceil(kept):,} or a spool (its default, 1 GiB, holds that)"
     else:
-        where = f"{full}; that takes a spool with spool_bytes={math.ceil(kept):,}"
-    back = estimate.catch_up_seconds
-    after = "the rule has no room to catch up" if back is None else f"the rule catches up in {_words(back)}"
+        storage = f"{full}; this takes a spool with spool_bytes={math.ceil(kept):,}"
+    seconds = estimate.catch_up_seconds
+    after = "the rule has no room to catch up" if seconds is None else f"the rule catches up in {_words(seconds)}"
     sizes = f"{kept / 1e6:,.1f} MB in each process, {kept * estimate.workload.processes / 1e9:,.1f} GB in all"
-    return f"An outage of {_words(estimate.workload.outage_seconds)}", f"{sizes}; {where}; afterwards {after}"
+    return f"An outage of {_words(estimate.workload.outage_seconds)}", f"{sizes}; {storage}; afterwards {after}"
 
 
 def _day(estimate: Estimate) -> tuple[str, str]:
     sizes = (
         f"{estimate.rows_a_day:,.0f} rows, {_number(estimate.json_gigabytes_a_day)} GB of JSON, billed as about"
-        f" {_number(estimate.billed_gigabytes_a_day)} GB (stored columns without their names)"
+        f" {_number(estimate.billed_gigabytes_a_day)} GB (column names are not billed)"
     )
-    return "A day", f"{sizes}; what it really is says: App_CL | summarize sum(_BilledSize) / 1e9"
+    return "A day", f"{sizes}; for the exact figure, query App_CL | summarize sum(_BilledSize) / 1e9"
 
 
 def _quota(estimate: Estimate) -> str:
     if estimate.fits:
-        return f"fits, with more than {1 - HEADROOM:.0%} to spare"
+        return f"sufficient, with more than {1 - HEADROOM:.0%} to spare"
     ways = []
     seconds = estimate.batch_seconds_needed
     if seconds is not None and estimate.rules_for_bytes <= estimate.workload.rules:
         ways.append(f"batch_seconds={seconds:g}")
-    ways.append(f"{pluralize(estimate.rules_needed, 'rule')} (each with its part of the processes)")
-    text = f"too much for {pluralize(estimate.workload.rules, 'rule')}: take {' or '.join(ways)}"
+    ways.append(f"{pluralize(estimate.rules_needed, 'rule')} (each with its share of the processes)")
+    text = f"too much for {pluralize(estimate.workload.rules, 'rule')}: use {' or '.join(ways)}"
     if estimate.bytes > QUOTA_BYTES:
-        return f"{text}; waiting longer does not help, because it is the data that is too much"
-    return f"{text}; as it is, batches wait longer by themselves when the service answers 429"
+        return f"{text}; a longer batch_seconds does not help, because the volume of data is too large"
+    return f"{text}; unchanged, the library itself sends less often while the service answers 429"
 
 
 def _show_course(course: SimulationResult) -> None:
@@ -220,16 +227,19 @@ def _show_course(course: SimulationResult) -> None:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("right", "right", "left", "right"):
         grid.add_column(justify=justify)
-    full, gone = ("#", "x") if out.options.ascii_only else ("▆", "▆")
-    grid.add_row(*(Text(head, "bright_black") for head in ("minute", "requests", "taken and refused", "429")))
-    for places, minute in _stretches(course.minutes, most):
+    accepted, refused = ("#", "x") if out.options.ascii_only else ("▆", "▆")
+    grid.add_row(*(Text(head, "bright_black") for head in ("minute", "requests", "accepted and refused", "429")))
+    for numbers, minute in _stretches(course.minutes, most):
         taken = round(_BAR * minute.taken / most)
-        bar = Text.assemble((full * taken, "green"), (gone * (round(_BAR * minute.asked / most) - taken), "red"))
-        grid.add_row(places, f"{minute.asked:,}", bar, f"{minute.refused:,}" if minute.refused else "")
+        rest = round(_BAR * minute.asked / most) - taken
+        bar = Text.assemble((accepted * taken, "green"), (refused * rest, "red"))
+        grid.add_row(numbers, f"{minute.asked:,}", bar, f"{minute.refused:,}" if minute.refused else "")
     out.print(grid)
     settled = course.settled_after()
     if settled is None:
-        out.print(Text("It does not settle below the quota in this time: see above what would.", "bold red"))
+        out.print(
+            Text("It does not settle below the quota in this time: see Quota above for what would help.", "bold red")
+        )
     else:
         when = "at once" if settled == 0 else f"after {pluralize(settled, 'minute')}"
         out.print(Text(f"It settles below the quota {when}.", "bold green"))
@@ -241,7 +251,7 @@ def _show_course(course: SimulationResult) -> None:
 
 
 def _stretches(minutes: Sequence[Minute], most: int) -> Iterator[tuple[str, Minute]]:
-    """Yield minutes by their numbers, those that are much alike as one; but each in which something is refused."""
+    """Yield minutes with their numbers; similar minutes are merged, but not those in which requests were refused."""
     begin = 0
     for end, minute in enumerate([*minutes[1:], None], 1):
         first = minutes[begin]

@@ -1,7 +1,7 @@
-"""Plays a fleet against a rule's quota on a virtual clock, with the real delivery: its pacing, lanes and decisions.
+"""Simulate a fleet against a rule's quota on a virtual clock, with the real delivery: pacing, breakers, decisions.
 
-Only rows are not real: a `Tally` stands for the buffer and counts what would be in it. Nothing waits and nothing is
-sent, so ten thousand processes live through half an hour in the time of a coffee.
+Only the rows are not real: a `Tally` stands in for the queue and counts what it would hold. Nothing waits and nothing
+is sent, so half an hour of ten thousand processes takes a minute or two.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _MANY = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Say how many processes log how much, and what the service takes in a minute."""
+    """Describe the processes, and the quota of the service for each minute."""
 
     processes: int
     rows_per_second: float
     row_bytes: int
     quota_requests: int = 12_000
     quota_bytes: int = 2_000_000_000
-    # All processes start within so many seconds.
+    # All processes start within this time.
     deploy_seconds: float = 1.0
-    # Whether the service says with a 429 when to come back.
+    # Whether a 429 comes with a Retry-After.
     names_time: bool = True
 
 
@@ -59,7 +59,7 @@ class Minute:
 
 @dataclass(slots=True)
 class SimulationResult:
-    """Hold what a simulation has shown."""
+    """Hold the results of a simulation."""
 
     minutes: list[Minute] = field(default_factory=list)
     accepted: int = 0
@@ -69,14 +69,14 @@ class SimulationResult:
     most_waiting_bytes: int = 0
 
     def settled_after(self) -> int | None:
-        """Say from which minute on the fleet asks for no more than it gets, but for one request in a hundred."""
+        """Return after which minute at most one request in a hundred is refused; None if the simulation ends before."""
         calm = [minute.refused * 100 <= minute.asked for minute in self.minutes]
         if not calm or not calm[-1]:
             return None
         return len(calm) - next((n for n, is_calm in enumerate(reversed(calm)) if not is_calm), len(calm))
 
     def scaled(self, factor: float) -> SimulationResult:
-        """Return what it would be for so many times the processes that were played."""
+        """Return the results for `factor` times as many processes."""
         return SimulationResult(
             minutes=[
                 Minute(round(each.asked * factor), round(each.taken * factor), round(each.taken_bytes * factor))
@@ -91,7 +91,7 @@ class SimulationResult:
 
 
 class _Time:
-    """The virtual clock: whoever drives the simulation sets it."""
+    """The virtual clock: the simulation sets it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -103,19 +103,19 @@ class _Time:
         return self.now
 
     def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:  # noqa: ARG002 - as Clock has it
-        raise AssertionError("nobody waits in a simulation")  # pragma: no cover - told if ever somebody does
+        raise AssertionError("a simulation never waits")  # pragma: no cover - a bug if it does
 
 
 class Service:
-    """Take so many requests and bytes in a minute of the clock, as the local workspace does."""
+    """Accept the quota's requests and bytes in each minute of the clock, as the local workspace does."""
 
     def __init__(self, fleet: Fleet, clock: Clock) -> None:
         self._fleet = fleet
         self._clock = clock
         self.minutes: list[Minute] = []
 
-    def send(self, lines: Any, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - nothing is late here
-        """Count a request, and refuse what is beyond the quota until the minute is over."""
+    def send(self, lines: Any, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - an answer takes no time
+        """Count a request; beyond the quota, refuse it until the minute is over."""
         now = self._clock.monotonic()
         while len(self.minutes) <= now // MINUTE:
             self.minutes.append(Minute())
@@ -137,7 +137,7 @@ class Service:
 
 
 class Tally:
-    """Stand for a buffer: rows come in by themselves, evenly, and are counted instead of kept."""
+    """Stand in for a queue: rows arrive by themselves, at an even rate, and are counted instead of kept."""
 
     def __init__(self, settings: Settings, fleet: Fleet, ledger: Ledger, clock: _Time, begin: float) -> None:
         self._ledger = ledger
@@ -147,7 +147,7 @@ class Tally:
         self._limit = settings.queue_bytes // fleet.row_bytes
         self._full_rows = max(1, (settings.batch_bytes - 1) // fleet.row_bytes)
         self._begin = begin
-        # Rows are numbered as they come; those before `_closed` are in batches.
+        # Number of rows in closed batches; rows are numbered as they arrive.
         self._closed = 0
         self._waiting: list[Batch] = []
         self._taken: Batch | None = None
@@ -162,7 +162,7 @@ class Tally:
         return self._begin + row / self._rate
 
     def update(self) -> None:
-        """Let rows come in, and close the batches that are full."""
+        """Let the rows of the time since arrive, and close the batches that are full."""
         now = self._clock.now
         come = self._arrived(now) - self._closed - self._lost
         room = self._limit - self._kept
@@ -178,7 +178,7 @@ class Tally:
         self.most = max(self.most, (self._kept + open_rows) * self._size)
 
     def _close_batch(self, rows: int) -> Batch:
-        data: Any = range(rows * self._size)  # something of that length
+        data: Any = range(rows * self._size)  # only its length matters
         batch = Batch(data, rows, self._closed, since=self._moment(self._closed + self._lost))
         self._closed += rows
         self._kept += rows
@@ -188,29 +188,29 @@ class Tally:
         return batch
 
     def next_event(self) -> float:
-        """Say when a row changes something: the first of a batch, or the one that fills it."""
+        """Return when the next row arrives that matters: the first of a batch, or the one that fills it."""
         now = self._clock.now
         first = self._closed + self._lost
         if self._arrived(now) <= first:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # What Delivery asks of a buffer.
+    # The methods of a queue that Delivery calls.
 
     def look(self, now: float) -> None:
-        """Look after nobody: there is no spool."""
+        """Do nothing: there is no spool."""
 
     def open_since(self) -> float | None:
-        """Tell when the open batch began."""
+        """Return when the open batch began."""
         first = self._closed + self._lost
         return self._moment(first) if self._arrived(self._clock.now) > first else None
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
-        """Tell whether there is a batch to take."""
+        """Tell whether a batch can be taken."""
         return any(batch.not_before <= now for batch in self._waiting) or (is_due and self.open_since() is not None)
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
-        """Hand out the oldest batch that may go."""
+        """Hand out the oldest batch that may be sent."""
         batch = next((batch for batch in self._waiting if batch.not_before <= now), None)
         if batch is None:
             rows = min(self._arrived(now) - self._closed - self._lost, self._limit - self._kept)
@@ -224,20 +224,20 @@ class Tally:
         return batch
 
     def next_retry(self) -> float | None:
-        """Tell when the first that waits may go."""
+        """Return when the first waiting batch may be sent."""
         return min((batch.not_before for batch in self._waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
-        """Queue a batch again."""
+        """Put a batch back into the queue."""
         self._waiting.insert(0, batch)
         self._taken = None
         self._ledger.in_flight -= batch.rows
         self._ledger.queued += batch.rows
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
-        """Count a batch as delivered; nothing else happens to one here."""
+        """Count a batch as delivered; no other outcome occurs."""
         if rejected or lost:
-            raise AssertionError("a service that is only busy rejects nothing")  # pragma: no cover - as above
+            raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - as above
         self._taken = None
         self._kept -= batch.rows
         self._ledger.in_flight -= batch.rows
@@ -245,7 +245,7 @@ class Tally:
 
     def put_notice(self, line: bytes) -> bool:
         """Leave out the library's own rows."""
-        return len(line) > 0  # pragma: no cover - losses here are not told in rows
+        return len(line) > 0  # pragma: no cover - no losses are reported in rows
 
 
 class Simulation:
@@ -258,12 +258,12 @@ class Simulation:
         self._time = _Time()
         self._service = Service(fleet, self._time)
         self._parts: list[tuple[Delivery, Tally, Ledger]] = []
-        # What happens next to whom.
+        # A heap of (time of the next event, number of the process).
         self._events: list[tuple[float, int]] = []
 
     def _start(self) -> None:
         silent = Reporter(lambda _: None, self._time.monotonic)
-        encoder: Any = None  # of no use: no row is made
+        encoder: Any = None  # not needed: no row is encoded
         for number in range(self._fleet.processes):
             ledger = Ledger()
             begin = random.random() * self._fleet.deploy_seconds  # noqa: S311 - a simulation
@@ -275,9 +275,9 @@ class Simulation:
         heapq.heapify(self._events)
 
     def run(self, minutes: int) -> Iterator[SimulationResult]:
-        """Play so many minutes; yields how it stands after each."""
+        """Simulate this many minutes; yield the results so far after each."""
         state = random.getstate()
-        random.seed(self._seed)  # Delivery and Pace draw from there
+        random.seed(self._seed)  # Delivery and its pacing draw from the global generator
         try:
             self._start()
             for minute in range(1, minutes + 1):
@@ -303,7 +303,7 @@ class Simulation:
             if work is None:
                 return max(min(now + max(pause, 1e-3), max(tally.next_event(), now + 1e-3)), now + 1e-3)
             delivery.deliver(*work)
-        raise AssertionError("a process that sends without end in no time")  # pragma: no cover - as above
+        raise AssertionError("a process sends without end in no time")  # pragma: no cover - as above
 
     def _course(self) -> SimulationResult:
         course = SimulationResult(minutes=self._service.minutes)

@@ -1,4 +1,4 @@
-"""Draws a time series: bars over time, one strip for each series, all on one axis and one scale."""
+"""Draw time series as bars: one strip for each series, all on the same axis and scale."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII = " .:|#"
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green")
 _MOST_SERIES = 8
-# Lines for the strips of one series, two, three and so on.
+# Height of a strip in lines, by the number of series: one, two, three and so on.
 _HEIGHTS = (8, 5, 4, 3, 2)
 _MOST_BINS = 100_000
 _OVER_TIME = re.compile(r"\bbin(?:_at)?\s*\(|\brender\b|\bmake-series\b")
@@ -31,14 +31,14 @@ _OVER_TIME = re.compile(r"\bbin(?:_at)?\s*\(|\brender\b|\bmake-series\b")
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Hold the values of one strip by time."""
+    """Hold the values of one series by time."""
 
     name: str
     values: dict[dt.datetime, float]
 
 
 def find_series(result: Result, kql: str) -> list[Series] | None:
-    """Read an answer as time series: a time, numbers, and at most one name; None if it is something else."""
+    """Read an answer as time series, or return None: it takes one time column, numbers, and at most one name."""
     times = [index for index, kind in enumerate(result.kinds) if kind == "datetime"]
     numbers = [index for index, kind in enumerate(result.kinds) if is_number(kind)]
     others = [index for index in range(len(result.kinds)) if index not in (*times, *numbers)]
@@ -46,39 +46,38 @@ def find_series(result: Result, kql: str) -> list[Series] | None:
         return None
     if others and len(numbers) > 1:
         return None
-    found: dict[str, dict[dt.datetime, float]] = {}
+    by_name: dict[str, dict[dt.datetime, float]] = {}
     for row in result.rows:
         moment = row[times[0]]
         if not isinstance(moment, dt.datetime):
             continue
         for index in numbers:
             name = for_display(row[others[0]], result.kinds[others[0]]) if others else printable(result.names[index])
-            values = found.setdefault(name or "(empty)", {})
+            values = by_name.setdefault(name or "(empty)", {})
             if moment in values:
-                return None  # more than one row for a moment: not summarized by time alone
+                return None  # several rows for one moment: not summarized by time alone
             if isinstance(row[index], int | float):
                 values[moment] = float(row[index])
-    series = [Series(name, values) for name, values in found.items() if values]
+    series = [Series(name, values) for name, values in by_name.items() if values]
     return series if len({moment for each in series for moment in each.values}) > 1 else None
 
 
 class Chart:
-    """Draw series; those that are more than fit are summed up in a line."""
+    """Draw the largest series; a line below says how many were left out."""
 
     def __init__(self, series: Sequence[Series]) -> None:
         order = list(LEVEL_COLOURS)
         ranked = sorted(series, key=lambda each: -sum(map(abs, each.values.values())))
         self._left_out = ranked[_MOST_SERIES:]
-        shown_ones = ranked[:_MOST_SERIES]
-        if all(each.name in LEVEL_COLOURS for each in shown_ones):
-            shown_ones.sort(key=lambda each: order.index(each.name))
-        self._series = shown_ones
+        self._series = ranked[:_MOST_SERIES]
+        if all(each.name in LEVEL_COLOURS for each in self._series):
+            self._series.sort(key=lambda each: order.index(each.name))
         moments = sorted({moment for each in series for moment in each.values})
         self._first, self._last = moments[0], moments[-1]
         self._step = min(later - earlier for earlier, later in pairwise(moments))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw strips above one axis."""
+        """Render strips above one axis."""
         names = max(len(each.name) for each in self._series)
         margin = min(names, options.max_width // 4)
         highest = max((value for each in self._series for value in each.values.values()), default=0.0)
@@ -127,12 +126,12 @@ class Chart:
         if self._left_out:
             notes.append(f"{len(self._left_out)} smaller series not drawn (--table shows all)")
         if any(value < 0 for each in self._series for value in each.values.values()):
-            notes.append("negative values are drawn as none")
+            notes.append("negative values are drawn as 0")
         yield Text(" " * (margin + 2) + "; ".join(notes), "bright_black")
 
 
 def _strip(values: Sequence[float], highest: float, height: int, each_width: int, bars: str) -> Iterator[str]:
-    """Yield the lines of one strip from the top; what is there at all is seen."""
+    """Yield the lines of one strip from the top; every positive value shows, however small."""
     steps = len(bars) - 1
     levels = [max(1, round(value / highest * height * steps)) if value > 0 else 0 for value in values]
     for line in range(height - 1, -1, -1):

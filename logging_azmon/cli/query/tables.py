@@ -1,4 +1,4 @@
-"""Shows an answer's rows: as a table where that fits, else each row on lines of its own; or as JSON or CSV."""
+"""Print the rows of an answer: as a table if it fits, else with a line for each value; or as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from .._shared.workspace import Result
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-# A column of text is still of use with so many characters; with fewer, rows stand on lines of their own.
+# A text column narrower than this is of no use: the rows are printed value by value instead.
 _LEAST_WIDTH = 12
 _MOST_LINES = 12
 
 
 class Rows:
-    """Draw rows for people; columns without any value are left out, and named below."""
+    """Render rows for people, without the columns that have no value; `empty` names those."""
 
     def __init__(self, result: Result) -> None:
         filled = [
             index for index in range(len(result.names)) if any(row[index] not in (None, "") for row in result.rows)
         ]
-        # What is nothing but empty is the answer, too.
+        # An answer without any value is shown in full: it is the answer.
         self._indexes = filled or list(range(len(result.names)))
         self._result = result
         self.empty = [printable(name) for index, name in enumerate(result.names) if index not in self._indexes]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw a table if the narrowest one of use fits, else records."""
+        """Render a table if the narrowest useful one fits, else records."""
         names, kinds = self._result.names, self._result.kinds
         texts = {index: [for_display(row[index], kinds[index]) for row in self._result.rows] for index in self._indexes}
         widths = {index: max([len(names[index]), *map(len, texts[index])], default=0) for index in self._indexes}
@@ -84,11 +84,11 @@ class Rows:
 def _cut(text: str) -> str:
     lines = text.split("\n")
     more = len(lines) - _MOST_LINES
-    return text if more <= 0 else "\n".join([*lines[:_MOST_LINES], f"… {more:,} more lines (--json has all)"])
+    return text if more <= 0 else "\n".join([*lines[:_MOST_LINES], f"… {more:,} more lines (see --json)"])
 
 
 def write_json(result: Result, out: IO[str]) -> None:
-    """Write an array of objects, one on a line."""
+    """Write a JSON array with one object a line."""
     keys = _distinct(result.names)
     lines = (
         orjson.dumps(
@@ -100,18 +100,18 @@ def write_json(result: Result, out: IO[str]) -> None:
 
 
 def write_csv(result: Result, out: IO[str]) -> None:
-    """Write a header and a line for each row; to a terminal nothing that it would obey."""
-    is_harmless = not out.isatty()
+    """Write a header and a line for each row; escape control characters if they would reach a terminal."""
+    is_terminal = out.isatty()
     writer = csv.writer(out, lineterminator="\n")
     for row in (result.names, *result.rows):
         cells = map(for_csv, row)
         writer.writerow(
-            cells if is_harmless else [printable(cell, lines=True) if isinstance(cell, str) else cell for cell in cells]
+            [printable(cell, lines=True) if isinstance(cell, str) else cell for cell in cells] if is_terminal else cells
         )
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Return the names, those that come twice numbered: as keys of one object the first would be lost."""
+    """Return the names with repeated ones numbered: as keys of one object, only the last would survive."""
     seen: dict[str, int] = {}
     keys = []
     for name in names:

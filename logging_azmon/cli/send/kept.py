@@ -1,4 +1,4 @@
-"""Keeps what could not be sent in files beside each other: nothing is made before there is something to keep."""
+"""Keep lines that were not delivered, and the position in a file that is being sent."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import threading
 from pathlib import Path
 from typing import IO
 
-# So many lines are named; the file has them all.
+# Most line numbers in a message; the file has all lines.
 _MOST_NAMED = 20
 
 
 class ReadPosition:
-    """Remember up to which line a file was read, for the next run; what is remembered is written at once or never."""
+    """Remember up to which line a file was read, for the next run; each write is atomic."""
 
     def __init__(self, path: Path, instance: str) -> None:
         self._path = path
         self._instance = instance
 
     def read(self) -> int:
-        """Return the last line of the same file that was read; 0 if there is none."""
+        """Return the last line that was read of the same file, or 0."""
         try:
             instance, _, line = self._path.read_text("utf-8").partition(" ")
             return int(line) if instance == self._instance else 0
@@ -26,7 +26,7 @@ class ReadPosition:
             return 0
 
     def write(self, line: int) -> None:
-        """Remember a line; a crash leaves this one or the one before."""
+        """Remember a line; after a crash, the file holds this one or the one before."""
         scratch = self._path.with_name(f"{self._path.name}.new")
         scratch.write_text(f"{self._instance} {line}\n", "utf-8")
         scratch.replace(self._path)
@@ -37,7 +37,10 @@ class ReadPosition:
 
 
 class KeptLines:
-    """Append lines to a file that begins with the first of them. Any thread may; `_lock` is held while it writes."""
+    """Append lines to a file, which is created with the first of them.
+
+    Rules: any thread may add lines; `_lock` is held during a write.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,7 +50,7 @@ class KeptLines:
         self._lock = threading.Lock()
 
     def add(self, raw: bytes, *, number: int | None = None, lines: int = 1) -> None:
-        """Keep lines as they came."""
+        """Append lines unchanged."""
         with self._lock:
             if self._file is None:
                 self._file = self.path.open("ab")
@@ -57,12 +60,12 @@ class KeptLines:
                 self.numbers.append(number)
 
     def named(self) -> str:
-        """Name the lines by their numbers."""
+        """Return the first line numbers as a list in words."""
         more = ", …" if self.count > len(self.numbers) else ""
         return ", ".join(f"{number:,}" for number in self.numbers) + more
 
     def close(self) -> None:
-        """Close the file if there is one."""
+        """Close the file if it was created."""
         with self._lock:
             if self._file is not None:
                 self._file.close()

@@ -1,4 +1,4 @@
-"""Reads lines of a file or a pipe into entries, one at a time and never more of one than fits into memory."""
+"""Read a file or a pipe line by line into entries; however long a line is, memory is bounded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import orjson
 from ..._rows.jsonable import text
 from .._shared.cells import printable
 
-# No row can be longer than a request; a line may be, because much of it can be left out.
+# A line may be longer than the largest row, because columns may leave out much of it.
 MOST_LINE_BYTES = 16 * 1024 * 1024
-_SHOWN = 60
+_QUOTED_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Hold a line: its number from 1, what it says, or else what is wrong with it."""
+    """Hold a line: its number from 1, and its entry or else what is wrong with it."""
 
     number: int
     raw: bytes
@@ -27,7 +27,7 @@ class Line:
 
 
 class Lines:
-    """Read lines; what they are is seen from the first one that is not empty, unless it is told."""
+    """Read lines; with the form "auto", the first line that is not empty decides between JSON and text."""
 
     def __init__(self, source: IO[bytes], form: str = "auto") -> None:
         self._source = source
@@ -51,7 +51,7 @@ class Lines:
                 yield self._read(raw, stripped)
 
     def skip(self, number: int) -> None:
-        """Leave out so many lines."""
+        """Skip lines up to and including this number."""
         while self.number < number and (raw := self._source.readline(MOST_LINE_BYTES + 1)):
             self.number += 1
             self.bytes_read += len(raw)
@@ -71,10 +71,10 @@ class Lines:
         try:
             entry = orjson.loads(stripped)
         except orjson.JSONDecodeError as error:
-            said = f"no JSON ({error.msg}, column {error.colno})"
-            return Line(self.number, raw, problem=f"{said}: {_start(stripped)}")
+            problem = f"not valid JSON ({error.msg}, column {error.colno}): {_start(stripped)}"
+            return Line(self.number, raw, problem=problem)
         if not isinstance(entry, dict):
-            return Line(self.number, raw, problem=f"JSON, but no object: {_start(stripped)}")
+            return Line(self.number, raw, problem=f"JSON, but not an object: {_start(stripped)}")
         return Line(self.number, raw, entry)
 
     def _skip_rest(self) -> None:
@@ -84,5 +84,5 @@ class Lines:
 
 
 def _start(stripped: bytes) -> str:
-    shown = printable(text(stripped[:_SHOWN].decode(errors="replace")))
-    return f"{shown}…" if len(stripped) > _SHOWN else shown
+    start = printable(text(stripped[:_QUOTED_LENGTH].decode(errors="replace")))
+    return f"{start}…" if len(stripped) > _QUOTED_LENGTH else start

@@ -1,8 +1,8 @@
-"""Finds the columns of a table for entries that other programs have written, and makes `Fields` of them.
+"""Map entries that other programs have written to the columns of a table, as `Fields` for the encoder.
 
-An entry's key goes to the column of its name, or to the one whose field it is called by elsewhere (``msg``,
-``@timestamp``, ``levelname``), whatever its case; the rest goes where extras go. What an entry says of its own origin
-(host, instance, sequence, trace) is believed, because it was not this process that logged.
+A key goes to the column of the same name, or to the column whose field other programs call by that name (``msg``,
+``@timestamp``, ``levelname``), whatever its case. All other keys become extras. An entry's own host, instance, sequence
+and trace are kept, because this process did not log it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..._rows.values import datetime_text
 from ...table import Column, Constant, Extra, Table
 from .journal import is_journal, read_journal
 
-# What programs call a field, the most telling first; "time" of a row in a table is its TimeGenerated.
+# The names that programs give a field, the most specific first; a row exported from a table has TimeGenerated.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "time": ("TimeGenerated", "timestamp", "@timestamp", "time", "ts", "datetime", "asctime", "created", "date"),
     "level": ("level", "levelname", "severity", "log.level", "SeverityText", "loglevel", "lvl"),
@@ -43,18 +43,18 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "span_id": ("span_id", "spanId", "span.id", "otelSpanID"),
 }
 _LEVELS = {"WARN": "WARNING", "ERR": "ERROR", "FATAL": "CRITICAL", "CRIT": "CRITICAL", "INFORMATION": "INFO"}
-# What can be said by the tuple of `Fields`; every other field becomes an extra under its column's name.
+# The fields that `Fields` has a place for; every other field becomes an extra under its column's name.
 _IN_FIELDS = (
     frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS) | LEVEL_FIELDS
 )
-# The service replaces times outside of this by the time of receipt.
+# The service replaces a time that is older, or further ahead, by the time of receipt.
 _OLDEST, _NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
 ORIGINAL_TIME = "OriginalTime"
 _MOST_NAMES = 50
 
 
 def import_table(table: Table) -> Table:
-    """Return a table like this one whose rows are filled by entries instead of log calls."""
+    """Return a table with the same columns, filled from entries instead of log calls."""
     return Table(tuple(Column(column.name, column.type, _source(column)) for column in table))
 
 
@@ -67,78 +67,79 @@ def _source(column: Column) -> Any:
     if isinstance(source, str) and source in _IN_FIELDS:
         return source
     default = socket.gethostname() if source == "host" else None
-    # A callable of the application's has no record to look at here.
+    # A callable source needs a log record, and an entry is none: its column is filled by name.
     return Extra((column.name,), default)
 
 
 class Mapper:
-    """Make `Fields` of entries for one table, made by `import_table`."""
+    """Turn entries into `Fields` for a table made by `import_table`."""
 
     def __init__(self, table: Table, origin: Table, instance: str, now: float) -> None:
-        """Prepare; `origin` is the table as it was, `instance` marks rows that do not say where they are from."""
+        """Take also `origin`, the table before `import_table`, and `instance`, for rows that have none of their own."""
         self._reader = Reader(column.source for column in table if isinstance(column.source, str))
         self._now = now
-        # By a key in lower case: the field or column that it fills, and how telling it is.
-        self._places: dict[str, tuple[str, int]] = {}
+        # By key in lower case: the field or column that it fills, and its rank; a lower rank is more specific.
+        self._targets: dict[str, tuple[str, int]] = {}
         self.has_rest = any(column.source == "*" for column in table)
         for column, before in zip(table, origin, strict=True):
-            self._place(column, before)
+            self._add_column(column, before)
         if any(column.source in LEVEL_FIELDS for column in table if isinstance(column.source, str)):
-            # A level's name and number tell each other, and what is derived from them.
+            # A level's name and number can be derived from each other, so either fills both.
             for field in ("level", "level_number"):
-                self._take(field, _NAMES[field])
+                self._claim(field, _NAMES[field])
         marks = ("instance", "sequence")
         self._own = {str(column.source): column.name for column in origin if column.source in marks}
         self._instance = instance
         self._wanted = frozenset(
             name for column in table if isinstance(column.source, Extra) for name in column.source.names
         )
-        # Rows so old that the service will stamp them anew; keys that no column takes.
+        # How many rows have a time that the service will replace.
         self.old = 0
+        # Keys that no column takes, in the order of their appearance.
         self.left_out: dict[str, None] = {}
 
-    def _place(self, column: Column, before: Column) -> None:
+    def _add_column(self, column: Column, before: Column) -> None:
         if column.source == "*" or isinstance(column.source, Constant):
             return
         if isinstance(column.source, str):
-            place, names = column.source, (column.name, *_NAMES.get(column.source, ()))
+            target, names = column.source, (column.name, *_NAMES.get(column.source, ()))
         else:
             field = before.source if isinstance(before.source, str) else ""
             looked_up = lookup(column.name, column.type)
             more = looked_up.names if isinstance(looked_up, Extra) else (looked_up,)
-            place = column.name
+            target = column.name
             names = (column.name, *_NAMES.get(field, ()), *(name for name in more if isinstance(name, str)))
-        self._take(place, names)
+        self._claim(target, names)
 
-    def _take(self, place: str, names: Sequence[str]) -> None:
+    def _claim(self, target: str, names: Sequence[str]) -> None:
         for rank, name in enumerate(names):
-            known = self._places.get(name.lower())
+            known = self._targets.get(name.lower())
             if known is None or rank < known[1]:
-                self._places[name.lower()] = (place, rank)
+                self._targets[name.lower()] = (target, rank)
 
     def __call__(self, entry: Mapping[str, Any], number: int) -> Fields:
-        """Map an entry; `number` is its line's, and its sequence unless it has one."""
+        """Map an entry; `number` is its line's number, and its sequence unless it has one."""
         if is_journal(entry):
             entry = read_journal(entry, self._wanted)
         values: dict[str, Any] = {}
         extras: dict[str, Any] = {}
         ranks: dict[str, tuple[int, str]] = {}
         for key, value in entry.items():
-            place, rank = self._places.get(key.lower(), ("", 0))
-            if not place:
+            target, rank = self._targets.get(key.lower(), ("", 0))
+            if not target:
                 extras[key] = value
-            elif place not in values:
-                values[place], ranks[place] = value, (rank, key)
-            elif rank < ranks[place][0]:
-                extras[ranks[place][1]] = values[place]
-                values[place], ranks[place] = value, (rank, key)
+            elif target not in values:
+                values[target], ranks[target] = value, (rank, key)
+            elif rank < ranks[target][0]:
+                extras[ranks[target][1]] = values[target]
+                values[target], ranks[target] = value, (rank, key)
             else:
                 extras[key] = value
-        self._say_where_from(values, number)
+        self._identify(values, number)
         return self._fields(values, extras)
 
-    def _say_where_from(self, values: dict[str, Any], number: int) -> None:
-        """Give a row that does not say so an instance and a sequence: two copies of a line can be told to be one."""
+    def _identify(self, values: dict[str, Any], number: int) -> None:
+        """Give a row its instance and sequence unless it has its own, so that copies of a line can be recognised."""
         own = self._own
         if "sequence" in own and values.get(own["sequence"]) is None:
             values[own["sequence"]] = number
@@ -158,12 +159,12 @@ class Mapper:
                 extras.setdefault(ORIGINAL_TIME, datetime_text(moment))
         for name in ("exception", "stack"):
             if values.get(name) is not None and not isinstance(values[name], str):
-                extras.setdefault(name, values.pop(name))  # a flag, or somebody's structure
+                extras.setdefault(name, values.pop(name))  # a flag, or structured by the program
         if not self.has_rest:
             for key in extras:
                 if key not in self._wanted and len(self.left_out) < _MOST_NAMES:
                     self.left_out[key] = None
-        extras |= {place: value for place, value in values.items() if place not in _IN_FIELDS}
+        extras |= {target: value for target, value in values.items() if target not in _IN_FIELDS}
         return (
             moment,
             tuple(values.get(name) for name in self._reader.site_fields),
@@ -193,7 +194,7 @@ def _level(level: Any, number: Any) -> tuple[Any, Any]:
 
 
 def read_time(value: Any) -> float | None:
-    """Read a time, as text or as seconds, milli-, micro- or nanoseconds since the epoch; None if it is none.
+    """Parse a time, as text or as seconds, milli-, micro- or nanoseconds since the epoch; None if it is not a time.
 
     >>> read_time("2026-11-20T10:00:00Z") == read_time(1_795_168_800_000)
     True
@@ -206,7 +207,7 @@ def read_time(value: Any) -> float | None:
             return None if written is None else dt.datetime.fromisoformat(written).timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    # The unit is seen from the size: read as another, the time would be before 1974 or after 5000.
+    # The magnitude tells the unit: in any other, the time would be before 1974 or after 5000.
     for scale in (1, 1_000, 1_000_000, 1_000_000_000):
         if abs(value) < 1e11 * scale:
             return float(value / scale)

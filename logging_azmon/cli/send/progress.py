@@ -1,4 +1,4 @@
-"""Shows what `send` does while it works, and in the end where every line is."""
+"""Show the progress of `send`, and at the end what became of every line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .mapping import ORIGINAL_TIME, Mapper
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Where nobody watches a bar grow, a line now and then says how far it is.
+# Without a terminal there is no progress bar, but a line every so often.
 _LINE_SECONDS = 10.0
 _MOST_COMPLAINTS = 10
 
 
 class ProgressDisplay:
-    """ProgressDisplay progress on the standard error output, and the ledger on the standard output."""
+    """Show progress on standard error, and the ledger on standard output."""
 
     def __init__(self, name: str, size: int | None) -> None:
         self._console = error_console()
@@ -51,36 +51,38 @@ class ProgressDisplay:
         self._progress.stop()
 
     def progress(self, stats: Stats, lines: Lines | None) -> None:
-        """ProgressDisplay how far it is."""
+        """Show how many rows are delivered, how many wait, and how fast."""
         now = time.monotonic()
         waiting = stats.accepted - stats.delivered - stats.rejected
         rate = stats.delivered / max(0.001, now - self._began)
-        said = f"{stats.delivered:,} rows delivered, {waiting:,} wait, {rate:,.0f} rows/s"
+        status = f"{stats.delivered:,} rows delivered, {waiting:,} waiting, {rate:,.0f} rows/s"
         if self._console.is_terminal:
-            self._progress.update(self._task, rows=said)
+            self._progress.update(self._task, rows=status)
             if lines is not None:
                 self._progress.update(self._task, completed=lines.bytes_read)
         elif now - self._spoke >= _LINE_SECONDS:
             self._spoke = now
-            self._console.print(f"{self._name}: {said}", markup=False, soft_wrap=True)
+            self._console.print(f"{self._name}: {status}", markup=False, soft_wrap=True)
 
     def trouble(self, trouble: Trouble) -> None:
-        """Say what the pipeline reports."""
+        """Print what the pipeline reports."""
         style = "bold green" if trouble.kind == "recovered" else "bold yellow"
-        said = Text.assemble((f"{trouble.kind}: ", style), printable(str(trouble)))
-        self._console.print(said, soft_wrap=not self._console.is_terminal)
+        line = Text.assemble((f"{trouble.kind}: ", style), printable(str(trouble)))
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
     def bad_line(self, line: Line, bad: KeptLines) -> None:
-        """Name a line that is no row; of many, the first."""
+        """Report a line that cannot be a row; of many, only the first ones."""
         self._complaints += 1
         if self._complaints <= _MOST_COMPLAINTS:
-            said = f"line {line.number:,} is {line.problem}"
-            self._console.print(Text.assemble(("kept: ", "bold yellow"), said), soft_wrap=not self._console.is_terminal)
+            problem = f"line {line.number:,} is {line.problem}"
+            self._console.print(
+                Text.assemble(("kept: ", "bold yellow"), problem), soft_wrap=not self._console.is_terminal
+            )
         if self._complaints == _MOST_COMPLAINTS:
-            self._console.print(f"further lines go to {bad.path} without a word", markup=False, soft_wrap=True)
+            self._console.print(f"further bad lines go to {bad.path} without a message", markup=False, soft_wrap=True)
 
     def ledger(self, stats: Stats, lines: Lines, bad: KeptLines, rejected: KeptLines, mapper: Mapper) -> None:
-        """ProgressDisplay where every line is, and that it adds up."""
+        """Show what became of every line: the sum adds up."""
         self._progress.stop()
         out = output_console()
         seconds = max(0.001, time.monotonic() - self._began)
@@ -101,44 +103,48 @@ class ProgressDisplay:
         _print(
             out,
             f"{lines.bytes_read:,} bytes of {self._name} in {seconds:.1f} s: {stats.delivered / seconds:,.0f} rows/s,"
-            f" {pluralize(stats.requests, 'request')}, {stats.retries:,} of them tries after a failure",
+            f" {pluralize(stats.requests, 'request')}, {stats.retries:,} of them retries",
         )
         if bad.count:
-            are_none = "line is no row" if bad.count == 1 else "lines are no rows"
-            _print(out, f"{bad.count:,} {are_none}, kept in {bad.path}: {bad.named()}")
+            verb = "is" if bad.count == 1 else "are"
+            _print(out, f"{pluralize(bad.count, 'bad line')} {verb} kept in {bad.path}: {bad.named()}")
         if rejected.count:
-            hint = "send that file once the rule is mended"
-            were = "was" if rejected.count == 1 else "were"
-            _print(out, f"{pluralize(rejected.count, 'row')} {were} rejected, kept in {rejected.path}: {hint}")
+            hint = "send that file once the rule is corrected"
+            verb = "is" if rejected.count == 1 else "are"
+            _print(out, f"{pluralize(rejected.count, 'rejected row')} {verb} kept in {rejected.path}: {hint}")
         if stats.misfits:
-            where = "put among the rest (*)" if mapper.has_rest else "converted, or added to the message"
-            _print(out, f"{pluralize(stats.misfits, 'value')} did not fit the column: {where}")
+            fate = "moved to the column for * instead" if mapper.has_rest else "converted, or added to the message"
+            _print(out, f"{pluralize(stats.misfits, 'value')} did not fit the column: {fate}")
         if mapper.left_out:
             names = printable(", ".join(mapper.left_out))
-            _print(out, f"no column takes {names}: left out; --columns or a dynamic column for * would keep them")
-        if mapper.old:
-            kept = f", which is kept as {ORIGINAL_TIME}" if mapper.has_rest else ""
             _print(
                 out,
-                f"{pluralize(mapper.old, 'row')} older than two days or ahead of time: Azure replaces that time by the"
-                f" time of receipt{kept}",
+                f"left out, as no column takes them: {names}; --columns with a dynamic column for * keeps them",
+            )
+        if mapper.old:
+            kept = f"; the original is kept as {ORIGINAL_TIME}" if mapper.has_rest else ""
+            _print(
+                out,
+                f"{pluralize(mapper.old, 'row')} from more than two days ago or in the future: Azure replaces the time"
+                f" by the time of receipt{kept}",
             )
 
     def unfinished(self, settled: int, read: int, file: str, spool: str | None) -> None:
-        """Say from where to go on."""
+        """Say how to continue after an interruption."""
         out = output_console()
+        progress = "1 line was read" if read == 1 else f"{read:,} lines were read"
         if spool is not None:
-            more = "" if file == "-" else ", and reads on after them"
-            _print(out, f"Stopped: {read:,} lines were read, and are in {spool}. The same command delivers them{more}.")
+            more = "" if file == "-" else ", then reads on"
+            _print(out, f"Stopped: {progress} and kept in {spool}. The same command delivers them{more}.")
             return
         _print(
             out,
-            f"Stopped: {read:,} lines were read, everything up to line {settled:,} has arrived or is kept."
-            + ("" if file == "-" else f" Go on with: logging-azmon send {file} --skip {settled}"),
+            f"Stopped: {progress}; every line up to {settled:,} is delivered or kept."
+            + ("" if file == "-" else f" Continue with: logging-azmon send {file} --skip {settled}"),
         )
         if settled < read:
-            _print(out, "Some rows after that may have arrived, too; copies have the same Instance and Sequence.")
+            _print(out, "Later rows may have been delivered too; copies have the same Instance and Sequence.")
 
 
-def _print(out: Console, said: str) -> None:
-    out.print(said, markup=False, soft_wrap=not out.is_terminal)
+def _print(out: Console, message: str) -> None:
+    out.print(message, markup=False, soft_wrap=not out.is_terminal)

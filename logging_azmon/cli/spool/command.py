@@ -1,7 +1,7 @@
-"""Show what waits in a spool's directory, deliver it, or put rejected rows back.
+"""Show what waits in a spool directory, deliver it, or queue rejected rows again.
 
-Without an option nothing is changed. --send delivers what dead processes have left; living ones send theirs themselves.
-Ends with 1 if rows are left that should have been sent, with 2 if there is no such directory.
+Without options nothing is changed. --send delivers the rows of processes that have died; live processes send their own.
+Exit code 0: done; 1: rows are left that should have been sent or queued; 2: usage error, or no such directory.
 """
 
 from __future__ import annotations
@@ -35,27 +35,33 @@ EXAMPLES = (
 USAGE_ERROR = 2
 _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-# Of files that have no business there.
+# Most names of foreign files in the output.
 _MOST_NAMED = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("directory", metavar="DIR", help="what was given as spool=")
-    parser.add_argument("--send", action="store_true", help="deliver what dead processes have left there")
+    parser.add_argument("directory", metavar="DIR", help="spool directory, as in the handler's spool=")
+    parser.add_argument("--send", action="store_true", help="deliver the rows of processes that have died")
     parser.add_argument(
-        "--retry-rejected", action="store_true", help="put rejected rows back, for the next process or --send"
+        "--retry-rejected", action="store_true", help="queue rejected rows again, for the next process or --send"
     )
     parser.add_argument(
-        "--credential", choices=CREDENTIALS, default="default", help="who sends, as in credential= (%(default)s)"
+        "--credential",
+        choices=CREDENTIALS,
+        default="default",
+        metavar="NAME",
+        help=f"{', '.join(CREDENTIALS)}, as in the handler's credential= (%(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked, then show what there is."""
+    """Deliver, queue again or show, as the options say; return 0, 1 or 2."""
     directory = arguments.directory
     if not Path(directory).is_dir():
-        return _fail(f"{directory} is no directory: give what the handler has as spool=; its first row makes it")
+        return _fail(
+            f"{directory} is not a directory: give the handler's spool=, a directory that its first row creates"
+        )
     try:
         if arguments.retry_rejected and not _retry(directory):
             return 1
@@ -67,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _fail(said: str) -> int:
-    print_error(f"logging-azmon spool: {said}")
+def _fail(message: str) -> int:
+    print_error(f"logging-azmon spool: {message}")
     return USAGE_ERROR
 
 
@@ -81,8 +87,8 @@ def _show(directory: str) -> None:
     if segments:
         print("\n" + "\n".join(_table(segments)))
     for target in dict.fromkeys(each.target for each in segments if each.target is not None):
-        said = f"{target.stream}: rule {target.rule_id} at {target.endpoint}, cloud {target.cloud}"
-        print(f"\n{printable(said)}", end="")
+        description = f"{target.stream}: rule {target.rule_id} at {target.endpoint}, cloud {target.cloud}"
+        print(f"\n{printable(description)}", end="")
     if segments:
         print()
     refused: Counter[str] = Counter()
@@ -92,10 +98,10 @@ def _show(directory: str) -> None:
         print(f"\nRejected: {pluralize(refused.total(), 'row')} in {directory}/rejected")
         for answer, rows in refused.most_common():
             print(f"{rows:>9,}  {answer}")
-    strangers = contents.foreign_files(directory)
-    if strangers:
-        more = f" and {len(strangers) - _MOST_NAMED:,} more" if len(strangers) > _MOST_NAMED else ""
-        print(f"\nLeft alone, no files of a spool: {', '.join(map(repr, strangers[:_MOST_NAMED]))}{more}")
+    foreign = contents.foreign_files(directory)
+    if foreign:
+        more = f" and {len(foreign) - _MOST_NAMED:,} more" if len(foreign) > _MOST_NAMED else ""
+        print(f"\nIgnored, not files of a spool: {', '.join(map(repr, foreign[:_MOST_NAMED]))}{more}")
 
 
 def _table(segments: list[SegmentInfo]) -> list[str]:
@@ -131,11 +137,11 @@ def _answer(line: bytes) -> str:
 def _retry(directory: str) -> bool:
     from . import contents
 
-    rows, left = contents.requeue_rejected(directory)
-    print(f"{pluralize(rows, 'rejected row')} put back.")
-    if left:
-        print(f"logging-azmon spool: {pluralize(left, 'line')} in rejected/ cannot be read", file=sys.stderr)
-    return not left
+    rows, unreadable = contents.requeue_rejected(directory)
+    print(f"{pluralize(rows, 'rejected row')} queued again.")
+    if unreadable:
+        print(f"logging-azmon spool: {pluralize(unreadable, 'line')} in rejected/ cannot be read", file=sys.stderr)
+    return not unreadable
 
 
 def _send(directory: str, credential: str) -> int:
@@ -146,16 +152,18 @@ def _send(directory: str, credential: str) -> int:
         if each.target is not None and not each.is_alive:
             waiting[each.target] += each.rows
     with stopping() as stopped:
-        left = [target for target, rows in waiting.items() if not _sent(directory, target, rows, credential, stopped)]
+        left = [
+            target for target, rows in waiting.items() if not _deliver(directory, target, rows, credential, stopped)
+        ]
     if not waiting:
         print("There is nothing to send.")
     for target in left:
-        print(f"logging-azmon spool: rows for {printable(str(target))} are left", file=sys.stderr)
+        print(f"logging-azmon spool: rows for {printable(str(target))} are still there", file=sys.stderr)
     return 1 if left else 0
 
 
-def _sent(directory: str, target: Target, rows: int, credential: str, stopped: threading.Event) -> bool:
-    """Deliver what dead owners have left for one target; return whether nothing of it is left."""
+def _deliver(directory: str, target: Target, rows: int, credential: str, stopped: threading.Event) -> bool:
+    """Deliver the rows of dead owners for one target; return whether none are left."""
     from ...errors import ConfigurationError
     from ...pipeline import Pipeline
 
@@ -178,7 +186,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
     is_done = False
     while not is_done and not stopped.is_set():
         is_done = pipeline._drain(_SLICE_SECONDS)
-        _tell(pipeline.stats().delivered, rows)
+        _show_progress(pipeline.stats().delivered, rows)
     pipeline.close(0)
     stats = pipeline.stats()
     refused = f", {stats.rejected:,} rejected" if stats.rejected else ""
@@ -188,13 +196,13 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
 
 
 def _report(trouble: Trouble) -> None:
-    # Others' files, and what is left, are shown anyway.
+    # Foreign files and rows that are left are shown by this command itself.
     if trouble.reason not in ("strange", "closed"):
         print(f"logging-azmon spool: {trouble}", file=sys.stderr)
 
 
-def _tell(delivered: int, rows: int) -> None:
-    """Show progress, where somebody looks on."""
+def _show_progress(delivered: int, rows: int) -> None:
+    """Show progress on a terminal."""
     if sys.stdout.isatty():
         print(f"\r{delivered:,} of {rows:,} delivered", end="", flush=True)
 

@@ -1,4 +1,4 @@
-"""Read a spool's directory as its owners do, without being one of its pipelines."""
+"""Read a spool directory as its owners do, and turn rejected rows into segments again, without a pipeline."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..._spool.files import Disk
 from ..._spool.segment import Target, begun_at, is_segment, lock_name, owner_of, row_of_rejected
 
 _CHUNK = 1024 * 1024
-# What is put back goes out as it would have: in batches of the usual size.
+# Requeued rows are sent in batches of the usual size.
 _SEGMENT_BYTES = 1_000_000
 _LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentInfo:
-    """Hold what is known of a segment; `target` is None where that cannot be read."""
+    """Describe a segment; `target` is None if its header cannot be read."""
 
     name: str
     target: Target | None
@@ -31,19 +31,19 @@ class SegmentInfo:
 
 
 def list_segments(path: str) -> list[SegmentInfo]:
-    """List all segments, oldest first."""
+    """Return all segments, oldest first."""
     disk = Disk()
     entries = disk.entries(path)
     alive = {owner: _is_alive(disk, path, owner) for owner in {owner_of(name) for name in entries} if owner}
     return [
-        _listed(disk, path, name, size, is_alive=alive[owner_of(name) or ""])
+        _segment_info(disk, path, name, size, is_alive=alive[owner_of(name) or ""])
         for name, size in sorted(entries.items())
         if is_segment(name)
     ]
 
 
 def foreign_files(path: str) -> list[str]:
-    """List the names that are nobody's business here."""
+    """Return the names of files that do not belong to a spool."""
     return sorted(name for name in Disk().entries(path) if owner_of(name) is None and name != REJECTED)
 
 
@@ -57,7 +57,7 @@ def _is_alive(disk: Disk, path: str, owner: str) -> bool:
     return lock is None
 
 
-def _listed(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> SegmentInfo:
+def _segment_info(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> SegmentInfo:
     whole = os.path.join(path, name)
     target, rows = None, 0
     with suppress(OSError):
@@ -67,23 +67,23 @@ def _listed(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> S
     return SegmentInfo(name=name, target=target, rows=rows, size=size, age=age, is_alive=is_alive)
 
 
-# For reading alone; nobody's rows go there.
+# A directory needs a target; for reading, any will do.
 _NOWHERE = Target(endpoint="", rule_id="", stream="", cloud="")
 
 
 def _chunks(disk: Disk, path: str) -> Iterator[bytes]:
     fd = disk.open(path)
     try:
-        place = 0
-        while chunk := disk.read(fd, place, _CHUNK):
+        offset = 0
+        while chunk := disk.read(fd, offset, _CHUNK):
             yield chunk
-            place += len(chunk)
+            offset += len(chunk)
     finally:
         disk.close(fd)
 
 
 def rejected_files(path: str) -> list[tuple[str, list[bytes]]]:
-    """Return the files of rejected rows, with their lines."""
+    """Return the files of rejected rows, each with its lines."""
     folder = os.path.join(path, REJECTED)
     disk = Disk()
     try:
@@ -95,20 +95,20 @@ def rejected_files(path: str) -> list[tuple[str, list[bytes]]]:
 
 
 def requeue_rejected(path: str) -> tuple[int, int]:
-    """Make segments of rejected rows again; return how many rows, and how many lines are none and so are left."""
+    """Turn rejected rows into segments again; return how many, and how many unreadable lines were left."""
     rows = left = 0
     if not rejected_files(path):
         return 0, 0
     with _locked(os.path.join(path, REJECTED, "lock")):
         for file, lines in rejected_files(path):
-            found = [row_of_rejected(line) for line in lines]
-            for target in {row[0] for row in found if row is not None}:
-                rows += _write(path, target, [row[1] for row in found if row is not None and row[0] == target])
-            strange = [line for line, row in zip(lines, found, strict=True) if row is None]
-            left += len(strange)
+            parsed = [row_of_rejected(line) for line in lines]
+            for target in {row[0] for row in parsed if row is not None}:
+                rows += _write(path, target, [row[1] for row in parsed if row is not None and row[0] == target])
+            unreadable = [line for line, row in zip(lines, parsed, strict=True) if row is None]
+            left += len(unreadable)
             os.unlink(file)
-            if strange:
-                Disk().append(file, b"".join(line + b"\n" for line in strange))
+            if unreadable:
+                Disk().append(file, b"".join(line + b"\n" for line in unreadable))
     return rows, left
 
 

@@ -1,4 +1,4 @@
-"""Finds which column of a table holds the time, the level and so on; chooses rows by them, and writes them."""
+"""Find out which column of a table holds the time, the level and so on; filter rows by them, and format rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..._config.presets import DEFAULT
+from ...local.names import bracketed
+from ...local.names import text as kql_string
 from ...table import Table
 from .._shared.cells import printable
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-# What the columns are called in Azure's own tables and by others.
+# The usual names of these columns, in Azure's own tables and elsewhere.
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "time": ("TimeGenerated",),
     "level": ("Level", "SeverityLevel", "Severity", "LogSeverity", "LogLevel", "EventLevelName"),
@@ -27,7 +29,7 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "exception": ("Exception",),
     "*": ("Properties",),
 }
-# What says nothing to who reads along, or the same in each line.
+# Columns left out because they tell a reader nothing, or the same in every row.
 _QUIET = frozenset({"tenantid", "type", "_resourceid", "_subscriptionid", "_itemid", "sourcesystem", "mg", "instance"})
 _QUIET_FIELDS = frozenset(
     {"module", "function", "line", "file", "process_id", "process_name", "thread_name", "thread_id", "host", "sequence"}
@@ -36,7 +38,7 @@ _QUIET_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Name the column for each purpose; empty where there is none."""
+    """Name the column for each role; empty where the table has none."""
 
     time: str
     level: str
@@ -48,7 +50,7 @@ class Roles:
 
 
 def find_roles(names: Sequence[str], table: Table | None) -> Roles:
-    """Look in the columns that are sent, then for the usual names, among those that there are."""
+    """Assign roles to a table's columns: by the columns that are sent to it if known, else by the usual names."""
     configured = {str(column.source): column.name for column in reversed(table.columns)} if table is not None else {}
 
     def find(role: str) -> str:
@@ -63,7 +65,7 @@ def find_roles(names: Sequence[str], table: Table | None) -> Roles:
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """Choose rows by level, logger and text: as part of a query, and row by row."""
+    """Filter rows by level, logger and text, as part of a query or row by row."""
 
     roles: Roles
     level: str | None
@@ -71,11 +73,11 @@ class RowFilter:
     text: str | None
 
     def problems(self) -> list[str]:
-        """Say what cannot be chosen by in this table."""
+        """Name the options that need a column which this table lacks."""
         wanted = {"--level": (self.level, self.roles.level), "--logger": (self.logger, self.roles.logger)}
         wanted["--grep"] = (self.text, self.roles.message)
         return [
-            f"{option} has no column to look at in this table: give --columns or --config, which say what is sent there"
+            f"{option} finds no column for it in this table: give --columns or --config, which say what is sent there"
             for option, (value, column) in wanted.items()
             if value is not None and not column
         ]
@@ -85,20 +87,22 @@ class RowFilter:
         return [name for name in _NUMBERS if _NUMBERS[name] >= least]
 
     def kql(self) -> str:
-        """Return the conditions, to stand behind others."""
+        """Return the conditions, each with a leading " and "."""
         parts = []
         if self.level is not None:
-            parts.append(f"{_column(self.roles.level)} in~ ({', '.join(map(_quoted, self._levels()))})")
+            parts.append(f"{bracketed(self.roles.level)} in~ ({', '.join(map(kql_string, self._levels()))})")
         if self.logger is not None:
-            name = _column(self.roles.logger)
-            parts.append(f"({name} == {_quoted(self.logger)} or {name} startswith_cs {_quoted(self.logger + '.')})")
+            column = bracketed(self.roles.logger)
+            parts.append(
+                f"({column} == {kql_string(self.logger)} or {column} startswith_cs {kql_string(self.logger + '.')})"
+            )
         if self.text is not None:
-            places = [_column(name) for name in (self.roles.message, self.roles.exception) if name]
-            parts.append("(" + " or ".join(f"{name} contains {_quoted(self.text)}" for name in places) + ")")
+            columns = [bracketed(name) for name in (self.roles.message, self.roles.exception) if name]
+            parts.append("(" + " or ".join(f"{column} contains {kql_string(self.text)}" for column in columns) + ")")
         return "".join(f" and {part}" for part in parts)
 
     def matches(self, row: Row) -> bool:
-        """Tell whether a row is one of them."""
+        """Tell whether a row passes the filter."""
         roles = self.roles
         if self.level is not None and str(row.get(roles.level) or "").upper() not in self._levels():
             return False
@@ -106,8 +110,8 @@ class RowFilter:
             return False
         if self.text is None:
             return True
-        said = (str(row.get(name) or "") for name in (roles.message, roles.exception) if name)
-        return any(self.text.casefold() in text.casefold() for text in said)
+        texts = (str(row.get(name) or "") for name in (roles.message, roles.exception) if name)
+        return any(self.text.casefold() in each.casefold() for each in texts)
 
 
 _NUMBERS = {
@@ -135,46 +139,38 @@ def _number(level: str) -> int:
     return _NUMBERS.get(level.upper(), logging.NOTSET)
 
 
-def _column(name: str) -> str:
-    return f"['{name}']"
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
-
-
 def format_row(row: Row, roles: Roles) -> Text:
-    """Write a row in a line, and what it has of more lines below."""
+    """Format a row as one line, with further lines of its message and its exception indented below."""
     from rich.text import Text
 
     level = str(row.get(roles.level) or "") if roles.level else ""
     style = _style(level)
     time = str(row.get(roles.time) or "")
-    said = Text(_clock(time), "bright_black")
+    formatted = Text(_clock(time), "bright_black")
     if roles.level:
-        said.append(f" {printable(level):<8}", f"bold {style}")
+        formatted.append(f" {printable(level):<8}", f"bold {style}")
     if roles.logger and row.get(roles.logger):
-        said.append(f" {printable(str(row[roles.logger]))}", "cyan")
+        formatted.append(f" {printable(str(row[roles.logger]))}", "cyan")
     if roles.message:
-        said.append(
+        formatted.append(
             f" {_indented(str(row.get(roles.message) or ''))}", style if _number(level) >= logging.ERROR else ""
         )
-    shown = {roles.time, roles.level, roles.logger, roles.message, roles.exception, roles.rest} | roles.quiet
-    more = {name: value for name, value in row.items() if name not in shown and value not in (None, "")}
+    placed = {roles.time, roles.level, roles.logger, roles.message, roles.exception, roles.rest} | roles.quiet
+    more = {name: value for name, value in row.items() if name not in placed and value not in (None, "")}
     rest = row.get(roles.rest)
     more |= rest if isinstance(rest, dict) else {} if rest in (None, "") else {roles.rest: rest}
     for name, value in more.items():
-        written = value if isinstance(value, str) else orjson.dumps(value).decode()
-        said.append(f" {printable(name)}=", "bright_black")
-        said.append(printable(written))
+        value_text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        formatted.append(f" {printable(name)}=", "bright_black")
+        formatted.append(printable(value_text))
     exception = str(row.get(roles.exception) or "").rstrip()
     if exception:
-        said.append(f"\n    {_indented(exception)}", "red")
-    return said
+        formatted.append(f"\n    {_indented(exception)}", "red")
+    return formatted
 
 
 def row_date(row: Row, roles: Roles) -> str:
-    """Return a row's day."""
+    """Return the date of a row."""
     return str(row.get(roles.time) or "")[:10]
 
 

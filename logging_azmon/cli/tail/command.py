@@ -1,6 +1,6 @@
-"""Follow a table: show rows as they come in, coloured by level.
+"""Follow a table: show rows as they arrive, coloured by level.
 
-Shows the last rows first. Ctrl-C ends it.
+The most recent rows are shown first. Ctrl-C ends the command.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import orjson
 
 from ..._config.settings import ENVIRONMENT
 from ...errors import ConfigurationError
+from ...local.names import bracketed
 from ...table import Table
 from .._shared.help import print_error
 from .._shared.interrupts import Interrupts
@@ -40,39 +41,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from .columns import LEVEL_NAMES
 
     parser.add_argument(
-        "table", nargs="?", metavar="TABLE", help="the table; else the one of the stream: App_CL for Custom-App"
+        "table", nargs="?", metavar="TABLE", help="the table; default: that of the stream, as App_CL for Custom-App"
     )
-    parser.add_argument("--level", type=str.upper, choices=LEVEL_NAMES, help="rows of this level and above")
-    parser.add_argument("--logger", metavar="NAME", help="rows of this logger and those below it")
-    parser.add_argument("--grep", metavar="TEXT", help="rows whose message or exception contains this, in any case")
+    parser.add_argument("--level", type=str.upper, choices=LEVEL_NAMES, help="only rows of this level and above")
+    parser.add_argument("--logger", metavar="NAME", help="only rows of this logger and its children")
+    parser.add_argument(
+        "--grep", metavar="TEXT", help="only rows whose message or exception contains TEXT; case is ignored"
+    )
     parser.add_argument(
         "-n",
         "--lines",
         type=whole_number("number of rows", 0, 1_000),
         default=LINES,
         metavar="N",
-        help="last rows first (%(default)s)",
+        help="number of existing rows to show first (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="write each row as an object on a line of its own")
+    parser.add_argument("--json", action="store_true", help="print each row as a JSON object on its own line")
     add_workspace_options(parser, sends=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Follow until Ctrl-C, which is how it ends well, or until there is nothing to follow any more."""
+    """Follow the table; return 130 after Ctrl-C, the normal end, or 1 if the workspace gives no answer."""
     from .._shared.console import error_console
 
-    place = find_workspace(arguments)
-    given = pipeline_arguments(arguments)
-    table = table_name(arguments.table, given, os.environ)
-    workspace = WorkspaceClient(place)
+    address = find_workspace(arguments)
+    pipeline = pipeline_arguments(arguments)
+    table = table_name(arguments.table, pipeline, os.environ)
+    workspace = WorkspaceClient(address)
     try:
         with Interrupts().installed() as interrupts:
             try:
-                with error_console().status("asking the workspace"):
-                    names = list(workspace.query(f"['{table}'] | take 0").names)
-                following = _Tail(arguments, workspace, table, names, _sent(given))
-                print(f"Following {table} of {place.service}. Ctrl-C ends it.", file=sys.stderr, flush=True)
-                following.show(interrupts)
+                with error_console().status("querying the workspace"):
+                    names = list(workspace.query(f"{bracketed(table)} | take 0").names)
+                tail = _Tail(arguments, workspace, table, names, _sent_columns(pipeline))
+                print(f"Following {table} of {address.service}. Ctrl-C ends it.", file=sys.stderr, flush=True)
+                tail.show(interrupts)
             except KeyboardInterrupt:
                 if sys.stderr.isatty():
                     print(file=sys.stderr)  # the terminal has written ^C
@@ -84,25 +87,27 @@ def run(arguments: argparse.Namespace) -> int:
     return INTERRUPTED
 
 
-def table_name(named: str | None, given: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """Return the table's name: as it was given, or as it is usual for the stream."""
-    stream = str(given.get("stream") or environ.get(ENVIRONMENT["stream"], "")).strip()
-    if named is None and not stream:
+def table_name(option: str | None, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Return the table's name: the one that the option gives, or the usual one for the stream."""
+    stream = str(arguments.get("stream") or environ.get(ENVIRONMENT["stream"], "")).strip()
+    if option is None and not stream:
         raise ConfigurationError([f"which table? Give its name, or --stream, or set {ENVIRONMENT['stream']}"])
-    table = named or stream.removeprefix("Microsoft-")
-    if named is None and stream.startswith("Custom-"):
+    table = option or stream.removeprefix("Microsoft-")
+    if option is None and stream.startswith("Custom-"):
         table = f"{stream.removeprefix('Custom-').removesuffix('_CL')}_CL"
     if not _TABLE.fullmatch(table):
-        raise ConfigurationError([f"table {table!r} is no table's name: letters, digits and underscores, as App_CL"])
+        raise ConfigurationError([f"table {table!r} is not a table name: use letters, digits and _, as in App_CL"])
     return table
 
 
-def _sent(given: Mapping[str, Any]) -> Table | None:
-    """Return the columns that are sent there, if somebody says so."""
-    if not {"columns", "dcr"} & set(given):
+def _sent_columns(arguments: Mapping[str, Any]) -> Table | None:
+    """Return the columns that are sent to the table, if the arguments say which."""
+    if not {"columns", "dcr"} & set(arguments):
         return None
-    place = {"endpoint": "https://any.example.org", "rule_id": "any"}
-    return read_settings(place | {name: given[name] for name in ("columns", "dcr", "stream") if name in given}).table
+    # Reading the settings requires an address; it is not used.
+    required = {"endpoint": "https://any.example.org", "rule_id": "any"}
+    sent = {name: arguments[name] for name in ("columns", "dcr", "stream") if name in arguments}
+    return read_settings(required | sent).table
 
 
 class _Tail:
@@ -121,14 +126,14 @@ class _Tail:
         self._workspace = workspace
         self._table = table
         self._roles = find_roles(names, sent)
-        self._choice = RowFilter(self._roles, arguments.level, arguments.logger, arguments.grep)
-        if problems := self._choice.problems():
+        self._filter = RowFilter(self._roles, arguments.level, arguments.logger, arguments.grep)
+        if problems := self._filter.problems():
             raise ConfigurationError(problems)
         self._console = output_console()
         self._day = ""
 
     def show(self, interrupts: Interrupts) -> None:
-        """Show what comes."""
+        """Print rows as they arrive."""
         from .._shared.console import has_lost_reader
 
         for rows in self._rows(interrupts):
@@ -144,25 +149,25 @@ class _Tail:
     def _rows(self, interrupts: Interrupts) -> Iterator[list[Any]]:
         from .follow import PolledTable, StreamedTable
 
-        place, last = self._workspace.place, self._arguments.lines
-        if place.is_local:
-            # What it begins with are the newest of all; of these, the last that were asked for.
+        address, last = self._workspace.address, self._arguments.lines
+        if address.is_local:
+            # The first answer holds the newest rows of the table; only the last few of them are wanted.
             is_first = True
-            for rows in StreamedTable(place, self._table).rows(interrupts):  # pragma: no branch - it ends by an error
-                chosen = [row for row in rows if self._choice.matches(row)]
-                yield chosen[len(chosen) - last if is_first and len(chosen) > last else 0 :]
+            for rows in StreamedTable(address, self._table).rows(interrupts):  # pragma: no branch - it ends by an error
+                chosen = [row for row in rows if self._filter.matches(row)]
+                yield chosen[max(0, len(chosen) - last) if is_first else 0 :]
                 is_first = is_first and not rows
             return  # pragma: no cover - see above
         polled = PolledTable(
             self._workspace,
             self._table,
-            self._choice.kql(),
+            self._filter.kql(),
             last=last,
             seconds=POLL_SECONDS,
-            complain=lambda said: print_error(f"logging-azmon tail: {said}"),
+            warn=lambda message: print_error(f"logging-azmon tail: {message}"),
         )
         for rows in polled.rows(interrupts.stopped):
-            yield [row for row in rows if self._choice.matches(row)]
+            yield [row for row in rows if self._filter.matches(row)]
 
     def _print(self, row: Mapping[str, Any]) -> None:
         from .columns import format_row, row_date

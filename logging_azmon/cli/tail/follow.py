@@ -1,4 +1,4 @@
-"""Follows a table: in Azure by queries, in a local workspace by its stream of new rows."""
+"""Follow a table: in Azure by polling, in a local workspace by reading its stream of new rows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .._shared.interrupts import Interrupts
 from .._shared.workspace import Result, WorkspaceAddress, WorkspaceClient, WorkspaceQueryError
 from .window import INGESTED, Row, Window
 
-# The local workspace says each second that it is still there.
+# The local workspace sends something every second.
 _SILENT_SECONDS = 30.0
 _LONGEST_PAUSE = 60.0
 
 
 class PolledTable:
-    """Ask again and again. The first rows are the last that were there."""
+    """Query a table repeatedly; the first rows are the last ones that were there before."""
 
     def __init__(
         self,
@@ -33,17 +33,17 @@ class PolledTable:
         *,
         last: int,
         seconds: float,
-        complain: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._workspace = workspace
         self._table = table
         self._condition = condition
         self._last = last
         self._seconds = seconds
-        self._complain = complain
+        self._warn = warn
 
     def rows(self, stopped: threading.Event) -> Iterator[list[Row]]:
-        """Yield new rows until somebody stops it."""
+        """Yield new rows until the event is set; an error that is transient is warned of and retried."""
         start = self._workspace.query("print Now = now()").rows[0][0]
         window = Window(self._table, self._condition, start)
         first = [row for rows in self._pass(window) for row in rows]
@@ -61,7 +61,7 @@ class PolledTable:
                 if not error.is_transient:
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)
-                self._complain(f"{error}; next try in {pause:.0f} s")
+                self._warn(f"{error}; next try in {pause:.0f} s")
 
     def _pass(self, window: Window) -> Iterator[list[Row]]:
         is_over = False
@@ -72,7 +72,7 @@ class PolledTable:
 
 def _read(result: Result) -> list[tuple[dt.datetime, Row]]:
     if result.partial:
-        raise WorkspaceQueryError(f"the answer was cut: {result.partial}", is_transient=True)
+        raise WorkspaceQueryError(f"the answer is incomplete: {result.partial}", is_transient=True)
     at = list(result.names).index(INGESTED)
     return [
         (
@@ -88,15 +88,15 @@ def _read(result: Result) -> list[tuple[dt.datetime, Row]]:
 
 
 class StreamedTable:
-    """Read the local workspace's events: first its newest rows, then each one that comes."""
+    """Read a local workspace's event stream: first its newest rows, then each new one."""
 
-    def __init__(self, place: WorkspaceAddress, table: str) -> None:
-        self._place = place
+    def __init__(self, address: WorkspaceAddress, table: str) -> None:
+        self._address = address
         self._path = f"/api/tail?table={quote(table)}&every=1"
 
     def rows(self, interrupts: Interrupts) -> Iterator[list[Row]]:
-        """Yield rows until somebody stops it."""
-        parts = urlsplit(self._place.service)
+        """Yield rows until the command is interrupted."""
+        parts = urlsplit(self._address.service)
         connection: Any
         if parts.scheme == "https":
             context = ssl.create_default_context()
@@ -110,23 +110,24 @@ class StreamedTable:
                 connection.request("GET", self._path)
                 response = connection.getresponse()
             if response.status != 200:
-                raise WorkspaceQueryError(_refusal(response.read(), response.status))
+                raise WorkspaceQueryError(_error_message(response.read(), response.status))
             while True:
                 with interrupts:
                     line = response.readline()
                 if not line:
-                    raise WorkspaceQueryError(f"{self._place.service} has ended")
+                    raise WorkspaceQueryError(f"{self._address.service} has ended the stream")
                 if line.strip():
-                    # What is no data says only that somebody is there.
+                    # A line without data only keeps the connection alive.
                     yield orjson.loads(line[6:]) if line.startswith(b"data: ") else []
         except (OSError, http.client.HTTPException) as error:
-            said = f"{self._place.service} cannot be reached ({error}): is `logging-azmon serve` running there?"
-            raise WorkspaceQueryError(said) from error
+            raise WorkspaceQueryError(
+                f"{self._address.service} cannot be reached ({error}): is `logging-azmon serve` running there?"
+            ) from error
         finally:
             connection.close()
 
 
-def _refusal(body: bytes, status: int) -> str:
+def _error_message(body: bytes, status: int) -> str:
     try:
         return str(orjson.loads(body)["error"]["message"])
     except (ValueError, LookupError, TypeError):

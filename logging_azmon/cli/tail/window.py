@@ -1,8 +1,11 @@
-"""Reads what is new in a table by queries, each row once: which page to ask for next, and which of its rows are new.
+"""Decide which page of a table to query next, and which of its rows are new, so that each row is shown once.
 
-Pure. The service says of each row when it was ingested, but rows can be seen only later, and not in that order. So each
-pass reads again what was ingested shortly before the newest row, page by page. Of equal rows as many are new as there
-are more of them than before: neither is one shown twice, nor one of two equal ones swallowed.
+Rules:
+
+- The service tells when each row was ingested, but rows become visible later, and not in that order. Each pass
+  therefore reads again, page by page, what was ingested shortly before the newest row.
+- Rows have no identity, so equal rows are counted. If there are more of them than in the last pass, the surplus is new:
+  no row is shown twice, and of two equal rows neither is lost.
 """
 
 from __future__ import annotations
@@ -14,11 +17,12 @@ from typing import Any
 
 import orjson
 
+from ...local.names import bracketed
 from .._shared.cells import iso_time
 
 INGESTED = "_Ingested"
 PAGE_ROWS = 10_000
-# Rows are to be seen within this time of their ingestion.
+# A row that becomes visible later than this after its ingestion is missed.
 OVERLAP = dt.timedelta(minutes=5)
 _MOST_ROWS = 400_000
 
@@ -26,7 +30,7 @@ Row = dict[str, Any]
 
 
 class Window:
-    """Follow a table from a moment of the service's clock."""
+    """Follow a table from a moment of the service's clock. Pure: it writes queries and is given their rows."""
 
     def __init__(
         self,
@@ -37,15 +41,17 @@ class Window:
         page_rows: int = PAGE_ROWS,
         overlap: dt.timedelta = OVERLAP,
     ) -> None:
-        self._source = f"['{table}'] | extend {INGESTED} = ingestion_time()"
+        self._source = f"{bracketed(table)} | extend {INGESTED} = ingestion_time()"
         self._condition = condition
         self._overlap = overlap
         self._usual_rows = self._page_rows = page_rows
-        # Where the pass at hand began, how far it is, and the newest row of all.
+        # Ingestion time from which the current pass reads.
         self._since = start - overlap
+        # Ingestion time from which the next page reads.
         self._at = self._since
+        # Ingestion time of the newest row so far.
         self._newest = start
-        # How many rows of each kind were there, in all and in this pass.
+        # How many equal rows were seen, by ingestion time and content: in earlier passes, and in this one.
         self._known: Counter[tuple[dt.datetime, bytes]] = Counter()
         self._counted: Counter[tuple[dt.datetime, bytes]] = Counter()
 
@@ -73,9 +79,9 @@ class Window:
             return new, True
         last = rows[-1][0]
         if last == self._at:
-            # More rows of one moment than a page holds: they are asked for together, since nothing else tells them.
+            # One moment has more rows than a page holds; nothing tells them apart, so they must come in one page.
             self._page_rows = min(2 * self._page_rows, _MOST_ROWS)
-        # The next page begins with all rows of the last moment, also those that were counted.
+        # The next page repeats all rows of the last moment, including those already counted.
         self._counted = Counter({key: count for key, count in self._counted.items() if key[0] < last})
         self._at = last
         return new, False
