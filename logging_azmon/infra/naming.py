@@ -1,4 +1,4 @@
-"""The rules that Azure has for names and numbers: each check yields a sentence for what it would refuse.
+"""Check names and retention times against Azure's rules: each check yields a sentence for what Azure would refuse.
 
 Sources: "Naming rules and restrictions for Azure resources" and the reference of each resource type, 2026-09.
 """
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 PLANS = ("Analytics", "Basic", "Auxiliary")
-# Beyond two years, the service keeps whole years only, in days.
+# Beyond two years, the service keeps rows for whole years only; these are the accepted numbers of days.
 LONG_RETENTION = (1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653, 4018, 4383)
 MOST_INTERACTIVE_DAYS = 730
 
 
 class _Rule(NamedTuple):
-    what: str
+    label: str
     pattern: re.Pattern[str]
     accepted: str
 
 
-def _rule(what: str, pattern: str, accepted: str) -> _Rule:
-    return _Rule(what, re.compile(pattern, re.ASCII), accepted)
+def _rule(label: str, pattern: str, accepted: str) -> _Rule:
+    return _Rule(label, re.compile(pattern, re.ASCII), accepted)
 
 
-# What is deployed becomes part of a host name, hence the small alphabets.
+# The names of rules and endpoints become parts of host names, hence the small alphabets.
 _RULES = {
     "table": _rule(
         "table", r"[A-Za-z][A-Za-z0-9_]{0,59}_CL", "a letter, then letters, digits and _, at most 63 with _CL"
@@ -59,20 +59,20 @@ _RULES = {
 
 
 def check_name(kind: str, value: str) -> Iterator[str]:
-    """Check one name by its kind."""
+    """Check a name against the rule for its kind."""
     rule = _RULES[kind]
     if not rule.pattern.fullmatch(value):
-        yield f"{rule.what} {value!r} is not possible in Azure: give {rule.accepted}"
+        yield f"{rule.label} {value!r} is not possible in Azure: give {rule.accepted}"
 
 
 def check_retention(plan: str, interactive: int | None, total: int | None) -> Iterator[str]:
-    """Check how long rows are kept: for queries, and in all."""
+    """Check how long rows can be queried, and how long they are kept in all."""
     if plan not in PLANS:
         yield f"plan {plan!r} is not known; Azure has {', '.join(PLANS)}"
     if interactive is not None and plan != "Analytics":
         yield (
-            f"retention-days {interactive} cannot be set for the plan {plan}, whose rows can be queried for 30 days;"
-            " set total-retention-days alone"
+            f"retention-days {interactive} cannot be set for the plan {plan}, whose rows can always be queried for 30"
+            " days; set total-retention-days alone"
         )
     elif interactive is not None and not 4 <= interactive <= MOST_INTERACTIVE_DAYS:
         yield f"retention-days {interactive} is not possible in Azure: give 4 to {MOST_INTERACTIVE_DAYS} days"
@@ -83,4 +83,4 @@ def check_retention(plan: str, interactive: int | None, total: int | None) -> It
                 f"total-retention-days {total} is not possible in Azure: give 4 to {MOST_INTERACTIVE_DAYS}, or {years}"
             )
         elif interactive is not None and total < interactive:
-            yield f"total-retention-days {total} is less than retention-days {interactive}: it counts from the same day"
+            yield f"total-retention-days {total} is less than retention-days {interactive}: it includes those days"

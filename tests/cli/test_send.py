@@ -101,7 +101,7 @@ class TestCommand:
         _, said, _ = send(["{"] * 30, "--keep", str(tmp_path))
 
         assert said.err.count("is not valid JSON") == 10
-        assert "further lines go to" in said.err
+        assert "further bad lines go to" in said.err
         assert said.out.rstrip().endswith("19, 20, …")
 
     def test_the_same_file_gives_the_same_marks_so_that_copies_are_told(self, send):

@@ -307,7 +307,7 @@ class TestColumns:
         assert without.table_columns == {"TimeGenerated": "datetime", "Text": "string"}
         assert without.transform == "source | extend TimeGenerated = now()"
         assert with_other.transform == "source | extend TimeGenerated = ['When']"
-        assert with_other.declared == {"When": "datetime", "Text": "string"}
+        assert with_other.stream_columns == {"When": "datetime", "Text": "string"}
 
     def test_columns_of_yours_in_azures_table_end_with_cf(self):
         """Renamed on the way; those that do so already stay."""
@@ -330,7 +330,7 @@ class TestColumns:
 REFUSED = {
     "table Shop-1_CL": ({"table": "Shop-1_CL"}, "table 'Shop-1_CL' is not possible"),
     "table too long": ({"table": "x" * 61 + "_CL"}, "at most 63"),
-    "table without _CL": ({"table": "Shop"}, "table 'Shop': a table of your own ends with _CL"),
+    "table without _CL": ({"table": "Shop"}, "table 'Shop' is not known: a custom table's name ends with _CL"),
     "table 1_CL": ({"table": "1_CL"}, "a letter, then"),
     "stream": ({"stream": "Microsoft-Syslog"}, "stream 'Microsoft-Syslog' is not possible in Azure: give Custom-"),
     "rule too long": ({"rule": "r" * 31}, "3 to 30 letters"),
@@ -349,15 +349,15 @@ REFUSED = {
     "plan of Azure's": ({"table": "Syslog", "columns": preset("syslog"), "plan": "Basic"}, "has its plan"),
     "type of Azure's": (
         {"table": "Syslog", "columns": Table.from_mapping({"ProcessID": "pid:string"})},
-        "column 'ProcessID' is sent as string, and Syslog holds int",
+        "column 'ProcessID' is sent as string, but is int in Syslog",
     ),
     "too long with _CF": (
         {"table": "Syslog", "columns": Table.from_mapping({"c" * 43: "x"})},
-        "over 45 characters: shorten it to 42",
+        "over 45 characters: shorten 'c",
     ),
     "twice with _CF": (
         {"table": "Syslog", "columns": Table.from_mapping({"Shop": "a", "Shop_CF": "b"})},
-        "are both sent",
+        "columns 'Shop' and 'Shop_CF' would both be 'Shop_CF'",
     ),
     "reserved": ({"columns": Table.from_mapping({"Title": "x"}, declared=True)}, "'Title' is reserved"),
     "too many": (
@@ -443,7 +443,7 @@ class TestCommand:
         assert b"\r" not in file.read_bytes()
         assert said.out == ""
         assert f"  bash '{file}'\n" in said.err
-        assert "(the script prints them)" in said.err
+        assert "(printed by the script)" in said.err
 
     def test_a_file_that_cannot_be_written_is_a_usage_error(self, tmp_path, capsys):
         """Named."""
