@@ -48,7 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--retention-days", type=int, metavar="DAYS", help="how long rows can be queried; default: the workspace's"
     )
     group.add_argument(
-        "--total-retention-days", type=int, metavar="DAYS", help="how long rows are kept in all, including the archive"
+        "--total-retention-days",
+        type=int,
+        metavar="DAYS",
+        help="how long rows are kept in all, including long-term retention",
     )
     group.add_argument("--rule", metavar="NAME", help="data collection rule; default: named after the table")
     group.add_argument(

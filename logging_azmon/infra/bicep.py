@@ -19,8 +19,8 @@ def render(design: Design) -> str:
 
 def _parts(design: Design) -> Iterator[list[str]]:
     yield [
-        f"// Resources for the rows that logging-azmon sends to {design.table}."
-        " Deploy into the workspace's resource group.",
+        f"// Resources for the rows that logging-azmon sends to {design.table}.",
+        "// Deploy into the workspace's resource group.",
         "targetScope = 'resourceGroup'",
     ]
     yield _parameter("Name of the Log Analytics workspace, in this resource group", "workspaceName", design.workspace)

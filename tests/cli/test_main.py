@@ -336,6 +336,18 @@ class TestWithoutExtras:
         assert out
 
 
+def test_only_one_module_of_the_commands_imports_the_azure_sdk():
+    """The rest asks `_shared/azure.py` for its clients."""
+    package = Path(cli.__file__).parent
+    importing = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"^\s*(from|import) azure\b", path.read_text("utf-8"), re.MULTILINE)
+    ]
+
+    assert importing == ["_shared/azure.py"]
+
+
 class TestOnATerminal:
     @pytest.mark.parametrize("words", [["greet", "Ada", "--missing", "no_such_module_anywhere"], ["--" + "x" * 60]])
     def test_what_is_wrong_is_broken_between_words(self, words, plug_in, monkeypatch, capsys):

@@ -173,19 +173,19 @@ class TestCommand:
         assert "too much for 1 rule: use batch_seconds=69 or 13 rules" in out
         assert "An outage of 1 hour: 2.4 MB in each process" in out
         assert "864,000,000 rows, 346 GB of JSON, billed as about 259 GB" in out
-        assert "It does not settle below the quota in this time" in out
+        assert "The fleet does not settle within the quota in this time" in out
         assert "0 dropped" in out
 
     def test_one_that_fits_is_told_so(self, capsys):
         out = self.plan(capsys, "--processes", "4", "--rows-per-second", "20", "--bytes", "600", "--minutes", "2")
 
         assert "Quota: sufficient, with more than 20% to spare" in out
-        assert "It settles below the quota at once." in out
+        assert "The fleet is within the quota from the start." in out
 
     def test_when_it_settles_is_said(self, capsys):
         out = self.plan(capsys, "--processes", "40000", "--rows-per-second", "0.3", "--bytes", "400", "--rules", "3")
 
-        assert " minutes." in out.partition("It settles below the quota after ")[2]
+        assert " minutes." in out.partition("The fleet settles within the quota after ")[2]
 
     @pytest.mark.parametrize(
         ("words", "said"),

@@ -413,6 +413,12 @@ class TestChoice:
         assert RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "crit"})
         assert not RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "notice"})
 
+    def test_a_text_with_a_line_break_or_quotes_stays_one_kql_string(self):
+        """Quoted as `local` quotes it."""
+        choice = RowFilter(find_roles(["Message"], None), None, None, 'a\n"b"')
+
+        assert choice.kql() == """ and (['Message'] contains "a\\n\\"b\\"")"""
+
     def test_without_its_column_nothing_is_looked_for(self):
         said = RowFilter(find_roles(["A"], None), "INFO", "x", "y").problems()
 

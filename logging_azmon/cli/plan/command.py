@@ -238,11 +238,14 @@ def _show_course(course: SimulationResult) -> None:
     settled = course.settled_after()
     if settled is None:
         out.print(
-            Text("It does not settle below the quota in this time: see Quota above for what would help.", "bold red")
+            Text(
+                "The fleet does not settle within the quota in this time: see Quota above for what would help.",
+                "bold red",
+            )
         )
     else:
-        when = "at once" if settled == 0 else f"after {pluralize(settled, 'minute')}"
-        out.print(Text(f"It settles below the quota {when}.", "bold green"))
+        when = f"settles within the quota after {pluralize(settled, 'minute')}"
+        out.print(Text(f"The fleet {when if settled else 'is within the quota from the start'}.", "bold green"))
     dropped = sum(course.dropped.values())
     out.print(
         f"{course.accepted:,} rows = {course.delivered:,} delivered + {course.waiting:,} waiting + {dropped:,} dropped;"

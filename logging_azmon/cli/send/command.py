@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         default=".",
         help="directory for FILE.bad, the lines that cannot be rows, and FILE.rejected, the rows that the service"
-        " rejects (current directory)",
+        " rejects (default: current directory)",
     )
     parser.add_argument(
         "--spool",
@@ -72,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=number("number of seconds", 0),
         metavar="SECONDS",
-        help="longest wait, after the last line, for undelivered rows (until all are delivered, or Ctrl-C)",
+        help="longest wait, after the last line, for undelivered rows (default: no limit)",
     )
     add_options(parser)
 

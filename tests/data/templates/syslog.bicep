@@ -1,4 +1,5 @@
-// Resources for the rows that logging-azmon sends to Syslog. Deploy into the workspace's resource group.
+// Resources for the rows that logging-azmon sends to Syslog.
+// Deploy into the workspace's resource group.
 targetScope = 'resourceGroup'
 
 @description('Name of the Log Analytics workspace, in this resource group')
