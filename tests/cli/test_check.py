@@ -100,7 +100,7 @@ def resource(table, *, stream="Custom-App", output="Custom-App_CL", transform="s
 
 
 class TestLocalWorkspace:
-    def test_all_is_well(self, check, shared):
+    def test_every_step_is_ok_when_a_row_arrives(self, check, shared):
         """Every step, to the row that is seen in its table, with its latency."""
         code, steps = check(shared.environment, "--send", "--wait", "30")
 
@@ -116,7 +116,7 @@ class TestLocalWorkspace:
         assert 0 < steps["arrival"]["details"]["seconds"] < 30
         assert re.fullmatch(r"the row was in App_CL \d+\.\d s after it was logged", steps["arrival"]["seen"])
 
-    def test_the_page_shows_what_is_printed(self, shared, capsys, monkeypatch):
+    def test_the_documented_output_is_the_real_one(self, shared, capsys, monkeypatch):
         """But for the port, the times and the mark."""
         for name, value in shared.environment.items():
             monkeypatch.setenv(name, value)
@@ -162,7 +162,7 @@ class TestLocalWorkspace:
         assert never.endswith(" and 6 more")
         assert time_note == "TimeGenerated is not sent: rows get the time at which Azure receives them"
 
-    def test_a_rule_that_is_not_there(self, check, shared):
+    def test_a_missing_rule_is_a_problem_and_later_steps_are_skipped(self, check, shared):
         """404, with where to look; nothing is sent then."""
         code, steps = check({**shared.environment, "LOGS_DCR_RULE_ID": "dcr-other"}, "--send")
 
@@ -172,7 +172,7 @@ class TestLocalWorkspace:
         assert steps["columns"]["state"] == "skipped"
         assert (steps["send"]["state"], "arrival" in steps) == ("skipped", False)
 
-    def test_a_stream_that_is_not_there(self, check, shared):
+    def test_a_missing_stream_is_a_problem(self, check, shared):
         """The rule is fine; those that it has are named."""
         code, steps = check({**shared.environment, "LOGS_DCR_STREAM_NAME": "Custom-Other"})
 
@@ -181,7 +181,7 @@ class TestLocalWorkspace:
         assert "take the name from the rule's streamDeclarations" in steps["stream"]["advice"][0]
         assert steps["columns"]["seen"] == "the rule does not declare Custom-Other; it declares Custom-App"
 
-    def test_nobody_listens(self, check):
+    def test_an_endpoint_without_a_listener_is_a_problem(self, check):
         """What needs it is not looked at, and nobody waits."""
         code, steps = check(environment("http://127.0.0.1:9"), "--send")
 
@@ -189,7 +189,7 @@ class TestLocalWorkspace:
         assert steps["connection"]["advice"] == ["start the local workspace: logging-azmon serve"]
         assert [steps[name]["state"] for name in ("rule", "columns", "send")] == ["skipped"] * 3
 
-    def test_a_row_that_does_not_arrive(self, check):
+    def test_a_row_that_does_not_arrive_in_time_is_a_problem(self, check):
         """204, and no row: what this command is for."""
         with Workspace(discard=True) as workspace:
             code, steps = check(workspace.environment, "--send", "--wait", "0.4")
@@ -199,7 +199,7 @@ class TestLocalWorkspace:
         assert steps["arrival"]["seen"] == "not in App_CL after 0 s"
         assert "DCRLogErrors" in steps["arrival"]["advice"][0]
 
-    def test_a_row_that_is_refused(self, check):
+    def test_a_row_that_is_rejected_is_a_problem(self, check):
         """By what the service says of it."""
         refused = status(400, error=("InvalidPayload", "not this"))
         # For the upload of no rows, for Resource Manager, for the row.
@@ -221,7 +221,7 @@ class TestLocalWorkspace:
         assert code == 0
         assert steps["arrival"]["state"] == "skipped"
 
-    def test_the_applications_configuration_is_what_is_checked(self, check, shared, tmp_path):
+    def test_check_uses_the_applications_configuration(self, check, shared, tmp_path):
         """Its columns and its stream."""
         azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": "lean"}
         file = tmp_path / "logging.json"
@@ -275,7 +275,7 @@ class TestFile:
         assert code == 0
         assert "the rule's transformKql decides how its columns become those of Syslog" in steps["columns"]["notes"]
 
-    def test_a_declared_column_that_the_table_lacks(self, check, shared, file):
+    def test_a_declared_column_that_the_table_lacks_is_a_problem(self, check, shared, file):
         """Azure drops it, and bills it."""
         document = resource(preset("syslog"), output="Microsoft-Syslog")
         document["properties"]["streamDeclarations"]["Custom-App"]["columns"][0]["name"] = "collectorHostName"
@@ -288,7 +288,7 @@ class TestFile:
         assert "(there is CollectorHostName; names are case-sensitive)" in lacking
         assert mistyped == "Computer is declared as int, but is string in Syslog: convert it in transformKql"
 
-    def test_a_second_flow_is_told(self, check, shared, file):
+    def test_a_second_data_flow_is_noted(self, check, shared, file):
         """That it was not looked at."""
         document = resource(LEAN)
         flows = document["properties"]["dataFlows"]
@@ -322,7 +322,7 @@ class TestFile:
             ),
         ],
     )
-    def test_a_rule_that_does_nothing_with_the_stream(self, change, said, check, shared, file):
+    def test_a_rule_that_does_not_use_the_stream_is_a_problem(self, change, said, check, shared, file):
         """Is a problem."""
         document = resource(LEAN)
         change(document)
@@ -375,7 +375,7 @@ class TestResourceManager:
         ]
         assert look(columns=json.dumps(columns))[0] == 0
 
-    def test_a_table_that_may_not_be_read_leaves_two_to_compare(self, look, manager):
+    def test_without_access_to_the_table_only_handler_and_rule_are_compared(self, look, manager):
         """With the reason."""
         manager.rules[RULE] = resource(LEAN)
         code, steps = look()
@@ -392,7 +392,7 @@ class TestResourceManager:
         assert code == 0
         assert len(manager.requests) == 1
 
-    def test_without_rights_it_says_how_to_go_on(self, look):
+    def test_without_rights_on_the_rule_the_step_says_what_to_do(self, look):
         """An identity that sends need not read."""
         code, steps = look()
 
@@ -415,7 +415,7 @@ class TestResourceManager:
             ((200, b'{"data": [{"properties": {"streamDeclarations": {"Nonsense": 1}}}]}'), "the rule cannot be read"),
         ],
     )
-    def test_whatever_it_answers_is_told(self, answer, said, look, manager):
+    def test_every_error_of_resource_manager_is_reported(self, answer, said, look, manager):
         """In one line, and nothing raises."""
         manager.answers["/providers/Microsoft.ResourceGraph"] = answer
         code, steps = look()
@@ -424,7 +424,7 @@ class TestResourceManager:
         assert steps["columns"]["state"] == "skipped"
         assert said in steps["columns"]["seen"]
 
-    def test_answers_without_rules_are_none(self, look, manager):
+    def test_an_answer_without_rules_means_no_rule(self, look, manager):
         """Of any shape."""
         for data in (b'{"data": {}}', b'{"data": [1]}', b"{}"):
             manager.answers["/providers/Microsoft.ResourceGraph"] = (200, data)
@@ -441,7 +441,7 @@ class TestResourceManager:
             steps["columns"]["notes"][0] == "the answer has no schema, so it did not come from Azure Resource Manager"
         )
 
-    def test_nobody_answers(self, check, endpoint):
+    def test_an_unreachable_resource_manager_is_reported(self, check, endpoint):
         """That is no problem of the rows."""
         code, steps = check(environment(endpoint.url), "--resource-manager", "http://127.0.0.1:9")
 
@@ -495,7 +495,7 @@ class TestToken:
             yield manager
 
     @pytest.mark.usefixtures("trusting")
-    def test_the_one_that_was_found_among_several_is_named(self, check, secured):
+    def test_the_credential_chosen_from_several_is_named(self, check, secured):
         """ "default" tries many."""
         code, steps = check(secured.environment, "--resource-manager", "http://127.0.0.1:9")
 
@@ -512,7 +512,7 @@ class TestToken:
             client.close()
             credential.close()
 
-    def test_no_token(self, check, shared, monkeypatch):
+    def test_a_missing_token_is_a_problem_and_later_steps_are_skipped(self, check, shared, monkeypatch):
         """With what to do; what needs it is not looked at."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
         code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
@@ -539,11 +539,11 @@ class TestToken:
         """And one that cannot be read says nothing."""
         assert identity_claims(token) == expected
 
-    def test_an_identity_that_is_not_told(self):
+    def test_an_identity_that_the_token_does_not_name_is_described(self):
         """Is said to be so."""
         assert describe_identity({}) == "an identity that the token does not name"
 
-    def test_credentials_of_the_application(self):
+    def test_an_applications_own_credential_is_used_and_its_errors_shortened(self):
         """Of any kind; a long complaint is cut."""
 
         class Mine:
@@ -578,7 +578,7 @@ class TestAnswers:
         assert (step.name, step.state) == (step_name, state)
         assert advice in step.advice[0]
 
-    def test_the_role_is_for_whom_the_token_says(self):
+    def test_the_role_advice_names_the_identity_of_the_token(self):
         """Ready to be pasted."""
         (step,) = interpret_answer(ANSWERS["403"][0], read(ADDRESS, {}), {"application": "a", "object": "17"})
 
@@ -586,12 +586,12 @@ class TestAnswers:
         assert "--assignee-object-id 17 --scope" in step.advice[0]
         assert step.seen == "403 OperationFailed: no access"
 
-    def test_what_was_said_is_in_one_piece(self):
+    def test_an_answer_without_code_or_message_is_formatted_cleanly(self):
         """Whatever part is missing."""
         assert next(interpret_answer(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
         assert next(interpret_answer(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS failed: bad"
 
-    def test_the_endpoint_is_asked_with_no_rows(self, check):
+    def test_the_probe_sends_no_rows(self, check):
         """And only once."""
         with Endpoint() as endpoint:
             check(environment(endpoint.url))
@@ -603,7 +603,7 @@ class TestConfiguration:
         ("rule", "state"),
         [("dcr-shop", "warning"), ("shop", "warning"), ("dcr-0123456789abcdef0123456789abcdef", "ok")],
     )
-    def test_a_rules_name_is_told_from_its_id(self, check, rule, state):
+    def test_a_rules_name_in_place_of_its_id_is_a_warning(self, check, rule, state):
         """Before Azure says that there is none."""
         _, steps = check(environment("https://no-such-endpoint.invalid", rule), "--credential", "environment")
 
@@ -621,7 +621,7 @@ class TestConfiguration:
             ({"User": "user_id", "Path": "request.path"}, []),
         ],
     )
-    def test_a_field_that_is_nearly_named_is_pointed_out(self, check, shared, tmp_path, column, note):
+    def test_an_extra_that_resembles_a_field_is_noted(self, check, shared, tmp_path, column, note):
         """It is taken for an extra, whose column would stay empty; what is meant as an extra is left alone."""
         columns = {"TimeGenerated": "time", "Message": "message"} | column
         azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": columns}
@@ -634,7 +634,7 @@ class TestConfiguration:
         assert all(said in found for said, found in zip(note, steps["configuration"]["notes"], strict=True))
 
     @pytest.mark.parametrize("name", PRESETS)
-    def test_no_preset_is_suspected(self, check, shared, name, tmp_path):
+    def test_no_preset_has_a_column_noted_as_a_misspelling(self, check, shared, name, tmp_path):
         file = tmp_path / "logging.json"
         azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": name}
         file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
@@ -642,7 +642,7 @@ class TestConfiguration:
 
         assert steps["configuration"]["notes"] == []
 
-    def test_a_local_workspace_has_ids_as_it_likes(self, check, shared):
+    def test_a_local_workspace_accepts_any_rule_id(self, check, shared):
         """dcr-local, for one."""
         _, steps = check(shared.environment)
 
@@ -650,7 +650,7 @@ class TestConfiguration:
 
 
 class TestNetwork:
-    def test_a_name_that_nobody_knows(self, check):
+    def test_an_unknown_host_name_is_a_problem(self, check):
         """In a domain that never exists."""
         code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
 
@@ -659,7 +659,7 @@ class TestNetwork:
         assert "privatelink.monitor.azure.com" in steps["name"]["advice"][0]
         assert "connection" not in steps
 
-    def test_a_name_is_looked_up(self, check, shared):
+    def test_a_host_name_is_looked_up(self, check, shared):
         """With its addresses."""
         endpoint = shared.endpoint.replace("127.0.0.1", "localhost")
         _, steps = check(shared.environment | {"DATA_COLLECTION_ENDPOINT": endpoint})
@@ -667,7 +667,7 @@ class TestNetwork:
         assert steps["name"]["seen"].startswith("localhost is ")
         assert "127.0.0.1" in steps["name"]["details"]["addresses"]
 
-    def test_a_certificate_of_an_unknown_authority(self, check, secured):
+    def test_a_certificate_of_an_unknown_authority_is_a_problem(self, check, secured):
         """As behind a proxy that opens TLS."""
         code, steps = check(secured.environment, "--credential", "environment")
 
@@ -675,14 +675,14 @@ class TestNetwork:
         assert steps["connection"]["seen"].startswith("the certificate is not trusted: ")
         assert "REQUESTS_CA_BUNDLE" in steps["connection"]["advice"][0]
 
-    def test_authorities_may_be_a_directory(self, check, secured, tmp_path, monkeypatch):
+    def test_certificate_authorities_may_be_a_directory(self, check, secured, tmp_path, monkeypatch):
         """As for requests."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
         _, steps = check(secured.environment, "--credential", "environment")
 
         assert steps["connection"]["state"] == "problem"
 
-    def test_what_speaks_no_tls(self, check, shared):
+    def test_a_server_without_tls_is_a_problem(self, check, shared):
         """Is told from what cannot be reached."""
         address = environment(shared.endpoint.replace("http://", "https://"))
         _, steps = check(address, "--credential", "environment")
@@ -692,7 +692,7 @@ class TestNetwork:
         assert steps["connection"]["seen"] == "127.0.0.1:9 cannot be reached: Connection refused"
         assert "on port 9" in steps["connection"]["advice"][0]
 
-    def test_a_certificate_that_ends_soon(self, check, tmp_path, monkeypatch):
+    def test_a_certificate_that_expires_soon_is_a_warning(self, check, tmp_path, monkeypatch):
         """Works, and is told; an authority need not have an organization."""
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -722,7 +722,7 @@ class TestNetwork:
         assert "geheim" not in json.dumps(steps)
 
     @pytest.mark.parametrize(("proxy", "where"), [("127.0.0.1:9", "127.0.0.1:9"), ("http://127.0.0.1", "127.0.0.1:80")])
-    def test_a_proxy_may_be_written_short(self, proxy, where, check, monkeypatch):
+    def test_a_proxy_may_be_given_without_a_scheme(self, proxy, where, check, monkeypatch):
         """Without login, scheme or port."""
         monkeypatch.setenv("ALL_PROXY", proxy)
         _, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
@@ -738,7 +738,7 @@ class TestNetwork:
         assert steps["proxy"]["details"] == {"proxy": "127.0.0.1:443"}
         assert "connection" not in steps
 
-    def test_what_no_proxy_names_goes_directly(self, check, monkeypatch):
+    def test_a_host_in_no_proxy_is_reached_directly(self, check, monkeypatch):
         """As the handler's rows would."""
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -763,7 +763,7 @@ class TestCompare:
             ("dynamic", "boolean", False),
         ],
     )
-    def test_types_that_fit(self, sent, declared, arrives):
+    def test_wider_types_are_accepted_and_narrower_ones_are_not(self, sent, declared, arrives):
         """Text takes everything, numbers only what is no larger."""
         findings = compare({"A": sent}, {"A": declared}, None, output="T", is_passed_on=True)
 
@@ -777,14 +777,14 @@ class TestCompare:
 
 
 class TestArrival:
-    def test_a_column_that_was_renamed_is_found(self):
+    def test_the_message_column_is_found_under_its_cf_name(self):
         """By the template's way of naming it."""
         table = Table.from_mapping({"Text": "message"})
 
         assert message_column(table, {"Text_CF": "string"}) == "Text_CF"
         assert message_column(table, None) == "Text"
 
-    def test_a_query_that_fails_is_asked_again_and_told_in_the_end(self):
+    def test_a_failing_query_is_repeated_and_finally_reported(self):
         """A new table cannot be asked at once."""
         waits = []
 
@@ -803,7 +803,7 @@ class TestArrival:
         assert "Log Analytics Reader" in step.advice[0]
         assert waits == sorted(waits)
 
-    def test_without_a_workspace_there_is_nowhere_to_look(self, check, secured, monkeypatch):
+    def test_without_a_workspace_the_arrival_step_is_a_problem(self, check, secured, monkeypatch):
         """Which is a problem, because it was asked for."""
         for name, value in {**secured.trust_environment, **secured.identity_environment}.items():
             monkeypatch.setenv(name, value)
@@ -838,7 +838,7 @@ class TestWords:
         ]
         assert out.endswith("\nRows will arrive.\n")
 
-    def test_what_could_not_be_looked_at_is_not_promised(self, said):
+    def test_skipped_steps_weaken_the_verdict(self, said):
         """Nor is it a problem."""
         with Endpoint() as endpoint:
             code, out = said(environment(endpoint.url))
@@ -857,7 +857,7 @@ class TestWords:
         assert max(map(len, out.splitlines())) <= 100
         assert re.findall(r"[ \t]+$", out, re.MULTILINE) == []
 
-    def test_two_problems_are_problems(self, said):
+    def test_several_problems_are_counted_in_the_plural(self, said):
         """In words, too."""
         _, out = said(environment("https://127.0.0.1:9"), "--credential", "environment")
 
@@ -888,7 +888,7 @@ class TestUsage:
             (["--dcr", "nowhere.json"], "dcr='nowhere.json' cannot be read"),
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, words, said, capsys, monkeypatch):
+    def test_contradictory_options_are_refused(self, words, said, capsys, monkeypatch):
         """With 2, and nothing is looked at."""
         monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
 
@@ -896,7 +896,7 @@ class TestUsage:
         assert said in capsys.readouterr().err
 
     @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon", "100000"])
-    def test_a_wait_is_a_number_of_seconds(self, seconds, capsys):
+    def test_wait_accepts_only_numbers_of_seconds(self, seconds, capsys):
         """Within a day."""
         with pytest.raises(SystemExit) as caught:
             cli.main(["check", "--send", f"--wait={seconds}"])

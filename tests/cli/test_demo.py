@@ -62,7 +62,7 @@ def part(told, heading):
     return re.search(rf"^{re.escape(heading)} ─+\n(.*?)(?=^\S.* ─+$|\Z)", told[0], re.DOTALL | re.MULTILINE)[1]
 
 
-def test_it_ends_by_itself_in_less_than_20_seconds(told):
+def test_the_demo_ends_by_itself_in_less_than_20_seconds(told):
     assert told[1] < 20
 
 
@@ -118,13 +118,13 @@ def test_the_ledger_balances_and_agrees_with_the_table(told):
     assert int(retries) > 0
 
 
-def test_where_the_page_was_is_said_and_how_to_keep_it(told):
+def test_the_address_of_the_page_and_how_to_keep_it_are_printed(told):
     address = re.search(r"^Watch the rows come in: (http://127\.0\.0\.1:\d+/)$", told[0], re.MULTILINE)[1]
 
     assert told[0].endswith(f"\nThe page was at {address}; logging-azmon demo --keep keeps it up.\n")
 
 
-def test_it_can_be_shown_on_a_terminal_that_knows_nothing_but_ascii():
+def test_the_demo_works_on_a_terminal_with_only_ascii():
     out, _ = run(PYTHONIOENCODING="ascii:strict")
 
     assert out.isascii()
@@ -144,7 +144,7 @@ def test_with_keep_the_page_stays_until_ctrl_c():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
-def test_ctrl_c_ends_it_at_once_with_its_own_exit_code():
+def test_ctrl_c_ends_the_demo_at_once_with_exit_code_130():
     with started() as process:
         until(process, "Watch the rows come in")
         process.send_signal(signal.SIGINT)

@@ -108,7 +108,7 @@ def test_an_example_works(example, place, capsys):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent")
 @pytest.mark.parametrize("example", RUNNING_ON)
-def test_an_example_works_until_it_is_ended(example, place):
+def test_an_endless_example_works_until_interrupted(example, place):
     """As Ctrl-C does."""
     words = program_words(example)
     if words[0] == "serve":
@@ -132,7 +132,7 @@ def test_an_example_works_until_it_is_ended(example, place):
             child.kill()
 
 
-def test_the_examples_told_elsewhere_are():
+def test_examples_skipped_here_are_run_by_test_demo():
     """With their very words."""
     text = Path(__file__).with_name("test_demo.py").read_text("utf-8")
 

@@ -80,7 +80,7 @@ def refused(*words):
     return caught.value.code
 
 
-def test_ctrl_c_ends_a_command_with_the_shells_code(plug_in):
+def test_ctrl_c_ends_a_command_with_exit_code_130(plug_in):
     """Quietly."""
     plug_in(
         wait="""
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_a_command_with_the_shells_code(plug_in):
 
 
 class TestWithoutACommand:
-    def test_version_is_the_distributions(self, capsys):
+    def test_version_prints_the_version_of_the_distribution(self, capsys):
         """As installed."""
         assert refused("--version") == 0
         assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')}\n"
@@ -110,12 +110,12 @@ class TestWithoutACommand:
         assert "Send Python logs as typed rows to your own Log Analytics table." in out
 
     @pytest.mark.usefixtures("commands")
-    def test_nothing_at_all_is_a_usage_error_with_help_and_commands(self, capsys):
+    def test_without_arguments_the_error_lists_the_commands(self, capsys):
         """Which ones there are is what this user has to learn."""
         assert cli.main([]) == 2
         assert "show-all" in capsys.readouterr().err
 
-    def test_nothing_at_all_is_a_usage_error_with_help(self, capsys):
+    def test_without_arguments_help_goes_to_stderr_with_exit_code_2(self, capsys):
         """On stderr, because a script did not ask for it."""
         assert cli.main([]) == 2
 
@@ -133,7 +133,7 @@ class TestWithoutACommand:
         assert refused("bogus", "--option") == 2
         assert "logging-azmon: error: unknown command 'bogus'; choose from check, " in capsys.readouterr().err
 
-    def test_words_come_from_the_command_line(self, monkeypatch, capsys):
+    def test_main_without_arguments_reads_the_command_line(self, monkeypatch, capsys):
         """Where the entry point passes none."""
         monkeypatch.setattr(sys, "argv", ["logging-azmon"])
 
@@ -143,7 +143,7 @@ class TestWithoutACommand:
 
 @pytest.mark.usefixtures("commands")
 class TestCommands:
-    def test_are_the_modules_beside_the_dispatcher(self, capsys):
+    def test_commands_are_the_public_modules_of_the_package(self, capsys):
         """With the first line of their docstring, and dashes where a module has underscores."""
         assert refused("--help") == 0
 
@@ -154,12 +154,12 @@ class TestCommands:
         assert "private" not in out
         assert "More that only readers" not in out
 
-    def test_get_their_arguments_and_give_the_exit_code(self, capsys):
+    def test_a_command_gets_its_arguments_and_returns_the_exit_code(self, capsys):
         """Parsed as the command asked for."""
         assert cli.main(["greet", "Ada", "--times", "2"]) == 3
         assert capsys.readouterr().out == "hello Ada\nhello Ada\n"
 
-    def test_have_help_of_their_own(self, capsys):
+    def test_a_command_has_its_own_help(self, capsys):
         """Under the full name."""
         assert refused("greet", "--help") == 0
 
@@ -167,7 +167,7 @@ class TestCommands:
         assert out.startswith("usage: logging-azmon greet [-h]")
         assert "Greet somebody." in out
 
-    def test_show_their_examples_as_they_are(self, plug_in, capsys):
+    def test_help_shows_examples_unchanged(self, plug_in, capsys):
         """Below their options, to be copied; a command need not have any."""
         example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
         example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
@@ -178,7 +178,7 @@ class TestCommands:
         assert refused("greet", "--help") == 0
         assert "examples" not in capsys.readouterr().out
 
-    def test_have_help_without_the_library_that_colours_it(self, capsys):
+    def test_help_has_the_same_text_without_rich_argparse(self, capsys):
         """In the same words."""
         refused("greet", "--help")
         with_colours = capsys.readouterr().out
@@ -192,7 +192,7 @@ class TestCommands:
 
         assert capsys.readouterr().out == with_colours
 
-    def test_have_help_where_there_is_only_ascii(self, plug_in, monkeypatch):
+    def test_help_is_printed_on_a_terminal_with_only_ascii(self, plug_in, monkeypatch):
         """As in a container without a locale."""
         plug_in(shown="def configure(parser):\n    parser.add_argument('--id', help='dcr-… ü')\n")
         out = io.TextIOWrapper(io.BytesIO(), "ascii")
@@ -202,24 +202,24 @@ class TestCommands:
 
         assert b"dcr-... ?" in out.buffer.getvalue()
 
-    def test_refuse_bad_arguments(self, capsys):
+    def test_a_command_refuses_bad_arguments(self, capsys):
         """As a usage error of that command."""
         assert refused("greet") == 2
         assert "logging-azmon greet: error: the following arguments are required: name" in capsys.readouterr().err
 
-    def test_are_listed_where_an_unknown_one_was_asked_for(self, capsys):
+    def test_the_error_for_an_unknown_command_lists_the_commands(self, capsys):
         """A typo is mended at once."""
         assert refused("gret") == 2
         assert "error: unknown command 'gret'; choose from greet, show-all\n" in capsys.readouterr().err
 
-    def test_say_which_extra_to_install(self, capsys):
+    def test_a_command_names_the_extra_to_install(self, capsys):
         """Instead of a traceback."""
         assert cli.main(["greet", "Ada", "--missing", "no_such_module_anywhere"]) == 2
         assert capsys.readouterr().err == (
             "logging-azmon greet: no_such_module_anywhere is missing: python -m pip install 'logging-azmon[party]'\n"
         )
 
-    def test_without_an_extra_do_not_hide_what_is_missing(self):
+    def test_a_missing_module_without_an_extra_is_raised(self):
         """That is a bug of ours, and needs its traceback."""
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             cli.main(["show-all"])
@@ -286,7 +286,7 @@ def without_extras(tmp_path_factory):
 
 
 class TestWithoutExtras:
-    def test_what_they_bring_is_known_here(self):
+    def test_every_distribution_of_the_extras_is_listed_in_this_test(self):
         """So that nothing is forgotten below."""
         text = Path(__file__).parent.parent.parent.joinpath("pyproject.toml").read_text("utf-8")
         extras = tomllib.loads(text)["project"]["optional-dependencies"]
@@ -295,7 +295,7 @@ class TestWithoutExtras:
         assert names - {"logging-azmon"} == set(BROUGHT)
 
     @pytest.mark.parametrize("name", ["", *(name for name, _ in cli.find_commands())])
-    def test_there_is_help_for_every_command(self, without_extras, name):
+    def test_every_command_has_help_without_the_extras(self, without_extras, name):
         """One command's needs must not cost another."""
         code, out, err = without_extras[f"{name} --help".strip()]
 
@@ -316,7 +316,7 @@ class TestWithoutExtras:
             ("template az --config logging.yaml", "cli"),
         ],
     )
-    def test_a_command_says_which_it_needs(self, without_extras, command, extra):
+    def test_a_command_without_its_extra_names_it(self, without_extras, command, extra):
         """In one line."""
         code, out, err = without_extras[command]
 
@@ -328,7 +328,7 @@ class TestWithoutExtras:
         )
 
     @pytest.mark.parametrize("command", ["template az", "spool ."])
-    def test_some_need_none(self, without_extras, command):
+    def test_template_and_spool_need_no_extra(self, without_extras, command):
         """They are for servers, too."""
         code, out, _ = without_extras[command]
 
@@ -350,7 +350,7 @@ def test_only_one_module_of_the_commands_imports_the_azure_sdk():
 
 class TestOnATerminal:
     @pytest.mark.parametrize("words", [["greet", "Ada", "--missing", "no_such_module_anywhere"], ["--" + "x" * 60]])
-    def test_what_is_wrong_is_broken_between_words(self, words, plug_in, monkeypatch, capsys):
+    def test_error_messages_wrap_between_words_on_a_terminal(self, words, plug_in, monkeypatch, capsys):
         """Where somebody reads it; `grep` gets whole lines."""
         plug_in(greet=GREET)
         monkeypatch.setenv("COLUMNS", "50")
@@ -366,7 +366,7 @@ class TestOnATerminal:
 
 
 class TestFromAShell:
-    def test_the_module_is_the_command(self):
+    def test_python_dash_m_runs_the_command(self):
         """`python -m logging_azmon`, for machines whose PATH lacks the scripts."""
         done = subprocess.run(
             [sys.executable, "-m", "logging_azmon", "--version"], capture_output=True, text=True, timeout=60, check=True

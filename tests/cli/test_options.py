@@ -42,7 +42,7 @@ def module(tmp_path, source, name="qapp"):
 
 
 class TestOptions:
-    def test_each_becomes_the_argument_of_its_name(self):
+    def test_each_option_becomes_the_argument_of_its_name(self):
         given = arguments(
             *("--endpoint", "https://a.example.org", "--rule-id", "dcr-2", "--stream", "Custom-B"),
             *("--credential", "azure_cli", "--cloud", "usgov", "--columns", "lean", "--dcr", "rule.json"),
@@ -58,25 +58,25 @@ class TestOptions:
             "dcr": "rule.json",
         }
 
-    def test_what_is_not_given_is_left_to_the_environment(self):
+    def test_an_option_not_given_is_left_to_the_environment(self):
         assert arguments() == {}
         settings = read_settings({}, {"DATA_COLLECTION_ENDPOINT": "https://e", "LOGS_DCR_RULE_ID": "d", **STREAM})
         assert settings.endpoint == "https://e"
 
-    def test_mappings_are_json(self):
+    def test_an_option_that_takes_a_mapping_is_read_as_json(self):
         given = arguments(
             "--credential", '{"managed_identity": {"client_id": "1"}}', "--columns", '{"Text": "message"}'
         )
 
         assert given == {"credential": {"managed_identity": {"client_id": "1"}}, "columns": {"Text": "message"}}
 
-    def test_what_is_no_json_is_refused_without_showing_it(self):
+    def test_invalid_json_is_refused_without_showing_it(self):
         said = problem("--credential", '{"environment": {"client_secret": "s3cret"')
 
         assert said.startswith("--credential begins with { but is not valid JSON (at character ")
         assert "s3cret" not in said
 
-    def test_what_is_missing_is_said_in_the_words_of_the_command_line(self):
+    def test_a_missing_setting_is_named_by_its_option(self):
         with pytest.raises(ConfigurationError) as caught:
             read_settings({}, {})
 
@@ -84,10 +84,10 @@ class TestOptions:
             f"{name} is missing: give --{name.replace('_', '-')} or --config" for name in PLACE
         ]
 
-    def test_a_handler_without_a_configuration_is_refused(self):
+    def test_handler_without_config_is_refused(self):
         assert "--handler azure needs --config" in problem("--handler", "azure")
 
-    def test_a_command_prints_what_is_wrong_and_ends_with_2(self, capsys):
+    def test_a_command_prints_a_configuration_error_and_ends_with_2(self, capsys):
         assert main(["send", "x", "--config", "nowhere"]) == 2
         assert capsys.readouterr().err.startswith("logging-azmon send: --config nowhere is neither a file (.yaml, ")
 
@@ -96,7 +96,7 @@ STREAM = {"LOGS_DCR_STREAM_NAME": "Custom-App"}
 
 
 class TestPrecedence:
-    def test_an_option_goes_before_the_configuration_and_that_before_the_environment(self, tmp_path, monkeypatch):
+    def test_options_take_precedence_over_config_and_config_over_the_environment(self, tmp_path, monkeypatch):
         module(tmp_path, f"LOGGING = {{'handlers': {{'azure': {OURS!r}}}}}")
         monkeypatch.setenv("LOGS_DCR_RULE_ID", "dcr-env")
         monkeypatch.setenv("LOGS_DCR_STREAM_NAME", "Custom-Env")
@@ -148,7 +148,7 @@ class TestFiles:
             ("logging.ini", INI, ""),
         ],
     )
-    def test_every_form_gives_the_same(self, tmp_path, name, text, key):
+    def test_every_file_format_gives_the_same_arguments(self, tmp_path, name, text, key):
         tmp_path.joinpath(name).write_text(text, "utf-8")
 
         assert arguments("--config", f"{name}{key}") == PLACE
@@ -169,19 +169,19 @@ class TestFiles:
             ("a.json", '{"handlers": {}}', "a.json has no logging_azmon.AzureMonitorHandler; its handlers are none"),
         ],
     )
-    def test_a_file_of_no_use_is_named_with_what_is_wrong(self, tmp_path, name, text, said):
+    def test_an_unusable_file_is_named_with_its_fault(self, tmp_path, name, text, said):
         tmp_path.joinpath(name).write_text(text, "utf-8")
 
         assert said in problem("--config", name)
 
-    def test_a_file_that_is_not_there_and_a_key_that_is_not_in_it_are_named(self, tmp_path):
+    def test_a_missing_file_and_a_missing_key_are_named(self, tmp_path):
         tmp_path.joinpath("a.json").write_text('{"b": 1}', "utf-8")
 
         assert "none.json cannot be read: No such file" in problem("--config", "none.json")
         assert "a.json:c has no c; it has b" in problem("--config", "a.json:c")
         assert "a.json:b.c has no c" in problem("--config", "a.json:b.c")
 
-    def test_a_library_that_is_missing_is_left_to_the_dispatcher(self, tmp_path, monkeypatch, capsys):
+    def test_a_missing_yaml_library_is_left_to_the_dispatcher(self, tmp_path, monkeypatch, capsys):
         tmp_path.joinpath("a.yaml").write_text(YAML, "utf-8")
         monkeypatch.setitem(sys.modules, "yaml", None)
 
@@ -190,14 +190,14 @@ class TestFiles:
 
 
 class TestModules:
-    def test_this_directory_can_be_imported_from_and_only_then(self, tmp_path):
+    def test_the_current_directory_is_importable_only_while_loading(self, tmp_path):
         module(tmp_path, "class settings:\n    LOGGING = {'handlers': {'azure': " + repr(OURS) + "}}")
         before = list(sys.path)
 
         assert arguments("--config", "qapp:settings.LOGGING") == PLACE
         assert sys.path == before
 
-    def test_the_application_is_not_configured(self, tmp_path):
+    def test_loading_does_not_configure_the_applications_logging(self, tmp_path):
         module(
             tmp_path,
             "LOGGING = {'handlers': {'azure': " + repr(OURS) + ", 'bad': {'()': 'qapp.explode'}}}\n"
@@ -220,7 +220,7 @@ class TestModules:
 
         assert said in problem(*words)
 
-    def test_a_handler_or_a_pipeline_of_the_application_will_do(self, tmp_path):
+    def test_config_may_name_a_handler_or_a_pipeline(self, tmp_path):
         module(
             tmp_path,
             """
@@ -245,24 +245,24 @@ class TestHandlers:
         module(tmp_path, f"LOGGING = { ({'handlers': handlers} | more)!r}")
         return ["--config", "qapp:LOGGING"]
 
-    def test_the_only_one_of_ours_is_taken(self, tmp_path):
+    def test_the_only_handler_of_ours_is_chosen(self, tmp_path):
         words = self.configured(tmp_path, {"console": {"class": "logging.StreamHandler"}, "azure": OURS})
 
         assert arguments(*words) == PLACE
 
-    def test_of_several_one_must_be_named(self, tmp_path):
+    def test_of_several_handlers_one_must_be_named(self, tmp_path):
         words = self.configured(tmp_path, {"a": OURS, "b": {**OURS, "stream": "Custom-B"}})
 
         assert "has 2 handlers of this library: choose with --handler a or --handler b" in problem(*words)
         assert arguments(*words, "--handler", "b")["stream"] == "Custom-B"
 
-    def test_those_that_share_a_pipeline_lead_to_it(self, tmp_path):
+    def test_handlers_that_share_a_pipeline_give_its_arguments(self, tmp_path):
         shared = {"class": "logging_azmon.AzureMonitorHandler", "pipeline": "cfg://handlers.azure", "level": "ERROR"}
         words = self.configured(tmp_path, {"a": shared, "azure": OURS})
 
         assert arguments(*words) == arguments(*words, "--handler", "a") == PLACE
 
-    def test_an_object_of_the_application_may_be_the_pipeline(self, tmp_path):
+    def test_pipeline_may_refer_to_an_object_of_the_application(self, tmp_path):
         module(
             tmp_path,
             """
@@ -276,7 +276,7 @@ class TestHandlers:
         assert arguments("--config", "qapp:LOGGING")["stream"] == "Custom-Shared"
 
     @pytest.mark.parametrize("pipeline", ["cfg://handlers.a", "cfg://handlers.b", "nonsense"])
-    def test_a_pipeline_that_leads_nowhere_is_said(self, tmp_path, pipeline):
+    def test_a_pipeline_reference_that_leads_nowhere_is_reported(self, tmp_path, pipeline):
         both = {"class": "logging_azmon.AzureMonitorHandler"}
         words = self.configured(
             tmp_path, {"a": {**both, "pipeline": pipeline}, "b": {**both, "pipeline": "cfg://handlers.a"}}
@@ -284,7 +284,7 @@ class TestHandlers:
 
         assert "does not lead to a handler with a pipeline of its own" in problem(*words, "--handler", "a")
 
-    def test_values_are_resolved_as_dict_config_does(self, tmp_path):
+    def test_values_are_resolved_as_dictconfig_does(self, tmp_path):
         words = self.configured(
             tmp_path,
             {"azure": {**OURS, "rule_id": "cfg://rule", "credential": {"managed_identity": {"client_id": "cfg://id"}}}},
@@ -296,21 +296,21 @@ class TestHandlers:
         assert settings.rule_id == "dcr-9"
         assert settings.credential == {"managed_identity": {"client_id": "mine"}}
 
-    def test_what_cannot_be_resolved_is_said_but_no_credential(self, tmp_path):
+    def test_an_unresolvable_value_is_shown_unless_it_is_a_credential(self, tmp_path):
         words = self.configured(tmp_path, {"azure": {**OURS, "stream": "ext://qapp.none"}})
         assert "stream='ext://qapp.none' of the handler azure cannot be resolved" in problem(*words)
         sys.modules.pop("qapp")
         words = self.configured(tmp_path, {"azure": {**OURS, "credential": "cfg://secret"}})
         assert "credential=(not shown) of the handler azure cannot be resolved" in problem(*words)
 
-    def test_what_is_the_applications_own_business_is_left_out(self, tmp_path):
+    def test_arguments_that_concern_only_the_application_are_left_out(self, tmp_path):
         words = self.configured(
             tmp_path, {"azure": {**OURS, "level": "INFO", "formatter": "f", "filters": [], "report": "ext://a.b"}}
         )
 
         assert arguments(*words) == PLACE
 
-    def test_a_subclass_and_a_class_itself_are_ours(self, tmp_path):
+    def test_a_subclass_of_our_handler_and_the_class_itself_are_ours(self, tmp_path):
         module(
             tmp_path,
             f"""
@@ -336,17 +336,17 @@ class TestHandlers:
             ("text", "--handler azure is a None, not a logging_azmon"),
         ],
     )
-    def test_one_that_is_not_ours_is_refused(self, tmp_path, handler, said):
+    def test_a_handler_that_is_not_ours_is_refused(self, tmp_path, handler, said):
         words = self.configured(tmp_path, {"azure": handler})
 
         assert said in problem(*words, "--handler", "azure")
 
-    def test_one_that_is_not_there_is_refused_with_those_that_are(self, tmp_path):
+    def test_an_unknown_handler_is_refused_with_the_known_ones(self, tmp_path):
         words = self.configured(tmp_path, {"azure": OURS})
 
         assert "--handler blue is not in --config qapp:LOGGING; it has azure" in problem(*words, "--handler", "blue")
 
-    def test_nobody_is_made(self, tmp_path, monkeypatch):
+    def test_no_handler_is_created(self, tmp_path, monkeypatch):
         monkeypatch.setattr(AzureMonitorHandler, "__init__", lambda *_, **__: pytest.fail("made"))
 
         assert arguments(*self.configured(tmp_path, {"azure": OURS})) == PLACE

@@ -51,7 +51,7 @@ class TestPaper:
             (4, 0.5, 900_000, 5.0),
         ],
     )
-    def test_requests_are_those_that_the_library_makes(self, processes, rate, size, seconds):
+    def test_estimated_requests_match_the_librarys_pacing(self, processes, rate, size, seconds):
         """As many as in a simulation without a quota, within a tenth."""
         on_paper = estimate(processes, rate, size, batch_seconds=seconds)
         unbounded = Fleet(processes=processes, rows_per_second=rate, row_bytes=size, quota_bytes=10**12)
@@ -68,27 +68,27 @@ class TestPaper:
         assert estimate(10_000, 1, 300, rules=on_paper.rules_needed).fits
         assert estimate(10_000, 1, 300, batch_seconds=on_paper.batch_seconds_needed).fits
 
-    def test_too_much_data_needs_rules_whatever_the_batches_are(self):
+    def test_too_much_data_needs_more_rules_however_it_is_batched(self):
         on_paper = estimate(10_000, 20, 600)
 
         assert on_paper.bytes == pytest.approx(7.2e9)
         assert on_paper.rules_for_bytes == 5
         assert on_paper.catch_up_seconds is None
 
-    def test_no_batch_waits_for_minutes(self):
+    def test_no_advised_batch_waits_longer_than_two_minutes(self):
         assert estimate(100_000, 1, 300).batch_seconds_needed is None
 
     def test_longer_intervals_do_not_help_where_batches_are_full_before(self):
         assert estimate(10_000, 100, 9_000).batch_seconds_needed is None
 
-    def test_an_outage_is_bytes_time_and_catching_up(self):
+    def test_an_outage_is_estimated_in_bytes_time_and_catch_up(self):
         on_paper = estimate(400, 20, 600)
 
         assert on_paper.outage_bytes == 20 * 600 * 3_600 + 1_000_000
         assert on_paper.memory_lasts_seconds == pytest.approx(64 * 1024**2 / 12_000)
         assert on_paper.catch_up_seconds == pytest.approx(3_600 * 0.288 / (2 - 0.288))
 
-    def test_a_day_is_rows_and_gigabytes_of_ten_to_the_ninth(self):
+    def test_a_day_is_estimated_in_rows_and_decimal_gigabytes(self):
         on_paper = estimate(10, 1, 1_000)
 
         assert (on_paper.rows_a_day, on_paper.json_gigabytes_a_day) == (864_000, 0.864)
@@ -111,7 +111,7 @@ class TestDeploy:
         assert not course.dropped
         assert course.most_waiting_bytes < 1_000_000
 
-    def test_for_hours_less_than_a_hundredth_of_what_they_ask_is_refused(self):
+    def test_over_hours_less_than_one_request_in_a_hundred_is_refused(self):
         course = played(120, fleet(200))
         later = course.minutes[10:]
 
@@ -119,21 +119,21 @@ class TestDeploy:
         assert sum(minute.asked for minute in later) > 0.5 * 240 * len(later), "the quota is used"
         assert not course.dropped
 
-    def test_they_settle_too_where_the_service_does_not_say_when_to_come_back(self):
+    def test_a_fleet_settles_even_without_retry_after(self):
         course = played(20, fleet(200, names_time=False))
 
         assert course.settled_after() <= 12
         assert adds_up(course)
         assert not course.dropped
 
-    def test_near_the_quota_of_bytes_they_settle_too(self):
+    def test_a_fleet_near_the_quota_of_bytes_settles(self):
         course = played(40, fleet(200, rate=10.0))
 
         assert sum(minute.refused for minute in course.minutes[20:]) <= 0.05 * sum(m.asked for m in course.minutes[20:])
         assert not course.dropped
         assert adds_up(course)
 
-    def test_more_data_than_a_rule_takes_never_settles_and_what_finds_no_room_is_counted(self):
+    def test_more_data_than_the_quota_never_settles_and_rows_without_room_are_counted(self):
         course = played(10, fleet(50, rate=100.0, size=1_000, quota_bytes=2_000_000), queue_bytes=3_000_000)
 
         assert course.settled_after() is None
@@ -147,7 +147,7 @@ class TestDeploy:
         assert course.settled_after() == 0
         assert not any(minute.refused for minute in course.minutes)
 
-    def test_the_same_is_played_each_time_and_chance_is_left_alone(self):
+    def test_a_simulation_is_repeatable_and_restores_the_random_state(self):
         random.seed(1)
         first = played(3, fleet(50))
         expected = random.Random(1).random()
@@ -166,7 +166,7 @@ class TestCommand:
         assert main(["plan", *words]) == 0
         return " ".join(capsys.readouterr().out.split())
 
-    def test_a_fleet_that_does_not_fit_is_told_what_would(self, capsys):
+    def test_a_fleet_beyond_the_quota_is_told_what_would_help(self, capsys):
         out = self.plan(capsys, "--processes", "10000", "--rows-per-second", "1", "--bytes", "400", "--minutes", "1")
 
         assert "requests 120,000 12,000 1,000%" in out
@@ -176,13 +176,13 @@ class TestCommand:
         assert "The fleet does not settle within the quota in this time" in out
         assert "0 dropped" in out
 
-    def test_one_that_fits_is_told_so(self, capsys):
+    def test_a_fleet_within_the_quota_is_told_so(self, capsys):
         out = self.plan(capsys, "--processes", "4", "--rows-per-second", "20", "--bytes", "600", "--minutes", "2")
 
         assert "Quota: sufficient, with more than 20% to spare" in out
         assert "The fleet is within the quota from the start." in out
 
-    def test_when_it_settles_is_said(self, capsys):
+    def test_the_minute_after_which_the_fleet_settles_is_printed(self, capsys):
         out = self.plan(capsys, "--processes", "40000", "--rows-per-second", "0.3", "--bytes", "400", "--rules", "3")
 
         assert " minutes." in out.partition("The fleet settles within the quota after ")[2]
@@ -195,7 +195,7 @@ class TestCommand:
             (["--bytes", "60000", "--outage", "20h"], "this takes a spool with spool_bytes=4,321,000,000"),
         ],
     )
-    def test_advice(self, capsys, words, said):
+    def test_the_advice_fits_the_workload(self, capsys, words, said):
         assert said in self.plan(capsys, "--processes", "5000", "--rows-per-second", "1", "--minutes", "0", *words)
 
     def test_json_has_every_figure(self, capsys):
@@ -220,7 +220,7 @@ class TestCommand:
             ("--minutes", "-5"),
         ],
     )
-    def test_what_is_no_number_is_refused_with_the_value(self, capsys, option, value):
+    def test_an_invalid_number_is_refused_with_its_value(self, capsys, option, value):
         words = {"--processes": "1", "--rows-per-second": "1", "--bytes": "1", option: value}
         with pytest.raises(SystemExit):
             main(["plan", *(f"{name}={given}" for name, given in words.items())])
@@ -228,7 +228,7 @@ class TestCommand:
         assert f"argument {option}: {value!r} is not a " in capsys.readouterr().err
 
 
-def test_minutes_that_are_alike_are_one_line_but_none_in_which_something_is_refused():
+def test_similar_minutes_are_merged_unless_requests_were_refused():
     asked = [(90, 60), (90, 60), (60, 60), (60, 60), (61, 61), (30, 30), (60, 60), (60, 60)]
     minutes = [Minute(asked=asked, taken=taken) for asked, taken in asked]
 

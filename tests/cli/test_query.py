@@ -61,7 +61,7 @@ def query(workspace, monkeypatch, capsys):
 
 
 class TestShapes:
-    def test_a_table_with_how_many_rows_of_which_time(self, query):
+    def test_a_table_is_followed_by_the_number_of_rows_and_the_time_span(self, query):
         out = query("App_CL | where Message == 'm3' | project Level, Message, Logger").out
 
         assert re.search(r"Level +Message", out)
@@ -76,7 +76,7 @@ class TestShapes:
         assert len(out.splitlines()) == 4
         assert query("App_CL | where Message == 'none'", "--json").out == "[]\n"
 
-    def test_csv_has_a_header_and_json_for_what_is_dynamic(self, query):
+    def test_csv_has_a_header_and_dynamic_values_as_json(self, query):
         out = query("App_CL | where Message == 'm3' | project Level, Properties, Line", "--csv").out
 
         assert list(csv.reader(io.StringIO(out))) == [
@@ -85,24 +85,24 @@ class TestShapes:
             ["ERROR", '{"n":3}', ""],
         ]
 
-    def test_rows_over_time_are_a_chart(self, query):
+    def test_rows_over_time_are_drawn_as_a_chart(self, query):
         out = query("App_CL | summarize count() by Level, bin(TimeGenerated, 5m)").out
 
         assert "one bar is 5 minutes" in out
         assert re.search(r"^ *ERROR ", out, re.MULTILINE)
 
-    def test_unless_a_table_is_wanted(self, query):
+    def test_the_table_option_prevents_the_chart(self, query):
         assert "rows of the last day" in query("App_CL | summarize count() by bin(TimeGenerated, 5m)", "--table").out
 
-    def test_a_chart_that_cannot_be_drawn_says_what_it_takes(self, query):
+    def test_a_chart_that_cannot_be_drawn_says_what_is_needed(self, query):
         assert "this result cannot be drawn as a chart" in query("App_CL | take 1", "--chart", code=1).err
 
-    def test_the_query_may_come_from_a_pipe(self, query, monkeypatch):
+    def test_the_query_may_come_from_standard_input(self, query, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.StringIO("print answer = 42"))
 
         assert "42" in query("-").out
 
-    def test_the_timespan_is_kept_to(self, query):
+    def test_the_time_span_limits_the_rows(self, query):
         # Of thirty, one for each minute before the module's first test.
         said = query("App_CL | where Level == 'INFO' | count", "--timespan", "20m", "--csv").out
         assert 10 <= int(said.split()[1]) <= 20
@@ -135,20 +135,20 @@ class TestMistakes:
             ("a", {}, None),
         ],
     )
-    def test_services_may_count_as_they_like(self, kql, error, expected):
+    def test_a_mistake_is_located_however_the_service_counts(self, kql, error, expected):
         assert locate_error(WorkspaceQueryError("wrong", **error), kql) == expected
 
-    def test_an_address_where_nobody_is_says_what_to_start(self, monkeypatch, capsys):
+    def test_an_unreachable_local_address_says_what_to_start(self, monkeypatch, capsys):
         assert main(["query", "print 1", "--endpoint", "http://127.0.0.1:9"]) == 1
         said = "http://127.0.0.1:9 cannot be reached (Connection refused): is `logging-azmon serve` running there?"
         assert said in capsys.readouterr().err
 
-    def test_somebody_else_is_told_from_a_workspace(self, capsys):
+    def test_a_server_that_is_not_a_workspace_is_reported(self, capsys):
         with Endpoint() as endpoint:
             assert main(["query", "print 1", "--endpoint", endpoint.url]) == 1
         assert "does not answer as a workspace does" in capsys.readouterr().err.replace("\n", " ")
 
-    def test_rows_that_were_left_out_are_told(self, query, monkeypatch):
+    def test_a_partial_answer_is_reported_with_exit_code_1(self, query, monkeypatch):
         cut = Result(names=["a"], kinds=["long"], rows=[[1]], partial="cut at 1 row")
         monkeypatch.setattr(workspace_module.WorkspaceClient, "query", lambda *_: cut)
 
@@ -193,7 +193,7 @@ class TestAzure:
         assert (str(error), error.code) == ("Query could not be parsed at 'foo'", "SYN0002")
         assert (error.line, error.pos, error.token, error.is_transient) == (1, 12, "foo", False)
 
-    def test_without_a_place_the_name_is_taken_from_the_words(self):
+    def test_without_a_position_the_quoted_name_is_taken_from_the_message(self):
         inner = {"code": "SEM0100", "message": "'where' operator: Failed to resolve scalar expression named 'Foo'"}
         error = translated(400, {"code": "BadArgumentError", "message": "x", "innererror": inner})
 
@@ -209,23 +209,23 @@ class TestAzure:
             (504, "shorter --timespan", True),
         ],
     )
-    def test_a_refusal_says_what_to_do(self, status, words, is_transient):
+    def test_each_refusal_says_what_to_do(self, status, words, is_transient):
         error = translated(status, {"code": "C", "message": "M"})
 
         assert words in str(error)
         assert error.is_transient == is_transient
 
-    def test_an_answer_of_somebody_else_is_told_by_its_status(self):
+    def test_an_answer_that_is_not_a_workspaces_is_reported_with_its_status(self):
         place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
         error = HttpResponseError(response=Response(502, "<html>"))
         assert str(workspace_module._translated(error, place)).startswith("502 from ")
 
-    def test_a_token_that_cannot_be_had_says_what_to_do(self):
+    def test_a_missing_token_and_a_broken_connection_say_what_to_do(self):
         place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
         assert "`az login` helps" in str(workspace_module._translated(ClientAuthenticationError("none"), place))
         assert "HTTPS_PROXY" in str(workspace_module._translated(HttpResponseError("away"), place))
 
-    def test_the_client_is_asked_with_the_named_credential(self, monkeypatch):
+    def test_the_client_uses_the_named_credential(self, monkeypatch):
         """No request is made: where it would go, and as whom, is all that is ours."""
         place = WorkspaceAddress(
             service="https://api.loganalytics.us", workspace_id=GUID, credential="azure_cli", cloud="usgov"
@@ -269,7 +269,7 @@ class TestPlace:
             (["--cloud", "china"], {"LOGS_WORKSPACE_ID": GUID}, "https://api.loganalytics.azure.cn", GUID),
         ],
     )
-    def test_it_is_found(self, words, environ, service, workspace_id):
+    def test_the_workspace_is_found_from_options_and_environment(self, words, environ, service, workspace_id):
         place = find_workspace(options(*words), environ)
 
         assert (place.service, place.workspace_id) == (service, workspace_id)
@@ -285,7 +285,7 @@ class TestPlace:
             (["--workspace", GUID, "--credential", "s3cret"], "credential is a text that is not known"),
         ],
     )
-    def test_what_is_wrong_is_said(self, words, said):
+    def test_a_missing_or_malformed_workspace_is_reported(self, words, said):
         with pytest.raises(ConfigurationError) as caught:
             find_workspace(options(*words), {})
 
@@ -306,21 +306,21 @@ class TestTimespans:
             ("p1dt2h", 93_600),
         ],
     )
-    def test_durations(self, text, seconds):
+    def test_durations_are_parsed(self, text, seconds):
         assert read_timespan(text) == dt.timedelta(seconds=seconds)
 
-    def test_intervals_and_all(self):
+    def test_intervals_and_all_are_parsed(self):
         start = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
         assert read_timespan("2026-11-20/2026-11-21") == (start, start + dt.timedelta(days=1))
         assert read_timespan("2026-11-20T01:00+01:00/2h") == (start, start + dt.timedelta(hours=2))
         assert read_timespan("all") is None
 
     @pytest.mark.parametrize("text", ["", "soon", "1x", "0s", "PT", "2026-11-20/2026-11-19", "a/b", "9" * 400 + "d"])
-    def test_what_cannot_be_read_says_what_could(self, text):
+    def test_an_invalid_time_span_shows_valid_ones(self, text):
         with pytest.raises(argparse.ArgumentTypeError, match="give 30m, 12h, 7d, PT1H"):
             read_timespan(text)
 
-    def test_they_are_told_in_words(self):
+    def test_time_spans_are_put_into_words(self):
         assert timespan_phrase(dt.timedelta(days=1)) == "of the last day"
         assert timespan_phrase(dt.timedelta(hours=2, minutes=1)) == "of the last 2 hours 1 minute"
         assert timespan_phrase(read_timespan("2026-11-20/1h")) == "from 2026-11-20 00:00:00 to 2026-11-20 01:00:00 UTC"
@@ -352,13 +352,13 @@ class TestCells:
             ("a\nb", "string", r"a\nb"),
         ],
     )
-    def test_people_see_what_there_is_and_nothing_acts_on_their_terminal(self, value, kind, text):
+    def test_values_are_formatted_for_people_without_control_characters(self, value, kind, text):
         assert for_display(value, kind) == text
 
-    def test_lines_stay_lines_where_there_is_room(self):
+    def test_line_breaks_are_kept_where_allowed(self):
         assert printable("a\n\tb\r", lines=True) == "a\n    b\\r"
 
-    def test_programs_get_values(self):
+    def test_values_for_json_and_csv_keep_their_types(self):
         moment = dt.datetime(2026, 1, 2, 3, 4, 5, 600000, dt.UTC)
         assert (for_json(moment, "datetime"), for_csv(moment)) == ("2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.6Z")
         assert (for_json("[1]", "dynamic"), for_json("no json", "dynamic"), for_csv([1]), for_csv(False)) == (
@@ -369,7 +369,7 @@ class TestCells:
         )
 
 
-def test_a_console_writes_anywhere_and_says_when_nobody_reads(monkeypatch):
+def test_a_console_escapes_what_the_encoding_lacks_and_raises_on_a_broken_pipe(monkeypatch):
     """The dispatcher ends the command then."""
     monkeypatch.setattr("sys.stdout", io.StringIO())
     with pytest.raises(BrokenPipeError):
@@ -383,11 +383,11 @@ class TestTables:
         rows=[[NOW, "ERROR", "word " * 20 + "\x1b[2J"], [NOW, "INFO", "\n".join("abcdefghijklmnop")]],
     )
 
-    def test_what_fits_is_a_table(self):
+    def test_rows_that_fit_are_a_table(self):
         assert all(len(line) <= 60 for line in drawn(Rows(self.RESULT), 60).splitlines())
         assert "row 1" not in drawn(Rows(self.RESULT), 60)
 
-    def test_what_does_not_stands_on_lines_of_its_own(self):
+    def test_rows_that_do_not_fit_are_printed_value_by_value(self):
         text = drawn(Rows(self.RESULT), 30)
 
         assert text.startswith("row 1 ───")
@@ -395,12 +395,12 @@ class TestTables:
         assert "\x1b" not in text
         assert drawn(Rows(self.RESULT), 30, "ascii").startswith("row 1 ---")
 
-    def test_there_what_is_empty_is_left_out(self):
+    def test_empty_values_are_left_out_of_records(self):
         rows = [[NOW, None, "word " * 20], [NOW, "INFO", "word " * 20]]
         text = drawn(Rows(Result(names=self.RESULT.names, kinds=self.RESULT.kinds, rows=rows)), 30)
         assert text.count("Level") == 1
 
-    def test_csv_does_nothing_to_a_terminal(self):
+    def test_csv_to_a_terminal_escapes_control_characters(self):
         class Terminal(io.StringIO):
             def isatty(self):
                 return True
@@ -410,7 +410,7 @@ class TestTables:
             write_csv(self.RESULT, file)
         assert ["\x1b" in file.getvalue() for file in files] == [True, False]
 
-    def test_names_that_come_twice_are_told_apart_in_json(self):
+    def test_repeated_names_are_numbered_in_json(self):
         out = io.StringIO()
         write_json(Result(names=["a", "a"], kinds=["long", "long"], rows=[[1, 2]]), out)
 
@@ -438,14 +438,14 @@ class TestCharts:
             (("T", "n"), ("datetime", "long"), [["no time", 1], [None, 2]]),
         ],
     )
-    def test_what_is_no_time_series_is_none(self, names, kinds, rows):
+    def test_a_result_that_is_not_a_time_series_is_not_drawn(self, names, kinds, rows):
         assert series(*rows, names=names, kinds=kinds) is None
 
-    def test_what_has_no_time_bins_is_no_time_series(self):
+    def test_a_query_without_time_bins_gives_no_time_series(self):
         result = Result(names=["T", "n"], kinds=["datetime", "long"], rows=[[at(1), 1], [at(2), 2]])
         assert find_series(result, "App_CL | project T, n") is None
 
-    def test_gaps_are_empty_and_what_is_there_at_all_is_seen(self):
+    def test_gaps_stay_empty_and_every_positive_value_shows(self):
         text = drawn(Chart(series([at(0), 100], [at(1), 1], [at(3), 50])), 40)
         bottom = next(line for line in text.splitlines() if line.startswith("n "))
 
@@ -455,12 +455,12 @@ class TestCharts:
         assert "01:00:00" in text
         assert "01:03:00" in text
 
-    def test_more_moments_than_columns_are_joined_and_said(self):
+    def test_moments_beyond_the_width_are_merged_and_the_axis_says_so(self):
         rows = [[at(0) + dt.timedelta(seconds=number), number] for number in range(500)]
 
         assert "one bar is the highest of 10 times 1 second" in " ".join(drawn(Chart(series(*rows)), 60).split())
 
-    def test_levels_stand_in_their_order_and_the_smallest_series_are_named_as_left_out(self):
+    def test_levels_keep_their_order_and_omitted_series_are_counted(self):
         rows = [[at(minute), level, 5] for minute in range(2) for level in ("INFO", "ERROR")]
         text = drawn(Chart(series(*rows, names=("T", "L", "n"), kinds=("datetime", "string", "long"))))
         assert text.index("ERROR") < text.index("INFO")
@@ -468,7 +468,7 @@ class TestCharts:
         text = drawn(Chart(series(*rows, names=("T", "L", "n"), kinds=("datetime", "string", "long"))))
         assert "4 smaller series not drawn" in text
 
-    def test_it_does_without_colours_blocks_and_positive_values(self):
+    def test_a_chart_works_in_ascii_and_with_negative_values(self):
         text = drawn(Chart(series([at(0), -5], [at(59), None], [at(2), 3])), 40, "ascii")
 
         assert "#" in text

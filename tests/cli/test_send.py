@@ -83,12 +83,12 @@ class TestCommand:
         ]
         assert said.out.startswith("1 row = 1 delivered + 0 rejected + 0 not delivered\n")
 
-    def test_plain_lines_are_messages(self, send):
+    def test_a_plain_text_line_becomes_a_message(self, send):
         _, _, rows = send(b"\xef\xbb\xbffirst {\r\n\n[second] \xff\n", name="-")
 
         assert [row["Message"] for row in rows] == ["first {", "[second] \ufffd"]
 
-    def test_bad_lines_are_named_and_kept_as_they_came(self, send, tmp_path):
+    def test_bad_lines_are_reported_and_kept_unchanged(self, send, tmp_path):
         code, said, rows = send(['{"msg": "a"}', "", "oops {", "[1]", '{"msg": "b"}'])
 
         assert (code, len(rows)) == (1, 2)
@@ -97,14 +97,14 @@ class TestCommand:
         assert "2 bad lines are kept in app.ndjson.bad: 3, 4\n" in said.out
         assert tmp_path.joinpath("app.ndjson.bad").read_bytes() == b"oops {\n[1]\n"
 
-    def test_of_many_only_the_first_are_named(self, send, tmp_path):
+    def test_of_many_bad_lines_only_the_first_are_reported(self, send, tmp_path):
         _, said, _ = send(["{"] * 30, "--keep", str(tmp_path))
 
         assert said.err.count("is not valid JSON") == 10
         assert "further bad lines go to" in said.err
         assert said.out.rstrip().endswith("19, 20, …")
 
-    def test_the_same_file_gives_the_same_marks_so_that_copies_are_told(self, send):
+    def test_sending_a_file_twice_gives_equal_instance_and_sequence(self, send):
         first, second = (send([{"msg": "x"}, {"msg": "y"}])[2] for _ in range(2))
 
         marks = [[(row["Instance"], row["Sequence"]) for row in rows] for rows in (first, second)]
@@ -113,13 +113,13 @@ class TestCommand:
         other = send([{"msg": "x"}], name="other.ndjson")[2]
         assert other[0]["Instance"] != marks[0][0][0]
 
-    def test_lines_can_be_left_out(self, send):
+    def test_skip_leaves_out_the_first_lines(self, send):
         _, _, rows = send([{"msg": "a"}, "{", {"msg": "c"}], "--skip", "2")
 
         assert [(row["Message"], row["Sequence"]) for row in rows] == [("c", 3)]
         assert send([{"msg": "a"}], "--skip", "9")[2] == []
 
-    def test_what_a_rule_rejects_is_kept_too(self, send, workspace, tmp_path):
+    def test_rejected_rows_are_kept(self, send, workspace, tmp_path):
         workspace.fault("400*2")
         code, said, rows = send([{"msg": "a"}])
 
@@ -129,7 +129,7 @@ class TestCommand:
         workspace.clear_faults()
         assert json.loads(tmp_path.joinpath("app.ndjson.rejected").read_bytes())["Message"] == "a"
 
-    def test_an_outage_is_waited_for_and_told(self, send, workspace):
+    def test_send_waits_for_an_outage_to_end_and_reports_it(self, send, workspace):
         workspace.fault("503*2,retry-after=1")
         code, said, rows = send([{"msg": "a"}])
 
@@ -137,7 +137,7 @@ class TestCommand:
         assert "outage: 503 from" in said.err
         assert "recovered: " in said.err
 
-    def test_an_outage_is_waited_for_no_longer_than_told(self, send, workspace):
+    def test_timeout_limits_the_wait_for_an_outage_to_end(self, send, workspace):
         workspace.fault("503*1000")
         code, said, _ = send([{"msg": "a"}, {"msg": "b"}], "--timeout", "0.2")
         workspace.clear_faults()
@@ -148,18 +148,18 @@ class TestCommand:
             "every line up to 0 is delivered or kept. Continue with: logging-azmon send app.ndjson --skip 0" in said.out
         )
 
-    def test_rows_of_the_past_keep_their_time_beside_the_services(self, send):
+    def test_rows_of_the_past_keep_their_original_time(self, send):
         _, said, rows = send([{"time": "2020-01-02T03:04:05Z", "msg": "old"}])
 
         assert rows[0]["Properties"] == {"OriginalTime": "2020-01-02T03:04:05.000000Z"}
         assert "1 row from more than two days ago" in said.out
 
-    def test_keys_without_a_column_are_told_where_no_column_takes_the_rest(self, send):
+    def test_keys_without_a_column_are_reported_if_no_column_takes_the_rest(self, send):
         _, said, _ = send([{"msg": "a", "order": 1}], "--columns", '{"Message": "message"}')
 
         assert "left out, as no column takes them: order;" in said.out
 
-    def test_values_that_do_not_fit_are_told(self, send):
+    def test_values_that_do_not_fit_their_column_are_reported(self, send):
         _, said, rows = send([{"msg": "a", "line": "many"}])
 
         assert rows[0]["Properties"] == {"line": "many"}
@@ -173,12 +173,12 @@ class TestCommand:
             (["-", "--stream", "App"], "stream='App' is not accepted"),
         ],
     )
-    def test_what_is_wrong_is_a_usage_error(self, send, capsys, words, said):
+    def test_a_configuration_error_is_a_usage_error(self, send, capsys, words, said):
         assert main(["send", *words]) == 2
         assert said in capsys.readouterr().err
 
     @pytest.mark.parametrize("words", [["--skip=-1"], ["--timeout=-1"], ["--timeout=soon"]])
-    def test_numbers_are_numbers(self, words, capsys):
+    def test_skip_and_timeout_accept_only_numbers(self, words, capsys):
         with pytest.raises(SystemExit):
             main(["send", "-", *words])
         assert "is not a number of" in capsys.readouterr().err
@@ -221,7 +221,7 @@ class TestBackPressure:
 
 
 class TestCtrlC:
-    def test_it_says_up_to_where_everything_has_arrived_and_how_to_go_on(self, tmp_path):
+    def test_ctrl_c_reports_the_last_settled_line_and_how_to_continue(self, tmp_path):
         """From a pipe that goes on for ever; rows that were read are delivered first."""
         with Workspace() as workspace:
             words = [sys.executable, "-m", "logging_azmon", "send", "-"]
@@ -239,7 +239,7 @@ class TestCtrlC:
         assert b"2 rows = 2 delivered" in out
         assert b"Stopped: 2 lines were read; every line up to 2 is delivered or kept.\n" in out
 
-    def test_a_second_one_does_not_wait_for_what_is_left(self, send, workspace, monkeypatch):
+    def test_a_second_ctrl_c_ends_the_wait_for_undelivered_rows(self, send, workspace, monkeypatch):
         workspace.fault("503*1000")
         heard = threading.Event()
         finish = command._Sender._finish
@@ -262,14 +262,14 @@ class TestCtrlC:
         assert code == 130
         assert "Continue with: logging-azmon send app.ndjson --skip 0" in said.out
 
-    def test_between_two_reads_it_is_only_noted(self):
+    def test_ctrl_c_outside_a_read_only_sets_the_event(self):
         with Interrupts().installed() as interrupts:
             os.kill(os.getpid(), signal.SIGINT)
             assert interrupts.stopped.wait(LIMIT)
             with pytest.raises(KeyboardInterrupt), interrupts:
                 pytest.fail("there is no reading any more")
 
-    def test_between_two_lines_it_ends_the_reading(self, send, monkeypatch):
+    def test_ctrl_c_between_two_lines_ends_the_reading(self, send, monkeypatch):
         def begun(self):
             os.kill(os.getpid(), signal.SIGINT)
             return iter(())
@@ -280,7 +280,7 @@ class TestCtrlC:
         assert code == 130
         assert "every line up to 0" in said.out
 
-    def test_while_there_is_no_room_it_ends_the_waiting(self, send, monkeypatch):
+    def test_ctrl_c_ends_the_wait_for_room(self, send, monkeypatch):
         def full(self, line, seconds):
             os.kill(os.getpid(), signal.SIGTERM)
             return False
@@ -292,7 +292,7 @@ class TestCtrlC:
         assert "every line up to 0" in said.out
 
     @pytest.mark.parametrize(("settled", "line"), [(0, 2), (1, 3), (2, 6), (3, 7), (9, 7)])
-    def test_lines_are_counted_past_bad_ones(self, settled, line):
+    def test_the_settled_line_counts_bad_lines(self, settled, line):
         """Rows 0 to 2 were lines 3, 4 and 7; the first two lines were left out."""
         sending = command._Sender.__new__(command._Sender)
         sending._shifts = command.deque([(0, 3), (2, 5)])
@@ -302,7 +302,7 @@ class TestCtrlC:
 
 
 class TestSpool:
-    def test_the_same_command_goes_on_where_it_was_stopped(self, send, workspace, tmp_path):
+    def test_with_a_spool_the_same_command_continues_where_it_stopped(self, send, workspace, tmp_path):
         """Rows that were read are on disk; the next run delivers them and reads the rest."""
         workspace.fault("503*1000")
         lines = [{"msg": f"{number}"} for number in range(3)]
@@ -319,7 +319,7 @@ class TestSpool:
         assert not tmp_path.joinpath("app.ndjson.position").exists()
         assert len(send(lines, "--spool", "spool")[2]) == 3, "what is done begins anew"
 
-    def test_it_is_noted_while_it_reads(self, send, monkeypatch):
+    def test_the_position_is_saved_while_reading(self, send, monkeypatch):
         noted = []
         monkeypatch.setattr(command, "_SAVE_SECONDS", 0.0)
         monkeypatch.setattr(command.ReadPosition, "write", lambda _, line: noted.append(line))
@@ -328,12 +328,12 @@ class TestSpool:
         assert noted[:2] == [64, 128]
         assert noted[-1] == 200
 
-    def test_another_file_begins_at_its_first_line(self, tmp_path):
+    def test_another_file_of_the_same_name_begins_at_its_first_line(self, tmp_path):
         for text in ("other 9\n", "mine", "mine many"):
             tmp_path.joinpath("p").write_text(text, "utf-8")
             assert command.ReadPosition(tmp_path / "p", "mine").read() == 0
 
-    def test_a_pipe_is_only_spooled(self, send, workspace):
+    def test_a_pipe_is_spooled_without_a_position(self, send, workspace):
         workspace.fault("503*1000")
         _, said, _ = send([{"msg": "a"}], "--spool", "pipe", "--timeout", "0.2", name="-")
         workspace.clear_faults()
@@ -343,7 +343,7 @@ class TestSpool:
 
 
 class TestProgress:
-    def test_where_nobody_watches_a_line_tells_now_and_then(self, send, workspace, monkeypatch):
+    def test_without_a_terminal_progress_is_printed_line_by_line(self, send, workspace, monkeypatch):
         monkeypatch.setattr("logging_azmon.cli.send.progress._LINE_SECONDS", 0.0)
         workspace.fault("503,retry-after=1")
 
@@ -351,14 +351,14 @@ class TestProgress:
         assert re.search(r"app\.ndjson: \d+ rows delivered, \d+ waiting, [\d,]+ rows/s", said.err)
 
     @pytest.mark.parametrize("name", ["app.ndjson", "-"])
-    def test_in_a_terminal_a_bar_or_a_spinner_grows(self, send, monkeypatch, name):
+    def test_a_terminal_shows_a_bar_or_a_spinner(self, send, monkeypatch, name):
         monkeypatch.setenv("FORCE_COLOR", "1")
 
         _, said, rows = send([{"msg": "a"}] * 200, name=name)
         assert len(rows) == 200
         assert "rows delivered" in said.err
 
-    def test_in_a_terminal_it_goes_on_when_the_file_has_ended(self, monkeypatch, capsys):
+    def test_a_terminal_shows_progress_after_the_end_of_the_file(self, monkeypatch, capsys):
         monkeypatch.setenv("FORCE_COLOR", "1")
         pipeline = Pipeline(**PLACE)
         with ProgressDisplay("file", 10) as show:
@@ -367,12 +367,12 @@ class TestProgress:
 
         assert "0 rows delivered" in capsys.readouterr().err
 
-    def test_and_nothing_before(self, send):
+    def test_progress_is_not_printed_before_its_interval_is_over(self, send):
         _, said, _ = send([{"msg": "a"}] * 200)
 
         assert "rows/s" not in said.err
 
-    def test_what_was_settled_long_ago_is_forgotten(self, send, monkeypatch):
+    def test_line_shifts_of_settled_rows_are_forgotten(self, send, monkeypatch):
         """Memory does not grow with the bad lines of a file."""
         kept = []
         look = command._Sender._update
@@ -389,21 +389,21 @@ class TestProgress:
 
 
 class TestLines:
-    def test_one_that_is_too_long_is_bad_and_only_that(self):
+    def test_a_line_that_is_too_long_is_bad_and_the_next_is_not(self):
         data = b"{" + b"x" * (MOST_LINE_BYTES * 2) + b"\n" + b'{"a":1}\n'
         lines = list(Lines(io.BytesIO(data)))
 
         assert [(line.number, line.entry) for line in lines] == [(1, None), (2, {"a": 1})]
         assert lines[0].problem == f"longer than {MOST_LINE_BYTES:,} bytes"
 
-    def test_leaving_out_goes_over_long_ones_too(self):
+    def test_skipping_passes_over_lines_that_are_too_long(self):
         lines = Lines(io.BytesIO(b"x" * (MOST_LINE_BYTES + 5) + b"\n{}\n"))
         lines.skip(1)
 
         assert [line.entry for line in lines] == [{"message": "{}"}]
         assert lines.bytes_read == MOST_LINE_BYTES + 9
 
-    def test_what_they_are_can_be_told(self):
+    def test_the_format_of_lines_can_be_given(self):
         assert [line.entry for line in Lines(io.BytesIO(b"{}\n"), "text")] == [{"message": "{}"}]
         assert [line.entry for line in Lines(io.BytesIO(b"text " + b"x" * 99), "json")] == [None]
 
@@ -428,13 +428,13 @@ class TestMapping:
             ({"Message": "m", "time": "when?"}, {"Message": "m", "Properties": {"time": "when?"}}),
         ],
     )
-    def test_keys_find_their_columns(self, entry, expected):
+    def test_keys_find_their_columns_by_usual_names(self, entry, expected):
         row, _ = mapped(entry)
         always = {"TimeGenerated", "Host", "Instance", "Sequence"}
 
         assert {name: value for name, value in row.items() if name not in always} == expected
 
-    def test_a_row_says_itself_where_it_is_from_if_it_does(self):
+    def test_an_entry_keeps_its_own_instance_and_sequence(self):
         row, _ = mapped({"Message": "m", "Host": "web1", "Instance": "i", "Sequence": 7}, number=3)
         assert (row["Host"], row["Instance"], row["Sequence"]) == ("web1", "i", 7)
         row, _ = mapped({"Message": "m", "instance": "i"}, number=3)
@@ -444,7 +444,7 @@ class TestMapping:
         assert mapped({"Message": "m"}, {"Message": "message"})[0] == {"Message": "m"}
         assert mapped({"Message": "m"}, {"Message": "message", "No": "sequence"}, number=3)[0]["No"] == 3
 
-    def test_columns_of_every_kind_are_filled(self):
+    def test_columns_of_every_kind_of_source_are_filled(self):
         columns = {
             "Text": "message",
             "DurationMs": "duration_ms:real",
@@ -476,7 +476,7 @@ class TestMapping:
         assert list(mapper.left_out) == ["cloud"]
 
     @pytest.mark.parametrize("name", ["default", "lean", "syslog", "common_security_log", "windows_event"])
-    def test_every_table_takes_a_line(self, name):
+    def test_every_preset_table_takes_an_entry(self, name):
         row, _ = mapped({"msg": "m", "level": "error"}, name)
 
         assert "m" in row.values()
@@ -484,14 +484,14 @@ class TestMapping:
     @pytest.mark.parametrize(
         "value", [1_795_168_800, 1_795_168_800_000, 1_795_168_800_000_000, 1_795_168_800_000_000_000, "1795168800.0"]
     )
-    def test_times_are_read_in_every_unit(self, value):
+    def test_times_are_parsed_in_every_unit(self, value):
         assert read_time(value) == 1_795_168_800.0
 
     @pytest.mark.parametrize("value", [None, True, "soon", "nan", float("inf"), 10**30, [1]])
-    def test_what_is_no_time_is_none(self, value):
+    def test_a_value_that_is_not_a_time_gives_none(self, value):
         assert read_time(value) is None
 
-    def test_times_ahead_are_replaced_by_the_service_too(self):
+    def test_times_in_the_future_count_as_replaced(self):
         row, mapper = mapped(
             {"msg": "m", "ts": 300_000}, {"Message": "message", "TimeGenerated": "time"}, now=100_000.0
         )
@@ -514,7 +514,7 @@ class TestJournal:
         "USER_UNIT": "u",
     }
 
-    def test_what_it_says_goes_to_the_columns(self):
+    def test_a_journal_entry_fills_the_columns(self):
         row, _ = mapped(self.ENTRY, now=1_795_207_000.0)
 
         assert row == {
@@ -530,7 +530,7 @@ class TestJournal:
             "Properties": {"USER_UNIT": "u"},
         }
 
-    def test_a_column_may_ask_for_a_field_of_the_journals_own(self):
+    def test_a_column_may_name_a_field_of_the_journal_itself(self):
         assert mapped(self.ENTRY, {"Message": "message", "Command": "_CMDLINE"})[0]["Command"] == "sshd -D"
 
     @pytest.mark.parametrize(
@@ -546,5 +546,5 @@ class TestJournal:
             ({"__REALTIME_TIMESTAMP": "x"}, "Level", "ERROR"),
         ],
     )
-    def test_odd_entries(self, more, column, value):
+    def test_unusual_journal_entries_are_converted(self, more, column, value):
         assert mapped(self.ENTRY | more)[0].get(column) == value

@@ -74,7 +74,7 @@ def post(environment, body):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_what_to_paste_and_keeps_the_data_when_it_is_stopped(tmp_path, number):
+def test_serve_prints_the_variables_to_set_and_keeps_its_data_when_stopped(tmp_path, number):
     with serve("--data", str(tmp_path / "d")) as serving:
         environment = serving.environment()
         assert list(environment) == ["DATA_COLLECTION_ENDPOINT", "LOGS_DCR_RULE_ID", "LOGS_DCR_STREAM_NAME"]
@@ -89,7 +89,7 @@ def test_it_prints_what_to_paste_and_keeps_the_data_when_it_is_stopped(tmp_path,
         assert [row["Message"] for row in ws.rows("App_CL")] == ["kept"]
 
 
-def test_with_tls_it_prints_what_clients_need_to_trust_it(tmp_path):
+def test_with_tls_serve_prints_how_clients_can_trust_it(tmp_path):
     with serve("--tls", "--data", str(tmp_path / "d"), "--discard") as serving:
         environment = serving.environment()
         assert environment["DATA_COLLECTION_ENDPOINT"].startswith("https://127.0.0.1:")
@@ -99,14 +99,14 @@ def test_with_tls_it_prints_what_clients_need_to_trust_it(tmp_path):
         assert "Rows are accepted but not stored" in serving.text
 
 
-def test_another_address_says_what_it_means():
+def test_listening_on_another_address_prints_a_warning():
     with serve("--host", "0.0.0.0", "--name", "logs", "--fault", "503", "--requests-per-minute", "1") as serving:
         environment = serving.environment()
         assert "everyone who can reach it can read and write the tables" in serving.text
         assert [post(environment, []) for _ in range(3)] == [503, 204, 429]
 
 
-def test_rules_come_from_files(tmp_path):
+def test_serve_reads_rules_from_files(tmp_path):
     rule = {
         "immutableId": "dcr-file",
         "streamDeclarations": {"Custom-F": {"columns": [{"name": "TimeGenerated", "type": "datetime"}]}},
@@ -126,7 +126,7 @@ def test_rules_come_from_files(tmp_path):
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence_and_exit_code_2(capsys, arguments, said):
+def test_a_bad_argument_is_reported_in_one_sentence_with_exit_code_2(capsys, arguments, said):
     assert main(["serve", "--port", "0", *arguments]) == 2
     told = capsys.readouterr().err
     assert told.startswith("logging-azmon serve: ")

@@ -66,7 +66,7 @@ def sent(endpoint):
 
 
 class TestShow:
-    def test_what_is_there(self, endpoint, path, capsys):
+    def test_segments_are_listed_with_rows_size_age_and_owner(self, endpoint, path, capsys):
         """Oldest first, with who it belongs to; and what was rejected, by the service's words."""
         leave(endpoint, path, *range(1_200))
         endpoint.default = POISON
@@ -97,7 +97,7 @@ class TestShow:
         assert "Ignored, not files of a spool: 'notes.txt'" in lines
 
     @pytest.mark.parametrize("option", [(), ("--send",)])
-    def test_what_files_say_does_nothing_to_a_terminal(self, path, capsys, option):
+    def test_file_contents_cannot_control_the_terminal(self, path, capsys, option):
         """Whoever may write there writes what he likes."""
         odd = "\x1b]0;gotcha\x07\x1b[2J"
         target = Target(endpoint=f"https://a.example/{odd}", rule_id=f"dcr-{odd}", stream=f"Custom-{odd}", cloud=odd)
@@ -110,16 +110,16 @@ class TestShow:
         assert (out + err).replace("\n", "").isprintable()
         assert "Custom-\\x1b]0;gotcha" in out
 
-    def test_it_changes_nothing(self, endpoint, path, capsys):
+    def test_showing_changes_nothing(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
         before = {each.name: each.stat().st_mtime_ns for each in path.iterdir()}
         spool(capsys, path)
         assert {each.name: each.stat().st_mtime_ns for each in path.iterdir()} == before
 
-    def test_nothing(self, tmp_path, capsys):
+    def test_an_empty_spool_is_shown_as_empty(self, tmp_path, capsys):
         assert spool(capsys, tmp_path) == (0, f"{tmp_path}: 0 segments, 0 rows, 0 B\n", "")
 
-    def test_of_many_strangers_only_the_first_are_named(self, tmp_path, capsys):
+    def test_of_many_foreign_files_only_the_first_are_named(self, tmp_path, capsys):
         """Somebody has given the wrong directory."""
         for number in range(14):
             tmp_path.joinpath(f"file{number:02}").touch()
@@ -127,7 +127,7 @@ class TestShow:
         _, out, _ = spool(capsys, tmp_path)
         assert out.endswith("'file08', 'file09' and 4 more\n")
 
-    def test_no_directory(self, path, capsys):
+    def test_a_missing_directory_is_reported_with_exit_code_2(self, path, capsys):
         hint = "give the handler's spool=, a directory that its first row creates"
         assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is not a directory: {hint}\n")
 
@@ -140,7 +140,7 @@ class TestShow:
 
 
 class TestSend:
-    def test_delivers_what_the_dead_have_left(self, endpoint, path, capsys):
+    def test_send_delivers_the_rows_of_dead_processes(self, endpoint, path, capsys):
         """Each target's to its own place; from then on nothing is left."""
         leave(endpoint, path, *range(300))
         leave(endpoint, path, "audit", stream="Custom-Audit_CL")
@@ -155,13 +155,13 @@ class TestSend:
         assert list(path.iterdir()) == []
         assert spool(capsys, path, "--send") == (0, "There is nothing to send.\n", "")
 
-    def test_delivers_what_more_owners_have_left_than_are_taken_at_once(self, endpoint, path, capsys):
+    def test_send_delivers_the_rows_of_more_owners_than_one_adoption_takes(self, endpoint, path, capsys):
         for number in range(20):
             leave(endpoint, path, f"row {number}")
         assert spool(capsys, path, "--send")[0] == 0
         assert len(endpoint.rows) == 20
 
-    def test_what_the_living_have_is_left_to_them(self, endpoint, path, capsys):
+    def test_send_leaves_the_rows_of_live_processes(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
         (segment,) = path.glob("*-*.ndjson")
         lock = Lock.take(str(next(path.glob("*.lock"))))
@@ -169,7 +169,7 @@ class TestSend:
         assert segment.exists()
         lock.release()
 
-    def test_says_what_is_rejected_or_torn(self, endpoint, path, capsys):
+    def test_send_reports_rejected_and_torn_rows(self, endpoint, path, capsys):
         leave(endpoint, path, "bad")
         (segment,) = path.glob("*-*.ndjson")
         with segment.open("ab") as file:
@@ -180,7 +180,7 @@ class TestSend:
         assert "\r0 of 1 row delivered, 1 rejected, 1 could not be read\n" in out
         assert "1 row rejected: 400" in err
 
-    def test_what_is_left_when_it_is_stopped_is_told(self, endpoint, path, capsys):
+    def test_stopping_send_reports_the_targets_with_rows_left(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
 
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
@@ -197,7 +197,7 @@ class TestSend:
         assert f"logging-azmon spool: rows for Custom-App_CL of dcr-1 at {endpoint.url} are still there\n" in err
         assert len(list(path.glob("*-*.ndjson"))) == 1
 
-    def test_a_target_that_no_handler_would_take_is_told(self, path, capsys):
+    def test_a_target_that_a_handler_would_refuse_is_reported(self, path, capsys):
         path.mkdir()
         target = Target(endpoint="http://far.example", rule_id="dcr-1", stream="Custom-A", cloud="public")
         path.joinpath(segment_name(0, new_owner(), 1)).write_bytes(target.header() + b"{}\n")
@@ -205,7 +205,7 @@ class TestSend:
         assert code == 1
         assert "would send a token in clear text" in err
 
-    def test_progress_is_shown_to_whoever_looks_on(self, endpoint, path):
+    def test_progress_is_shown_on_a_terminal(self, endpoint, path):
         leave(endpoint, path, *range(3))
         reader, writer = pty.openpty()
         done = subprocess.run(
@@ -224,7 +224,7 @@ class TestRetryRejected:
         log(endpoint, path, *rows)
         endpoint.default = STORED
 
-    def test_puts_rows_back_and_sends_them_if_asked(self, endpoint, path, capsys):
+    def test_retry_rejected_queues_rows_and_send_delivers_them(self, endpoint, path, capsys):
         self.reject(endpoint, path, "a", "b")
         code, out, err = spool(capsys, path, "--retry-rejected", "--send")
         assert (code, err) == (0, "")
@@ -232,13 +232,13 @@ class TestRetryRejected:
         assert sent(endpoint) == ["a", "b"]
         assert list(path.rglob("*.ndjson")) == []
 
-    def test_the_next_process_has_them_otherwise(self, endpoint, path, capsys):
+    def test_requeued_rows_are_adopted_by_the_next_process(self, endpoint, path, capsys):
         self.reject(endpoint, path, "a")
         assert "1 rejected row queued again.\n" in spool(capsys, path, "--retry-rejected")[1]
         assert log(endpoint, path).stats().adopted == 1
         assert sent(endpoint) == ["a"]
 
-    def test_many_make_several_segments(self, endpoint, path, capsys):
+    def test_many_rejected_rows_become_several_segments(self, endpoint, path, capsys):
         folder = path / "rejected"
         folder.mkdir(parents=True)
         target = {"endpoint": endpoint.url, "rule_id": "dcr-1", "stream": "Custom-App_CL", "cloud": "public"}
@@ -247,7 +247,7 @@ class TestRetryRejected:
         spool(capsys, path, "--retry-rejected")
         assert len(list(path.glob("*-*.ndjson"))) == 3
 
-    def test_a_line_that_is_none_of_ours_stays(self, endpoint, path, capsys):
+    def test_an_unreadable_rejected_line_is_left(self, endpoint, path, capsys):
         self.reject(endpoint, path, "a")
         (kept,) = path.glob("rejected/*.ndjson")
         with kept.open("a") as file:
@@ -258,11 +258,11 @@ class TestRetryRejected:
         assert err == "logging-azmon spool: 2 lines in rejected/ cannot be read\n"
         assert kept.read_text() == "[]\nhello\n"
 
-    def test_there_are_none(self, endpoint, path, capsys):
+    def test_retry_rejected_without_rejected_rows_queues_none(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
         assert spool(capsys, path, "--retry-rejected")[1].startswith("0 rejected rows queued again.\n")
 
-    def test_while_a_process_writes_there(self, endpoint, path, capsys, monkeypatch):
+    def test_retry_rejected_waits_for_the_lock_and_gives_up(self, endpoint, path, capsys, monkeypatch):
         self.reject(endpoint, path, "a")
         monkeypatch.setattr("logging_azmon.cli.spool.contents._LOCK_SECONDS", 0.01)
         lock = Lock.take(str(path / "rejected" / "lock"))

@@ -77,7 +77,7 @@ class Following:
 
 
 class TestCommand:
-    def test_last_rows_first_then_each_that_comes_once_until_ctrl_c(self):
+    def test_the_last_rows_come_first_then_each_new_row_once_until_ctrl_c(self):
         with Workspace() as workspace:
             send(workspace, [{"Message": f"old {number}"} for number in range(5)])
             workspace.wait_for("App_CL", rows=5)
@@ -90,7 +90,7 @@ class TestCommand:
                 assert following.process.wait(LIMIT) == 130
                 assert following.process.stderr.read().decode().startswith("Following App_CL of http://127.0.0.1:")
 
-    def test_it_ends_well_when_nobody_reads_any_more_although_nothing_comes(self, workspace):
+    def test_tail_ends_when_its_reader_is_gone_even_without_new_rows(self, workspace):
         words = [sys.executable, "-m", "logging_azmon", "tail", "-n", "1"]
         reading, writing = os.pipe()
         with subprocess.Popen(words, stdout=writing, env={**os.environ, **workspace.environment}) as process:
@@ -99,7 +99,7 @@ class TestCommand:
             os.close(reading)
             assert process.wait(LIMIT) == 0
 
-    def test_when_the_workspace_ends_so_does_it(self):
+    def test_tail_ends_when_the_workspace_ends(self):
         with Workspace() as workspace:
             following = Following(workspace)
             assert b"Following" in following.process.stderr.readline()
@@ -115,18 +115,18 @@ class TestCommand:
             (["--endpoint", "http://127.0.0.1:9", "a|b"], 2, "table 'a|b' is not a table name"),
         ],
     )
-    def test_what_is_wrong_is_said(self, monkeypatch, capsys, words, code, said):
+    def test_usage_and_connection_errors_are_reported(self, monkeypatch, capsys, words, code, said):
         monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
 
         assert main(["tail", *words]) == code
         assert said in capsys.readouterr().err
 
-    def test_a_table_that_is_not_there_is_said_too(self, workspace, capsys):
+    def test_a_missing_table_is_reported(self, workspace, capsys):
         assert main(["tail", "None_CL", "--endpoint", workspace.endpoint]) == 1
         assert "named 'None_CL'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("lines", ["-1", "x", "5000", "9" * 5_000])
-    def test_a_number_of_lines_is_one(self, capsys, lines):
+    def test_lines_accepts_only_whole_numbers_in_range(self, capsys, lines):
         with pytest.raises(SystemExit):
             main(["tail", f"--lines={lines}"])
         assert f"{lines!r} is not a number of rows from 0 to 1,000" in capsys.readouterr().err
@@ -140,7 +140,7 @@ class TestCommand:
             (None, {"stream": "Microsoft-Syslog"}, {}, "Syslog"),
         ],
     )
-    def test_the_table_is_the_one_that_is_usual_for_the_stream(self, named, given, environ, table):
+    def test_the_default_table_follows_from_the_stream(self, named, given, environ, table):
         assert table_name(named, given, environ) == table
 
     def shown(self, workspace, monkeypatch, capsys, *words):
@@ -150,19 +150,19 @@ class TestCommand:
         assert main(["tail", *words]) == 130
         return capsys.readouterr().out.splitlines()
 
-    def test_people_see_a_line_for_each_row(self, workspace, monkeypatch, capsys):
+    def test_each_row_is_printed_as_a_line(self, workspace, monkeypatch, capsys):
         out = self.shown(workspace, monkeypatch, capsys, "--level", "error", "--logger", "shop", "-n", "1")
 
         assert [text[13:] for text in out[:1]] == ["ERROR    shop.web ERROR of shop.web"]
         assert out[1] == "    ValueError: no"
 
-    def test_in_a_terminal_each_day_has_a_line(self, workspace, monkeypatch, capsys):
+    def test_on_a_terminal_each_day_begins_with_its_date(self, workspace, monkeypatch, capsys):
         monkeypatch.setenv("FORCE_COLOR", "1")
         out = self.shown(workspace, monkeypatch, capsys)
 
         assert len([text for text in out if text.removeprefix("\x1b[1m").startswith("20") and "UTC" in text]) == 1
 
-    def test_columns_that_are_sent_say_which_is_which(self, workspace, monkeypatch, capsys):
+    def test_given_columns_assign_the_roles(self, workspace, monkeypatch, capsys):
         columns = '{"TimeGenerated": "time", "Message": "level", "Level": "message"}'
         out = self.shown(
             workspace, monkeypatch, capsys, "--columns", columns, "--grep", "WARN", "--stream", "Custom-App"
@@ -171,12 +171,12 @@ class TestCommand:
         assert len(out) == 6
         assert " WARNING of shop " in out[0]
 
-    def test_a_choice_needs_its_column(self, workspace, capsys):
+    def test_a_filter_without_its_column_is_refused(self, workspace, capsys):
         assert main(["tail", "DCRLogErrors", "--endpoint", workspace.endpoint, "--level", "INFO"]) == 2
         assert "--level finds no column for it in this table" in capsys.readouterr().err
 
     @pytest.mark.parametrize(("is_terminal", "end"), [(True, "ends it.\n\n"), (False, "ends it.\n")])
-    def test_ctrl_c_leaves_the_prompt_a_line_of_its_own(self, workspace, monkeypatch, capsys, is_terminal, end):
+    def test_ctrl_c_leaves_the_prompt_on_its_own_line(self, workspace, monkeypatch, capsys, is_terminal, end):
         """A terminal writes ^C where the cursor is."""
 
         def interrupted(*_):
@@ -189,7 +189,7 @@ class TestCommand:
         assert main(["tail", "App_CL", "--endpoint", workspace.endpoint]) == 130
         assert capsys.readouterr().err.endswith(end)
 
-    def test_in_azure_it_asks_again_and_again(self, monkeypatch, capsys):
+    def test_a_workspace_in_azure_is_polled(self, monkeypatch, capsys):
         """With the choice as part of the query."""
         asked = []
 
@@ -267,7 +267,7 @@ class TestWindow:
         ),
         st.integers(1, 7),
     )
-    def test_whatever_comes_when_every_row_is_shown_once(self, moves, page_rows):
+    def test_every_row_is_shown_once_in_whatever_order_rows_become_visible(self, moves, page_rows):
         """Rows of one moment, equal rows, rows seen late and in another order, more rows than a page holds."""
         source = Source()
         window = Window("T", "", START, page_rows=page_rows)
@@ -283,7 +283,7 @@ class TestWindow:
         assert sorted(shown) == sorted(text for _, _, text in source.rows)
         assert rows_of(window, source) == []
 
-    def test_what_was_shown_long_ago_is_forgotten(self):
+    def test_rows_before_the_overlap_are_forgotten(self):
         source, window = Source(), Window("T", "", START)
         for _ in range(50):
             source.ingest("a")
@@ -311,7 +311,7 @@ class TestPolled:
     def polled(self, source, *, last=2, warn=print):
         return PolledTable(source, "T", "", last=last, seconds=5.0, warn=warn)
 
-    def test_the_last_rows_come_first_also_older_ones(self):
+    def test_polling_starts_with_the_last_rows_even_older_ones(self):
         source = Source()
         source.now -= dt.timedelta(hours=1)
         for text in ("a", "b"):
@@ -324,7 +324,7 @@ class TestPolled:
         assert [row["Message"] for row in next(rows)] == ["b", "c"]
         assert next(self.polled(source, last=0).rows(Stopped())) == []
 
-    def test_what_passes_is_told_and_tried_again_ever_more_seldom(self):
+    def test_a_transient_error_is_reported_and_retried_with_growing_pauses(self):
         source, told = Source(), []
         query = source.query
 
@@ -342,7 +342,7 @@ class TestPolled:
         assert told == ["busy; next try in 10 s", "busy; next try in 20 s"]
         assert stopped.waits == [5.0, 10.0, 20.0, 5.0]
 
-    def test_what_does_not_ends_it(self):
+    def test_a_permanent_error_ends_the_polling(self):
         source = Source()
 
         def refuse(*_):
@@ -352,7 +352,7 @@ class TestPolled:
         with pytest.raises(WorkspaceQueryError, match="no role"):
             list(rows)
 
-    def test_an_answer_that_was_cut_is_none(self):
+    def test_a_partial_answer_is_an_error(self):
         with pytest.raises(WorkspaceQueryError, match="incomplete: too many"):
             _read(Result(names=[INGESTED], kinds=["datetime"], rows=[], partial="too many"))
 
@@ -361,7 +361,7 @@ class TestStreamed:
     def rows(self, service):
         return StreamedTable(WorkspaceAddress(service=service, workspace_id="local"), "App_CL").rows(Interrupts())
 
-    def test_a_refusal_is_told_in_its_own_words(self, workspace):
+    def test_a_refused_stream_reports_the_services_message(self, workspace):
         with pytest.raises(WorkspaceQueryError, match="There is no table 'None_CL'"):
             next(
                 StreamedTable(WorkspaceAddress(service=workspace.endpoint, workspace_id="local"), "None_CL").rows(
@@ -369,18 +369,18 @@ class TestStreamed:
                 )
             )
 
-    def test_somebody_else_is_told_by_his_status(self):
+    def test_another_server_is_reported_with_its_status(self):
         with Endpoint() as endpoint, pytest.raises(WorkspaceQueryError, match="answered with 204"):
             next(self.rows(endpoint.url))
 
-    def test_the_end_of_the_service_is_told(self):
+    def test_the_end_of_the_stream_is_reported(self):
         """It closes the connection in good order."""
         with Endpoint(status(200, body=b"\n", headers=[("Connection", "close")])) as endpoint:
             rows = self.rows(endpoint.url)
             with pytest.raises(WorkspaceQueryError, match="has ended"):
                 list(rows)
 
-    def test_over_tls_too(self, monkeypatch):
+    def test_a_stream_is_read_over_tls(self, monkeypatch):
         with Workspace(tls=True) as workspace:
             for name, value in workspace.trust_environment.items():
                 monkeypatch.setenv(name, value)
@@ -401,38 +401,38 @@ CHOICES = [
 
 class TestChoice:
     @pytest.mark.parametrize(("level", "logger", "text"), CHOICES)
-    def test_the_query_chooses_the_same_rows_as_the_command(self, workspace, level, logger, text):
+    def test_the_filter_chooses_the_same_rows_in_kql_and_in_python(self, workspace, level, logger, text):
         choice = RowFilter(ROLES, level, logger, text)
         chosen = workspace.query(f"App_CL | where true{choice.kql()}")
 
         assert chosen == [row for row in workspace.rows("App_CL") if choice.matches(row)]
 
-    def test_levels_of_other_programs_count(self):
+    def test_level_names_of_other_programs_are_understood(self):
         roles = find_roles(["SeverityLevel"], None)
 
         assert RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "crit"})
         assert not RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "notice"})
 
-    def test_a_text_with_a_line_break_or_quotes_stays_one_kql_string(self):
+    def test_a_filter_text_with_line_break_and_quotes_is_escaped_in_kql(self):
         """Quoted as `local` quotes it."""
         choice = RowFilter(find_roles(["Message"], None), None, None, 'a\n"b"')
 
         assert choice.kql() == """ and (['Message'] contains "a\\n\\"b\\"")"""
 
-    def test_without_its_column_nothing_is_looked_for(self):
+    def test_a_filter_names_the_options_that_lack_a_column(self):
         said = RowFilter(find_roles(["A"], None), "INFO", "x", "y").problems()
 
         assert [text.split()[0] for text in said] == ["--level", "--logger", "--grep"]
 
 
 class TestLines:
-    def test_what_is_sent_goes_before_usual_names(self):
+    def test_sent_columns_take_precedence_over_usual_names(self):
         sent = Table((Column("Said", "string", "message"), Column("Node", "string", "host")))
         roles = find_roles(["TimeGenerated", "Said", "Message", "Node"], sent)
 
         assert (roles.message, roles.time, "Node" in roles.quiet) == ("Said", "TimeGenerated", True)
 
-    def test_extras_follow_and_an_exception_stands_below(self):
+    def test_extras_follow_on_the_line_and_an_exception_stands_below(self):
         row = {
             "TimeGenerated": "2026-11-20T10:11:12.345678Z",
             "Level": "ERROR",
@@ -449,7 +449,7 @@ class TestLines:
             "    Traceback\n    KeyError"
         )
 
-    def test_a_table_without_any_of_that_shows_all_it_has(self):
+    def test_a_table_without_any_role_shows_all_its_columns(self):
         assert format_row({"A": 1, "B": None, "C": "x"}, find_roles(["A", "B", "C"], None)).plain.split() == [
             "A=1",
             "C=x",

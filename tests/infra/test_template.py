@@ -64,7 +64,7 @@ def arm(design):
 
 
 @pytest.mark.parametrize(("design", "language"), EVERY)
-def test_the_text_is_the_one_that_was_looked_at(design, language):
+def test_every_template_equals_its_golden_file(design, language):
     """Whoever changes it runs this file as a script, and reads what has changed."""
     expected = GOLDEN.joinpath(f"{design}.{SUFFIXES[language]}").read_text("utf-8")
 
@@ -108,21 +108,21 @@ class TestArm:
 
         assert set(re.findall(r"parameters\('(\w+)'\)", text)) == set(json.loads(text)["parameters"])
 
-    def test_the_table_is_there_before_the_rule(self):
+    def test_the_rule_depends_on_the_table(self):
         """Azure refuses a rule for a table that it does not know yet."""
         (needed,) = arm("default")["dataCollectionRules"]["dependsOn"]
 
         assert "workspaces/tables" in needed
         assert "dependsOn" not in arm("syslog")["dataCollectionRules"]
 
-    def test_the_role_is_given_on_the_rule_alone(self):
+    def test_the_role_is_assigned_on_the_rule_only(self):
         """Whoever may write to one rule may not to its neighbours."""
         role = arm("default")["roleAssignments"]
 
         assert role["scope"].endswith("'Microsoft.Insights/dataCollectionRules', parameters('ruleName'))]")
         assert "3913510d-42f4-4e42-8a64-420c390055eb" in role["properties"]["roleDefinitionId"]
 
-    def test_a_rule_has_its_own_endpoint_or_another(self):
+    def test_a_rule_has_its_own_endpoint_or_a_data_collection_endpoint(self):
         """Never both."""
         own, other = arm("default")["dataCollectionRules"], arm("filled")["dataCollectionRules"]
 
@@ -133,7 +133,7 @@ class TestArm:
 
     @pytest.mark.parametrize("language", RENDERERS)
     @pytest.mark.parametrize("design", DESIGNS)
-    def test_the_three_values_come_out_at_the_end(self, design, language):
+    def test_the_outputs_are_the_handlers_three_values(self, design, language):
         """Under the names that the handler looks for."""
         end = rendered(design, language)[-900:]
 
@@ -241,7 +241,7 @@ class TestScript:
 
         return run
 
-    def test_it_puts_what_the_arm_template_says(self, run):
+    def test_the_script_creates_what_the_arm_template_does(self, run):
         """Endpoint, then rule, after the table and before the role; then it prints the values."""
         done, called = run(rendered("filled", "az"))
         table, endpoint, rule, role = [(words, body) for words, body in called if "--query" not in words]
@@ -289,7 +289,7 @@ class TestScript:
         assert table[4] == "update"
         assert table[-3:] == ["Time_CF=datetime", "Order_CF=long", "Shop_CF=string"]
 
-    def test_what_is_missing_ends_it_at_once(self, run):
+    def test_a_missing_variable_ends_the_script_at_once(self, run):
         """Before anything is made."""
         done, called = run(rendered("default", "az"))
 
@@ -299,7 +299,7 @@ class TestScript:
 
 
 class TestColumns:
-    def test_a_table_always_has_its_time(self):
+    def test_a_table_always_has_timegenerated(self):
         """Made of the column that has it, or else of the time of receipt."""
         without = Design(columns=Table.from_mapping({"Text": "message"}))
         with_other = Design(columns=Table.from_mapping({"When": "time", "Text": "message"}))
@@ -376,7 +376,7 @@ class TestNames:
         with pytest.raises(ConfigurationError, match=re.escape(said)):
             Design(**{"columns": preset("lean"), **given})
 
-    def test_all_mistakes_are_told_together(self):
+    def test_all_mistakes_are_reported_together(self):
         """Nobody deploys five times."""
         with pytest.raises(ConfigurationError) as caught:
             Design(columns=preset("lean"), rule="x", location="Mars Base", plan="Free")
@@ -409,7 +409,7 @@ class TestServed:
             assert workspace.rows("DCRLogErrors") == []
             assert workspace.problems() == []
 
-    def test_the_time_is_made_of_the_column_that_has_it(self):
+    def test_timegenerated_comes_from_the_column_with_the_time(self):
         """As the transformation says."""
         columns = Table.from_mapping({"Order": "time", "Text": "message"})
         document = json.loads(RENDERERS["arm"](Design(columns=columns)))
@@ -433,7 +433,7 @@ class TestCommand:
         assert "  LOGS_DCR_STREAM_NAME=Custom-App\n" in said.err
         assert said.err.endswith("Then check whether rows arrive: logging-azmon check --send --wait\n")
 
-    def test_writes_a_file(self, tmp_path, capsys):
+    def test_output_writes_a_file(self, tmp_path, capsys):
         """And names it in what comes next."""
         file = tmp_path / "the shop.sh"
         assert cli.main(["template", "az", "-o", str(file), "--resource-group", "rg-shop"]) == 0
@@ -460,7 +460,7 @@ class TestCommand:
             (["--table", f"{'a' * 40}_CL"], f"{'a' * 40}_CL", f"Custom-{'a' * 40}", f"dcr-{'a' * 26}"),
         ],
     )
-    def test_names_follow_from_each_other(self, words, table, stream, rule, capsys):
+    def test_default_names_follow_from_table_and_stream(self, words, table, stream, rule, capsys):
         """Whichever is given."""
         assert cli.main(["template", "arm", *words]) == 0
 
@@ -471,7 +471,7 @@ class TestCommand:
         assert document["parameters"]["ruleName"]["defaultValue"] == rule
 
     @pytest.mark.parametrize(("given", "name"), [(["--dce"], "dce-app"), (["--dce", "mine"], "mine")])
-    def test_an_endpoint_is_named_or_has_a_name(self, given, name, capsys):
+    def test_dce_takes_a_name_or_makes_one(self, given, name, capsys):
         """By the table."""
         assert cli.main(["template", "arm", *given]) == 0
         assert json.loads(capsys.readouterr().out)["parameters"]["endpointName"]["defaultValue"] == name
@@ -483,7 +483,7 @@ class TestCommand:
         assert cli.main(["template", "terraform"]) == 0
         assert '"Orders_CL"' in capsys.readouterr().out
 
-    def test_columns_are_the_applications(self, tmp_path, capsys):
+    def test_columns_come_from_the_applications_configuration(self, tmp_path, capsys):
         """From its own configuration, with its own stream."""
         azure = {"class": "logging_azmon.AzureMonitorHandler", "stream": "Custom-Shop", "columns": {"Text": "message"}}
         file = tmp_path / "logging.json"
