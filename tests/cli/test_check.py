@@ -39,7 +39,7 @@ ADDRESS = {"endpoint": "http://127.0.0.1:9", "rule_id": RULE, "stream": "Custom-
 
 @pytest.fixture(autouse=True)
 def _no_surroundings(monkeypatch):
-    """What this machine has in its environment is no part of the tests."""
+    """Remove this machine's own variables, which would change the results."""
     for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "LOGS_WORKSPACE_ID"):
         monkeypatch.delenv(name, raising=False)
 
@@ -128,7 +128,7 @@ class TestLocalWorkspace:
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
     def test_without_send_no_row_is_sent(self, check, shared):
-        """Looking changes nothing."""
+        """Checking changes nothing."""
         before = len(shared.rows("App_CL"))
         check(shared.environment)
 
@@ -182,7 +182,7 @@ class TestLocalWorkspace:
         assert steps["columns"]["seen"] == "the rule does not declare Custom-Other; it declares Custom-App"
 
     def test_an_endpoint_without_a_listener_is_a_problem(self, check):
-        """What needs it is not looked at, and nobody waits."""
+        """The steps that depend on it are skipped, without a wait."""
         code, steps = check(environment("http://127.0.0.1:9"), "--send")
 
         assert code == 1
@@ -212,7 +212,7 @@ class TestLocalWorkspace:
         assert "arrival" not in steps
 
     def test_a_table_without_the_message_cannot_be_searched(self, check):
-        """That is said, and is no problem."""
+        """The step is skipped with a reason, and is not a problem."""
         columns = {"TimeGenerated": "time", "Level": "level"}
         document = json.loads(RENDERERS["arm"](Design(columns=Table.from_mapping(columns))))
         with Workspace(document) as workspace:
@@ -289,7 +289,7 @@ class TestFile:
         assert mistyped == "Computer is declared as int, but is string in Syslog: convert it in transformKql"
 
     def test_a_second_data_flow_is_noted(self, check, shared, file):
-        """That it was not looked at."""
+        """The note says that it was not examined."""
         document = resource(LEAN)
         flows = document["properties"]["dataFlows"]
         flows.append({**flows[0], "outputStream": "Custom-Copy_CL"})
@@ -354,7 +354,7 @@ class TestResourceManager:
         return look
 
     def test_rule_and_table_are_read_and_compared(self, look, manager):
-        """What the service writes itself is no column that anybody could fill."""
+        """Columns that the service fills itself are not compared."""
         manager.rules[RULE] = resource(LEAN)
         manager.tables["App_CL"] = [{"name": "Extra", "type": "guid"}, *listed(LEAN)]
         code, steps = look()
@@ -442,7 +442,7 @@ class TestResourceManager:
         )
 
     def test_an_unreachable_resource_manager_is_reported(self, check, endpoint):
-        """That is no problem of the rows."""
+        """The rows may arrive nevertheless, so it is not a problem."""
         code, steps = check(environment(endpoint.url), "--resource-manager", "http://127.0.0.1:9")
 
         assert code == 0
@@ -513,7 +513,7 @@ class TestToken:
             credential.close()
 
     def test_a_missing_token_is_a_problem_and_later_steps_are_skipped(self, check, shared, monkeypatch):
-        """With what to do; what needs it is not looked at."""
+        """It says what to do, and the steps that need a token are skipped."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
         code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
 
@@ -764,7 +764,7 @@ class TestCompare:
         ],
     )
     def test_wider_types_are_accepted_and_narrower_ones_are_not(self, sent, declared, arrives):
-        """Text takes everything, numbers only what is no larger."""
+        """A string takes any value, a number only one that is not wider."""
         findings = compare({"A": sent}, {"A": declared}, None, output="T", is_passed_on=True)
 
         assert (findings.lost == ()) == arrives
@@ -889,7 +889,7 @@ class TestUsage:
         ],
     )
     def test_contradictory_options_are_refused(self, words, said, capsys, monkeypatch):
-        """With 2, and nothing is looked at."""
+        """The exit code is 2, and no step is taken."""
         monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
 
         assert cli.main(["check", *words]) == 2

@@ -25,7 +25,7 @@ from logging_azmon.local import Workspace
 LIMIT = 60
 COMMANDS = dict(cli.find_commands())
 EXAMPLES = [(name, example) for name, module in COMMANDS.items() for example in getattr(module, "EXAMPLES", ())]
-# Commands that run until somebody ends them, and what they say once they do.
+# Commands that run until interrupted, with the text they print once they are running.
 ENDLESS = {"serve": "Ctrl-C ends it.", "tail": "Ctrl-C ends it."}
 # The story takes its time: tests/cli/test_demo.py tells it, and holds it to every word.
 TOLD_ELSEWHERE = set(demo.EXAMPLES)

@@ -70,7 +70,7 @@ def plug_in(tmp_path, monkeypatch):
 
 @pytest.fixture
 def commands(plug_in):
-    plug_in(greet=GREET, show_all=SHOW_ALL, _private="raise AssertionError('a private module is no command')")
+    plug_in(greet=GREET, show_all=SHOW_ALL, _private="raise AssertionError('a private module is not a command')")
 
 
 def refused(*words):
@@ -351,7 +351,7 @@ def test_only_one_module_of_the_commands_imports_the_azure_sdk():
 class TestOnATerminal:
     @pytest.mark.parametrize("words", [["greet", "Ada", "--missing", "no_such_module_anywhere"], ["--" + "x" * 60]])
     def test_error_messages_wrap_between_words_on_a_terminal(self, words, plug_in, monkeypatch, capsys):
-        """Where somebody reads it; `grep` gets whole lines."""
+        """A pipe, such as to `grep`, gets whole lines."""
         plug_in(greet=GREET)
         monkeypatch.setenv("COLUMNS", "50")
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

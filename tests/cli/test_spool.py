@@ -67,7 +67,7 @@ def sent(endpoint):
 
 class TestShow:
     def test_segments_are_listed_with_rows_size_age_and_owner(self, endpoint, path, capsys):
-        """Oldest first, with who it belongs to; and what was rejected, by the service's words."""
+        """Oldest first, with the owner's state; rejected rows by the service's answer."""
         leave(endpoint, path, *range(1_200))
         endpoint.default = POISON
         log(endpoint, path, "bad", stream="Custom-Bad_CL")
@@ -98,7 +98,7 @@ class TestShow:
 
     @pytest.mark.parametrize("option", [(), ("--send",)])
     def test_file_contents_cannot_control_the_terminal(self, path, capsys, option):
-        """Whoever may write there writes what he likes."""
+        """Any process with access to the directory may write anything there."""
         odd = "\x1b]0;gotcha\x07\x1b[2J"
         target = Target(endpoint=f"https://a.example/{odd}", rule_id=f"dcr-{odd}", stream=f"Custom-{odd}", cloud=odd)
         path.joinpath("rejected").mkdir(parents=True)
@@ -120,7 +120,7 @@ class TestShow:
         assert spool(capsys, tmp_path) == (0, f"{tmp_path}: 0 segments, 0 rows, 0 B\n", "")
 
     def test_of_many_foreign_files_only_the_first_are_named(self, tmp_path, capsys):
-        """Somebody has given the wrong directory."""
+        """A user may give the wrong directory."""
         for number in range(14):
             tmp_path.joinpath(f"file{number:02}").touch()
 

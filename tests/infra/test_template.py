@@ -65,7 +65,7 @@ def arm(design):
 
 @pytest.mark.parametrize(("design", "language"), EVERY)
 def test_every_template_equals_its_golden_file(design, language):
-    """Whoever changes it runs this file as a script, and reads what has changed."""
+    """After an intended change, run this file as a script and review the differences."""
     expected = GOLDEN.joinpath(f"{design}.{SUFFIXES[language]}").read_text("utf-8")
 
     assert rendered(design, language) == expected
@@ -103,7 +103,7 @@ class TestArm:
 
     @pytest.mark.parametrize("design", DESIGNS)
     def test_every_parameter_is_declared_and_used(self, design):
-        """One that is missing would be found by Azure, and one that does nothing by nobody."""
+        """Azure would report a missing parameter, but nothing would report an unused one."""
         text = rendered(design, "arm")
 
         assert set(re.findall(r"parameters\('(\w+)'\)", text)) == set(json.loads(text)["parameters"])
@@ -116,7 +116,7 @@ class TestArm:
         assert "dependsOn" not in arm("syslog")["dataCollectionRules"]
 
     def test_the_role_is_assigned_on_the_rule_only(self):
-        """Whoever may write to one rule may not to its neighbours."""
+        """The right to send to one rule must not extend to others."""
         role = arm("default")["roleAssignments"]
 
         assert role["scope"].endswith("'Microsoft.Insights/dataCollectionRules', parameters('ruleName'))]")
@@ -377,7 +377,7 @@ class TestNames:
             Design(**{"columns": preset("lean"), **given})
 
     def test_all_mistakes_are_reported_together(self):
-        """Nobody deploys five times."""
+        """One attempt shows them all, instead of one each."""
         with pytest.raises(ConfigurationError) as caught:
             Design(columns=preset("lean"), rule="x", location="Mars Base", plan="Free")
 

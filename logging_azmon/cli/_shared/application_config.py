@@ -209,7 +209,7 @@ class _Configuration:
         raise _error(f"--handler {name} is a {label}, not a logging_azmon.AzureMonitorHandler")
 
     def _pipeline_owner(self, name: str) -> str | Pipeline | AzureMonitorHandler:
-        """Return who owns this handler's pipeline: the name of a handler, or an object of the application."""
+        """Return the owner of this handler's pipeline: the name of a handler, or an object of the application."""
         seen = [name]
         while isinstance(self._handlers[seen[-1]], dict) and "pipeline" in self._handlers[seen[-1]]:
             shared = self._resolve(seen[-1], "pipeline")
