@@ -28,7 +28,8 @@ from logging_azmon._delivery.reporter import Kind
 from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Answer, Decision, Failure, judge
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon._queue.ledger import Reason, Stats
-from logging_azmon.cli import demo, serve
+from logging_azmon.cli import serve
+from logging_azmon.cli.demo import command as demo
 from logging_azmon.local import Workspace
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
