@@ -23,10 +23,11 @@ from typing import Any, Self
 
 from ._azure.uploader import Uploader
 from ._config.settings import Settings, read
-from ._delivery.breaker import shared_lane
-from ._delivery.delivery import Destination
+from ._delivery.breaker import shared_breaker
+from ._delivery.destination import Destination
+from ._delivery.explanations import left_behind
 from ._delivery.listeners import Listeners
-from ._delivery.reporter import Reporter, Trouble, count, described, left_behind
+from ._delivery.reporter import Reporter
 from ._pipeline import capture
 from ._pipeline.assembly import assemble
 from ._pipeline.capture import Put
@@ -39,6 +40,7 @@ from ._queue.batch_queue import EVERYTHING
 from ._queue.ledger import Stats
 from ._rows.encoder import Encoder
 from ._rows.fields import Fields
+from .trouble import Trouble, count, described
 
 _NEVER = float("inf")
 _LATE_SECONDS = 0.05
@@ -114,19 +116,20 @@ class Pipeline:
         settings = self.settings
         self._encoder.renew()
         self._destination.forget()
-        self._ledger, self._buffer, self._delivery = assemble(
+        self._ledger, self._buffer, self._scheduler, self._notices, self._delivery = assemble(
             settings,
             self._destination,
             self._reporter,
             self._encoder,
             self._clock,
-            shared_lane(settings.endpoint, settings.rule_id),
+            shared_breaker(settings.endpoint, settings.rule_id),
             self._wake,
         )
         self._listeners = Listeners(
-            self._delivery,
-            self._clock,
-            self._reporter,
+            scheduler=self._scheduler,
+            delivery=self._delivery,
+            clock=self._clock,
+            reporter=self._reporter,
             uploads=settings.uploads,
             background=self._background,
             on_end=self._let_go,
@@ -269,7 +272,7 @@ class Pipeline:
 
     def _tell_in_reports_only(self) -> None:
         """Put no rows of its own into a table whose columns it does not know."""
-        self._delivery.tells_in_rows = False
+        self._notices.is_enabled = False
 
     def _drain(self, timeout: float) -> bool:
         """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
@@ -287,7 +290,7 @@ class Pipeline:
                 return False
             self._is_closed = True
         self._buffer.close()
-        self._delivery.is_closing = True
+        self._scheduler.is_closing = True
         return True
 
     def _closes_later(self) -> bool:
@@ -300,7 +303,7 @@ class Pipeline:
         self._urge()
         pipelines.keep(self)
         self._configured_at = _NEVER
-        return self._listeners.run_errand(self._close_when_lock_is_free)
+        return self._listeners.retry_until_done(self._close_when_lock_is_free)
 
     def _close_when_lock_is_free(self) -> bool:
         now = self._clock.monotonic()
@@ -315,7 +318,7 @@ class Pipeline:
     def _finish_alone(self) -> None:
         """Leave the rest to the listeners, who end when nothing is left, or else to the exit."""
         pipelines.keep(self)
-        if not self._listeners.finish() and not self._delivery.has_rows():
+        if not self._listeners.finish() and not self._scheduler.has_rows():
             self._let_go()
 
     @staticmethod
@@ -325,11 +328,11 @@ class Pipeline:
     def _urge(self) -> int:
         """Have everything that waits sent now; return the mark to wait for: rows before it were accepted until now."""
         self._count_uncounted()
-        if self._ledger.has_untold and not self._delivery.is_troubled:
-            self._delivery.put_notices()
+        if self._ledger.has_untold and not self._scheduler.is_failing:
+            self._notices.put()
         mark = self._buffer.urge()
         if not self._buffer.is_settled(mark):
-            self._delivery.hurry()
+            self._scheduler.hurry()
             self._listeners.wake()
         self._listeners.tell_refusal()
         return mark
@@ -358,7 +361,7 @@ class Pipeline:
 
     def _let_go(self) -> None:
         """Let go of everything if the pipeline is closed and nothing is on its way any more."""
-        if not self._is_closed or self._delivery.has_rows():
+        if not self._is_closed or self._scheduler.has_rows():
             return
         self._destination.close()
         self._buffer.leave()
@@ -387,7 +390,7 @@ class Pipeline:
         """Do without a front door that was dropped. Called by a finaliser, so nothing is waited for."""
         self._users.pop(user, None)
         if not self._users and self._is_front_doors_own and self._begin_to_close():
-            if self._delivery.has_rows():
+            if self._scheduler.has_rows():
                 self._listeners.wake()
             self._finish_alone()
 

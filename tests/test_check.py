@@ -18,7 +18,7 @@ from logging_azmon import cli
 from logging_azmon._azure.credential import make_credential
 from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
 from logging_azmon._config.settings import read
-from logging_azmon._delivery.retry import Answer, Failure
+from logging_azmon._delivery.answer import Answer, Failure
 from logging_azmon.cli import _arrival, _azure, _comparison, _identity, _service, _steps
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace

@@ -17,7 +17,7 @@ import pytest
 
 from logging_azmon import Pipeline, Table
 from logging_azmon._config.presets import preset
-from logging_azmon._delivery.retry import Answer
+from logging_azmon._delivery.answer import Answer
 from logging_azmon.cli import main
 from logging_azmon.cli import send as command
 from logging_azmon.cli._interrupts import Interrupts

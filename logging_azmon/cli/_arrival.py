@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._delivery.reporter import Trouble
 from ..pipeline import Pipeline
 from ..table import Table
+from ..trouble import Trouble
 from ._steps import Step
 from ._workspace import QueryError, Workspace
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from .._delivery.reporter import Trouble
 from .._queue.ledger import Stats
+from ..trouble import Trouble
 from ._cells import visible
 from ._console import console, errors
 from ._kept import Kept

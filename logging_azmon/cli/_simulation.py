@@ -1,4 +1,4 @@
-"""Plays a fleet against a rule's quota on a virtual clock, with the real delivery: its pacing, lanes and decisions.
+"""Plays a fleet against a rule's quota on a virtual clock, with the real delivery: its pacing, breakers and decisions.
 
 Only rows are not real: a `Tally` stands for the buffer and counts what would be in it. Nothing waits and nothing is
 sent, so ten thousand processes live through half an hour in the time of a coffee.
@@ -15,13 +15,15 @@ from queue import SimpleQueue
 from typing import Any
 
 from .._config.settings import Settings
-from .._delivery.breaker import Lane
+from .._delivery.answer import Answer
+from .._delivery.breaker import CircuitBreaker
 from .._delivery.delivery import Delivery
 from .._delivery.reporter import Reporter
-from .._delivery.retry import Answer
+from .._delivery.scheduler import Scheduler
 from .._process.clock import Clock
 from .._queue.batch import Batch
 from .._queue.ledger import Ledger
+from .._rows.encoder import shrink
 
 MINUTE = 60.0
 STORED = Answer(status=204)
@@ -195,7 +197,7 @@ class Tally:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # What Delivery asks of a buffer.
+    # What the scheduler and the delivery ask of a queue.
 
     def look(self, now: float) -> None:
         """Look after nobody: there is no spool."""
@@ -243,10 +245,6 @@ class Tally:
         self._ledger.in_flight -= batch.rows
         self._ledger.delivered += batch.rows
 
-    def put_notice(self, line: bytes) -> bool:
-        """Leave out the library's own rows."""
-        return len(line) > 0  # pragma: no cover - losses here are not told in rows
-
 
 class Simulation:
     """Run a fleet through some minutes."""
@@ -257,20 +255,35 @@ class Simulation:
         self._seed = seed
         self._time = _Time()
         self._service = Service(fleet, self._time)
-        self._parts: list[tuple[Delivery, Tally, Ledger]] = []
+        self._parts: list[tuple[Scheduler, Delivery, Tally, Ledger]] = []
         # What happens next to whom.
         self._events: list[tuple[float, int]] = []
 
     def _start(self) -> None:
         silent = Reporter(lambda _: None, self._time.monotonic)
-        encoder: Any = None  # of no use: no row is made
         for number in range(self._fleet.processes):
             ledger = Ledger()
             begin = random.random() * self._fleet.deploy_seconds  # noqa: S311 - a simulation
             tally = Tally(self._settings, self._fleet, ledger, self._time, begin)
             buffer: Any = tally
-            delivery = Delivery(self._settings, buffer, self._service, ledger, silent, encoder, self._time, Lane())
-            self._parts.append((delivery, tally, ledger))
+            scheduler = Scheduler(
+                queue=buffer,
+                clock=self._time,
+                shared_breaker=CircuitBreaker(),
+                batch_seconds=self._settings.batch_seconds,
+            )
+            delivery = Delivery(
+                settings=self._settings,
+                queue=buffer,
+                scheduler=scheduler,
+                destination=self._service,
+                ledger=ledger,
+                reporter=silent,
+                clock=self._time,
+                shrink=shrink,
+                on_delivered=lambda: None,
+            )
+            self._parts.append((scheduler, delivery, tally, ledger))
             self._events.append((begin, number))
         heapq.heapify(self._events)
 
@@ -291,15 +304,15 @@ class Simulation:
         while events[0][0] < end:
             moment, number = events[0]
             self._time.now = max(self._time.now, moment)
-            delivery, tally, _ = self._parts[number]
-            heapq.heapreplace(events, (self._act(delivery, tally), number))
+            scheduler, delivery, tally, _ = self._parts[number]
+            heapq.heapreplace(events, (self._act(scheduler, delivery, tally), number))
         self._time.now = end
 
-    def _act(self, delivery: Delivery, tally: Tally) -> float:
+    def _act(self, scheduler: Scheduler, delivery: Delivery, tally: Tally) -> float:
         now = self._time.now
         for _ in range(_MANY):
             tally.update()
-            work, pause = delivery.next_batch()
+            work, pause = scheduler.next_batch()
             if work is None:
                 return max(min(now + max(pause, 1e-3), max(tally.next_event(), now + 1e-3)), now + 1e-3)
             delivery.deliver(*work)
@@ -308,7 +321,7 @@ class Simulation:
     def _course(self) -> Course:
         course = Course(minutes=self._service.minutes)
         dropped: dict[str, int] = {}
-        for _, tally, ledger in self._parts:
+        for _, _, tally, ledger in self._parts:
             tally.update()
             stats = ledger.snapshot()
             course.accepted += stats.accepted

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .._delivery.reporter import Trouble
 from ..errors import ConfigurationError
 from ..pipeline import Pipeline
+from ..trouble import Trouble
 from ._configuration import add_options, pipeline_arguments, settings_of
 from ._interrupts import Interrupts
 from ._kept import Kept, Position

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from .._config.validators import CREDENTIALS
-from .._delivery.reporter import Trouble
+from ..trouble import Trouble
 from ._cells import visible
 from ._help import complain
 from ._interrupts import stopping

@@ -17,8 +17,8 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery import listeners as listeners_module
-from logging_azmon._delivery.reporter import Trouble
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
+from logging_azmon.trouble import Trouble
 from support.interrupting import at
 
 LIMIT_SECONDS = 10

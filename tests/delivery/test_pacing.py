@@ -5,8 +5,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._delivery.breaker import MOST_STRETCH
-from logging_azmon._delivery.pacing import MOST_STRETCHED_SECONDS, Budget, Pace
+from logging_azmon._delivery.breaker import MAX_STRETCH
+from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS, Budget, Pace
 
 
 def latest(low, high):
@@ -46,18 +46,18 @@ class TestPace:
     def test_stretching_makes_batches_wait_longer_but_not_for_ever(self):
         pace = Pace(5.0, latest)
         assert pace.due_at(since=0.0, stretch=4.0) == 20.0
-        assert pace.due_at(since=0.0, stretch=MOST_STRETCH) == MOST_STRETCHED_SECONDS
+        assert pace.due_at(since=0.0, stretch=MAX_STRETCH) == MAX_STRETCHED_SECONDS
         # Whoever asks for longer intervals than that keeps them.
-        assert Pace(600.0, latest).due_at(since=0.0, stretch=MOST_STRETCH) == 600.0
+        assert Pace(600.0, latest).due_at(since=0.0, stretch=MAX_STRETCH) == 600.0
 
-    @given(st.floats(0.01, 3_600), st.floats(1.0, MOST_STRETCH), st.floats(0, 1e6), st.none() | st.floats(0, 1e6))
+    @given(st.floats(0.01, 3_600), st.floats(1.0, MAX_STRETCH), st.floats(0, 1e6), st.none() | st.floats(0, 1e6))
     def test_every_batch_goes_between_at_once_and_the_longest_interval(self, batch_seconds, stretch, since, taken):
         pace = Pace(batch_seconds)
         if taken is not None:
             pace.taken(taken)
         wait = pace.due_at(since, stretch) - since
         assert wait + 1e-9 > 0
-        assert wait <= max(batch_seconds, MOST_STRETCHED_SECONDS) + 1e-9
+        assert wait <= max(batch_seconds, MAX_STRETCHED_SECONDS) + 1e-9
 
 
 class TestBudget:

@@ -11,18 +11,10 @@ import sys
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery.reporter import (
-    _KINDS_REMEMBERED,
-    REPORT_SECONDS,
-    Reporter,
-    Trouble,
-    clock_time,
-    count,
-    described,
-    print_line,
-)
+from logging_azmon._delivery.reporter import _MAX_KEYS, Reporter, print_line
 from logging_azmon._process import feedback
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
+from logging_azmon.trouble import REPORT_SECONDS, Trouble, clock_time, count, described
 from support.delivering import Bench, a_rule, is_balanced
 
 
@@ -74,10 +66,10 @@ class TestOnStderr:
         assert [line[-1] for line in capfd.readouterr().err.splitlines()] == list("abcdef")
 
     def test_what_is_remembered_for_that_is_bounded(self, report):
-        for number in range(10 * _KINDS_REMEMBERED):
+        for number in range(10 * _MAX_KEYS):
             report(trouble(code=str(number)))
-        assert len(report._silent_until) <= _KINDS_REMEMBERED
-        assert len(report._held_back) <= _KINDS_REMEMBERED
+        assert len(report._silent_until) <= _MAX_KEYS
+        assert len(report._held_back) <= _MAX_KEYS
 
     def test_it_goes_to_the_processs_own_stderr_not_to_one_that_logs(self, report, monkeypatch, capfd):
         monkeypatch.setattr(sys, "stderr", io.StringIO())

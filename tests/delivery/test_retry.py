@@ -7,16 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logging_azmon._delivery.answer import Answer, Failure
+from logging_azmon._delivery.explanations import explain
 from logging_azmon._delivery.retry import (
     LEAST_RETRY_AFTER_SECONDS,
     MOST_RETRY_AFTER_SECONDS,
     TIME_RANGE,
     Action,
-    Answer,
     Decision,
-    Failure,
     backoff,
-    explain,
     judge,
     retry_after_seconds,
     retry_delay,
@@ -169,18 +168,18 @@ def test_a_retry_after_of_nothing_does_not_make_a_loop_without_pauses(header):
     answer = Answer(status=503, retry_after=header)
     delay = retry_delay("outage", answer, failures=8, longest=60.0, now=NOW, random=lambda: 0.5)
     assert delay.seconds == 30.0
-    assert not delay.is_ordered
+    assert not delay.from_server
 
 
 def test_only_a_wait_that_the_service_asked_for_may_not_be_cut_short():
-    def is_ordered(trouble, header):
+    def from_server(trouble, header):
         answer = Answer(retry_after=header)
-        return retry_delay(trouble, answer, failures=1, longest=60.0, now=NOW, random=lambda: 0.5).is_ordered
+        return retry_delay(trouble, answer, failures=1, longest=60.0, now=NOW, random=lambda: 0.5).from_server
 
-    assert is_ordered("outage", "10")
-    assert is_ordered("throttled", "10")
-    assert not is_ordered("throttled", None)
-    assert not is_ordered("configuration", "10")
+    assert from_server("outage", "10")
+    assert from_server("throttled", "10")
+    assert not from_server("throttled", None)
+    assert not from_server("configuration", "10")
 
 
 def test_backing_off_never_overflows():

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery.reporter import Trouble
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
+from logging_azmon.trouble import Trouble
 from support.endpoint import Endpoint
 
 # Trouble with one rule is everybody's who sends to it, so each test has its own.

@@ -91,7 +91,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 20))
     def deliver(self, steps):
         for _ in range(steps):
-            work, pause = self.pipeline._delivery.next_batch()
+            work, pause = self.pipeline._scheduler.next_batch()
             if work is not None:
                 self.pipeline._delivery.deliver(*work)
             else:
