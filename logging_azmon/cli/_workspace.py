@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._azure.credential import why_none
-from .._azure.error_mapping import why_broken
+from .._azure.credential import token_error_text
+from .._azure.error_mapping import connection_error_text
 from .._config.settings import ENVIRONMENT
 from .._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
 from ..errors import AzureMonitorLoggingError, ConfigurationError
@@ -239,10 +239,10 @@ def _unreached(error: Any, place: Place) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
     if isinstance(error, ClientAuthenticationError):
-        said = " ".join(why_none(error).split())[:_MESSAGE_LENGTH]
+        said = " ".join(token_error_text(error).split())[:_MESSAGE_LENGTH]
         hint = "check --credential; `az login` helps on your own machine"
         return f"no token could be had for {place.service} ({said}): {hint}"
-    said = why_broken(error)
+    said = connection_error_text(error)
     if place.is_local:
         return f"{place.service} cannot be reached ({said}): is `logging-azmon serve` running there?"
     return f"{place.service} cannot be reached ({said}): check the network, and HTTPS_PROXY if there is a proxy"

@@ -171,7 +171,7 @@ def test_retry_after_is_waited_for_in_seconds_or_until_a_date(bench_of, server, 
         (status(401), ["token is not accepted"]),
         (status(200, body=b"<html>"), ["captive portal"]),
         (status(302, headers=[("Location", "https://login.example")]), ["redirects are not followed"]),
-        (status(407), ["proxy asks for a login"]),
+        (status(407), ["proxy requires a login"]),
         (status(415), ["gzipped JSON"]),
         (raw(b"SSH-2.0-OpenSSH_9.6\r\n"), ["cannot be read"]),
     ],
@@ -352,7 +352,7 @@ class TestOverTLS:
         assert bench.run() >= 60.0
         assert messages(secure.rows) == ROWS
         assert type(error).__name__ in bench.told("configuration")[0]
-        assert "no token could be had" in bench.told("configuration")[0]
+        assert "no token could be obtained" in bench.told("configuration")[0]
         assert "5 rows are waiting" in bench.told("configuration")[0]
 
     def test_a_certificate_that_is_not_trusted(self, bench_of, secure, monkeypatch, tmp_path):

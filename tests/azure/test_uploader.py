@@ -26,9 +26,11 @@ from urllib3.util import connection
 
 from logging_azmon import AzureMonitorHandler
 from logging_azmon._azure import credential as credential_of
+from logging_azmon._azure import wait_limit
 from logging_azmon._azure.error_mapping import answer_to
 from logging_azmon._azure.uploader import Uploader
-from logging_azmon._delivery.retry import MOST_WIRE_BYTES, Failure
+from logging_azmon._delivery.answer import Failure
+from logging_azmon._delivery.retry import MOST_WIRE_BYTES
 from support.delivering import AZURE, Bench, closing, line, messages, settings_of
 from support.endpoint import Endpoint, status
 
@@ -334,11 +336,11 @@ class TestCredentials:
             "To mitigate this issue, please refer to https://aka.ms/azsdk/python."
         )
 
-        assert credential_of.why_none(RuntimeError(said)) == (
+        assert credential_of.token_error_text(RuntimeError(said)) == (
             "Environment, ManagedIdentity, SharedTokenCache: unavailable;"
             " AzureCli: Please run 'az login' to set up an account"
         )
-        assert credential_of.why_none(RuntimeError("no luck")) == "RuntimeError: no luck"
+        assert credential_of.token_error_text(RuntimeError("no luck")) == "RuntimeError: no luck"
 
     def test_the_real_chain_is_understood(self, monkeypatch):
         """Its form may change with a release."""
@@ -351,7 +353,7 @@ class TestCredentials:
         with pytest.raises(ClientAuthenticationError) as caught:
             chain.get_token("https://monitor.azure.com/.default")
 
-        assert credential_of.why_none(caught.value) == "Environment, Environment: unavailable"
+        assert credential_of.token_error_text(caught.value) == "Environment, Environment: unavailable"
 
     def test_one_that_cannot_be_made_is_a_credential_trouble_not_a_crash(self, monkeypatch):
         for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"):
@@ -391,10 +393,10 @@ class TestCredentials:
         assert most == [1] * 8
 
     def test_nobody_waits_for_another_threads_token_without_a_limit(self, monkeypatch):
-        monkeypatch.setattr(credential_of, "ASKING_SECONDS", 0.01)
+        monkeypatch.setattr(wait_limit, "MAX_WAIT_SECONDS", 0.01)
         uploader = Uploader(settings_of(credential=Forbidden()))
         uploader._connected()
-        with closing(uploader), uploader._connection._credential._asking:
+        with closing(uploader), uploader._connection._credential._lock:
             answer = uploader.send(line("a"))
         assert answer.failure is Failure.CREDENTIAL
         assert "another thread" in answer.message
@@ -404,7 +406,7 @@ class TestCredentials:
         uploader = Uploader(settings_of(credential=Forbidden()))
         uploader._connected()
         begun = time.monotonic()
-        with closing(uploader), uploader._connection._credential._asking:
+        with closing(uploader), uploader._connection._credential._lock:
             answer = uploader.send(line("a"), seconds=0.01)
         assert answer.failure is Failure.CREDENTIAL
         assert time.monotonic() - begun < 10
@@ -584,7 +586,7 @@ class TestOddAnswers:
             begun = time.monotonic()
             answer = uploader.send(line("a"))
             took = time.monotonic() - begun
-        assert (answer.failure, answer.message) == (Failure.CONNECTION, "the answer has no end")
+        assert (answer.failure, answer.message) == (Failure.CONNECTION, "the response did not end in time")
         assert took < 5
 
     @pytest.mark.parametrize(
@@ -597,7 +599,7 @@ class TestOddAnswers:
             begun = time.monotonic()
             answer = uploader.send(line("a"))
             took = time.monotonic() - begun
-        assert (answer.failure, answer.message) == (Failure.CONNECTION, "the answer has no end")
+        assert (answer.failure, answer.message) == (Failure.CONNECTION, "the response did not end in time")
         assert took < 5
 
     def test_one_without_end_takes_no_memory(self):
