@@ -11,7 +11,7 @@ from typing import Literal
 
 __all__ = ["Kind", "Trouble"]
 
-# What kind of trouble it is; see `Trouble`. The type checker holds the code to these values, and a test the README.
+# The kinds of trouble; see `Trouble`. The type checker holds the code to these values, and a test holds the README.
 Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
 
 # The same trouble is told at most once in this time.

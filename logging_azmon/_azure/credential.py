@@ -33,7 +33,7 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
 }
 # These log in elsewhere, and take no authority.
 _WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
-# What DefaultAzureCredential's error says of each credential it has tried: the name, and the first sentence.
+# In DefaultAzureCredential's error, a line for each credential that it tried: the name, and its own error.
 _TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
 
 

@@ -8,7 +8,7 @@ from .._queue.ledger import Stats
 from ..trouble import Trouble, count
 from .answer import Answer, Failure
 
-# What to do about an error code or a status. 200 stands for all of 2xx but 204, 300 for all of 3xx.
+# Advice for an error code or a status. 200 stands for all of 2xx but 204, 300 for all of 3xx.
 _HINTS: dict[int | str, str] = {
     200: "this is not the ingestion service (a captive portal, a proxy?); check endpoint=",
     300: "redirects are not followed, because they would carry rows and token elsewhere; check endpoint=",

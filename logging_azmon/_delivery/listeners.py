@@ -110,7 +110,7 @@ class Listeners:
         # How many of them are not delivering.
         self._free = 0
         self._is_stopping = False
-        # What a listener tries until it returns True.
+        # An action that a listener calls until it returns True.
         self._action: Callable[[], bool] | None = None
         # Why the last thread was refused, until that is reported.
         self._refusal = ""

@@ -30,8 +30,8 @@ class Pace:
         self._jitter = uniform(0.2, 1.0)
 
     def __repr__(self) -> str:
-        last = "nothing" if self._last_taken is None else f"last at {self._last_taken:.1f}"
-        return f"<Pace {last} taken, batch_seconds={self._batch_seconds:g}, jitter={self._jitter:.2f}>"
+        last = "none" if self._last_taken is None else f"{self._last_taken:.1f}"
+        return f"<Pace last_taken={last}, batch_seconds={self._batch_seconds:g}, jitter={self._jitter:.2f}>"
 
     def due_at(self, since: float, stretch: float) -> float:
         """Return when a batch begun at `since` is due; `stretch` is the shared breaker's."""

@@ -75,4 +75,4 @@ def print_line(text: str) -> None:
             stream.write(line)
             stream.flush()
     except (AttributeError, OSError, ValueError):
-        return  # stderr is missing or closed, and there is no other place to tell it
+        return  # stderr is missing or closed, and there is no other place to write to

@@ -52,7 +52,7 @@ class Scheduler:
 
     def __repr__(self) -> str:
         closing = ", closing" if self.is_closing else ""
-        return f"<Scheduler shared={self._shared!r}, own={self._own!r}, pace={self._pace!r}{closing}>"
+        return f"<Scheduler shared={self._shared!r}, own={self._own!r}{closing}>"
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Call this bound method, as long as its object lives, when a pause has changed or a probe has ended."""
