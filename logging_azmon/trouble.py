@@ -30,6 +30,9 @@ class Trouble:
     - "lost": rows were dropped; `reason` says why.
     - "spool": something about the spool directory; `reason` says what. Rows it costs are also reported as "lost".
     - "internal": an unexpected error, or no thread could be started.
+
+    `text` is the line for a person, and `rows` the number of rows it is about. `status` and `code` are the service's,
+    if it answered.
     """
 
     kind: Kind

@@ -38,7 +38,7 @@ _TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
 
 
 class CredentialError(Exception):
-    """No token could be obtained."""
+    """Say that no token could be obtained."""
 
 
 def token_error_text(error: BaseException) -> str:
@@ -75,7 +75,7 @@ class Credential:
             return self._credential.get_token(*scopes, **options)  # type: ignore[no-any-return]
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit and CancelledError, too: they would end a thread that is not theirs
+        except BaseException as error:  # SystemExit and CancelledError, too, which would end our thread
             raise CredentialError(token_error_text(error)) from error
         finally:
             self._lock.release()

@@ -61,11 +61,11 @@ class Uploader:
         self._connection: _Connection | None = None
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
-        """Upload rows, one JSON object per line; `seconds` shortens the time-outs of the settings."""
+        """Upload rows, one JSON object per line; `seconds` shortens the timeouts of the settings."""
         settings = self._settings
         limit = seconds if seconds is not None else max(settings.connect_seconds, settings.read_seconds)
         set_wait_limit(seconds)
-        # Marked again for each upload: tracing may have been instrumented since the thread was started.
+        # Marked again for each upload: OpenTelemetry may have been set up since the thread was started.
         with feedback.delivering():
             try:
                 connection = self._connected()

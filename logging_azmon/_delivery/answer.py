@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Failure(Enum):
-    """Why there is no response from the service."""
+    """Say why there is no response from the service."""
 
     # The connection could not be made, broke, or timed out.
     CONNECTION = "connection"

@@ -1,4 +1,4 @@
-"""A circuit breaker: pauses, half-open probes, and longer batches after a 429. The clock is given.
+"""A circuit breaker: pauses, probes before all resume, and longer intervals after a 429. The clock is given.
 
 A breaker is shared by all pipelines that send to the same endpoint and rule, because what the service answers to one
 it would answer to all. Each pipeline also has its own breaker, for failures of its stream or identity alone.
@@ -78,12 +78,12 @@ class CircuitBreaker:
 
     @property
     def stretch(self) -> float:
-        """How many times longer than usual batches wait, because the quota was exceeded."""
+        """Return how many times longer than usual batches wait, because the quota was exceeded."""
         return self._stretch
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last request failed: the breaker is open or half-open."""
+        """Tell whether the last request failed, so that the breaker is open or half-open."""
         return self._failures > 0
 
     def wait_seconds(self, now: float) -> float | None:

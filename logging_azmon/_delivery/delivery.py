@@ -55,7 +55,7 @@ class Delivery:
         shrink: Callable[[bytes, int], bytes],
         on_delivered: Callable[[], None],
     ) -> None:
-        """`shrink` makes a row at most this long; `on_delivered` is called after each delivery."""
+        """`shrink` cuts a row down to a number of bytes; `on_delivered` is called after each delivery."""
         self._settings = settings
         self._queue = queue
         self._scheduler = scheduler

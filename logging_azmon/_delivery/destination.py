@@ -20,7 +20,7 @@ class Destination(Protocol):
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
         """Send rows, one JSON object per line, in one request.
 
-        `seconds` limits how long it may take, for a caller that cannot wait for the usual time-outs.
+        `seconds` limits how long it may take, for a caller that cannot wait for the usual timeouts.
         """
         ...
 

@@ -9,7 +9,7 @@ Rules:
 - Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
   end when the pipeline is closed and no row is left; the last one calls `on_end`.
 - No thread is started once the main thread has ended. A thread that flushes then delivers by itself (`deliver_one`).
-- Tokens wake listeners. A lost or superfluous token delays or costs one look at the queue, never a row.
+- Tokens wake listeners. A lost token delays a look at the queue, a superfluous one costs a look; neither costs a row.
 - The lock is re-entrant, because a log call may interrupt any line, and is held for arithmetic only.
 - Every join has a limit.
 """
@@ -32,7 +32,7 @@ from .delivery import Delivery
 from .reporter import Reporter
 from .scheduler import Scheduler, Work
 
-# How often an action is tried that must be retried until it is done.
+# How long to wait between two calls of an action that is retried until it is done.
 _ACTION_SECONDS = 0.1
 # How long to wait after a thread was refused, or after an error of our own.
 _PAUSE_SECONDS = 1.0
@@ -54,12 +54,12 @@ class Listener(QueueListener):
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
         """Start the thread."""
-        # With `daemon` given: Thread would otherwise ask for the current thread, a bare one, and thereby register a
-        # dummy for it that stays.
+        # `daemon` is given, or Thread would ask for the current thread: for a bare one, that registers a dummy thread
+        # that is never removed.
         threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
 
     def _listen(self) -> None:
-        # Marked until it ends: a record that this thread logs may come back through another thread's queue later.
+        # Marked until the thread ends: a record that it logs may come back through a queue, and is known by its thread.
         with feedback.delivering():
             self._pool.thread_started()
             try:
@@ -80,7 +80,7 @@ class Listener(QueueListener):
 
 
 class Listeners:
-    """The pool: keep up to `uploads` listeners on one queue."""
+    """Keep up to `uploads` listeners on one queue."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Listeners:
         on_end: Callable[[], None],
         on_refusal: Callable[[], None],
     ) -> None:
-        """`on_end` is called when the last listener has ended, `on_refusal` when no thread could be started."""
+        """`on_end` is called when the last listener ends, `on_refusal` when no thread could be started."""
         self.tokens: SimpleQueue[None] = SimpleQueue()
         self._scheduler = scheduler
         self._delivery = delivery
@@ -135,7 +135,7 @@ class Listeners:
         return self.attend()
 
     def _wake_all(self) -> None:
-        """Wake all free listeners, because a pause has changed. Breakers hold this method weakly."""
+        """Wake all free listeners, because a pause has changed; the breakers hold this method weakly."""
         for _ in range(max(1, self._free)):
             self.tokens.put(None)
 

@@ -42,7 +42,7 @@ RetryReason = Literal["outage", "throttled", "configuration"]
 
 
 class Action(Enum):
-    """What happens to the rows of a request."""
+    """Say what happens to the rows of a request."""
 
     DONE = "done"
     RETRY = "retry"

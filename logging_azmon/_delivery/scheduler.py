@@ -23,14 +23,14 @@ _IDLE_SECONDS = 60.0
 
 
 class Tickets(NamedTuple):
-    """Permission to send one batch: from the shared breaker, and from the pipeline's own."""
+    """Hold the permission of both breakers, the shared one and the pipeline's own, to send one batch."""
 
     shared: int
     own: int
 
 
 class Work(NamedTuple):
-    """A batch to deliver, and the tickets to send it."""
+    """Hold a batch to deliver, and the tickets to send it."""
 
     batch: Batch
     tickets: Tickets
@@ -61,7 +61,7 @@ class Scheduler:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last request failed, of this pipeline or of one that shares its breaker."""
+        """Tell whether the last request failed, of this pipeline or of one that shares its breaker."""
         return self._shared.is_failing or self._own.is_failing
 
     def hurry(self) -> None:
