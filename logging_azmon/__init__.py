@@ -31,7 +31,7 @@ _HOMES = {
     "Column": "table",
     "ConfigurationError": "errors",
     "Pipeline": "pipeline",
-    "Stats": "ledger",
+    "Stats": "_queue.ledger",
     "Table": "table",
     "Trouble": "trouble",
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves
@@ -26,11 +27,11 @@ from .destination import Destination
 from .explanations import explain
 from .pacing import Budget
 from .reporter import Reporter
-from .retry import MOST_WIRE_BYTES, Action, Decision, Delay, RetryReason, backoff, judge, retry_delay
+from .retry import Action, Decision, Delay, RetryReason, backoff, judge, retry_delay
 from .scheduler import Scheduler, Tickets
 
 # How many requests splitting may cost a pipeline per minute: a twentieth of a rule's quota.
-SPLITS_PER_MINUTE = 600
+SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
 # More than gzip adds to a body that cannot be compressed: five bytes per 64 KB, and its frame.
 _GZIP_OVERHEAD = 1_024
 # A row is not shrunk below this: a short row without its words would be worth less than a report of its rejection.
@@ -135,7 +136,7 @@ class Delivery:
             return []
         if action is Action.SHRINK:
             # A row shorter than the limit on the wire fits, however badly it compresses.
-            limit = max(_MIN_SHRUNK_BYTES, min(len(part.data) // 2, MOST_WIRE_BYTES - _GZIP_OVERHEAD))
+            limit = max(_MIN_SHRUNK_BYTES, min(len(part.data) // 2, MAX_BODY_BYTES - _GZIP_OVERHEAD))
             data = self._shrink(bytes(part.data), limit)
             return [replace(part, data=data, is_shrunk=True, tries=0)]
         if action is Action.SPLIT_BY_SIZE:

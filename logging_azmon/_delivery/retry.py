@@ -24,8 +24,7 @@ from typing import Literal
 
 from .answer import Answer, Failure
 
-# The service refuses a longer request body, measured as sent.
-MOST_WIRE_BYTES = 1_048_576
+# Our own bound: the service may ask for any wait.
 MOST_RETRY_AFTER_SECONDS = 300.0
 # A shorter Retry-After ("0", or a date in the past) is ignored: a service that always sends one would be called
 # without a pause.

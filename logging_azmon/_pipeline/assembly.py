@@ -15,7 +15,8 @@ from .._delivery.scheduler import Scheduler
 from .._process.clock import Clock
 from .._queue.ledger import Ledger
 from .._queue.memory import MemoryBuffer
-from .._rows.encoder import Encoder, shrink
+from .._rows.encoder import Encoder
+from .._rows.shrink import shrink_row
 
 if TYPE_CHECKING:
     from .._spool.files import Disk
@@ -38,7 +39,7 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
     encoder: Encoder,
     clock: Clock,
     shared_breaker: CircuitBreaker,
-    wake: Callable[[], None],
+    wake: Callable[[], object],
     disk: Disk | None = None,
 ) -> Parts:
     """Put the parts together; `disk` is for tests."""
@@ -63,7 +64,7 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
         ledger=ledger,
         reporter=reporter,
         clock=clock,
-        shrink=shrink,
+        shrink=shrink_row,
         on_delivered=notices.put_if_due,
     )
     return Parts(ledger, buffer, scheduler, notices, delivery)
@@ -74,7 +75,7 @@ def _buffer(  # noqa: PLR0917 - as above
     ledger: Ledger,
     reporter: Reporter,
     clock: Clock,
-    wake: Callable[[], None],
+    wake: Callable[[], object],
     disk: Disk | None,
 ) -> MemoryBuffer:
     memory = {

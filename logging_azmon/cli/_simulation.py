@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
+from .._config.service_limits import QUOTA_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._delivery.answer import Answer
 from .._delivery.breaker import CircuitBreaker
@@ -23,7 +24,7 @@ from .._delivery.scheduler import Scheduler
 from .._process.clock import Clock
 from .._queue.batch import Batch
 from .._queue.ledger import Ledger
-from .._rows.encoder import shrink
+from .._rows.shrink import shrink_row
 
 MINUTE = 60.0
 STORED = Answer(status=204)
@@ -37,8 +38,8 @@ class Fleet:
     processes: int
     rows_per_second: float
     row_bytes: int
-    quota_requests: int = 12_000
-    quota_bytes: int = 2_000_000_000
+    quota_requests: int = QUOTA_REQUESTS
+    quota_bytes: int = QUOTA_BYTES
     # All processes start within so many seconds.
     deploy_seconds: float = 1.0
     # Whether the service says with a 429 when to come back.
@@ -280,7 +281,7 @@ class Simulation:
                 ledger=ledger,
                 reporter=silent,
                 clock=self._time,
-                shrink=shrink,
+                shrink=shrink_row,
                 on_delivered=lambda: None,
             )
             self._parts.append((scheduler, delivery, tally, ledger))
