@@ -14,7 +14,8 @@ class Destination(Protocol):
     - It sends a request once. Delivery alone retries, splits, counts and reports.
     - `send` is called by several threads at once.
     - An expected failure is an `Answer`. If `send` raises, the rows are kept and sent again later.
-    - `close` may come before the first `send`, and twice; a `send` after it opens a connection again.
+    - `close` may come before the first `send`, and more than once. Nothing is sent after it, except in a forked child
+      after `forget`.
     """
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
