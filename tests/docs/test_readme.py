@@ -22,10 +22,10 @@ from logging_azmon._config.clouds import CLOUDS
 from logging_azmon._config.options import ARGUMENTS
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
 from logging_azmon._config.validators import CREDENTIALS
+from logging_azmon._delivery.answer import Answer, Failure
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
-from logging_azmon._delivery.pacing import MOST_STRETCHED_SECONDS
-from logging_azmon._delivery.reporter import Kind
-from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Answer, Decision, Failure, judge
+from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS
+from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Decision, judge
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon._queue.ledger import Reason, Stats
 from logging_azmon.cli import serve
@@ -33,6 +33,7 @@ from logging_azmon.cli.demo import command as demo
 from logging_azmon.local import Workspace
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
+from logging_azmon.trouble import Kind
 from support.endpoint import Endpoint
 from support.local_client import send
 
@@ -418,7 +419,7 @@ class TestAnswers:
         told = " ".join(then for _, then in self.TABLE)
 
         assert f"honoured, up to {MOST_RETRY_AFTER_SECONDS / 60:g} minutes" in told
-        assert f"wait longer (up to {MOST_STRETCHED_SECONDS / 60:g} minutes)" in told
+        assert f"wait longer (up to {MAX_STRETCHED_SECONDS / 60:g} minutes)" in told
         assert f"more than {SPLITS_PER_MINUTE} requests a minute" in told
         assert f"At most {SPLITS_PER_BATCH} more requests a batch and {SPLITS_PER_MINUTE} a minute" in told
 
