@@ -33,8 +33,10 @@ class RecordReader:
         """Read a record; never raise. With a formatter, its output is the message."""
         try:
             return self._read(record, formatter)
-        except Exception:  # noqa: BLE001 - a filter has deleted standard attributes, or set them to odd values
-            return self._read_odd(record, formatter)
+        except Exception:  # noqa: BLE001, S110 - a filter has deleted standard attributes, or set them to odd values
+            pass
+        # Not in the except clause, where exc_info=True would mean our own exception.
+        return self._read_odd(record, formatter)
 
     def _read(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Fields:
         if queue_handler.is_prepared(record):

@@ -117,6 +117,7 @@ class TestRecords:
             make_record("hello", extra={"a": 1, "user_id": "u", "ip": "not a number", "Level": 5}),
             make_record("hello", extra={"ip": 5, "a": {"b": 1}}),
             make_record("hello", extra={"a": {"b": 1, "c": "not a number"}}),
+            make_record("hello", extra={"user_id": None, "ip": 5}),
             make_record("hello", extra={"nan": float("nan")}),
             make_record("hello", extra={"null": None}),
             make_record("hello", extra={"large": "x" * 100_000}),

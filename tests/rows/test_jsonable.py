@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from logging_azmon._rows import jsonable as module
-from logging_azmon._rows.jsonable import CACHED_TYPES, convert, distinct, dumps, plain, text
+from logging_azmon._rows.jsonable import CACHED_TYPES, convert, distinct, dumps, one_line, plain, text
 from support.odd_values import Colour, Items, OddMeta, Pair, ReprRecurses
 
 
@@ -157,3 +157,9 @@ def test_the_cache_of_converters_is_bounded():
 def test_an_object_of_a_class_that_cannot_be_hashed_or_named_is_shown():
     """Converters are looked up by the hash of a type, which a metaclass may refuse."""
     assert text(OddMeta("Some", (), {})()) == "(None.Some that cannot be shown)"
+
+
+def test_foreign_text_is_shown_on_one_line_without_control_characters():
+    assert one_line("a\nb\t c\x1b[31m", 20) == "a b c?[31m"
+    assert one_line("x" * 30, 20) == "x" * 20 + "…"
+    assert one_line(ValueError("bad"), 20) == "bad"

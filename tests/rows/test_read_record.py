@@ -215,6 +215,14 @@ class TestRecord:
 
         assert row["Exception"].endswith("LookupError: lost")
 
+    def test_exc_info_true_on_an_odd_record_is_not_an_exception_of_the_library(self):
+        """A record without its message is read again after an error, which must not be taken for the caller's."""
+        record = make_record()
+        record.exc_info = True
+        del record.msg
+
+        assert "Exception" not in Rows(DEFAULT_COLUMNS).record(record)
+
     def test_an_exception_whose_str_raises_is_shown_by_its_traceback(self):
         error = StrRaises()
         row = Rows({**DEFAULT_COLUMNS, "Words": "exception_message"}).record(

@@ -34,3 +34,9 @@ def test_a_row_is_shortened_to_the_limit_and_stays_valid_json(row, limit):
 
     assert len(shrink_row(line, limit)) <= max(limit, 3)
     load(shrink_row(line, limit))
+
+
+def test_a_list_of_few_large_items_keeps_all_of_them_shortened():
+    kept = fit(["x" * 200, "y" * 10], 160)
+
+    assert kept == ["x" * 59 + "…(cut, 200 bytes)", "y" * 10, "…(cut, 2 entries)"]

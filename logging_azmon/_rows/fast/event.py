@@ -70,8 +70,10 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
                 row[sequence_column] = number = next_number()
             line = finish(row, tail)
             return fallback(event, method, logger_name, number) if line is None else line
-        except Exception:  # noqa: BLE001 - the fallback handles whatever has raised
-            return fallback(event, method, logger_name, number)
+        except Exception:  # noqa: BLE001, S110 - the fallback handles whatever has raised
+            pass
+        # Not in the except clause, as in `record`.
+        return fallback(event, method, logger_name, number)
 
     return encode
 

@@ -92,7 +92,9 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
                 row[sequence_column] = number = next_number()
             line = finish(row, tail)
             return fallback(record, formatter, number) if line is None else line
-        except Exception:  # noqa: BLE001 - the fallback handles whatever has raised
-            return fallback(record, formatter, number)
+        except Exception:  # noqa: BLE001, S110 - the fallback handles whatever has raised
+            pass
+        # Not in the except clause, where exc_info=True would mean our own exception.
+        return fallback(record, formatter, number)
 
     return encode
