@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._delivery.reporter import Trouble
-    from ._queue.ledger import Stats
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
+    from .stats import Stats
     from .table import Column, Table
 
 __all__ = [
@@ -31,7 +31,7 @@ _HOMES = {
     "Column": "table",
     "ConfigurationError": "errors",
     "Pipeline": "pipeline",
-    "Stats": "ledger",
+    "Stats": "stats",
     "Table": "table",
     "Trouble": "report",
 }

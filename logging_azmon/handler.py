@@ -11,9 +11,9 @@ from typing import Any
 
 from ._front.share import ARGUMENTS, Share, level_problems
 from ._process import feedback
-from ._queue.ledger import Stats
 from .errors import ConfigurationError
 from .pipeline import Pipeline
+from .stats import Stats
 
 
 class AzureMonitorHandler(logging.Handler):

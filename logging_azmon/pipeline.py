@@ -36,9 +36,9 @@ from ._process.clock import Clock, SystemClock
 from ._process.registry import Registry
 from ._process.threads import holds_logging_lock, is_logging_lock_free
 from ._queue.batch_queue import EVERYTHING
-from ._queue.ledger import Stats
 from ._rows.encoder import Encoder
 from ._rows.fields import Fields
+from .stats import Stats
 
 _NEVER = float("inf")
 _LATE_SECONDS = 0.05
@@ -107,7 +107,7 @@ class Pipeline:
 
     def _start_afresh(self) -> None:
         """Begin with nothing, in a forked child: its parent keeps the rows that wait."""
-        self._buffer.disown()
+        self._buffer.leave_to_parent()
         self._begin()
 
     def _begin(self) -> None:
@@ -361,7 +361,7 @@ class Pipeline:
         if not self._is_closed or self._delivery.has_rows():
             return
         self._destination.close()
-        self._buffer.leave()
+        self._buffer.release()
         for reason, loss in self._ledger.take_untold().items():
             if reason not in ("closed", "after_close"):
                 said = f"{count(loss.rows)} dropped: {reason}"

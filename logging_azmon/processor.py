@@ -15,11 +15,11 @@ from ._config.validators import shown
 from ._front import pickling
 from ._front.share import ARGUMENTS, Share, level_problems
 from ._process import at_exit, feedback
-from ._queue.ledger import Stats
 from ._rows.levels import number_of
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
 from .pipeline import Pipeline
+from .stats import Stats
 
 # A dict, because copying one is a single step.
 _alive: dict[weakref.ref[AzureMonitorProcessor], None] = {}

@@ -196,7 +196,7 @@ class TestBackPressure:
         offer = Pipeline._offer
 
         def watched(self, line, seconds):
-            most.append(self._buffer._bytes)
+            most.append(self._buffer.used_bytes)
             return offer(self, line, seconds)
 
         monkeypatch.setattr(Pipeline, "_offer", watched)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 from .._config.settings import Settings
 from .._process.clock import Clock
-from .._queue.batch import Batch, by_time, halves
+from .._queue.batch import Batch, by_time, halves, shrunk
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
 from .._rows.encoder import Encoder, shrink
 from .breaker import Lane
 from .pacing import Budget, Pace
@@ -75,7 +74,7 @@ class Delivery:
     def __init__(  # noqa: PLR0917 - the parts it puts to work
         self,
         settings: Settings,
-        buffer: MemoryBuffer,
+        buffer: BatchQueue,
         destination: Destination,
         ledger: Ledger,
         reporter: Reporter,
@@ -127,7 +126,7 @@ class Delivery:
     def next_batch(self) -> tuple[Work | None, float]:
         """Return a batch with its tickets, or how long there is nothing to do at most."""
         now = self._clock.monotonic()
-        self._buffer.look(now)
+        self._buffer.refresh(now)
         pauses = [lane.wait_seconds(now) for lane in (self._shared, self._own)]
         if any(pause != 0.0 for pause in pauses):
             return None, max(_NOTHING_TO_DO_SECONDS if pause is None else pause for pause in pauses)
@@ -157,8 +156,8 @@ class Delivery:
                     self._own.left(own)
         if own is None or batch is None:
             return None
-        if batch.first_try is None:
-            batch.first_try = now
+        if batch.attempts.first_try is None:
+            batch.attempts.first_try = now
             self._pace.taken(now)
         return Work(batch, shared, own)
 
@@ -209,11 +208,11 @@ class Delivery:
         """Send once, or twice if the token was refused."""
         has_renewed = False
         while True:
-            part.tries += 1
+            part.attempts.tries += 1
             answer = self._destination.send(part.data, seconds=seconds)
             if answer.failure is not Failure.TOO_LARGE:
-                self._ledger.sent(len(part.data), is_retry=part.tries > 1)
-            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.is_shrunk)
+                self._ledger.sent(len(part.data), is_retry=part.attempts.tries > 1)
+            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
             if decision.action is not Action.RENEW:
                 return answer, decision
             # The client has dropped the token and fetches another.
@@ -229,8 +228,7 @@ class Delivery:
             # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
             # as it is than delivered without its words.
             limit = max(_LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MOST_WIRE_BYTES - _GZIP_OVERHEAD))
-            data = shrink(bytes(part.data), limit)
-            smaller = [replace(part, data=data, is_shrunk=True, tries=0)]
+            smaller = [shrunk(part, shrink(bytes(part.data), limit))]
         elif action is Action.REJECT:
             smaller = []
         elif action is Action.SPLIT_BY_SIZE:
@@ -252,9 +250,9 @@ class Delivery:
 
     def _may_isolate(self, part: Batch) -> bool:
         """Take two requests from the batch's budget and from the minute's, if they are there."""
-        if part.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
+        if part.attempts.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
             return False
-        part.split_budget[0] -= 2
+        part.attempts.split_budget[0] -= 2
         return True
 
     def _reject(self, part: Batch, answer: Answer) -> None:
@@ -302,9 +300,10 @@ class Delivery:
     def _hold(self, part: Batch, lane: Lane, ticket: int, delay: Delay, *, is_throttled: bool = False) -> None:
         """Pause a lane, and the part for longer: one that always fails must not hold up the others."""
         now = self._clock.monotonic()
-        if part.tries > 2 and not self.is_closing:
+        if part.attempts.tries > 2 and not self.is_closing:
             longest = self._longest_wait()
-            part.not_before = now + max(delay.seconds, backoff(part.tries, longest) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads tries
+            pause = backoff(part.attempts.tries, longest) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads tries
+            part.attempts.not_before = now + max(delay.seconds, pause)
         lane.failed(ticket, now, delay.seconds, is_ordered=delay.is_ordered, is_throttled=is_throttled)
 
     def _explain(self, answer: Answer) -> str:
@@ -313,8 +312,8 @@ class Delivery:
 
     def _give_back(self, part: Batch) -> None:
         limit = self._settings.give_up_seconds
-        tried_for = self._clock.monotonic() - (part.first_try or 0.0)
-        if limit is not None and tried_for >= limit and part.tries:
+        tried_for = self._clock.monotonic() - (part.attempts.first_try or 0.0)
+        if limit is not None and tried_for >= limit and part.attempts.tries:
             self._buffer.settle(part, lost="gave_up")
             said = f"{count(part.rows)} given up after {tried_for:.0f} s (give_up_seconds={limit:g})"
             self._say("lost", said, reason="gave_up", rows=part.rows)

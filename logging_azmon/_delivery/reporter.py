@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .._process import feedback
-from .._queue.ledger import Stats
+from ..stats import Stats
 
 # What a trouble can be; see `Trouble`. The type checker holds the code to these, a test README.
 Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]

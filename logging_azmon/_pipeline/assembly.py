@@ -10,19 +10,22 @@ from .._delivery.breaker import Lane
 from .._delivery.delivery import Delivery, Destination
 from .._delivery.reporter import Reporter
 from .._process.clock import Clock
+from .._queue.backlog import Backlog
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
+from .._queue.memory import MemoryStore
+from .._queue.overflow import Block, DropNew, DropOld, Overflow
 from .._rows.encoder import Encoder
 
 if TYPE_CHECKING:
-    from .._spool.files import Disk
+    from .._spool.files import Files
 
 
 class Parts(NamedTuple):
     """Hold what begins anew with each process."""
 
     ledger: Ledger
-    buffer: MemoryBuffer
+    buffer: BatchQueue
     delivery: Delivery
 
 
@@ -34,7 +37,7 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
     clock: Clock,
     shared_lane: Lane,
     wake: Callable[[], None],
-    disk: Disk | None = None,
+    disk: Files | None = None,
 ) -> Parts:
     """Put the parts together; `disk` is for tests."""
     ledger = Ledger()
@@ -48,29 +51,36 @@ def _buffer(  # noqa: PLR0917 - as above
     reporter: Reporter,
     clock: Clock,
     wake: Callable[[], None],
-    disk: Disk | None,
-) -> MemoryBuffer:
-    memory = {
-        "wake": wake,
-        "queue_bytes": settings.queue_bytes,
-        "batch_bytes": settings.batch_bytes,
-        "overflow": settings.overflow,
-        "block_seconds": settings.block_seconds,
-    }
+    disk: Files | None,
+) -> BatchQueue:
+    backlog = Backlog()
+    batch_bytes = settings.batch_bytes
+    memory = MemoryStore(ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=batch_bytes)
+    overflow = _overflow(settings)
     if settings.spool is None:
-        return MemoryBuffer(ledger, clock, **memory)  # type: ignore[arg-type]  # each is what the settings say
-    # Not for those who have no use for it.
+        return BatchQueue(ledger, clock, backlog, memory, overflow, wake)
+    # Imported only where there is a spool.
     from .._spool.directory import Directory
-    from .._spool.recovery import Spool
     from .._spool.segment import Target
+    from .._spool.store import SpoolStore
 
     target = Target(endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream, cloud=settings.cloud)
-    return Spool(
+    spool = SpoolStore(
         ledger,
         clock,
+        backlog,
+        memory,
         directory=Directory(settings.spool, target, disk),
+        wake=wake,
+        batch_bytes=batch_bytes,
         spool_bytes=settings.spool_bytes,
         fsync=settings.spool_fsync,
         report=reporter,
-        **memory,
     )
+    return BatchQueue(ledger, clock, backlog, spool, overflow, wake)
+
+
+def _overflow(settings: Settings) -> Overflow:
+    if settings.overflow == "block":
+        return Block(settings.block_seconds)
+    return DropOld() if settings.overflow == "drop_old" else DropNew()

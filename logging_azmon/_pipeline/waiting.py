@@ -12,8 +12,8 @@ from .._delivery.listeners import Listeners
 from .._process import at_exit
 from .._process.clock import Clock
 from .._process.threads import holds
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
 
 # While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
 _FIRST_LOOK_SECONDS = 0.005
@@ -26,7 +26,7 @@ class Waiting:
     """Wait for the rows of one pipeline."""
 
     def __init__(
-        self, close_seconds: float, clock: Clock, ledger: Ledger, buffer: MemoryBuffer, listeners: Listeners
+        self, close_seconds: float, clock: Clock, ledger: Ledger, buffer: BatchQueue, listeners: Listeners
     ) -> None:
         self._close_seconds = close_seconds
         self._clock = clock

@@ -18,7 +18,7 @@ _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os,
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
 # What says nothing of the file, and ends by itself: too many are open, or there is no memory.
-PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # Opening a pipe would wait for its other end.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 
@@ -43,7 +43,7 @@ def _check(found: os.stat_result, path: str) -> None:
         raise OSError(f"{path} is another user's")
 
 
-class Disk:
+class Files:
     """Do to files what a spool needs; what fails raises an OSError."""
 
     # Called for each row, so nothing stands in between.

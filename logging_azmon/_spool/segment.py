@@ -17,12 +17,11 @@ import datetime as dt
 import os
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from .directory import Owner
+from .owner import Owner
 
 VERSION = 1
 # Whoever looks for a first line reads so much.
@@ -71,16 +70,34 @@ class Target:
 
 @dataclass(eq=False, slots=True)
 class Segment:
-    """Hold what is known of a file of rows."""
+    """Describe a file of rows."""
 
     path: str
     owner: Owner
-    # How much of the directory it takes: while it is open, as much as it may become.
+    # How many bytes of the directory it takes: while it is open, as many as it may grow to.
     size: int
-    # Open as long as it is written, and until what was written last is read; else -1.
+    # Its descriptor while it is written, and until the last rows written are read; else -1.
     fd: int = -1
-    # How many batches hold rows of it. With the last of them it goes.
+    # How many batches hold rows of it; it is removed with the last of them.
     parts: int = 1
+
+
+@dataclass(eq=False, slots=True)
+class Stored:
+    """Say where a batch's rows are on disk."""
+
+    segment: Segment
+    # The offset of its first row, and how many bytes its rows have.
+    start: int
+    size: int
+    # How many more bytes it takes while it is open.
+    capacity: int = 0
+    # How many of its lines are torn, so that they are counted as lost only once.
+    torn: int = 0
+    # Whether it was divided, so that its rows are no longer those between `start` and `start + size`.
+    is_part: bool = False
+    # Whether it could not be read, so that its segment is kept.
+    is_unreadable: bool = False
 
 
 def new_owner() -> str:

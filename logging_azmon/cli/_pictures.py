@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .._delivery.reporter import Trouble
-from .._queue.ledger import Stats
+from ..stats import Stats
 
 LEVELS = {"CRITICAL": "magenta", "ERROR": "red", "WARNING": "yellow", "INFO": "blue", "DEBUG": "bright_black"}
 # What may stand in a table as a number, and so on the right.

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 from rich.text import Text
 
 from .._delivery.reporter import Trouble
-from .._queue.ledger import Stats
+from ..stats import Stats
 from ._cells import visible
 from ._console import console, errors
 from ._kept import Kept

@@ -179,11 +179,10 @@ class Tally:
 
     def _close_batch(self, rows: int) -> Batch:
         data: Any = range(rows * self._size)  # something of that length
-        batch = Batch(data, rows, self._closed, since=self._moment(self._closed + self._lost))
+        batch = Batch(data, rows, self._closed)
         self._closed += rows
         self._kept += rows
-        self._ledger.accepted += rows
-        self._ledger.queued += rows
+        self._ledger.accept(rows)
         self._waiting.append(batch)
         return batch
 
@@ -197,7 +196,7 @@ class Tally:
 
     # What Delivery asks of a buffer.
 
-    def look(self, now: float) -> None:
+    def refresh(self, now: float) -> None:
         """Look after nobody: there is no spool."""
 
     def open_since(self) -> float | None:
@@ -207,11 +206,13 @@ class Tally:
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Tell whether there is a batch to take."""
-        return any(batch.not_before <= now for batch in self._waiting) or (is_due and self.open_since() is not None)
+        return any(batch.attempts.not_before <= now for batch in self._waiting) or (
+            is_due and self.open_since() is not None
+        )
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
         """Hand out the oldest batch that may go."""
-        batch = next((batch for batch in self._waiting if batch.not_before <= now), None)
+        batch = next((batch for batch in self._waiting if batch.attempts.not_before <= now), None)
         if batch is None:
             rows = min(self._arrived(now) - self._closed - self._lost, self._limit - self._kept)
             if not is_due or rows <= 0:
@@ -219,20 +220,18 @@ class Tally:
             batch = self._close_batch(rows)
         self._waiting.remove(batch)
         self._taken = batch
-        self._ledger.queued -= batch.rows
-        self._ledger.in_flight += batch.rows
+        self._ledger.take(batch.rows, batch.place)
         return batch
 
     def next_retry(self) -> float | None:
         """Tell when the first that waits may go."""
-        return min((batch.not_before for batch in self._waiting), default=None)
+        return min((batch.attempts.not_before for batch in self._waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
         """Queue a batch again."""
         self._waiting.insert(0, batch)
         self._taken = None
-        self._ledger.in_flight -= batch.rows
-        self._ledger.queued += batch.rows
+        self._ledger.give_back(batch.rows, batch.place)
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
         """Count a batch as delivered; nothing else happens to one here."""
@@ -240,8 +239,7 @@ class Tally:
             raise AssertionError("a service that is only busy rejects nothing")  # pragma: no cover - as above
         self._taken = None
         self._kept -= batch.rows
-        self._ledger.in_flight -= batch.rows
-        self._ledger.delivered += batch.rows
+        self._ledger.deliver(batch.rows)
 
     def put_notice(self, line: bytes) -> bool:
         """Leave out the library's own rows."""

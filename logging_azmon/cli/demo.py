@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from .._delivery.reporter import Trouble
-    from .._queue.ledger import Stats
     from ..local import Workspace
+    from ..stats import Stats
 
 EXTRA = "local"
 EXAMPLES = ("logging-azmon demo", "logging-azmon demo --keep")

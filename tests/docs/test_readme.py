@@ -25,9 +25,10 @@ from logging_azmon._delivery.pacing import MOST_STRETCHED_SECONDS
 from logging_azmon._delivery.reporter import Kind
 from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Answer, Decision, Failure, judge
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
-from logging_azmon._queue.ledger import Reason, Stats
+from logging_azmon._queue.ledger import Reason
 from logging_azmon.cli import demo, serve
 from logging_azmon.local import Workspace
+from logging_azmon.stats import Stats
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
 from support.endpoint import Endpoint

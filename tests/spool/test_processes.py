@@ -124,9 +124,9 @@ class TestHandler:
             logger.warning("late")
             assert first.stats().dropped == {}
             assert first.stats().spooled == 1
-            first.pipeline._buffer.disown()  # noqa: SLF001 - its process is over
+            first.pipeline._buffer.leave_to_parent()  # noqa: SLF001 - its process is over
             logger.removeHandler(first)
-            for owner in first.pipeline._buffer._owners.values():  # noqa: SLF001
+            for owner in first.pipeline._buffer._store.ownership.owners.values():  # noqa: SLF001
                 owner.release()
             handler_of(endpoint, spool).close()
         assert messages(endpoint.rows) == ["late"]
@@ -273,15 +273,15 @@ for pid in pids: assert os.waitpid(pid, 0)[1] == 0
         source = """
 handler = handle()
 log.info('first')
-segment = handler.pipeline._buffer._open.segment
-real, pid = handler.pipeline._buffer._write, None
+segment = handler.pipeline._buffer._store._open.stored.segment
+real, pid = handler.pipeline._buffer._store._write, None
 def write(fd, line):
     global pid
     if pid is None:
         pid = os.fork()
         if pid == 0: os.open('/dev/null', os.O_WRONLY)
     return real(fd, line) if pid else real(segment.fd, line)
-handler.pipeline._buffer._write = write
+handler.pipeline._buffer._store._write = write
 log.info('the parent\\'s')
 log.info('child' if pid == 0 else 'parent')
 if pid: assert os.wait()[1] == 0

@@ -15,11 +15,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from logging_azmon._queue import batch, batch_queue, ledger, memory
-from logging_azmon._spool import files as disk_module
-from logging_azmon._spool import recovery, store
-from logging_azmon._spool.directory import MOST_ADOPTED
-from logging_azmon._spool.files import Disk, trusted
+from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory, overflow
+from logging_azmon._spool import files as files_module
+from logging_azmon._spool import notes, ownership, recovery, space, store
+from logging_azmon._spool.files import Files, trusted
+from logging_azmon._spool.recovery import MOST_ADOPTED
 from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.crashing import CrashingDisk
@@ -52,10 +52,10 @@ class Directory:
     def end(self, bench):
         """Leave as a process does that is killed: its locks are free, its files stay."""
         self.benches.remove(bench)
-        if bench.buffer._open.segment is not None:
-            os.close(bench.buffer._open.segment.fd)
-            bench.buffer._open.segment.fd = -1
-        for owner in bench.buffer._owners.values():
+        if bench.buffer._store._open is not None:
+            os.close(bench.buffer._store._open.stored.segment.fd)
+            bench.buffer._store._open.stored.segment.fd = -1
+        for owner in bench.buffer._store.ownership.owners.values():
             owner._lock.release()
 
     def segments(self):
@@ -87,7 +87,7 @@ def directory(tmp_path):
 
 
 def text(bench, kind="spool"):
-    bench.buffer.look(bench.clock.monotonic())
+    bench.buffer.refresh(bench.clock.monotonic())
     return "\n".join(bench.told(kind))
 
 
@@ -136,8 +136,8 @@ class TestFiles:
     @pytest.mark.parametrize("is_directorys", [True, False])
     def test_others_files_are_read_where_the_directory_is_theirs(self, directory, monkeypatch, is_directorys):
         path = directory.leave(line("theirs"))
-        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
-        monkeypatch.setattr(Disk, "make", lambda _, directory: None)
+        monkeypatch.setattr(files_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
+        monkeypatch.setattr(Files, "make", lambda _, directory: None)
         bench = directory.process()
         bench.buffer.urge()
         bench.run(100)
@@ -145,7 +145,7 @@ class TestFiles:
         assert path.exists() is not is_directorys
 
     def test_a_directory_that_another_user_has_made_where_anybody_may_is_not_used(self, directory, monkeypatch):
-        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {-1})
+        monkeypatch.setattr(files_module, "_trusted_at", lambda _: {-1})
         bench = directory.process()
         assert bench.put("a") == [True]
         assert "was made by another user" in text(bench)
@@ -178,8 +178,8 @@ class TestFiles:
     def test_memory_holds_no_rows_however_many_wait(self, directory):
         bench = directory.process()
         bench.put(*range(2_000))
-        assert all(not batch.data for batch in bench.buffer._waiting)
-        assert len(bench.buffer._waiting) < 20
+        assert all(not batch.data for batch in bench.buffer._backlog.waiting)
+        assert len(bench.buffer._backlog.waiting) < 20
 
 
 class TestWhatDeadProcessesLeave:
@@ -231,7 +231,7 @@ class TestWhatDeadProcessesLeave:
         bench = directory.process()
         bench.buffer.urge()
         bench.buffer.urge()
-        assert len(bench.buffer._owners) == MOST_ADOPTED + 1
+        assert len(bench.buffer._store.ownership.owners) == MOST_ADOPTED + 1
         bench.run(400)
         for _ in range(10):
             directory.clock.advance(bench.step())
@@ -398,12 +398,12 @@ class TestStrangeFiles:
         assert path.exists()
 
     def test_a_line_beyond_all_measure_is_left_alone(self, directory, monkeypatch):
-        monkeypatch.setattr(store, "MOST_ROW_BYTES", 20_000)
+        monkeypatch.setattr(recovery, "MOST_ROW_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
         bench = directory.process()
         bench.buffer.urge()
         bench.run(100)
-        assert "holds a line that no row can be" in text(bench)
+        assert "holds a line that is too long for a row" in text(bench)
         assert path.exists()
 
     @pytest.mark.parametrize("step", ["open", "read"])
@@ -440,7 +440,7 @@ class TestStrangeFiles:
         assert bench.steps() <= 1, "what is written now is open already"
         assert text(bench)
         disk.faults.clear()
-        directory.clock.advance(store.LOOK_SECONDS)
+        directory.clock.advance(recovery.LOOK_SECONDS)
         bench.buffer.urge()
         bench.run()
         assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])
@@ -481,7 +481,7 @@ class TestTrouble:
         for _ in range(100):
             bench.put("row")
             directory.clock.advance(1.5)
-            bench.buffer.look(bench.clock.monotonic())
+            bench.buffer.refresh(bench.clock.monotonic())
         assert len(bench.told("spool")) == 3
         assert "Read-only file system" in bench.told("spool")[0]
 
@@ -523,10 +523,10 @@ class TestTrouble:
             yield found
 
         monkeypatch.setattr(os, "scandir", scandir)
-        assert Disk().entries(str(tmp_path)) == {}
+        assert Files().entries(str(tmp_path)) == {}
 
     def test_a_lock_that_nobody_gives_sends_rows_through_memory(self, directory):
-        class NoLocks(Disk):
+        class NoLocks(Files):
             def lock(self, path, seconds=0.0):
                 return None
 
@@ -554,7 +554,7 @@ class TestTrouble:
         bench.buffer.close()
         bench.buffer.abandon("closed")
         disk.faults.clear()
-        assert "cannot be left" in text(bench)
+        assert "cannot be released" in text(bench)
 
     def test_a_directory_that_is_deleted_costs_what_was_sealed_and_nothing_more(self, directory):
         """Rows of the file that is open are read through it; then a new directory is made."""
@@ -648,24 +648,24 @@ class TestTrouble:
             looks.append(path)
             if len(looks) == 2:
                 raise OSError(errno.EIO, "broken")
-            return Disk.entries(disk, path)
+            return Files.entries(disk, path)
 
         disk.entries = entries
         bench = directory.process(disk=disk)
         bench.buffer.urge()
         assert disk.locks == {}
-        assert "cannot be looked through" in text(bench)
+        assert "cannot be searched" in text(bench)
         bench.buffer.urge()
         bench.run()
         assert directory.arrived == ["good"]
 
     def test_what_is_appended_is_all_or_nothing(self, tmp_path):
-        class Short(Disk):
+        class Short(Files):
             @staticmethod
             def write(fd, data):
                 return os.write(fd, data[:3])
 
-        Disk().append(str(tmp_path / "file"), b"whole\n")
+        Files().append(str(tmp_path / "file"), b"whole\n")
         with pytest.raises(OSError, match="No space left"):
             Short().append(str(tmp_path / "file"), b"half\n")
         assert tmp_path.joinpath("file").read_bytes() == b"whole\n"
@@ -803,7 +803,7 @@ class TestRejected:
         disk.faults["create"] = errno.ENOSPC
         bench = directory.process(disk=disk)
         bench.put("bad")
-        bench.buffer._owner = None
+        bench.buffer._store.ownership.writer = None
         directory.destination.play(self.POISON)
         bench.run()
         assert [path.name for path in (directory.path / "rejected").glob("*.ndjson")] == ["unspooled.ndjson"]
@@ -817,7 +817,7 @@ class TestDividing:
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
         bench.run_until(lambda: directory.destination.rows)
         assert (bench.stats.delivered, bench.stats.spooled) == (50, 50)
-        assert all(not batch.data for batch in bench.buffer._waiting)
+        assert all(not batch.data for batch in bench.buffer._backlog.waiting)
         (path,) = directory.segments()
         assert path.read_bytes().count(b"\n") == 51
         bench.run()
@@ -866,7 +866,7 @@ class TestDividing:
         bench.put(*range(100))
 
         def vanish(_):
-            bench.buffer._owner = None
+            bench.buffer._store.ownership.writer = None
             return AWAY
 
         directory.destination.play(Answer(status=413), Answer(status=204), vanish)
@@ -924,15 +924,19 @@ class TestTheEnd:
     def test_an_open_file_is_closed_with_the_spool(self, directory):
         bench = directory.process()
         bench.put("row")
-        fd = bench.buffer._open.segment.fd
+        fd = bench.buffer._store._open.stored.segment.fd
         directory.benches.remove(bench)
-        bench.buffer.__del__()
+        bench.buffer._store.__del__()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-        bench.buffer._open.segment.fd = -1
+        bench.buffer._store._open.stored.segment.fd = -1
 
 
-MODULES = frozenset(module.__file__ for module in (store, recovery, batch_queue, memory, batch, ledger))
+CODE = (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
+MODULES = frozenset(
+    module.__file__
+    for module in (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
+)
 ROW = line("row", 60)
 CASES = {
     "first row": (0, lambda bench: bench.buffer.put(ROW)),
@@ -1011,12 +1015,12 @@ class TestInterrupted:
 
     def test_by_ctrl_c_before_there_is_a_file_the_next_row_makes_one(self, directory):
         bench = directory.process()
-        begin = bench.buffer._directory.begin
-        bench.buffer._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
+        begin = bench.buffer._store._directory.begin
+        bench.buffer._store._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             bench.put("outer")
         assert interrupted.called
-        bench.buffer._directory.begin = begin
+        bench.buffer._store._directory.begin = begin
         bench.put("after")
         bench.run()
         assert directory.arrived == ["after"]
@@ -1028,14 +1032,14 @@ class TestInterrupted:
         looks, may_end = threading.Event(), threading.Event()
 
         def look_around():
-            with bench.buffer.desk:
+            with bench.buffer._store.ownership.lock:
                 looks.set()
                 assert may_end.wait(20)
 
         with ThreadPoolExecutor(1) as other:
             looking = other.submit(look_around)
             assert looks.wait(20)
-            with bench.buffer._lock:
+            with bench.buffer.lock:
                 bench.buffer.urge()
             may_end.set()
             looking.result(20)
@@ -1044,9 +1048,9 @@ class TestInterrupted:
 
     def test_two_threads_found_one_owner(self, directory):
         bench = directory.process()
-        assert bench.buffer._found_owner()
-        assert bench.buffer._found_owner()
-        assert len(bench.buffer._owners) == 1
+        assert bench.buffer._store._found()
+        assert bench.buffer._store._found()
+        assert len(bench.buffer._store.ownership.owners) == 1
 
     def test_rows_that_go_through_memory_share_batches(self, directory):
         """While the disk is full they are as many requests as without a spool, and not one each."""
@@ -1068,9 +1072,8 @@ class TestInterrupted:
         assert len(directory.arrived) == 52
 
     @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
-    def test_a_segment_that_nobody_was_woken_for_is_made_known_by_its_next_row(self, directory, error, monkeypatch):
+    def test_a_segment_that_nobody_was_woken_for_is_made_known_by_its_next_row(self, directory, error):
         """At the end of the stack, where nothing can be called, or by a Ctrl-C."""
-        bench = directory.process()
         wakes = []
 
         def wake():
@@ -1078,7 +1081,7 @@ class TestInterrupted:
             if len(wakes) == 1:
                 raise error
 
-        monkeypatch.setattr(bench.buffer, "_wake", wake)
+        bench = directory.process(wake=wake)
         with suppress(KeyboardInterrupt):
             bench.put("first")
         bench.put("second", "third")
@@ -1091,18 +1094,19 @@ class TestInterrupted:
         """Another thread begins one between the failure that sends a row through memory, and its way there."""
         bench = directory.process()
         bench.put("first")
-        bench.buffer._seal()
+        bench.buffer._store._seal()
         directory.locks()[0].unlink()
-        put = memory.MemoryBuffer._put
+        in_memory = bench.buffer._store._memory
+        append = in_memory.append
 
-        def late(self, row):
+        def late(row):
             monkeypatch.undo()
             thread = threading.Thread(target=bench.put, args=["theirs"])
             thread.start()
             thread.join()
-            return put(self, row)
+            return append(row)
 
-        monkeypatch.setattr(memory.MemoryBuffer, "_put", late)
+        monkeypatch.setattr(in_memory, "append", late)
         bench.put("mine")
         assert (bench.stats.spooled, bench.stats.queued) == (2, 1)
         bench.run()
@@ -1133,7 +1137,7 @@ class TestInterrupted:
                     continue
                 disk.room = None
                 assert bench.stats.accepted == max(0, before) + 2 + ("put" in act.__code__.co_names), place
-                for taken in list(bench.buffer._taken):
+                for taken in list(bench.buffer._backlog.taken):
                     bench.buffer.settle(taken)
                 bench.run()
                 arrived = messages(bench.destination.rows)

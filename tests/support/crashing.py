@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from logging_azmon._spool.files import Disk
+from logging_azmon._spool.files import Files
 
 
 class Crash(BaseException):
@@ -21,7 +21,7 @@ class FakeLock:
         self.disk.locks.pop(self.path, None)
 
 
-class CrashingDisk(Disk):
+class CrashingDisk(Files):
     """Do everything to real files, up to the step at which the process dies, and fail where a test says so.
 
     `locks` is shared by the processes of a test: who holds which.

@@ -15,8 +15,8 @@ from logging_azmon._config.settings import read
 from logging_azmon._delivery.breaker import Lane
 from logging_azmon._delivery.reporter import Reporter, Trouble
 from logging_azmon._pipeline.assembly import assemble
-from logging_azmon._queue.ledger import Stats
 from logging_azmon._rows.encoder import Encoder
+from logging_azmon.stats import Stats
 from logging_azmon.testing import FakeDestination, ManualClock
 
 AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
@@ -63,11 +63,13 @@ class Bench:
         destination: Any = None,
         lane: Any = None,
         disk: Any = None,
+        wake: Any = lambda: None,
         **arguments: Any,
     ):
         self.clock = clock if clock is not None else ManualClock()
         self.troubles: list[Trouble] = []
         self.wakes = 0
+        self._on_wake = wake
         self.settings = settings = settings_of(**({"report": self.troubles.append} | arguments))
         self.destination = destination(settings) if callable(destination) else destination or FakeDestination(*answers)
         encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
@@ -79,6 +81,7 @@ class Bench:
 
     def _wake(self) -> None:
         self.wakes += 1
+        self._on_wake()
 
     @property
     def stats(self) -> Stats:
@@ -91,9 +94,9 @@ class Bench:
 
     def put_batch(self, *rows: object) -> None:
         """Put rows that go as a batch of their own, now, as if it were full."""
-        self.buffer._close_open()
+        self.buffer._store.close_open()
         self.put(*rows)
-        self.buffer._close_open()
+        self.buffer._store.close_open()
 
     def step(self) -> float:
         """Deliver one batch if one may go now; return how long there is nothing to do."""
