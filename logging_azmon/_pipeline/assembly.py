@@ -61,6 +61,7 @@ def _buffer(  # noqa: PLR0917 - as above
         return BatchQueue(ledger, clock, backlog, memory, overflow, wake)
     # Imported only where there is a spool.
     from .._spool.directory import Directory
+    from .._spool.notes import Notes
     from .._spool.segment import Target
     from .._spool.store import SpoolStore
 
@@ -75,7 +76,7 @@ def _buffer(  # noqa: PLR0917 - as above
         batch_bytes=batch_bytes,
         spool_bytes=settings.spool_bytes,
         fsync=settings.spool_fsync,
-        report=reporter,
+        notes=Notes(clock, reporter),
     )
     return BatchQueue(ledger, clock, backlog, spool, overflow, wake)
 

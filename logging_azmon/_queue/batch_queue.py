@@ -44,6 +44,8 @@ class BatchQueue:
         self._ledger = ledger
         self._clock = clock
         self._backlog = backlog
+        self._waiting = backlog.waiting
+        self._taken = backlog.taken
         self._store = store
         self._overflow = overflow
         self._wake = wake
@@ -57,7 +59,7 @@ class BatchQueue:
         self.settled_batches = 0
 
     def __repr__(self) -> str:
-        waiting, taken = len(self._backlog.waiting), len(self._backlog.taken)
+        waiting, taken = len(self._waiting), len(self._taken)
         state = " abandoned" if self._lost_for else " closed" if self._is_closed else ""
         return f"<BatchQueue{state} waiting={waiting} taken={taken} store={self._store!r}>"
 
@@ -124,8 +126,8 @@ class BatchQueue:
                     return None
                 if batch.is_open:
                     self._store.close_open()
-                self._backlog.taken.add(batch)
-                self._backlog.waiting.remove(batch)
+                self._taken.add(batch)
+                self._waiting.remove(batch)
                 self._ledger.take(batch.rows, batch.place)
             loaded = self._store.load(batch)
             if loaded is Loaded.READY:
@@ -140,7 +142,7 @@ class BatchQueue:
         if self._store.is_writing:
             return None
         oldest: Batch | None = None
-        for batch in list(self._backlog.waiting):
+        for batch in list(self._waiting):
             if batch.is_open and not is_due and batch.first_row >= self._urgent_before:
                 continue
             if not batch.has_rows or batch.attempts.not_before > now:
@@ -161,14 +163,14 @@ class BatchQueue:
     def next_retry(self) -> float | None:
         """Return when there may be something to do: a batch that was given back may go, or a refresh is due."""
         with self.lock:
-            waiting = [batch for batch in list(self._backlog.waiting) if not batch.is_open and batch.has_rows]
+            waiting = [batch for batch in list(self._waiting) if not batch.is_open and batch.has_rows]
             moments = [batch.attempts.not_before for batch in waiting]
             refresh = self._store.next_refresh()
             return min(moments if refresh is None else [*moments, refresh], default=None)
 
     def give_back(self, batch: Batch) -> None:
         """Have a taken batch wait again, before rows that came later; after `abandon`, leave it or count it as lost."""
-        if batch not in self._backlog.taken:
+        if batch not in self._taken:
             return
         self._store.unload(batch)
         with self.lock:
@@ -176,7 +178,7 @@ class BatchQueue:
                 self._backlog.insert(batch)
                 # Counted first: as long as it is among the taken ones, it is not dropped to make room.
                 self._ledger.give_back(batch.rows, batch.place)
-                self._backlog.taken.discard(batch)
+                self._taken.discard(batch)
             else:
                 self._leave_or_lose(batch)
         if self._lost_for:
@@ -187,7 +189,7 @@ class BatchQueue:
     def _leave_or_lose(self, batch: Batch) -> None:
         """End a batch that comes back after `abandon`."""
         self._ledger.give_back(batch.rows, batch.place)
-        self._backlog.taken.discard(batch)
+        self._taken.discard(batch)
         self._end(batch)
         self.settled_batches += 1
         self._backlog.notify()
@@ -205,18 +207,17 @@ class BatchQueue:
         """Exchange a taken batch for its parts."""
         with self.lock:
             self._store.divide(batch, parts)
-            self._backlog.taken.update(parts)
-            self._backlog.taken.discard(batch)
+            self._taken.update(parts)
+            self._taken.discard(batch)
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """End a taken batch, once: delivered, unless the service rejected it or it is lost for a reason."""
-        with self.lock:
-            if batch not in self._backlog.taken:
-                return
+        if batch not in self._taken:
+            return
         # First, so that no other process finds its rows once they count as settled.
         self._store.release(batch)
         with self.lock:
-            self._backlog.taken.discard(batch)
+            self._taken.discard(batch)
             if lost:
                 now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
@@ -241,7 +242,7 @@ class BatchQueue:
         with self.lock:
             self._store.catch_up()
             self._urgent_before = self._ledger.accepted
-            for batch in list(self._backlog.waiting):
+            for batch in list(self._waiting):
                 batch.attempts.not_before = 0.0
             return self._urgent_before
 
@@ -261,7 +262,7 @@ class BatchQueue:
     @property
     def is_empty(self) -> bool:
         """Tell whether no row waits or is on its way."""
-        return self._store.is_empty and not self._backlog.taken
+        return self._store.is_empty and not self._taken
 
     @property
     def used_bytes(self) -> int:
@@ -295,8 +296,8 @@ class BatchQueue:
             self._is_closed = True
             self._store.close()
             lost = 0
-            while self._backlog.waiting:
-                lost += self._end(self._backlog.waiting.popleft())
+            while self._waiting:
+                lost += self._end(self._waiting.popleft())
             self._backlog.notify()
         self._store.release_ownership()
         return lost

@@ -40,7 +40,7 @@ class OpenBatch:
         self.batch = batch
         self.data: Any = batch.data
         self.since = 0.0
-        # The batch that may take rows without the lock: this one, an earlier one, or none.
+        # The batch if it may take rows without the lock; an interrupted call may leave an earlier one here.
         self.lock_free: Batch | None = None
         # How many bytes it may take without the lock, and how many more it may take at all.
         self.reserved = 0
@@ -155,6 +155,7 @@ class MemoryStore:
         if then is not None:
             into.batch.is_open = False
             then.first_row = ledger.accepted
+            into.lock_free = None
             into.batch = then
             into.data = then.data
             into.capacity = capacity

@@ -51,7 +51,7 @@ class Directory:
         """Return the path of a file."""
         return os.path.join(self.path, *names)
 
-    def found_owner(self) -> Owner:
+    def create_owner(self) -> Owner:
         """Make a new owner, and the directory if need be."""
         self.files.make(self.path)
         for _ in range(_TRIES):

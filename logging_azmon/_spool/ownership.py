@@ -1,6 +1,6 @@
 """Whose segments this pipeline holds: those of the owner that it writes as, and those of owners it has adopted.
 
-Rules: `lock` is held to take or release owners' locks, to look for orphans, or to found an owner. It comes before the
+Rules: `lock` is held to take or release owners' locks, to look for orphans, or to create an owner. It comes before the
 ledger's lock: a thread that holds the ledger's lock tries to take it, but does not wait. A fork waits for it.
 """
 
@@ -43,13 +43,13 @@ class Ownership:
         """Take the lock, if it is free soon; or at once, where waiting could deadlock."""
         return self.lock.acquire(timeout=0 if holds(self._ledger_lock) else _LOCK_SECONDS)
 
-    def found(self, fail: Callable[[OSError], None]) -> bool:
-        """Become an owner that writes; False if that is not possible now."""
+    def ensure_writer(self, fail: Callable[[OSError], None]) -> bool:
+        """Create the owner that we write as, if there is none; False if that is not possible now."""
         if not self.try_lock():
             return False
         try:
             if self.writer is None:
-                owner = self._directory.found_owner()
+                owner = self._directory.create_owner()
                 self.owners[owner.name] = owner
                 self.writer = owner
         except OSError as error:

@@ -151,11 +151,11 @@ class Recovery:
         # Do not count torn lines again on a retry.
         torn, stored.torn = max(0, torn - stored.torn), torn
         rows = data.count(b"\n")
-        found, lost = torn + max(0, rows - batch.rows), torn + max(0, batch.rows - rows)
+        new, lost = torn + max(0, rows - batch.rows), torn + max(0, batch.rows - rows)
         now = self._clock.time()
         with self._ledger.lock:
-            self._ledger.discover(found, is_adopted=is_adopted)
-            batch.rows += found
+            self._ledger.discover(new, is_adopted=is_adopted)
+            batch.rows += new
             self._ledger.drop("torn", lost, now, in_flight=lost)
             batch.rows = rows
             batch.data = data

@@ -25,7 +25,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from .._delivery.reporter import Trouble
 from .._process.clock import Clock
 from .._queue.backlog import Backlog
 from .._queue.batch import Batch
@@ -58,7 +57,7 @@ class SpoolStore:
         batch_bytes: int,
         spool_bytes: int,
         fsync: str,
-        report: Callable[[Trouble], Any],
+        notes: Notes,
     ) -> None:
         self._ledger = ledger
         self._lock = ledger.lock
@@ -74,9 +73,9 @@ class SpoolStore:
         self._spool_bytes = spool_bytes
         self._syncs_rows = fsync == "row"
         self._syncs_batches = fsync != "never"
-        self._notes = Notes(clock, report)
-        self.ownership = Ownership(directory, ledger.lock, self._notes)
-        self._space = Space(directory, self.ownership, self._notes, clock, ledger.lock, spool_bytes)
+        self._notes = notes
+        self.ownership = Ownership(directory, ledger.lock, notes)
+        self._space = Space(directory, self.ownership, notes, clock, ledger.lock, spool_bytes)
         self._recovery = Recovery(
             ledger,
             clock,
@@ -84,7 +83,7 @@ class SpoolStore:
             directory,
             self.ownership,
             self._space,
-            self._notes,
+            notes,
             batch_bytes=self._batch_bytes,
             syncs=self._syncs_batches,
         )
@@ -111,7 +110,7 @@ class SpoolStore:
 
     def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - what is done for each row, in one piece
         """Write a row, or take it in memory where the disk fails; False if there is no room."""
-        if self.ownership.writer is None and not self._found():
+        if self.ownership.writer is None and not self._ensure_writer():
             return self._memory.append(line)
         size = len(line)
         taken_by: Batch | None = None
@@ -158,9 +157,9 @@ class SpoolStore:
                 pass  # as in memory
         return True
 
-    def _found(self) -> bool:
-        """Become an owner of segments; False if that is not possible, or not now."""
-        return self._clock.monotonic() >= self._space.broken_until and self.ownership.found(self._space.fail)
+    def _ensure_writer(self) -> bool:
+        """Create the owner that we write as, if there is none; False if that is not possible now."""
+        return self._clock.monotonic() >= self._space.broken_until and self.ownership.ensure_writer(self._space.fail)
 
     def _break_off(self) -> None:
         """Leave it to the file whether a row is in, and write no more to it."""

@@ -125,7 +125,7 @@ def _locked(path: str) -> Iterator[None]:
 
 def _write(path: str, target: Target, rows: list[bytes]) -> int:
     directory = Directory(path, target)
-    owner = directory.found_owner()
+    owner = directory.create_owner()
     try:
         for part in _parts(rows):
             segment = directory.begin(owner, time.time(), size=len(part))

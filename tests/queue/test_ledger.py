@@ -80,3 +80,28 @@ class TestLedger:
         stats = ledger.snapshot()
         assert (stats.misfits, stats.requests, stats.sent_bytes, stats.accepted) == (20_000,) * 4
         assert ledger.take_untold()["queue_full"].rows == 20_000
+
+    def test_each_move_leaves_the_ledger_balanced(self):
+        """Whatever way a row takes, one counter gains what another loses."""
+        ledger = Ledger()
+        with ledger.lock:
+            for move in (
+                lambda: ledger.accept(10),
+                lambda: ledger.take(6, "queued"),
+                lambda: ledger.give_back(1, "queued"),
+                lambda: ledger.deliver(3),
+                lambda: ledger.reject(2),
+                lambda: ledger.adopt(8),
+                lambda: ledger.take(4, "spooled"),
+                lambda: ledger.give_back(3, "spooled"),
+                lambda: ledger.discover(2, is_adopted=True),
+                lambda: ledger.discover(1, is_adopted=False),
+                lambda: ledger.hand_over(5),
+            ):
+                move()
+                assert is_balanced(ledger.snapshot())
+
+        stats = ledger.snapshot()
+        assert (stats.accepted, stats.adopted) == (11, 10)
+        assert (stats.queued, stats.spooled, stats.in_flight) == (5, 2, 4)
+        assert (stats.delivered, stats.rejected, stats.handed_over) == (3, 2, 5)

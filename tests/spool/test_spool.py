@@ -148,7 +148,7 @@ class TestFiles:
         monkeypatch.setattr(files_module, "_trusted_at", lambda _: {-1})
         bench = directory.process()
         assert bench.put("a") == [True]
-        assert "was made by another user" in text(bench)
+        assert "belongs to another user" in text(bench)
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
     def test_nothing_is_made_before_the_first_row(self, directory):
@@ -933,10 +933,7 @@ class TestTheEnd:
 
 
 CODE = (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
-MODULES = frozenset(
-    module.__file__
-    for module in (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
-)
+MODULES = frozenset(module.__file__ for module in CODE)
 ROW = line("row", 60)
 CASES = {
     "first row": (0, lambda bench: bench.buffer.put(ROW)),
@@ -1048,8 +1045,8 @@ class TestInterrupted:
 
     def test_two_threads_found_one_owner(self, directory):
         bench = directory.process()
-        assert bench.buffer._store._found()
-        assert bench.buffer._store._found()
+        assert bench.buffer._store._ensure_writer()
+        assert bench.buffer._store._ensure_writer()
         assert len(bench.buffer._store.ownership.owners) == 1
 
     def test_rows_that_go_through_memory_share_batches(self, directory):
@@ -1165,3 +1162,37 @@ class TestInterrupted:
                 assert stats.delivered in {before + 1, before + 2}, place
                 assert messages(bench.destination.rows).count("next") == 1
         assert len(was_interrupted) > 2
+
+
+def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
+    bench = directory.process()
+    bench.put("row")
+    store = bench.buffer._store
+    writer = store.ownership.writer
+
+    assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
+    assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
+    assert repr(store._space) == f"<Space batches=1 bytes={store._space.used_bytes} others=0>"
+    assert repr(store) == (
+        f"<SpoolStore {directory.path} open=<Batch spooled open first_row=0 rows=1 bytes=0 tries=0>"
+        f" space={store._space!r} memory=<MemoryStore bytes=0 limit=67108864 reserved=0>>"
+    )
+
+
+def test_a_flush_sees_the_open_batches_in_memory_and_on_disk(directory):
+    """Both are open for a moment, when the disk has just been mended; the older one says when they are due."""
+    disk = CrashingDisk({})
+    bench = directory.process(disk=disk)
+    disk.faults["create"] = errno.EROFS
+    bench.put("in memory")
+    begun = directory.clock.monotonic()
+    assert bench.buffer.open_since() == begun
+    disk.faults.clear()
+    directory.clock.advance(2)
+    bench.put("on disk")
+    assert bench.buffer.open_since() == directory.clock.monotonic()
+    assert bench.buffer._store._memory.append(line("late"))
+    directory.clock.advance(2)
+    assert bench.buffer.open_since() == begun + 2
+    bench.run()
+    assert sorted(directory.arrived) == ["in memory", "late", "on disk"]
