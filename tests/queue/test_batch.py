@@ -50,12 +50,12 @@ class TestDividing:
     @pytest.mark.parametrize(
         "stamps", [[None, None], ["soon", "2026"], [5, {}], ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"]]
     )
-    def test_times_that_cannot_be_read_divide_nothing_or_something_but_raise_nothing(self, stamps):
+    def test_dividing_by_unreadable_times_raises_nothing_and_loses_no_row(self, stamps):
         rows = [line("row", TimeGenerated=stamp) for stamp in stamps]
         groups = by_time(Batch(b"".join(rows), 2, 0))
         assert sum(group.rows for group in groups) in {0, 2}
 
-    def test_nor_do_rows_that_a_fragment_of_json_has_spoiled(self):
+    def test_dividing_rows_spoiled_by_a_json_fragment_loses_no_row(self):
         rows = [line("row", TimeGenerated="2026-11-20T10:00:00Z"), b"{]\n", b"[]\n"]
         groups = by_time(Batch(b"".join(rows), 3, 0))
         assert sum(group.rows for group in groups) == 3

@@ -22,7 +22,7 @@ class TestTaking:
             queue.put(row)
         return queue, rows
 
-    def test_what_is_given_back_goes_first_in_its_old_order(self):
+    def test_batches_given_back_go_first_in_their_old_order(self):
         queue, rows = self.filled()
         first, second, third = take_all(queue)
         for batch in (second, first, third):
@@ -30,7 +30,7 @@ class TestTaking:
         assert stats_of(queue).queued == 9
         assert lines_of(take_all(queue)) == rows
 
-    def test_giving_back_wakes(self):
+    def test_giving_back_wakes_a_listener(self):
         wakes = []
         queue = queue_of(wake=lambda: wakes.append(1))
         queue.put(ROW)
@@ -38,7 +38,7 @@ class TestTaking:
         queue.give_back(batch)
         assert len(wakes) == 2
 
-    def test_what_must_wait_lets_others_pass(self):
+    def test_a_batch_that_must_wait_lets_others_pass(self):
         queue, rows = self.filled()
         first = queue.take(0.0, is_due=True)
         first.attempts.not_before = 50.0
@@ -59,7 +59,7 @@ class TestTaking:
         stats = stats_of(queue)
         assert (stats.delivered, stats.rejected, stats.dropped, stats.queued) == (3, 0, {}, 6)
 
-    def test_each_end_has_its_counter(self):
+    def test_each_end_of_a_batch_has_its_counter(self):
         queue, _ = self.filled()
         first, second, third = take_all(queue)
         queue.settle(first)
@@ -93,7 +93,7 @@ class TestTaking:
 
 
 class TestFlushing:
-    def test_a_mark_is_settled_when_all_before_it_is(self):
+    def test_a_watermark_is_settled_when_all_rows_before_it_are(self):
         queue = queue_of(queue_bytes=10_000)
         assert queue.is_settled(queue.urge())
         for _ in range(4):
@@ -111,7 +111,7 @@ class TestFlushing:
         assert queue.is_settled(mark)
         assert not queue.is_settled(queue.urge())
 
-    def test_a_part_holds_up_the_mark_of_its_batch(self):
+    def test_a_part_holds_up_the_watermark_of_its_batch(self):
         queue = queue_of(queue_bytes=10_000)
         for _ in range(3):
             queue.put(ROW)
@@ -123,7 +123,7 @@ class TestFlushing:
         queue.settle(parts[1])
         assert queue.is_settled(mark)
 
-    def test_rows_that_were_dropped_do_not_hold_it_up(self):
+    def test_dropped_rows_do_not_hold_up_a_watermark(self):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         for _ in range(10):
             queue.put(ROW)
@@ -132,7 +132,7 @@ class TestFlushing:
             queue.put(ROW)
         assert queue.is_settled(mark)
 
-    def test_urging_sends_what_must_wait(self):
+    def test_urging_sends_a_batch_that_must_wait(self):
         queue = queue_of()
         queue.put(ROW)
         batch = queue.take(0.0, is_due=True)
@@ -141,7 +141,7 @@ class TestFlushing:
         queue.urge()
         assert queue.take(0.0, is_due=False) is batch
 
-    def test_those_who_watch_get_a_token_for_each_end(self):
+    def test_watchers_get_a_token_for_each_batch_that_ends(self):
         queue, tokens = queue_of(), SimpleQueue()
         queue.watch(tokens)
         for _ in range(4):
@@ -166,7 +166,7 @@ class TestClosing:
         assert len(take_all(queue)) == 1, "what came before is still delivered"
 
     @pytest.mark.parametrize("overflow", ["drop_new", "drop_old", "block"])
-    def test_whatever_happens_at_overflow(self, overflow):
+    def test_rows_after_close_are_dropped_under_any_overflow_policy(self, overflow):
         clock = Jumping()
         queue = queue_of(overflow=overflow, clock=clock)
         queue.put(ROW)
@@ -175,7 +175,7 @@ class TestClosing:
         assert stats_of(queue).dropped == {"after_close": 1}
         assert clock.waits == []
 
-    def test_what_is_abandoned_is_counted_and_so_is_what_comes_back_later(self):
+    def test_abandoned_rows_are_counted_also_if_given_back_later(self):
         queue, tokens = queue_of(), SimpleQueue()
         for _ in range(10):
             queue.put(ROW)
@@ -205,14 +205,14 @@ class TestNotices:
         assert batch.is_notice
         assert stats_of(queue).accepted == 2
 
-    def test_it_needs_room(self):
+    def test_a_notice_needs_room(self):
         queue = queue_of(queue_bytes=1_000)
         for _ in range(10):
             queue.put(ROW)
         assert not queue.put_notice(line("notice"))
         assert stats_of(queue).accepted == 10
 
-    def test_it_may_come_while_closing_but_not_in_the_end(self):
+    def test_a_notice_is_taken_while_closing_but_not_once_abandoned(self):
         queue = queue_of()
         queue.close()
         assert queue.put_notice(line("notice"))
@@ -221,7 +221,7 @@ class TestNotices:
         assert not queue.put_notice(line("notice"))
 
     @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in parts"])
-    def test_losing_one_breeds_no_other(self, end):
+    def test_losing_a_notice_breeds_no_other(self, end):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         queue.put_notice(line("notice"))
         if end == "abandoned":
@@ -249,7 +249,7 @@ class TestThreads:
         sys.setswitchinterval(before)
 
     @pytest.mark.parametrize("overflow", ["drop_new", "drop_old"])
-    def test_every_snapshot_adds_up_while_all_are_at_work(self, overflow):  # noqa: C901 - three roles at once
+    def test_every_snapshot_adds_up_while_threads_log_deliver_and_look_at_one_queue(self, overflow):  # noqa: C901 - three roles at once
         queue = queue_of(queue_bytes=20_000, batch_bytes=1_000, overflow=overflow)
         is_over, start, snapshots, ends = threading.Event(), threading.Barrier(5), [], []
 
@@ -302,7 +302,7 @@ class TestThreads:
 class TestRepr:
     """The state of what one debugs is in its repr."""
 
-    def test_of_a_queue_shows_what_waits_what_is_taken_and_the_bound(self):
+    def test_the_repr_of_a_queue_shows_what_waits_what_is_taken_and_the_bound(self):
         queue = queue_of(queue_bytes=1_000)
         for _ in range(5):
             queue.put(ROW)
@@ -310,19 +310,19 @@ class TestRepr:
 
         assert repr(queue) == "<BatchQueue waiting=1 taken=1 store=<MemoryStore bytes=600 limit=1000 reserved=100>>"
 
-    def test_of_a_queue_shows_that_it_is_closed_or_abandoned(self):
+    def test_the_repr_of_a_queue_shows_that_it_is_closed_or_abandoned(self):
         queue = queue_of()
         queue.close()
         assert repr(queue).startswith("<BatchQueue closed waiting=0")
         queue.abandon("closed")
         assert repr(queue).startswith("<BatchQueue abandoned waiting=0")
 
-    def test_of_a_batch_shows_its_rows_and_tries(self):
+    def test_the_repr_of_a_batch_shows_its_rows_and_tries(self):
         batch = Batch(ROW, 1, 7, is_open=True, attempts=Attempts(tries=2))
 
         assert repr(batch) == "<Batch queued open first_row=7 rows=1 bytes=100 tries=2>"
 
-    def test_of_a_ledger_shows_where_rows_are(self):
+    def test_the_repr_of_a_ledger_shows_where_rows_are(self):
         queue = queue_of()
         queue.put(ROW)
         stats_of(queue)

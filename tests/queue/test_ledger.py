@@ -8,7 +8,7 @@ from support.delivering import is_balanced
 
 
 class TestLedger:
-    def test_each_loss_is_told_once(self):
+    def test_each_loss_is_reported_once(self):
         ledger = Ledger()
         assert not ledger.has_untold
         ledger.drop("queue_full", 2, 10.0, accepted=2)
@@ -16,7 +16,7 @@ class TestLedger:
         assert ledger.take_untold() == {"queue_full": Loss(5, 10.0, 30.0)}
         assert ledger.take_untold() == {}
 
-    def test_what_could_not_be_told_joins_what_came_later(self):
+    def test_a_loss_that_could_not_be_reported_joins_later_ones(self):
         ledger = Ledger()
         ledger.drop("queue_full", 2, 10.0, accepted=2)
         untold = ledger.take_untold()
@@ -25,7 +25,7 @@ class TestLedger:
         ledger.untell("gave_up", Loss(1, 5.0, 6.0))
         assert ledger.take_untold() == {"queue_full": Loss(5, 10.0, 30.0), "gave_up": Loss(1, 5.0, 6.0)}
 
-    def test_nothing_is_no_loss(self):
+    def test_dropping_no_rows_is_not_a_loss(self):
         ledger = Ledger()
         ledger.drop("closed", 0, 10.0)
         assert not ledger.has_untold
@@ -42,8 +42,8 @@ class TestLedger:
         assert (after.misfits, after.requests, after.retries, after.sent_bytes) == (1, 1, 1, 10)
         assert after.dropped == {"queue_full": 1}
 
-    def test_a_row_that_is_lost_in_the_middle_of_a_snapshot_is_in_all_of_it_or_in_none(self):
-        """A finaliser may come in where a dict is made, and a signal handler where its making returns."""
+    def test_a_row_dropped_in_the_middle_of_a_snapshot_is_in_all_of_it_or_in_none(self):
+        """A finalizer may come in where a dict is made, and a signal handler where its making returns."""
 
         class Interrupted(defaultdict):
             def __iter__(self):  # copied key by key

@@ -74,7 +74,7 @@ class TestBatches:
             queue.put(ROW)
         assert wakes == [1, 4, 7]
 
-    def test_it_says_since_when_the_open_batch_waits(self):
+    def test_open_since_is_when_the_open_batch_began(self):
         clock = Jumping()
         queue = queue_of(clock=clock)
         assert queue.open_since() is None
@@ -135,13 +135,13 @@ class TestInterrupted:
     )
 
     @pytest.fixture(params=[True, False], ids=["with room", "without room"])
-    def gives_room(self, request, monkeypatch):
-        """Give room although the test traces, as in production; or none, as where somebody is debugging."""
+    def reserves(self, request, monkeypatch):
+        """Reserve bytes although the test traces, as in production; or none, as under a debugger."""
         monkeypatch.setattr(memory, "is_one_step", lambda: request.param)
 
-    @pytest.mark.usefixtures("gives_room")
+    @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES)
-    def test_a_signal_handler_that_logs_at_any_place_harms_nothing(self, overflow, rows_before, act):
+    def test_a_signal_handler_that_logs_at_any_point_harms_no_row(self, overflow, rows_before, act):
         for place, queue, run in self.each_place(self.scenario(overflow, rows_before, act)):
             # The longer one does not fit the open batch where the other did.
             inner = [line("inner", 60), line("inner", 120)]
@@ -163,9 +163,9 @@ class TestInterrupted:
             assert queue.is_empty, place
             assert stats_of(queue).accepted == rows_before + 2 + (act.__code__.co_names[0] in {"put", "put_notice"})
 
-    @pytest.mark.usefixtures("gives_room")
+    @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
-    def test_an_exception_from_a_signal_handler_at_any_place_loses_no_row_silently(self, overflow, rows_before, act):
+    def test_an_exception_from_a_signal_handler_at_any_point_loses_no_row_silently(self, overflow, rows_before, act):
         """Ctrl-C in the middle of a log call: the row is in or it is not, and the others are where they were."""
 
         def interrupt():
@@ -186,8 +186,8 @@ class TestInterrupted:
             assert queue.is_empty, place
             assert queue.put(ROW), "and it goes on"
 
-    @pytest.mark.usefixtures("gives_room")
-    def test_a_batch_whose_first_row_was_interrupted_wakes_somebody_with_its_next(self):
+    @pytest.mark.usefixtures("reserves")
+    def test_a_batch_whose_first_row_was_interrupted_wakes_a_listener_with_its_next(self):
         """Or else all its rows would wait until it is full."""
 
         def interrupt():
@@ -206,7 +206,7 @@ class TestInterrupted:
             assert wakes, place
             assert len(lines_of(take_all(queue))) == stats_of(queue).in_flight
 
-    def test_a_wake_up_that_is_interrupted_is_made_up_for_by_the_next_row(self):
+    def test_an_interrupted_wake_up_is_made_up_for_by_the_next_row(self):
         def wake():
             wakes.append(1)
             if len(wakes) == 1:
@@ -220,9 +220,9 @@ class TestInterrupted:
         assert len(wakes) == 2
         assert lines_of(take_all(queue)) == [ROW, ROW]
 
-    @pytest.mark.usefixtures("gives_room")
+    @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize("size", [60, 110, 160, 400])
-    def test_who_drops_old_rows_while_another_begins_a_batch_leaves_that_alone(self, size):
+    def test_dropping_old_rows_leaves_a_batch_alone_that_an_interrupted_call_begins(self, size):
         """Most of the queue is on its way, so what gives way is what has just come."""
 
         def scenario():
@@ -241,9 +241,9 @@ class TestInterrupted:
                 queue.settle(batch)
             assert queue.is_empty, place
 
-    @pytest.mark.usefixtures("gives_room")
+    @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
-    def test_a_signal_handler_that_flushes_at_any_place_counts_no_row_twice(self, overflow, rows_before, act):
+    def test_a_signal_handler_that_flushes_at_any_point_counts_no_row_twice(self, overflow, rows_before, act):
         for place, queue, run in self.each_place(self.scenario(overflow, rows_before, act)):
 
             def flush(queue=queue):
@@ -256,7 +256,7 @@ class TestInterrupted:
             assert stats.accepted == stats.delivered + sum(stats.dropped.values()) == rows_before + 1, place
             assert queue.used_bytes == 0, place
 
-    def test_a_clock_and_a_wake_up_that_log_are_fine(self):
+    def test_a_clock_and_a_wake_up_that_log_harm_no_row(self):
         """Deterministic stand-ins for a finalizer in the middle of `put`."""
 
         class Logging(ManualClock):
@@ -286,7 +286,7 @@ class TestInterrupted:
         assert stats.queued == 10
         assert len(lines_of(take_all(queue))) == 10
 
-    def test_two_that_drop_the_same_rows_at_once_cut_no_row_in_two(self):
+    def test_two_calls_that_drop_the_same_rows_at_once_cut_no_row_in_two(self):
         """The inner one has dropped them already when the outer one comes to it."""
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         for number in range(10):
@@ -322,8 +322,8 @@ class TestInterrupted:
         assert lines_of(take_all(queue)) == [ROW, ROW, ROW]
 
 
-class TestOneStep:
-    """What belongs together changes where no other thread, signal handler or finalizer has its turn."""
+class TestAtomicSteps:
+    """Related fields change where no other thread, signal handler or finalizer can come in between."""
 
     STEPS = (OpenBatch.append, MemoryStore.append, MemoryStore._turn_over, MemoryStore.append_notice)
 
@@ -338,13 +338,13 @@ class TestOneStep:
         return [one for one in found if one.positions is not None and one.positions.lineno in numbers]
 
     @pytest.mark.parametrize("function", STEPS)
-    def test_there_is_no_place_for_others_in_a_step(self, function):
+    def test_an_atomic_step_has_no_call_and_no_backward_jump(self, function):
         step = self.step(function)
         assert len(step) > 10
         assert [one.opname for one in step if one.opname.startswith(PLACES)] == []
 
     @pytest.mark.parametrize("function", STEPS)
-    def test_nor_behind_an_attribute(self, function):
+    def test_no_attribute_in_an_atomic_step_is_a_call_in_disguise(self, function):
         """A property, or a method of a value that is no number, would be a call in disguise."""
         queue = queue_of()
         names = {one.argval for one in self.step(function) if one.opname.endswith("_ATTR")}
@@ -356,7 +356,7 @@ class TestOneStep:
         assert {type(value) for value in (queue.used_bytes, queue._store._limit, queue._store._open.reserved)} == {int}
         assert type(queue._store._open.data) is bytearray
 
-    def test_a_row_that_finds_room_waits_for_no_lock(self):
+    def test_a_row_that_fits_the_reserve_waits_for_no_lock(self):
         """Threads that ask for a lock at each row stand in line for it, and for the interpreter, by turns."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
         assert queue.put(ROW)
@@ -369,8 +369,8 @@ class TestOneStep:
             assert done == [True]
         assert stats_of(queue).queued == 3
 
-    def test_who_looks_takes_the_room_back(self):
-        """So nothing is put in between two looks under one lock: who has a row asks for the lock, too."""
+    def test_a_snapshot_takes_the_reserve_back(self):
+        """So no row comes in between two snapshots under one lock: the next row must ask for the lock."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
         queue.put(ROW)
         for rows in range(2, 5):
@@ -380,7 +380,7 @@ class TestOneStep:
             assert queue._store._open.reserved == 0
             assert queue.used_bytes == len(queue._store._open.data) == rows * len(ROW)
 
-    def test_a_debugger_on_one_thread_is_let_in_at_no_line_that_matters(self):
+    def test_a_debugger_on_one_thread_cannot_come_between_a_row_and_its_count(self):
         """It may have come when the batch had room already, and lets a listener take it between any two lines."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
         ends, lines = [], []
@@ -412,7 +412,7 @@ class TestOneStep:
             assert stats_of(queue).delivered == 3 * place
         assert 1 < len(lines) < place, "it was let in everywhere"
 
-    def test_where_others_are_let_in_at_each_line_no_room_is_given(self, monkeypatch):
+    def test_nothing_is_reserved_where_straight_line_code_is_not_atomic(self, monkeypatch):
         monkeypatch.setattr(memory, "is_one_step", lambda: False)
         queue = queue_of()
         for _ in range(7):

@@ -38,7 +38,7 @@ class TestBound:
         assert [queue.put(ROW) for _ in range(11)] == [True] * 10 + [False]
         assert stats_of(queue).dropped == {"queue_full": 1}
 
-    def test_rows_on_their_way_count_until_they_are_settled(self):
+    def test_rows_on_their_way_count_against_the_bound_until_settled(self):
         queue = queue_of(queue_bytes=1_000)
         for _ in range(10):
             queue.put(ROW)
@@ -121,7 +121,7 @@ class TestBound:
         assert stats_of(queue).queued == 10
         assert "queue_full" not in stats_of(queue).dropped or stats_of(queue).dropped["queue_full"] == 1
 
-    def test_what_drop_old_has_emptied_is_not_waited_for(self):
+    def test_a_batch_emptied_by_drop_old_is_not_waited_for(self):
         """A batch that is left without rows is no reason to look again at once, and for ever."""
         queue = queue_of(queue_bytes=1_000, batch_bytes=301, overflow="drop_old")
         for number in range(10):
@@ -138,14 +138,14 @@ class TestBlock:
             assert queue.put(ROW)
         return queue
 
-    def test_it_waits_once_and_not_at_every_call(self):
+    def test_block_waits_once_and_not_at_every_call(self):
         clock = Jumping()
         queue = self.full(clock)
         assert [queue.put(ROW) for _ in range(100)] == [False] * 100
         assert clock.waits == [1.0]
         assert stats_of(queue).dropped == {"queue_full": 100}
 
-    def test_it_waits_again_when_there_was_room_meanwhile(self):
+    def test_block_waits_again_after_there_was_room(self):
         clock = Jumping()
         queue = self.full(clock)
         queue.put(ROW)
@@ -156,7 +156,7 @@ class TestBlock:
         queue.put(ROW)
         assert clock.waits == [1.0, 1.0]
 
-    def test_it_goes_on_as_soon_as_there_is_room(self):
+    def test_block_goes_on_as_soon_as_there_is_room(self):
         clock = Jumping()
         queue = self.full(clock)
         taken = queue.take(0.0, is_due=True)
@@ -166,7 +166,7 @@ class TestBlock:
         assert clock.monotonic() == began
         assert stats_of(queue).dropped == {}
 
-    def test_room_that_is_too_small_does_not_make_the_wait_longer(self):
+    def test_block_does_not_wait_longer_for_room_that_was_too_small(self):
         clock = Jumping()
         queue = self.full(clock)
 
@@ -184,7 +184,7 @@ class TestBlock:
         assert clock.monotonic() - began <= 1.4
         assert stats_of(queue).dropped == {"queue_full": 1}
 
-    def test_closing_ends_the_wait_and_says_why_the_row_is_lost(self):
+    def test_closing_ends_the_wait_of_block_and_the_row_counts_as_after_close(self):
         clock = Jumping()
         queue = self.full(clock, block_seconds=60.0)
         clock.meanwhile = queue.close
@@ -193,7 +193,7 @@ class TestBlock:
         assert clock.monotonic() == began
         assert stats_of(queue).dropped == {"after_close": 1}
 
-    def test_never_in_a_running_event_loop(self):
+    def test_block_never_waits_in_a_running_event_loop(self):
         clock = Jumping()
         queue = self.full(clock)
 
@@ -205,7 +205,7 @@ class TestBlock:
         assert not queue.put(ROW)
         assert clock.waits == [1.0], "outside of it, it does"
 
-    def test_asyncio_may_be_half_imported_or_not_at_all(self, monkeypatch):
+    def test_block_works_with_asyncio_half_imported_or_not_at_all(self, monkeypatch):
         clock = Jumping()
         queue = self.full(clock)
         monkeypatch.setitem(sys.modules, "asyncio", type(sys)("asyncio"))
@@ -215,22 +215,22 @@ class TestBlock:
         assert not queue.put(ROW)
         assert clock.waits == [1.0, 1.0]
 
-    def test_never_in_a_delivering_thread(self):
+    def test_block_never_waits_on_a_delivering_thread(self):
         clock = Jumping()
         queue = self.full(clock)
         with feedback.delivering():
             assert not queue.put(ROW)
         assert clock.waits == []
 
-    def test_never_in_the_middle_of_another_call(self):
+    def test_block_never_waits_in_the_middle_of_another_log_call(self):
         clock = Jumping()
         queue = self.full(clock)
         with queue.lock:
             assert not queue.put(ROW)
         assert clock.waits == []
 
-    def test_nobody_else_is_kept_waiting_meanwhile(self):
-        """Whoever waits for room holds no lock: others log, take and settle."""
+    def test_block_holds_no_lock_while_it_waits(self):
+        """Other threads log, take and settle meanwhile."""
         clock = ManualClock()
         queue = self.full(clock)
         done = []
