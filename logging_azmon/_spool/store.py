@@ -215,7 +215,7 @@ class SpoolStore:
         """Write no more to the open segment."""
         batch = self._open
         self._close_segment()
-        if batch is None or batch.stored.segment.fd < 0:
+        if batch is None:
             return
         segment = batch.stored.segment
         self._space.measure(segment, batch.stored.start + batch.stored.size)
@@ -392,12 +392,12 @@ class SpoolStore:
         self._space.broken_until = float("inf")
         self._is_closed = True
         self._memory.leave_to_parent()
-        if batch is not None and batch.stored.segment.fd >= 0:
+        if batch is not None:
             segment = batch.stored.segment
             fd, segment.fd = segment.fd, -1
             self._files.close(fd)
 
     def __del__(self) -> None:
         batch = self._open
-        if batch is not None and batch.stored.segment.fd >= 0:
+        if batch is not None:
             self._files.close(batch.stored.segment.fd)

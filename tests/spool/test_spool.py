@@ -54,7 +54,7 @@ class Directory:
         self.benches.remove(bench)
         if bench.buffer._store._open is not None:
             os.close(bench.buffer._store._open.stored.segment.fd)
-            bench.buffer._store._open.stored.segment.fd = -1
+            bench.buffer._store._open = None
         for owner in bench.buffer._store.ownership.owners.values():
             owner._lock.release()
 
@@ -929,7 +929,7 @@ class TestTheEnd:
         bench.buffer._store.__del__()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-        bench.buffer._store._open.stored.segment.fd = -1
+        bench.buffer._store._open = None
 
 
 CODE = (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
@@ -1170,6 +1170,7 @@ def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
     store = bench.buffer._store
     writer = store.ownership.writer
 
+    assert bench.buffer.used_bytes == 0, "rows on disk take no memory"
     assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
     assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
     assert repr(store._space) == f"<Space batches=1 bytes={store._space.used_bytes} others=0>"
@@ -1196,3 +1197,70 @@ def test_a_flush_sees_the_open_batches_in_memory_and_on_disk(directory):
     assert bench.buffer.open_since() == begun + 2
     bench.run()
     assert sorted(directory.arrived) == ["in memory", "late", "on disk"]
+
+
+class TestOwnershipLock:
+    """What happens while another thread holds it: looking for orphans, say."""
+
+    @contextmanager
+    def held(self, bench):
+        is_held, may_end = threading.Event(), threading.Event()
+
+        def hold():
+            with bench.buffer._store.ownership.lock:
+                is_held.set()
+                assert may_end.wait(20)
+
+        with ThreadPoolExecutor(1) as other:
+            holding = other.submit(hold)
+            assert is_held.wait(20)
+            yield
+            may_end.set()
+            holding.result(20)
+
+    def test_a_first_row_in_the_middle_of_a_log_call_goes_through_memory_while_it_is_held(self, directory):
+        bench = directory.process()
+        with self.held(bench), bench.buffer.lock:
+            assert bench.put("row") == [True]
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
+
+    def test_owners_are_released_later_if_it_is_held(self, directory):
+        bench = directory.process()
+        bench.put("row")
+        bench.run()
+        bench.buffer.close()
+        with self.held(bench), bench.buffer.lock:
+            bench.buffer.release()
+            assert len(directory.locks()) == 1
+        bench.buffer.release()
+        assert directory.locks() == []
+
+
+def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(directory):
+    directory.leave(*[line(f"left {number}", 100) for number in range(30)])
+    disk = CrashingDisk({})
+    bench = directory.process(**SMALL, disk=disk, overflow="drop_old")
+    bench.buffer.urge()
+    disk.faults["open"] = errno.EIO
+    bench.put(*[line(number, 100) for number in range(400)])
+    disk.faults.clear()
+    assert bench.stats.adopted == 0
+    assert bench.stats.dropped == {"spool_full": bench.stats.accepted - bench.stats.spooled}
+
+
+def test_a_row_that_a_close_interrupts_is_counted(directory):
+    """By a signal handler; the descriptor is closed when the write comes to it."""
+    disk = CrashingDisk({})
+    write = disk.write
+
+    def interrupted(fd, data):
+        if b'"outer"' in data:
+            bench.buffer.close()
+        return write(fd, data)
+
+    disk.write = interrupted
+    bench = directory.process(disk=disk)
+    bench.put("before", "outer")
+    bench.run()
+    assert directory.arrived == ["before"]
+    assert bench.stats.dropped == {"after_close": 1}
