@@ -29,7 +29,10 @@ from .store import Loaded, Put
 
 
 class OpenBatch:
-    """Take rows for the open batch without a lock, and account for its bytes."""
+    """Take rows for the open batch without a lock, and account for its bytes.
+
+    A store holds one for all its batches, one after the other; an object with the same attributes can replace it.
+    """
 
     __slots__ = ("batch", "capacity", "data", "lock_free", "put", "reserved", "rows", "since")
 
@@ -40,7 +43,7 @@ class OpenBatch:
         self.batch = batch
         self.data: Any = batch.data
         self.since = 0.0
-        # The batch if it may take rows without the lock; an interrupted call may leave an earlier one here.
+        # The batch, once it may take rows without the lock; an interrupted call may leave an earlier one here.
         self.lock_free: Batch | None = None
         # How many bytes it may take without the lock, and how many more it may take at all.
         self.reserved = 0
@@ -135,7 +138,8 @@ class MemoryStore:
         if not batch.announced:
             try:
                 self._wake()
-                self._open.lock_free = batch if is_one_step() else None
+                if self._open.batch is batch and is_one_step():
+                    self._open.lock_free = batch
                 batch.announced = True
             except RecursionError:
                 pass  # the row is in, and an exception raised now would count it twice: the next row wakes

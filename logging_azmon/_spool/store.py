@@ -12,7 +12,6 @@ Rules:
 - A row that comes in the middle of a write, on the same thread (a signal handler, a finalizer), is written after it.
 - The file is the truth: whatever interrupts a write, the segment is closed, and its rows are counted when it is read.
 - After `close`, rows go to segments of a new owner, which this pipeline does not send: the next one does.
-- Trouble is noted here, and told by the delivering side.
 """
 
 from __future__ import annotations
@@ -94,7 +93,6 @@ class SpoolStore:
         self.is_writing = False
         self._deferred: deque[bytes] = deque()
         self._put: Put = self.append
-        self._is_closed = False
         # After `close`, rows are written for the next process.
         self._writes_for_next = False
 
@@ -292,7 +290,7 @@ class SpoolStore:
 
     def next_refresh(self) -> float | None:
         """Return when to look for orphans."""
-        return None if self._is_closed else self.ownership.next_look
+        return None if self._writes_for_next else self.ownership.next_look
 
     def catch_up(self) -> None:
         """Count rows in memory; rows on disk are counted as they are written."""
@@ -368,7 +366,6 @@ class SpoolStore:
             self._seal()
             self._writes_for_next = True
             self.ownership.writer = None
-        self._is_closed = True
         self._memory.close()
 
     def hand_over(self, batch: Batch) -> bool:
@@ -382,7 +379,7 @@ class SpoolStore:
 
     def release_ownership(self) -> None:
         """Let other processes have what is left, once this one sends no more of it."""
-        if self._is_closed and self._space.batches == 0:
+        if self._writes_for_next and self._space.batches == 0:
             self.ownership.release_all()
 
     def leave_to_parent(self) -> None:
@@ -390,7 +387,7 @@ class SpoolStore:
         batch, self._open = self._open, None
         self.ownership.writer = None
         self._space.broken_until = float("inf")
-        self._is_closed = True
+        self._writes_for_next = True
         self._memory.leave_to_parent()
         if batch is not None:
             segment = batch.stored.segment

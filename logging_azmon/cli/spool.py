@@ -189,7 +189,7 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
 
 def _report(trouble: Trouble) -> None:
     # Others' files, and what is left, are shown anyway.
-    if trouble.reason not in ("strange", "closed"):
+    if trouble.reason not in ("foreign", "closed"):
         print(f"logging-azmon spool: {trouble}", file=sys.stderr)
 
 
