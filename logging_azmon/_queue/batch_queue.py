@@ -1,7 +1,6 @@
 """Order batches, hand them out, take them back, and settle them, so that each row is counted once.
 
-Where rows are kept is the store's business (see `store`), what happens when it is full the overflow policy's (see
-`overflow`).
+The store keeps the rows (see `store`), and the overflow policy decides about a row that finds no room (see `overflow`).
 
 Rules:
 - The lock is the ledger's: re-entrant, and never held during I/O or a wait. Only a spool writes rows under it.
@@ -287,7 +286,7 @@ class BatchQueue:
             self._backlog.notify()
 
     def abandon(self, reason: Reason) -> int:
-        """Leave what waits to the next process, or count it as lost, and what is still given back, too.
+        """Leave waiting rows to the next process, or count them as lost; rows that are given back later, too.
 
         Return how many rows are lost now.
         """

@@ -1,4 +1,4 @@
-"""What happens to a row that finds no room: dropped, or taken at the cost of older rows or of some time.
+"""Overflow policies: a row that finds no room is dropped, or taken at the cost of older rows or of some time.
 
 Rules: a policy is asked without a lock held, by any thread, also by signal handlers and finalizers in the middle of
 another log call on the same thread. Only `Block` waits, with a limit.

@@ -1,4 +1,4 @@
-"""What a queue asks of the place that keeps its rows: memory, or a spool on disk."""
+"""The contract between a queue and the store that keeps its rows, in memory or on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A spool's directory: which owner has which files, what dead owners have left, and what was rejected.
+"""A spool's directory: which owner has which files, orphans that dead owners have left, and rejected rows.
 
 Rules:
 - Holding a dead owner's lock means owning all its segments, until the last is removed or the lock is released. So only
@@ -86,12 +86,12 @@ class Directory:
         return os.path.exists(self.path_of(lock_name(owner.name)))
 
     def used(self, mine: set[str]) -> int:
-        """Sum up the bytes of what was rejected, and of all segments but those of some owners."""
+        """Sum up the bytes of rejected rows, and of all segments but those of some owners."""
         entries = self.files.entries(self.path)
         others = sum(size for name, size in entries.items() if is_segment(name) and owner_of(name) not in mine)
         return others + self.rejected_bytes()
 
-    # What dead owners have left.
+    # Orphans.
 
     def adopt(self, mine: set[str]) -> Iterator[tuple[Owner, list[tuple[Segment, int]]]]:
         """Take the orphans that are for this target, oldest first: segments, each with the offset of its first row.
@@ -174,7 +174,7 @@ class Directory:
         """Return the names of the segments seen that are for other targets or cannot be read."""
         return set(self._foreign)
 
-    # What was rejected.
+    # Rejected rows.
 
     def rejected_bytes(self) -> int:
         """Return how many bytes of rejected rows are kept."""

@@ -1,4 +1,4 @@
-"""What a spool does to files, one operation a method: tests replace it by one that fails or crashes at any step.
+"""The file operations of a spool, one a method: tests replace them by ones that fail or crash at any step.
 
 Rules:
 - Directories are 0700 and files 0600.

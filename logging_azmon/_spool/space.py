@@ -1,4 +1,4 @@
-"""What a spool's segments take of the directory, whether there is room for more, and when they go.
+"""The space that a spool's segments take: whether there is room for more, and when they are removed.
 
 Rules: sizes change under the ledger's lock. Nothing is removed under it. A segment is removed when all its rows have
 found their end; until then a crash costs a copy of them, but no row.

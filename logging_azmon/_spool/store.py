@@ -191,7 +191,7 @@ class SpoolStore:
             if self._space.is_full:
                 return None
             if not self._directory.holds(owner):
-                # Somebody has removed the lock, and other processes may take our segments: go on as another owner.
+                # The lock's file was removed, and other processes may take our segments: go on as another owner.
                 self.ownership.writer = None
                 return None
             segment = self._directory.begin(owner, self._clock.time(), size=most, is_synced=self._syncs_batches)

@@ -1,6 +1,6 @@
 """Put the delivering side together without threads: buffer, delivery, destination, and a clock that the test drives."""
 
-# ruff: noqa: SLF001 - a full batch is had by closing the open one
+# ruff: noqa: SLF001 - closing the open batch makes it a full one
 
 import contextlib
 import itertools
@@ -25,7 +25,7 @@ COLUMNS = {"TimeGenerated": "time", "Level": "level", "Message": "message"}
 
 
 def a_rule() -> dict[str, str]:
-    """Name a rule that no other test uses: pipelines of one rule share their pauses."""
+    """Return the address of a rule that no other test uses: pipelines of one rule share their pauses."""
     return AZURE | {"rule_id": f"dcr-test{next(_numbers)}"}
 
 
@@ -133,7 +133,7 @@ class Bench:
 
 
 def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
-    """Log rows as a process does that has no time to deliver them; all of them are left in the spool."""
+    """Log rows like a process that has no time to deliver them: all are left in the spool."""
     pipeline = Pipeline(
         url,
         "dcr-1",
