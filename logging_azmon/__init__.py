@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._queue.ledger import Stats
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
+    from .stats import Stats
     from .table import Column, Table
     from .trouble import Trouble
 
@@ -31,7 +31,7 @@ _HOMES = {
     "Column": "table",
     "ConfigurationError": "errors",
     "Pipeline": "pipeline",
-    "Stats": "_queue.ledger",
+    "Stats": "stats",
     "Table": "table",
     "Trouble": "trouble",
 }

@@ -12,9 +12,9 @@ from typing import Any, Unpack
 from ._config.options import Options, documented
 from ._front.share import Share, level_problems
 from ._process import feedback
-from ._queue.ledger import Stats
 from .errors import ConfigurationError
 from .pipeline import Pipeline
+from .stats import Stats
 
 
 @documented

@@ -15,7 +15,7 @@ from ._delivery.destination import Destination
 from ._pipeline.lifecycle import Lifecycle
 from ._process.clock import Clock, SystemClock
 from ._process.registry import Registry
-from ._queue.ledger import Stats
+from .stats import Stats
 
 
 @documented

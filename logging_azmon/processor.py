@@ -16,11 +16,11 @@ from ._front import pickling
 from ._front.share import Share, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
-from ._queue.ledger import Stats
 from ._rows.levels import number_of
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
 from .pipeline import Pipeline
+from .stats import Stats
 
 
 class _StandIn:

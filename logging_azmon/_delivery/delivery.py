@@ -12,15 +12,14 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
-from .._queue.batch import Batch, by_time, halves
+from .._queue.batch import Batch, by_time, halves, shrunk
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
 from ..trouble import Kind, Trouble, count, described, utc_time
 from .answer import Answer, Failure
 from .destination import Destination
@@ -47,7 +46,7 @@ class Delivery:
         self,
         *,
         settings: Settings,
-        queue: MemoryBuffer,
+        queue: BatchQueue,
         scheduler: Scheduler,
         destination: Destination,
         ledger: Ledger,
@@ -108,11 +107,11 @@ class Delivery:
         """Send a part once, or twice if the token was refused."""
         has_renewed = False
         while True:
-            part.tries += 1
+            part.attempts.tries += 1
             answer = self._destination.send(part.data, seconds=seconds)
             if answer.failure is not Failure.TOO_LARGE:
-                self._ledger.sent(len(part.data), is_retry=part.tries > 1)
-            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.is_shrunk)
+                self._ledger.sent(len(part.data), is_retry=part.attempts.tries > 1)
+            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
             if decision.action is not Action.RENEW:
                 return answer, decision
             # The client has dropped the refused token, and requests a new one.
@@ -138,7 +137,7 @@ class Delivery:
             # A row shorter than the limit on the wire fits, however badly it compresses.
             limit = max(_MIN_SHRUNK_BYTES, min(len(part.data) // 2, MAX_BODY_BYTES - _GZIP_OVERHEAD))
             data = self._shrink(bytes(part.data), limit)
-            return [replace(part, data=data, is_shrunk=True, tries=0)]
+            return [shrunk(part, data)]
         if action is Action.SPLIT_BY_SIZE:
             # These rows are not at fault: if the budget is used up, they wait rather than be rejected.
             # A part that was never sent has cost no request, so its halves are free.
@@ -152,10 +151,10 @@ class Delivery:
         return self._splits.grant(requests, self._clock.monotonic())
 
     def _may_isolate(self, part: Batch) -> bool:
-        """Take two requests from the batch's budget and from the pipeline's, if both have them."""
-        if part.split_budget[0] < 2 or not self._may_split(2):
+        """Take two requests from the batch's budget and from the minute's, if they are there."""
+        if part.attempts.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
             return False
-        part.split_budget[0] -= 2
+        part.attempts.split_budget[0] -= 2
         return True
 
     def _reject(self, part: Batch, answer: Answer) -> None:
@@ -204,9 +203,9 @@ class Delivery:
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
     ) -> None:
         """Pause senders, and the part for longer: a part that always fails must not hold up the others."""
-        if part.tries > 2 and not self._scheduler.is_closing:
-            wait = backoff(part.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            part.not_before = self._clock.monotonic() + max(delay.seconds, wait)
+        if part.attempts.tries > 2 and not self._scheduler.is_closing:
+            wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)
         self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled)
 
     def _explain(self, answer: Answer) -> str:
@@ -215,8 +214,8 @@ class Delivery:
 
     def _give_back(self, part: Batch) -> None:
         limit = self._settings.give_up_seconds
-        tried_for = self._clock.monotonic() - (part.first_try or 0.0)
-        if limit is not None and tried_for >= limit and part.tries:
+        tried_for = self._clock.monotonic() - (part.attempts.first_try or 0.0)
+        if limit is not None and tried_for >= limit and part.attempts.tries:
             self._queue.settle(part, lost="gave_up")
             text = f"{count(part.rows)} given up after {tried_for:.0f} s (give_up_seconds={limit:g})"
             self._say("lost", text, reason="gave_up", rows=part.rows)

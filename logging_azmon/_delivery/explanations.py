@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._queue.ledger import Stats
+from ..stats import Stats
 from ..trouble import Trouble, count
 from .answer import Answer, Failure
 

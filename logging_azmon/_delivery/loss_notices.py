@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._process.clock import Clock
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
 from ..trouble import Trouble, clock_time, count
 from .reporter import Reporter
 
@@ -18,7 +18,7 @@ class LossNotices:
         self,
         *,
         ledger: Ledger,
-        queue: MemoryBuffer,
+        queue: BatchQueue,
         reporter: Reporter,
         clock: Clock,
         notice: Callable[[str, str, int], bytes],

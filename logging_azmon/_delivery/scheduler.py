@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.memory import MemoryBuffer
+from .._queue.batch_queue import BatchQueue
 from .breaker import CircuitBreaker
 from .pacing import Pace
 from .retry import Delay
@@ -40,7 +40,7 @@ class Scheduler:
     """Hand out the batches of one queue as they become due, and hold them back while the service is failing."""
 
     def __init__(
-        self, *, queue: MemoryBuffer, clock: Clock, shared_breaker: CircuitBreaker, batch_seconds: float
+        self, *, queue: BatchQueue, clock: Clock, shared_breaker: CircuitBreaker, batch_seconds: float
     ) -> None:
         self._queue = queue
         self._clock = clock
@@ -81,7 +81,7 @@ class Scheduler:
     def next_batch(self) -> tuple[Work | None, float]:
         """Return a batch to deliver now; or None, and for how many seconds there will be none unless woken."""
         now = self._clock.monotonic()
-        self._queue.look(now)
+        self._queue.refresh(now)
         pauses = [breaker.wait_seconds(now) for breaker in (self._shared, self._own)]
         if any(pause != 0.0 for pause in pauses):
             return None, max(_IDLE_SECONDS if pause is None else pause for pause in pauses)
@@ -111,8 +111,8 @@ class Scheduler:
                     self._own.release(own)
         if own is None or batch is None:
             return None
-        if batch.first_try is None:
-            batch.first_try = now
+        if batch.attempts.first_try is None:
+            batch.attempts.first_try = now
             self._pace.taken(now)
         return Work(batch, Tickets(shared, own))
 

@@ -1,4 +1,4 @@
-"""Puts together what delivers: ledger, buffer and delivery, as the settings say."""
+"""Put together the parts that a process begins with: ledger, queue, scheduler and delivery, as the settings say."""
 
 from __future__ import annotations
 
@@ -13,44 +13,74 @@ from .._delivery.loss_notices import LossNotices
 from .._delivery.reporter import Reporter
 from .._delivery.scheduler import Scheduler
 from .._process.clock import Clock
+from .._queue.backlog import Backlog
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
+from .._queue.memory import MemoryStore
+from .._queue.overflow import Block, DropNew, DropOld, Overflow
+from .._queue.store import Store
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
 
 if TYPE_CHECKING:
-    from .._spool.files import Disk
+    from .._spool.files import Files
 
 
 class Parts(NamedTuple):
-    """Hold what begins anew with each process."""
+    """Hold what begins anew in each process."""
 
     ledger: Ledger
-    buffer: MemoryBuffer
+    queue: BatchQueue
     scheduler: Scheduler
     notices: LossNotices
     delivery: Delivery
 
 
-def assemble(  # noqa: PLR0917 - the parts it puts together
+def assemble(
     settings: Settings,
+    *,
     destination: Destination,
     reporter: Reporter,
     encoder: Encoder,
     clock: Clock,
-    shared_breaker: CircuitBreaker,
+    breaker: CircuitBreaker,
     wake: Callable[[], object],
-    disk: Disk | None = None,
+    files: Files | None = None,
 ) -> Parts:
-    """Put the parts together; `disk` is for tests."""
+    """Put the parts together; `breaker` is shared with other pipelines, and `files` is for tests."""
     ledger = Ledger()
-    buffer = _buffer(settings, ledger, reporter, clock, wake, disk)
-    scheduler = Scheduler(
-        queue=buffer, clock=clock, shared_breaker=shared_breaker, batch_seconds=settings.batch_seconds
+    backlog = Backlog()
+    store: Store
+    store = memory = MemoryStore(
+        ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes
     )
+    if settings.spool is not None:
+        # Imported only where there is a spool.
+        from .._spool.directory import Directory
+        from .._spool.notes import Notes
+        from .._spool.segment import Target
+        from .._spool.store import SpoolStore
+
+        target = Target(
+            endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream, cloud=settings.cloud
+        )
+        store = SpoolStore(
+            ledger,
+            clock,
+            backlog,
+            memory,
+            directory=Directory(settings.spool, target, files),
+            wake=wake,
+            batch_bytes=settings.batch_bytes,
+            spool_bytes=settings.spool_bytes,
+            fsync=settings.spool_fsync,
+            notes=Notes(clock, reporter),
+        )
+    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), wake)
+    scheduler = Scheduler(queue=queue, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds)
     notices = LossNotices(
         ledger=ledger,
-        queue=buffer,
+        queue=queue,
         reporter=reporter,
         clock=clock,
         notice=encoder.notice,
@@ -58,7 +88,7 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
     )
     delivery = Delivery(
         settings=settings,
-        queue=buffer,
+        queue=queue,
         scheduler=scheduler,
         destination=destination,
         ledger=ledger,
@@ -67,38 +97,10 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
         shrink=shrink_row,
         on_delivered=notices.put_if_due,
     )
-    return Parts(ledger, buffer, scheduler, notices, delivery)
+    return Parts(ledger, queue, scheduler, notices, delivery)
 
 
-def _buffer(  # noqa: PLR0917 - as above
-    settings: Settings,
-    ledger: Ledger,
-    reporter: Reporter,
-    clock: Clock,
-    wake: Callable[[], object],
-    disk: Disk | None,
-) -> MemoryBuffer:
-    memory = {
-        "wake": wake,
-        "queue_bytes": settings.queue_bytes,
-        "batch_bytes": settings.batch_bytes,
-        "overflow": settings.overflow,
-        "block_seconds": settings.block_seconds,
-    }
-    if settings.spool is None:
-        return MemoryBuffer(ledger, clock, **memory)  # type: ignore[arg-type]  # each is what the settings say
-    # Not for those who have no use for it.
-    from .._spool.directory import Directory
-    from .._spool.recovery import Spool
-    from .._spool.segment import Target
-
-    target = Target(endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream, cloud=settings.cloud)
-    return Spool(
-        ledger,
-        clock,
-        directory=Directory(settings.spool, target, disk),
-        spool_bytes=settings.spool_bytes,
-        fsync=settings.spool_fsync,
-        report=reporter,
-        **memory,
-    )
+def _overflow(settings: Settings) -> Overflow:
+    if settings.overflow == "block":
+        return Block(settings.block_seconds)
+    return DropOld() if settings.overflow == "drop_old" else DropNew()

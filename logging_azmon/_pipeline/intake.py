@@ -20,8 +20,8 @@ from .._delivery.listeners import Listeners
 from .._delivery.reporter import Reporter
 from .._process import at_exit
 from .._process.clock import Clock
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
 from .._rows.encoder import Encoder
 from .._rows.fields import Fields
 from ..trouble import Trouble, count, described
@@ -40,12 +40,12 @@ class Intake:
         self.uncounted: dict[Any, None] = {}
         # Replaced by `begin`.
         self._put: Put
-        self._queue: MemoryBuffer
+        self._queue: BatchQueue
         self._ledger: Ledger
         self._listeners: Listeners
         capture.followers.add(self)
 
-    def begin(self, queue: MemoryBuffer, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
+    def begin(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
         """Put rows into this queue from now on; `on_thread` is called when a thread was had after one was refused."""
         self._queue = queue
         self._ledger = ledger

@@ -24,8 +24,8 @@ from .._process.clock import Clock
 from .._process.registry import Registry
 from .._process.threads import holds_logging_lock, is_logging_lock_free
 from .._queue.batch_queue import EVERYTHING
-from .._queue.ledger import Stats
 from .._rows.encoder import Encoder
+from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .intake import Intake
@@ -68,12 +68,12 @@ class Lifecycle:
         settings = self.settings
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
-            self.destination,
-            self._reporter,
-            self._encoder,
-            self._clock,
-            shared_breaker(settings.endpoint, settings.rule_id),
-            self.intake.wake,
+            destination=self.destination,
+            reporter=self._reporter,
+            encoder=self._encoder,
+            clock=self._clock,
+            breaker=shared_breaker(settings.endpoint, settings.rule_id),
+            wake=self.intake.wake,
         )
         self.listeners = Listeners(
             scheduler=self.scheduler,
@@ -203,7 +203,7 @@ class Lifecycle:
         if self.scheduler.has_rows():
             return
         self.destination.close()
-        self.queue.leave()
+        self.queue.release()
         for reason, loss in self.ledger.take_untold().items():
             if reason not in ("closed", "after_close"):
                 text = f"{count(loss.rows)} dropped: {reason}"
@@ -269,7 +269,7 @@ class Lifecycle:
 
     def restart(self) -> None:
         """Begin again with nothing, in a forked child: the rows that wait are its parent's."""
-        self.queue.disown()
+        self.queue.leave_to_parent()
         self._encoder.restart()
         self.destination.forget()
         self._begin()

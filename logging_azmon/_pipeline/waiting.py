@@ -13,8 +13,8 @@ from .._delivery.listeners import Listeners
 from .._process import at_exit
 from .._process.clock import Clock
 from .._process.threads import holds
+from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryBuffer
 
 # Poll for a free listener at first after 5 ms, doubling to 0.5 s.
 _FIRST_POLL_SECONDS = 0.005
@@ -27,7 +27,7 @@ class Waiting:
     """Wait for the rows of one pipeline."""
 
     def __init__(
-        self, close_seconds: float, clock: Clock, ledger: Ledger, queue: MemoryBuffer, listeners: Listeners
+        self, close_seconds: float, clock: Clock, ledger: Ledger, queue: BatchQueue, listeners: Listeners
     ) -> None:
         self._close_seconds = close_seconds
         self._clock = clock

@@ -1,1 +1,1 @@
-"""Where rows wait, in memory, and how each of them is counted."""
+"""Queue rows in batches, in memory, and count each of them."""

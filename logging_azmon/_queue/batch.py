@@ -1,75 +1,77 @@
-"""Rows on their way: a batch, what has been tried with it, and how it is divided. Pure.
+"""A batch of rows, how often its delivery was tried, and how it is divided. Pure.
 
-A division is lossless: the parts hold the rows of the batch, each once, and those of a part in the order they had.
+Division is lossless: each row of the batch is in exactly one part, and a part keeps its rows in order.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import orjson
 
 from .._config.service_limits import MAX_TIME_RANGE_SECONDS
-
-if TYPE_CHECKING:
-    from .._spool.segment import Segment
+from .ledger import Place
 
 # One second less than the service accepts, for its own arithmetic.
 _TIME_RANGE_SECONDS = MAX_TIME_RANGE_SECONDS - 1
-# What isolating rows at fault may cost in requests.
+# How many requests isolating the poison rows of one batch may cost.
 SPLITS_PER_BATCH = 256
 
 
-@dataclass(eq=False, slots=True)
-class Batch:
-    """Hold rows on their way, and what has been tried with them."""
+@dataclass(slots=True)
+class Attempts:
+    """Record what delivery has tried with a batch, and when it may try again."""
 
-    # Lines of JSON, each with its end.
-    data: bytes | bytearray
-    rows: int
-    # How many rows had been accepted when it was begun: a flush waits until no batch is left that begins before its
-    # mark. Those of dead processes have numbers below 0.
-    number: int
-    # While it is open: how many bytes it takes without asking, when it was begun, how many more bytes it would take,
-    # and how many of its rows have been counted.
-    room: int = 0
-    since: float = 0.0
-    space: int = 0
-    counted: int = 0
-    # Whether somebody was woken for it, and whether it may have room.
-    is_known: bool = False
-    gives_room: bool = False
-    # Rows of the library's own that tell of losses: losing them breeds no further ones.
-    is_notice: bool = False
     tries: int = 0
     first_try: float | None = None
     not_before: float = 0.0
-    # One list for all parts of a batch.
+    # One list, shared by all parts of a batch.
     split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
     is_shrunk: bool = False
-    # Where its rows are on disk: from there so many bytes, which are in `data` only while it is taken. The rows of a
-    # dead process are counted then.
-    segment: Segment | None = None
-    start: int = 0
-    size: int = 0
-    # How many of its lines are no rows, and are counted as lost.
-    torn: int = 0
-    # Whether it was divided, so that its rows are no longer those between `start` and `size`.
-    is_part: bool = False
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class Batch:
+    """Hold rows that go in one request."""
+
+    # Lines of JSON, each with its end. A batch on disk has them only while it is taken.
+    data: bytes | bytearray
+    rows: int
+    # Sequence number of its first row. `flush` waits for all batches whose first row precedes its watermark.
+    # Adopted rows, which a dead process left, have negative numbers.
+    first_row: int
+    # The ledger's counter of its rows while it waits.
+    place: Place = "queued"
+    # Whether it may hold rows beyond `rows`, which its store counts when it loads the batch.
+    is_uncounted: bool = False
+    # Whether it still takes rows.
+    is_open: bool = False
+    # Whether a listener was woken for it.
+    announced: bool = False
+    # Notices are the library's own rows that report losses; losing one breeds no other.
+    is_notice: bool = False
+    attempts: Attempts = field(default_factory=Attempts)
+    # Where a spool keeps its rows; only the spool looks into it.
+    stored: Any = None
 
     @property
     def has_rows(self) -> bool:
-        """Tell whether there may be rows in it; those in a dead process's segment are counted when it is read."""
-        return bool(self.rows) or self.segment is not None
+        """Tell whether rows are in it, or may be."""
+        return bool(self.rows) or self.is_uncounted
+
+    def __repr__(self) -> str:
+        state = " open" if self.is_open else ""
+        counts = f"rows={self.rows} bytes={len(self.data)} tries={self.attempts.tries}"
+        return f"<Batch {self.place}{state} first_row={self.first_row} {counts}>"
 
 
 def halves(batch: Batch) -> list[Batch]:
     """Divide a batch of several rows in two."""
     lines = _lines(batch)
     middle = len(lines) // 2
-    return [_part(batch, lines[:middle], batch.number), _part(batch, lines[middle:], batch.number + middle)]
+    return [_part(batch, lines[:middle], batch.first_row), _part(batch, lines[middle:], batch.first_row + middle)]
 
 
 def by_time(batch: Batch) -> list[Batch]:
@@ -85,7 +87,14 @@ def by_time(batch: Batch) -> list[Batch]:
         groups[-1].append(index)
     if len(groups) < 2:
         return []
-    return [_part(batch, [lines[index] for index in sorted(group)], batch.number) for group in groups]
+    return [_part(batch, [lines[index] for index in sorted(group)], batch.first_row) for group in groups]
+
+
+def shrunk(batch: Batch, line: bytes) -> Batch:
+    """Return a batch of one row with that row cut down to this line."""
+    part = _part(batch, [line], batch.first_row)
+    part.attempts.is_shrunk = True
+    return part
 
 
 def _lines(batch: Batch) -> list[bytes]:
@@ -95,10 +104,11 @@ def _lines(batch: Batch) -> list[bytes]:
 def _moment(line: bytes) -> float:
     try:
         return dt.datetime.fromisoformat(orjson.loads(line)["TimeGenerated"]).timestamp()
-    # Something else in that column, or what a user's own JSON fragment has made of the row: that is no help.
+    # The column holds something else, or a user's own JSON fragment has spoiled the row: its time is unknown.
     except (TypeError, KeyError, ValueError, OverflowError):
         return 0.0
 
 
-def _part(batch: Batch, lines: list[bytes], number: int) -> Batch:
-    return replace(batch, data=b"".join(lines), rows=len(lines), number=number, tries=0)
+def _part(batch: Batch, lines: list[bytes], first_row: int) -> Batch:
+    attempts = replace(batch.attempts, tries=0)
+    return replace(batch, data=b"".join(lines), rows=len(lines), first_row=first_row, attempts=attempts)

@@ -1,318 +1,311 @@
-"""The batches in memory: the open one, those that wait, those on their way, and each row in one of them.
+"""Order batches, hand them out, take them back, and settle them, so that each row is counted once.
 
-A batch is one string of lines, so memory is what it says it is, and sending it touches no row again.
+The store keeps the rows (see `store`), and the overflow policy decides about a row that finds no room (see `overflow`).
 
 Rules:
-- The lock is the ledger's: re-entrant, and never held during I/O or a wait.
-- Python lets in other threads, signal handlers and finalisers where a function is called or returns and where a loop
-  begins anew; 3.11 finalisers also where a container is made. So values that belong together change with nothing of
-  the kind in between, and what is looked through is copied first, in one step. Tests hold the code to that.
-- The open batch takes rows without the lock, up to its `room`, which counts as taken; they are counted later. Whoever
-  needs the queue to stand still holds the lock and calls `_catch_up`: then there is no room, and who has a row must
-  ask for the lock. It has room from its second row on, so that there is always one who wakes listeners for it, and
-  none where threads are let in at any line (see `is_straight_line_atomic`).
-- A batch without rows is one that somebody is just beginning: it is left where it is.
-- A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
-- A batch with a `segment` has its rows on disk, and is counted there: see `spool`, which adds such batches.
-- `_waiters` get a token whenever something is settled; nobody waits under the lock.
+- The lock is the ledger's: re-entrant, and never held during I/O or a wait. Only a spool writes rows under it.
+- `put` and `put_within` are called by any thread, `put` also by signal handlers and finalizers in the middle of any
+  method here, on the same thread. Only `put_within` waits, and `put` where the policy is `Block`: without the lock.
+- A batch belongs to the thread that took it, until it is settled or given back.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
 from .._process.clock import Clock
-from .._process.threads import is_straight_line_atomic
+from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
+from .overflow import Overflow
+from .store import Loaded, Put, Store
 
-# A mark later than any row.
+# A watermark later than any row.
 EVERYTHING = sys.maxsize
 
 
-class Batches:
-    """Hold rows in memory, at most so many bytes."""
+class BatchQueue:
+    """Queue rows until each has found its end."""
 
-    def __init__(
-        self, ledger: Ledger, clock: Clock, *, wake: Callable[[], object], queue_bytes: int, batch_bytes: int
+    def __init__(  # noqa: PLR0917 - the parts it puts to work
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        backlog: Backlog,
+        store: Store,
+        overflow: Overflow,
+        wake: Callable[[], object],
     ) -> None:
-        # Never changed.
+        self.lock = ledger.lock
         self._ledger = ledger
-        self._lock = ledger.lock
         self._clock = clock
+        self._backlog = backlog
+        self._waiting = backlog.waiting
+        self._taken = backlog.taken
+        self._store = store
+        self._overflow = overflow
         self._wake = wake
-        self._queue_bytes = queue_bytes
-        # A body has two brackets, and a comma where a line has its end, but for the last: one byte more than the lines.
-        self._batch_bytes = batch_bytes - 1
-        self._none = Batch(b"", 0, 0)
-        # Batches in the order of their first rows. The open one is the last that was begun; it may be `_none`.
-        self._waiting: deque[Batch] = deque()
-        self._open = self._none
-        self._taken: set[Batch] = set()
-        # The bytes of all rows that wait or are on their way, and the open batch's room; and how many there may be.
-        self._bytes = 0
-        self._limit = queue_bytes
-        # Batches that begin before this mark go at once: somebody flushes.
+        # Takes a row, or counts it as dropped and returns False. One call a row, so it is the store's own shortcut.
+        self.put: Put = store.fast_path(self._put)
+        # Batches that begin before this watermark go at once: a flush waits for them.
         self._urgent_before = 0
-        self._waiters: list[SimpleQueue[None]] = []
+        self._is_closed = False
+        # Why rows that are given back from now on are lost, once the queue was abandoned.
         self._lost_for: Reason | None = None
-        ledger.catch_up = self._catch_up
+        self.settled_batches = 0
 
-    # Rows come in.
+    def __repr__(self) -> str:
+        waiting, taken = len(self._waiting), len(self._taken)
+        state = " abandoned" if self._lost_for else " closed" if self._is_closed else ""
+        return f"<BatchQueue{state} waiting={waiting} taken={taken} store={self._store!r}>"
+
+    # The application's side.
 
     def _put(self, line: bytes) -> bool:
-        """Take a row if there is room, in a new batch if need be; False if not, and then nothing is counted."""
-        size = len(line)
-        with self._lock:
-            while True:
-                # In one step, see the rules: the row, and room for those to come. First the room that is left is taken
-                # back, so that even under a debugger no other thread's row comes in between.
-                batch = self._open
-                # One on disk may be another thread's, begun since it was found that this row goes through memory.
-                is_in_memory = batch.segment is None
-                if is_in_memory:
-                    room, batch.room = batch.room, 0
-                    batch.space += room
-                    self._bytes -= room
-                free = self._limit - self._bytes
-                if is_in_memory and size <= batch.space and size <= free:
-                    batch.data += line
-                    batch.rows += 1
-                    most = batch.space if batch.space < free else free  # noqa: FURB136 - `min` is a call
-                    room = most - size if batch.gives_room else 0
-                    batch.space -= size + room
-                    self._bytes += size + room
-                    batch.room = room
-                    break
-                if size > free:
+        """Take a row, with the room that the policy makes for it; or count it as dropped."""
+        if self._store.append(line):
+            return True
+        if not self._is_closed and self._overflow.put(line, self):
+            return True
+        reason: Reason = "after_close" if self._is_closed else self._store.why_full
+        self._ledger.drop(reason, 1, self._clock.time(), accepted=1)
+        return False
+
+    def offer(self, line: bytes) -> bool:
+        """Take a row if there is room; count nothing if not."""
+        return self._store.append(line)
+
+    def put_within(self, seconds: float, line: bytes) -> bool:
+        """Take a row as soon as there is room, within this time; count nothing if there is none."""
+        tokens: SimpleQueue[None] = SimpleQueue()
+        self.watch(tokens)
+        deadline = self._clock.monotonic() + seconds
+        try:
+            while not self._store.append(line):
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or self._is_closed:
                     return False
-                # One that is interrupted here stays empty, or takes rows later: both are fine.
-                begun = self._clock.monotonic()
-                batch = Batch(bytearray(), 0, 0, since=begun, space=max(self._batch_bytes, size))
-                self._waiting.append(batch)
-                self._catch_up(batch)
-        if not batch.is_known:
-            try:
-                self._wake()
-                batch.gives_room = is_straight_line_atomic()
-                batch.is_known = True
-            except RecursionError:
-                pass  # the row is in, and whatever is raised now would count it twice: the next one wakes
+                self._clock.wait(tokens, left)
+        finally:
+            self.unwatch(tokens)
         return True
 
-    def _catch_up(self, then: Batch | None = None) -> Batch:
-        """Count the open batch's rows, take its room back, and open another if one is given; return what was open."""
-        # In one step, see the rules; first the room, as in `_put`.
-        batch, ledger = self._open, self._ledger
-        if batch.segment is None:
-            room, batch.room = batch.room, 0
-            batch.space += room
-            self._bytes -= room
-            rows = batch.rows - batch.counted
-            batch.counted += rows
-            ledger.accepted += rows
-            ledger.queued += rows
-        if then is not None:
-            then.number = ledger.accepted
-            self._open = then
-        return batch
-
-    def _close_open(self) -> Batch:
-        """Begin another batch with the next row."""
-        return self._catch_up(self._none)
+    def drop_oldest(self, size: int) -> bool:
+        """Drop the oldest rows until so many bytes fit; False if they cannot."""
+        return self._store.make_room(size)
 
     def put_notice(self, line: bytes) -> bool:
-        """Take a row of the library's own, if there is room: even while closing, but not in the end."""
-        size = len(line)
-        with self._lock:
-            self._catch_up()
-            if self._lost_for or self._bytes + size > self._queue_bytes:
+        """Take a row of the library's own, if there is room: even after `close`, but not after `abandon`."""
+        with self.lock:
+            if self._lost_for or not self._store.append_notice(line):
                 return False
-            batch = Batch(b"", 0, self._ledger.accepted, is_notice=True)
-            self._waiting.append(batch)
-            batch.data = line
-            batch.rows = 1
-            self._bytes += size
-            self._ledger.accepted += 1
-            self._ledger.queued += 1
         self._wake()
         return True
 
     # The delivering side.
 
+    def refresh(self, now: float) -> None:
+        """Look for rows that dead processes left, from time to time, and report trouble; called before `take`."""
+        self._store.refresh(now, is_urgent=False, adopts=not self._lost_for)
+
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Tell whether `take` would hand out a batch."""
-        with self._lock:
+        with self.lock:
             return self._first(now, is_due=is_due) is not None
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
-        """Hand out the oldest batch that may go: a full one, one given back, or the open one if it is due."""
-        with self._lock:
-            batch = self._first(now, is_due=is_due)
-            if batch is not None:
-                if batch is self._open:
-                    self._close_open()
+        """Hand out the oldest batch that may go, with its rows: a full one, one given back, or an open one if due."""
+        while True:
+            with self.lock:
+                batch = self._first(now, is_due=is_due)
+                if batch is None:
+                    return None
+                if batch.is_open:
+                    self._store.close_open()
                 self._taken.add(batch)
                 self._waiting.remove(batch)
-                if batch.segment is None:
-                    self._ledger.queued -= batch.rows
-                else:
-                    self._ledger.spooled -= batch.rows
-                self._ledger.in_flight += batch.rows
-            return batch
+                self._ledger.take(batch.rows, batch.place)
+            loaded = self._store.load(batch)
+            if loaded is Loaded.READY:
+                return batch
+            if loaded is Loaded.LATER:
+                self.give_back(batch)
+            else:
+                self.settle(batch, lost="unreadable" if loaded is Loaded.UNREADABLE else None)
 
     def _first(self, now: float, *, is_due: bool) -> Batch | None:
-        """Return the oldest batch that may go; the open one only if it is due, or if somebody flushes for it."""
+        """Return the oldest batch that may go; but own batches that are flushed for go before adopted ones."""
+        if self._store.is_writing:
+            return None
+        oldest: Batch | None = None
         for batch in list(self._waiting):
-            if batch is self._open and not is_due and batch.number >= self._urgent_before:
+            if batch.is_open and not is_due and batch.first_row >= self._urgent_before:
                 continue
-            if batch.has_rows and batch.not_before <= now:
+            if not batch.has_rows or batch.attempts.not_before > now:
+                continue
+            if oldest is None:
+                oldest = batch
+                if batch.first_row >= 0 or not self._urgent_before:
+                    break
+            elif 0 <= batch.first_row < self._urgent_before:
                 return batch
-        return None
-
-    def look(self, now: float) -> None:
-        """Look around for more rows, where there may be some; called before a batch is asked for."""
+        return oldest
 
     def open_since(self) -> float | None:
-        """Tell when the open batch began, if there is one."""
-        with self._lock:
-            return self._open.since if self._open.rows else None
+        """Return when the open batch began, if there is one that this process sends."""
+        with self.lock:
+            return self._store.open_since()
 
     def next_retry(self) -> float | None:
-        """Tell when the first of those that were given back may go, if there are any."""
-        with self._lock:
-            waiting = [batch for batch in list(self._waiting) if batch is not self._open and batch.has_rows]
-            return min((batch.not_before for batch in waiting), default=None)
+        """Return when there may be something to do: a batch that was given back may go, or a refresh is due."""
+        with self.lock:
+            waiting = [batch for batch in list(self._waiting) if not batch.is_open and batch.has_rows]
+            moments = [batch.attempts.not_before for batch in waiting]
+            refresh = self._store.next_refresh()
+            return min(moments if refresh is None else [*moments, refresh], default=None)
 
     def give_back(self, batch: Batch) -> None:
-        """Queue a batch again, before those that came later; or count it as lost if that is too late."""
-        with self._lock:
-            if self._lost_for:
-                self.settle(batch, lost=self._lost_for)
-                return
-            if batch in self._taken:
-                places = enumerate(list(self._waiting))
-                self._waiting.insert(
-                    next((place for place, other in places if other.number >= batch.number), len(self._waiting)), batch
-                )
-                # Counted first: as long as it is among those taken, nobody drops it to make room.
-                self._ledger.in_flight -= batch.rows
-                if batch.segment is None:
-                    self._ledger.queued += batch.rows
-                else:
-                    self._ledger.spooled += batch.rows
+        """Have a taken batch wait again, before rows that came later; after `abandon`, leave it or count it as lost."""
+        if batch not in self._taken:
+            return
+        self._store.unload(batch)
+        with self.lock:
+            if not self._lost_for:
+                self._backlog.insert(batch)
+                # Counted first: as long as it is among the taken ones, it is not dropped to make room.
+                self._ledger.give_back(batch.rows, batch.place)
                 self._taken.discard(batch)
-        self._wake()
+            else:
+                self._leave_or_lose(batch)
+        if self._lost_for:
+            self._store.release_ownership()
+        else:
+            self._wake()
+
+    def _leave_or_lose(self, batch: Batch) -> None:
+        """End a batch that comes back after `abandon`."""
+        self._ledger.give_back(batch.rows, batch.place)
+        self._taken.discard(batch)
+        self._end(batch)
+        self.settled_batches += 1
+        self._backlog.notify()
+
+    def _end(self, batch: Batch) -> int:
+        """Leave a waiting batch to the next process, or count its rows as lost; return how many those are."""
+        reason = self._lost_for
+        if reason is None or self._store.hand_over(batch):
+            return 0
+        self._store.release(batch)
+        self._ledger.drop(reason, batch.rows, self._clock.time(), queued=batch.rows, is_notice=batch.is_notice)
+        return batch.rows
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
         """Exchange a taken batch for its parts."""
-        with self._lock:
-            growth = sum(len(part.data) for part in parts) - len(batch.data)
+        with self.lock:
+            self._store.divide(batch, parts)
             self._taken.update(parts)
             self._taken.discard(batch)
-            if batch.segment is None:
-                self._bytes += growth
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
-        """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
-        with self._lock:
-            if batch not in self._taken:
-                return
-            now = self._clock.time()
-            size = len(batch.data)
+        """End a taken batch, once: delivered, unless the service rejected it or it is lost for a reason."""
+        if batch not in self._taken:
+            return
+        # First, so that no other process finds its rows once they count as settled.
+        self._store.release(batch)
+        with self.lock:
             self._taken.discard(batch)
-            if batch.segment is None:
-                self._bytes -= size
             if lost:
+                now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
             elif rejected:
-                self._ledger.in_flight -= batch.rows
-                self._ledger.rejected += batch.rows
+                self._ledger.reject(batch.rows)
             else:
-                self._ledger.in_flight -= batch.rows
-                self._ledger.delivered += batch.rows
-            self._call_waiters()
+                self._ledger.deliver(batch.rows)
+            self.settled_batches += 1
+            self._backlog.notify()
 
-    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - kept where there is a directory
-        """End a batch that the service has refused; return where its rows are kept, if they are."""
+    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
+        """End a batch that the service has refused; return where its rows are kept, or ""."""
+        kept = self._store.keep_rejected(batch, answer)
         self.settle(batch, rejected=True)
-        return ""
+        return kept
 
-    # Those who flush and close.
-
-    def close(self) -> None:
-        """Accept no more rows; nobody waits for room any longer."""
-        with self._lock:
-            self._limit = 0
-            self._close_open()
-            self._call_waiters()
+    # Flush and close.
 
     def urge(self) -> int:
-        """Ask for all that waits to go now, and return the mark to wait for."""
-        with self._lock:
-            self._catch_up()
+        """Have all that waits go now, and return the watermark to wait for."""
+        self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._lost_for)
+        with self.lock:
+            self._store.catch_up()
             self._urgent_before = self._ledger.accepted
             for batch in list(self._waiting):
-                batch.not_before = 0.0
+                batch.attempts.not_before = 0.0
             return self._urgent_before
 
-    def is_settled(self, mark: int) -> bool:
-        """Tell whether every row put before the mark has found its end."""
-        with self._lock:
-            # What came from dead processes has numbers below 0, and is waited for only by whoever waits for all.
-            first = 0 if mark < EVERYTHING else -EVERYTHING
-            batches = (*self._waiting, *self._taken)
-            return not any(batch.has_rows and first <= batch.number < mark for batch in batches)
+    def is_settled(self, watermark: int) -> bool:
+        """Tell whether every row put before the watermark has found its end; adopted rows count with `EVERYTHING`."""
+        with self.lock:
+            first = 0 if watermark < EVERYTHING else -EVERYTHING
+            return not any(first <= batch.first_row < watermark for batch in self._backlog.unsettled())
 
     def settled_before(self) -> int:
         """Count the rows, from the first one put, that have all found their end."""
-        with self._lock:
-            self._catch_up()
-            batches = (*self._waiting, *self._taken)
-            left = [batch.number for batch in batches if batch.has_rows and batch.number >= 0]
-            return min(left, default=self._ledger.accepted)
+        with self.lock:
+            self._store.catch_up()
+            first_rows = [batch.first_row for batch in self._backlog.unsettled() if batch.first_row >= 0]
+            return min(first_rows, default=self._ledger.accepted)
 
     @property
     def is_empty(self) -> bool:
         """Tell whether no row waits or is on its way."""
-        return self._bytes == 0
+        return self._store.is_empty and not self._taken
 
-    def watch(self, waiter: SimpleQueue[None]) -> None:
-        """Put a token into this queue whenever a batch is settled."""
-        with self._lock:
-            self._waiters.append(waiter)
+    @property
+    def used_bytes(self) -> int:
+        """Return how many bytes in memory count against the bound."""
+        return self._store.used_bytes
 
-    def unwatch(self, waiter: SimpleQueue[None]) -> None:
+    def watch(self, tokens: SimpleQueue[None]) -> None:
+        """Put a token into this queue whenever a batch finds its end."""
+        with self.lock:
+            self._backlog.watch(tokens)
+
+    def unwatch(self, tokens: SimpleQueue[None]) -> None:
         """Put no more tokens into this queue."""
-        with self._lock:
-            self._waiters.remove(waiter)
+        with self.lock:
+            self._backlog.unwatch(tokens)
 
-    def _call_waiters(self) -> None:
-        for waiter in list(self._waiters):
-            waiter.put(None)
-
-    def leave(self) -> None:
-        """Let others have what is left, where there is something to leave."""
-
-    def disown(self) -> None:
-        """Leave all to the parent, in a forked child."""
+    def close(self) -> None:
+        """Take no more rows for this process to send; nothing waits for room any longer."""
+        with self.lock:
+            self._is_closed = True
+            self._store.close()
+            self._backlog.notify()
 
     def abandon(self, reason: Reason) -> int:
-        """Count all that waits as lost, and what is still given back; return how many rows that is now."""
-        with self._lock:
+        """Leave waiting rows to the next process, or count them as lost; rows that are given back later, too.
+
+        Return how many rows are lost now.
+        """
+        with self.lock:
             self._lost_for = reason
-            self._limit = 0
-            self._close_open()
-            now = self._clock.time()
+            self._is_closed = True
+            self._store.close()
             lost = 0
             while self._waiting:
-                batch = self._waiting.popleft()
-                self._bytes -= len(batch.data)
-                self._ledger.drop(reason, batch.rows, now, queued=batch.rows, is_notice=batch.is_notice)
-                lost += batch.rows
-            self._call_waiters()
-            return lost
+                lost += self._end(self._waiting.popleft())
+            self._backlog.notify()
+        self._store.release_ownership()
+        return lost
+
+    def release(self) -> None:
+        """Let other processes have what is left, once nothing of it is on its way."""
+        self._store.release_ownership()
+
+    def leave_to_parent(self) -> None:
+        """Leave all rows to the parent, in a forked child."""
+        self._is_closed = True
+        self._store.leave_to_parent()

@@ -1,49 +1,35 @@
-"""Counts every row once, where it is.
+"""Count every row once, in the counter that says where it is.
 
-Rules: the lock is re-entrant and short; no network I/O happens under it, so a log call may take it. The buffer shares
-it, because a row's way from one counter to the next must be one step for `snapshot`: it changes counters itself, under
-the lock. A spool writes rows under it.
+Rules:
+- The lock is re-entrant and held briefly. The queue and its stores share it, because a row's move from one counter to
+  another must be atomic for `snapshot`. No network I/O happens under it, so a log call may take it; a spool writes
+  rows under it.
+- Methods that move waiting rows and rows on their way (`accept` to `hand_over`) are called with the lock held, by the
+  queue and its stores. All others take it themselves.
+- The three places that take rows in change counters themselves, because there a row and its count must change in one
+  atomic step.
+- Rows that were taken in without the lock are counted by `catch_up`, which the store sets.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ..stats import Stats
+
 # Why rows are dropped. The type checker holds the code to these, a test README.
 Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
-    """Show where every row of a pipeline is.
-
-    ``accepted + adopted == delivered + queued + in_flight + spooled + rejected + sum(dropped.values()) + handed_over``
-    holds in every snapshot.
-    """
-
-    accepted: int
-    delivered: int
-    queued: int
-    in_flight: int
-    rejected: int
-    dropped: Mapping[str, int]
-    adopted: int = 0
-    spooled: int = 0
-    handed_over: int = 0
-    # Values that did not fit their column, and what delivery took.
-    misfits: int = 0
-    requests: int = 0
-    retries: int = 0
-    sent_bytes: int = 0
+# The counter of rows that wait: in memory or on disk.
+Place = Literal["queued", "spooled"]
 
 
 @dataclass(slots=True)
 class Loss:
-    """Sum up losses of one reason until they are told."""
+    """Sum up losses of one reason until they are reported in a row."""
 
     rows: int
     first: float
@@ -55,16 +41,72 @@ class Ledger:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        # Counts what whoever takes rows has left to be counted later.
+        # Counts the rows that a store took in without the lock.
         self.catch_up: Callable[[], object] = lambda: None
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.requests = self.retries = self.sent_bytes = 0
-        # Counts without a call, so that nothing of the same thread can come in between.
+        # A defaultdict counts without a Python call, so nothing on this thread can come in between.
         self.dropped: defaultdict[str, int] = defaultdict(int)
         self._drops = 0
-        # Losses that no row of the library's own has told yet.
+        # Losses that no notice has reported yet.
         self._untold: dict[Reason, Loss] = {}
+
+    def __repr__(self) -> str:
+        dropped = sum(self.dropped.values())
+        return (
+            f"<Ledger accepted={self.accepted} queued={self.queued} spooled={self.spooled} in_flight={self.in_flight}"
+            f" delivered={self.delivered} rejected={self.rejected} dropped={dropped}>"
+        )
+
+    def accept(self, rows: int) -> None:
+        """Count rows that were offered, and now wait in memory."""
+        self.accepted += rows
+        self.queued += rows
+
+    def adopt(self, rows: int) -> None:
+        """Count rows that a dead process left on disk, where they wait."""
+        self.adopted += rows
+        self.spooled += rows
+
+    def discover(self, rows: int, *, is_adopted: bool) -> None:
+        """Count rows that came to light when their file was read, on their way already."""
+        if is_adopted:
+            self.adopted += rows
+        else:
+            self.accepted += rows
+        self.in_flight += rows
+
+    def take(self, rows: int, place: Place) -> None:
+        """Count rows as on their way that waited until now."""
+        if place == "queued":
+            self.queued -= rows
+        else:
+            self.spooled -= rows
+        self.in_flight += rows
+
+    def give_back(self, rows: int, place: Place) -> None:
+        """Count rows as waiting again that were on their way."""
+        self.in_flight -= rows
+        if place == "queued":
+            self.queued += rows
+        else:
+            self.spooled += rows
+
+    def deliver(self, rows: int) -> None:
+        """Count rows as delivered that were on their way."""
+        self.in_flight -= rows
+        self.delivered += rows
+
+    def reject(self, rows: int) -> None:
+        """Count rows as rejected by the service that were on their way."""
+        self.in_flight -= rows
+        self.rejected += rows
+
+    def hand_over(self, rows: int) -> None:
+        """Count adopted rows that wait on disk as left to the next process."""
+        self.spooled -= rows
+        self.handed_over += rows
 
     def drop(
         self,
@@ -78,7 +120,7 @@ class Ledger:
         in_flight: int = 0,
         is_notice: bool = False,
     ) -> None:
-        """Count rows as lost: offered only now, or taken from the counter where they were until then.
+        """Count rows as lost: rows that are only now offered, or rows taken from the counter that held them.
 
         The library's own notices are counted, but breed no further notice.
         """
@@ -108,13 +150,13 @@ class Ledger:
             self.sent_bytes += size
 
     def take_untold(self) -> dict[Reason, Loss]:
-        """Hand over the losses to be told, once."""
+        """Return the losses that have not been reported in a row, each once."""
         with self.lock:
             untold, self._untold = self._untold, {}
             return untold
 
     def untell(self, reason: Reason, loss: Loss) -> None:
-        """Take a loss back that could not be told."""
+        """Take back a loss that could not be reported."""
         with self.lock:
             later = self._untold.get(reason)
             if later is None:
@@ -125,7 +167,7 @@ class Ledger:
 
     @property
     def has_untold(self) -> bool:
-        """Tell whether there are losses that no row has told."""
+        """Tell whether there are losses that no row has reported."""
         return bool(self._untold)
 
     def snapshot(self) -> Stats:
@@ -134,7 +176,8 @@ class Ledger:
             self.catch_up()
             while True:
                 drops, dropped = self._drops, dict(self.dropped)
-                # From here on all is read in one step; before it, a signal handler or a finaliser may have lost a row.
+                # From here on, all counters are read in one atomic step. Before it, a signal handler or a finalizer may
+                # have dropped a row.
                 stats = Stats(
                     accepted=self.accepted,
                     delivered=self.delivered,

@@ -1,76 +1,201 @@
-"""The bounded queue in memory, as the application's threads see it: a row goes in, or what `overflow` says happens.
+"""Rows in memory, in a bounded number of bytes; the open batch takes most of them without a lock.
 
-Rules: see `batches`, whose lock and open batch are used here. `put` is called by any thread, also by signal handlers
-and finalisers in the middle of another call on the same thread. It waits only with overflow="block", without the lock.
+A batch is one string of lines, so memory use is exact, and sending it touches no row again.
+
+Rules:
+- CPython switches threads and runs signal handlers and finalizers only at calls, returns and backward jumps; 3.11 runs
+  finalizers also where a container is made. Straight-line code with none of these is atomic. Related fields change only
+  in such steps, each marked "Atomic"; tests hold the code to that.
+- The open batch takes rows without the lock, as many as fit the bytes that `append` has reserved for it and counted as
+  used. Code that needs the queue to stand still holds the lock and calls `catch_up`: that counts those rows and takes
+  the reserve back, so the next row must ask for the lock.
+- Bytes are reserved from a batch's second row on: the first wakes a listener. If that is interrupted, the next row does
+  it. Nothing is reserved where straight-line code is not atomic (see `threads.is_straight_line_atomic`).
+- A batch without rows belongs to an interrupted call that is just beginning it: it is left where it is.
+- A batch's bytes count until it is released.
 """
 
 from __future__ import annotations
 
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import Any
 
-from .._process import feedback
-from .._process.threads import holds, runs_event_loop
+from .._process.clock import Clock
+from .._process.threads import is_straight_line_atomic
+from .backlog import Backlog
 from .batch import Batch
-from .batch_queue import Batches
-from .ledger import Reason
+from .ledger import Ledger, Reason
+from .store import Loaded, Put
 
 
-class MemoryBuffer(Batches):
-    """Queue rows in memory, at most so many bytes."""
+class OpenBatch:
+    """Take rows for the open batch without a lock, and account for its bytes.
 
-    def __init__(self, *args: Any, overflow: str, block_seconds: float, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._overflow = overflow
-        self._block_seconds = block_seconds
-        self._has_waited_in_vain = False
+    A store holds one for all its batches, one after the other; an object with the same attributes can replace it.
+    """
 
-    def put(self, line: bytes) -> bool:
+    __slots__ = ("batch", "capacity", "data", "lock_free", "put", "reserved", "rows", "since")
+
+    def __init__(self, batch: Batch, put: Put) -> None:
+        # Takes the rows that need the lock.
+        self.put = put
+        # The batch, its bytes, and when it began.
+        self.batch = batch
+        self.data: Any = batch.data
+        self.since = 0.0
+        # The batch, once it may take rows without the lock; an interrupted call may leave an earlier one here.
+        self.lock_free: Batch | None = None
+        # How many bytes it may take without the lock, and how many more it may take at all.
+        self.reserved = 0
+        self.capacity = 0
+        # How many rows it took without the lock that were not counted yet.
+        self.rows = 0
+
+    def append(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
         size = len(line)
-        batch = self._open
-        # In one step, see the rules of `batches`; and in one line, so that no debugger is let in either. What nearly
-        # all rows need; the rest is for `_put`.
-        if size <= batch.room: batch.data += line; batch.room -= size; batch.rows += 1; return True  # fmt: skip # noqa: E701, E702
-        return self._put_or_drop(line)
+        # Atomic, because there is neither a call nor a jump back between the test and the last change: no other thread,
+        # signal handler or finalizer can come in between. It is one line, so that no debugger can, either.
+        if size <= self.reserved: self.data += line; self.reserved -= size; self.rows += 1; return True  # fmt: skip # noqa: E701, E702
+        return self.put(line)
 
-    def _put_or_drop(self, line: bytes) -> bool:
-        """Take a row, with the room that `overflow` makes for it; or count it as dropped."""
-        if self._put(line):
-            return True
-        if self._limit:
-            if self._overflow == "drop_old" and self._make_room(len(line)) and self._put(line):
-                return True
-            if self._overflow == "block" and self._put_when_there_is_room(line):
-                return True
-        self._ledger.drop(self._full() if self._limit else "after_close", 1, self._clock.time(), accepted=1)
-        return False
 
-    def _full(self) -> Reason:
-        """Say why a row finds no room."""
-        return "queue_full"
+class MemoryStore:
+    """Keep rows in memory, at most so many bytes."""
 
-    def _make_room(self, size: int) -> bool:
-        """Drop the oldest rows that wait until so many bytes find room; those on their way cannot be dropped."""
+    is_writing = False
+    why_full: Reason = "queue_full"
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        backlog: Backlog,
+        *,
+        wake: Callable[[], object],
+        queue_bytes: int,
+        batch_bytes: int,
+    ) -> None:
+        self._ledger = ledger
+        self._lock = ledger.lock
+        self._clock = clock
+        self._backlog = backlog
+        self._wake = wake
+        self._queue_bytes = queue_bytes
+        # A body has two brackets, and commas where lines have their ends, but for the last: one byte more than lines.
+        self._batch_bytes = batch_bytes - 1
+        # Stands for the open batch while there is none: it has no capacity.
+        self._none = Batch(bytearray(), 0, 0)
+        self._open = OpenBatch(self._none, self.append)
+        # The bytes of all rows that wait or are on their way, and of the reserve; and how many there may be.
+        self.used_bytes = 0
+        self._limit = queue_bytes
+        ledger.catch_up = self.catch_up
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore bytes={self.used_bytes} limit={self._limit} reserved={self._open.reserved}>"
+
+    # The application's side.
+
+    def fast_path(self, put: Put) -> Put:
+        """Return the open batch's own method, which calls `put` for a row that needs the lock."""
+        self._open.put = put
+        return self._open.append
+
+    def append(self, line: bytes) -> bool:
+        """Take a row if there is room, in a new batch if need be; False if not, and then nothing is counted."""
+        size = len(line)
         with self._lock:
             while True:
-                self._catch_up()
-                missing = self._bytes + size - self._limit
+                # Atomic: the row, its count, and the reserve for rows to come. The old reserve is taken back first, so
+                # that even under a debugger no other thread's row comes in between.
+                into, ledger = self._open, self._ledger
+                reserved, into.reserved = into.reserved, 0
+                into.capacity += reserved
+                self.used_bytes -= reserved
+                free = self._limit - self.used_bytes
+                if size <= into.capacity and size <= free:
+                    batch = into.batch
+                    into.data += line
+                    rows = into.rows + 1
+                    into.rows = 0
+                    batch.rows += rows
+                    ledger.accepted += rows
+                    ledger.queued += rows
+                    most = into.capacity if into.capacity < free else free  # noqa: FURB136 - `min` is a call
+                    reserved = most - size if batch is into.lock_free else 0
+                    into.capacity -= size + reserved
+                    self.used_bytes += size + reserved
+                    into.reserved = reserved
+                    break
+                if size > free:
+                    return False
+                # If the call is interrupted here, this batch stays empty or takes rows later: both are fine.
+                begun = self._clock.monotonic()
+                batch = Batch(bytearray(), 0, 0, is_open=True)
+                self._backlog.waiting.append(batch)
+                self._turn_over(batch, max(self._batch_bytes, size), begun)
+        if not batch.announced:
+            try:
+                self._wake()
+                if self._open.batch is batch and is_straight_line_atomic():
+                    self._open.lock_free = batch
+                batch.announced = True
+            except RecursionError:
+                pass  # the row is in, and an exception raised now would count it twice: the next row wakes
+        return True
+
+    def _turn_over(self, then: Batch | None, capacity: int = 0, since: float = 0.0) -> None:
+        """Count the open batch's rows, take its reserve back, and open another batch if one is given."""
+        # Atomic; the reserve comes first, as in `append`.
+        into, ledger = self._open, self._ledger
+        reserved, into.reserved = into.reserved, 0
+        into.capacity += reserved
+        self.used_bytes -= reserved
+        rows, into.rows = into.rows, 0
+        into.batch.rows += rows
+        ledger.accepted += rows
+        ledger.queued += rows
+        if then is not None:
+            into.batch.is_open = False
+            then.first_row = ledger.accepted
+            into.lock_free = None
+            into.batch = then
+            into.data = then.data
+            into.capacity = capacity
+            into.since = since
+
+    def append_notice(self, line: bytes) -> bool:
+        """Take a row of the library's own as a batch of one, even after `close`."""
+        size = len(line)
+        self.catch_up()
+        if self.used_bytes + size > self._queue_bytes:
+            return False
+        ledger = self._ledger
+        batch = Batch(b"", 0, ledger.accepted, is_notice=True)
+        self._backlog.waiting.append(batch)
+        # Atomic: the row and its count.
+        batch.data = line
+        batch.rows = 1
+        self.used_bytes += size
+        ledger.accepted += 1
+        ledger.queued += 1
+        return True
+
+    def make_room(self, size: int) -> bool:
+        """Drop the oldest rows that wait until so many bytes fit; rows on their way cannot be dropped."""
+        with self._lock:
+            while True:
+                self.catch_up()
+                missing = self.used_bytes + size - self._limit
                 if missing <= 0:
                     return True
-                oldest = self._oldest()
+                oldest = self._backlog.oldest("queued")
                 if oldest is None or size > self._limit:  # which is 0 once another thread has closed
                     return False
-                if oldest is self._open:
-                    self._close_open()
+                if oldest.is_open:
+                    self.close_open()
                 self._drop_first_rows(oldest, missing)
-
-    def _oldest(self, *, is_on_disk: bool = False) -> Batch | None:
-        for batch in list(self._waiting):
-            # One that somebody is just taking is on its way.
-            if batch.has_rows and batch not in self._taken and (batch.segment is not None) is is_on_disk:
-                return batch
-        return None
 
     def _drop_first_rows(self, batch: Batch, least_bytes: int) -> None:
         now = self._clock.time()
@@ -79,43 +204,81 @@ class MemoryBuffer(Batches):
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        # Or else this was interrupted by another that did the same, or by a flush that has sent them.
-        if batch.rows == rows_before and batch in self._waiting:
+        # Unless this was interrupted by another call that dropped the same rows, or by a flush that sent them.
+        if batch.rows == rows_before and batch in self._backlog.waiting:
             # A bytearray gives up its first bytes without moving the rest.
             del data[first]
             batch.data = data
             batch.rows -= rows
-            batch.number += rows
-            self._bytes -= end
+            batch.first_row += rows
+            self.used_bytes -= end
             self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
-            if not batch.rows and batch in self._waiting:
-                self._waiting.remove(batch)
+            if not batch.rows and batch in self._backlog.waiting:
+                self._backlog.waiting.remove(batch)
 
-    def _put_when_there_is_room(self, line: bytes) -> bool:
-        """Wait once; whoever has waited in vain stops the others from doing so, until there is room again."""
-        # Who is in the middle of `put`, delivers, or runs an event loop must not wait.
-        is_busy = holds(self._lock) or feedback.is_delivering() or runs_event_loop()
-        if is_busy or self._has_waited_in_vain:
-            return False
-        self._has_waited_in_vain = not self.put_within(self._block_seconds, line)
-        return not self._has_waited_in_vain
+    # The delivering side.
 
-    def put_within(self, seconds: float, line: bytes) -> bool:
-        """Take a row as soon as there is room; False if there was none for so long, and then nothing is counted."""
-        waiter: SimpleQueue[None] = SimpleQueue()
-        self.watch(waiter)
-        deadline = self._clock.monotonic() + seconds
-        try:
-            while not self._put(line):
-                left = deadline - self._clock.monotonic()
-                if left <= 0 or self._limit == 0:
-                    return False
-                self._clock.wait(waiter, left)
-        finally:
-            self.unwatch(waiter)
-        return True
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no row waits or is on its way."""
+        return self.used_bytes == 0
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
-        """End a batch, once: delivered, unless it was rejected by the service, or lost for a reason."""
-        super().settle(batch, rejected=rejected, lost=lost)
-        self._has_waited_in_vain = False
+    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
+        """Find nothing new: dead processes leave no memory."""
+
+    def next_refresh(self) -> None:
+        """Return None: there is never anything to refresh."""
+
+    def catch_up(self) -> None:
+        """Count the rows that came in without the lock, and take the reserve back."""
+        self._turn_over(None)
+
+    def open_since(self) -> float | None:
+        """Return when the open batch began, if there is one."""
+        into = self._open
+        return into.since if into.batch.rows else None
+
+    def close_open(self) -> None:
+        """Have the next row begin another batch."""
+        self._turn_over(self._none)
+
+    def load(self, batch: Batch) -> Loaded:  # noqa: ARG002 - as Store has it
+        """Do nothing: the rows are there."""
+        return Loaded.READY
+
+    def unload(self, batch: Batch) -> None:
+        """Do nothing: the rows stay in memory."""
+
+    def divide(self, batch: Batch, parts: list[Batch]) -> None:
+        """Count the bytes of the parts instead of the batch's."""
+        growth = sum(len(part.data) for part in parts) - len(batch.data)
+        self.used_bytes += growth
+
+    def release(self, batch: Batch) -> None:
+        """Count the bytes of a batch no longer."""
+        size = len(batch.data)
+        with self._lock:
+            self.used_bytes -= size
+
+    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Store has it
+        """Return "": memory is no place to keep them."""
+        return ""
+
+    # The end.
+
+    def close(self) -> None:
+        """Take no more rows."""
+        self._limit = 0
+        self.close_open()
+
+    def hand_over(self, batch: Batch) -> bool:  # noqa: ARG002 - as Store has it
+        """Return False: memory ends with its process."""
+        return False
+
+    def release_ownership(self) -> None:
+        """Do nothing: no other process sees this memory."""
+
+    def leave_to_parent(self) -> None:
+        """Take no more rows, without the lock: in a forked child, a thread that does not exist may hold it."""
+        self._open.reserved = 0
+        self._limit = 0

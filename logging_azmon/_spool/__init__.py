@@ -1,1 +1,1 @@
-"""The same queue in files: rows survive the process."""
+"""Keep rows in files, so that they survive the process."""

@@ -1,10 +1,11 @@
 """A lock of the operating system on a file: it dies with its process, however that ends.
 
-Not by a library: filelock, the best kept, is right about forks from 3.30 on, but from 4.2 on it gives back all locks
-before our tail is delivered at exit, and it logs, so that what it does would become rows.
+Why not a library: filelock, the best maintained, handles forks correctly from 3.30 on, but from 4.2 on it releases all
+locks before our tail is delivered at exit; and it logs, so its own records would become rows.
 
-Rules: a lock belongs to the process that took it. A forked child has a copy of its descriptor; it closes that, and
-never unlocks, because that would unlock the parent's. Each is known before it is locked, so that a fork finds it.
+Rules: a lock belongs to the process that took it. A forked child has a copy of the descriptor. It closes the copy and
+never unlocks, because that would release the parent's lock. A descriptor is registered before it is locked, so that a
+fork finds it.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from .._process import at_fork
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _POLL_SECONDS = 0.02
 
-# By their descriptors.
+# By descriptor.
 _open: weakref.WeakValueDictionary[int, Lock] = weakref.WeakValueDictionary()
 
 
 class Lock:
     """Hold a file locked."""
 
-    # Where opening has failed.
+    # As long as opening has not succeeded.
     _fd = -1
 
     def __init__(self, path: str) -> None:
@@ -39,7 +40,7 @@ class Lock:
 
     @classmethod
     def take(cls, path: str, seconds: float = 0.0) -> Lock | None:
-        """Lock a file, made if there is none; None if somebody else has it locked for longer than so."""
+        """Lock a file, which is made if need be; None if another process holds it for longer than this."""
         deadline = time.monotonic() + seconds
         while True:
             lock = cls(path)
@@ -55,11 +56,11 @@ class Lock:
             threading.Event().wait(_POLL_SECONDS)
 
     def _is_taken(self) -> bool:
-        # It may have been removed by whoever had it: then it is nobody's way to find the others any more.
+        # The last holder may have removed the file: then other processes lock a new one by that name.
         return _is_locked(self._fd) and os.fstat(self._fd).st_nlink > 0
 
     def release(self) -> None:
-        """Let go of it."""
+        """Unlock and close the file, in the process that locked it; in another, only close it."""
         if self._fd >= 0 and os.getpid() == self._process:
             with suppress(OSError):
                 _unlock(self._fd)
@@ -73,7 +74,7 @@ class Lock:
             os.close(fd)
 
     def __del__(self, _is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not _is_ending():  # or else nothing is there any more to do it with, but the operating system does it
+        if not _is_ending():  # or else the modules may be gone already, and the operating system unlocks
             self.release()
 
 
@@ -102,7 +103,7 @@ else:
         return True
 
     def _unlock(fd: int) -> None:
-        # Not by closing it alone: a child may have a copy that it has not closed yet.
+        # Closing alone is not enough: a child may have a copy that it has not closed yet.
         fcntl.flock(fd, fcntl.LOCK_UN)
 
 

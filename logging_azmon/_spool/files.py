@@ -1,9 +1,11 @@
-"""What a spool does to files, one operation a method: tests put one in its place that fails, or crashes, at any step.
+"""The file operations of a spool, one a method: tests replace them by ones that fail or crash at any step.
 
-Rules: directories are 0700 and files 0600. Nothing is followed or opened that is no ordinary file: a link or a pipe of
-that name could lead, or hold up, whoever opens it. Nor is what another user may have put there: his rows would be sent
-with our token, and with `logging-azmon spool` the token to wherever he says. Descriptors are not inherited by programs
-that are started.
+Rules:
+- Directories are 0700 and files 0600.
+- Only regular files are opened, and links are not followed: a link could lead elsewhere, and a pipe could block.
+- Files that an untrusted user may have put there are not opened: their rows would be sent with our token, and
+  `logging-azmon spool` would send the token to an address of that user's choice.
+- Programs that are started inherit no descriptors.
 """
 
 from __future__ import annotations
@@ -17,68 +19,68 @@ from .file_lock import Lock
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
-# What says nothing of the file, and ends by itself: too many are open, or there is no memory.
-PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+# Transient errors: they say nothing about the file.
+TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # Opening a pipe would wait for its other end.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 
 
 def trusted(own: int, directory: os.stat_result, parent: os.stat_result) -> set[int]:
-    """Return whose files are read: one's own, root's, and the directory's owner's.
+    """Return the users whose files are read: this process's own, root, and the directory's owner.
 
-    But not his where everybody may make directories, as in /tmp: anybody may have guessed its name, and made it.
+    The owner is not trusted where all users may make directories, as in /tmp: any of them may have guessed the name.
     """
-    is_for_all = parent.st_mode & stat.S_ISVTX and parent.st_mode & stat.S_IWOTH
-    return {own, 0} if is_for_all else {own, 0, directory.st_uid}
+    is_shared = parent.st_mode & stat.S_ISVTX and parent.st_mode & stat.S_IWOTH
+    return {own, 0} if is_shared else {own, 0, directory.st_uid}
 
 
 def _trusted_at(directory: str) -> set[int]:
     return trusted(os.geteuid(), os.stat(directory), os.stat(os.path.dirname(os.path.abspath(directory))))
 
 
-def _check(found: os.stat_result, path: str) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{path} is no ordinary file")
-    if os.name == "posix" and found.st_uid not in _trusted_at(os.path.dirname(path)):
-        raise OSError(f"{path} is another user's")
+def _check(status: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path} is not a regular file")
+    if os.name == "posix" and status.st_uid not in _trusted_at(os.path.dirname(path)):
+        raise OSError(f"{path} belongs to another user")
 
 
-class Disk:
-    """Do to files what a spool needs; what fails raises an OSError."""
+class Files:
+    """Do to files what a spool needs; an operation that fails raises an OSError."""
 
-    # Called for each row, so nothing stands in between.
+    # Called for each row, so it is the system call itself.
     write = staticmethod(os.write)
     close = staticmethod(os.close)
     sync = staticmethod(os.fsync)
 
     def write_all(self, fd: int, data: bytes | bytearray) -> None:
-        """Write all of it, or raise."""
+        """Write all bytes, or raise."""
         if self.write(fd, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def make(self, directory: str) -> None:
-        """Make a directory, if there is none."""
+        """Make a directory, unless it exists."""
         os.makedirs(directory, 0o700, exist_ok=True)
         if os.name == "posix" and os.stat(directory).st_uid not in _trusted_at(directory):
-            raise OSError(f"{directory} was made by another user, where anybody may; give another directory")
+            raise OSError(f"{directory} belongs to another user, where all users may make directories; choose another")
 
     def entries(self, directory: str) -> dict[str, int]:
         """Return the names in a directory, with their sizes."""
-        found = {}
+        sizes = {}
         with os.scandir(directory) as entries:
             for entry in entries:
                 try:
-                    found[entry.name] = entry.stat(follow_symlinks=False).st_size
-                except FileNotFoundError:  # gone meanwhile
+                    sizes[entry.name] = entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:  # removed meanwhile
                     continue
-        return found
+        return sizes
 
     def create(self, path: str) -> int:
         """Create a file to be written and read, and return its descriptor."""
         return os.open(path, _CREATE, 0o600)
 
     def append(self, path: str, data: bytes) -> None:
-        """Append to a file, all or nothing, and see that it is on the disk."""
+        """Append to a file, all or nothing, and sync it to the disk."""
         fd = os.open(path, _APPEND, 0o600)
         try:
             before = os.fstat(fd).st_size
@@ -92,15 +94,15 @@ class Disk:
             os.close(fd)
 
     def size(self, fd: int) -> int:
-        """Tell how large a file is."""
+        """Return a file's size."""
         return os.fstat(fd).st_size
 
     def truncate(self, fd: int, size: int) -> None:
-        """Cut a file off."""
+        """Cut a file off at this size."""
         os.ftruncate(fd, size)
 
     def open(self, path: str) -> int:
-        """Open an ordinary file to be read."""
+        """Open a regular file to read it."""
         fd = os.open(path, _READ)
         try:
             _check(os.fstat(fd), path)
@@ -110,7 +112,7 @@ class Disk:
         return fd
 
     def read(self, fd: int, start: int, length: int) -> bytes:
-        """Read up to so many bytes from there on."""
+        """Read up to so many bytes from an offset on."""
         os.lseek(fd, start, os.SEEK_SET)
         parts = []
         while length and (part := os.read(fd, length)):
@@ -119,15 +121,15 @@ class Disk:
         return b"".join(parts)
 
     def is_at(self, fd: int, path: str) -> bool:
-        """Tell whether this is still the file of that name."""
+        """Tell whether the path still leads to this open file."""
         try:
             return os.path.samestat(os.fstat(fd), os.stat(path))
         except OSError:
             return False
 
     def sync_directory(self, directory: str) -> None:
-        """See that the names in a directory are on the disk, too."""
-        if os.name != "posix":  # pragma: no cover - Windows has no such thing, and needs none
+        """Sync a directory, so that the names in it are on the disk, too."""
+        if os.name != "posix":  # pragma: no cover - Windows cannot, and need not
             return
         fd = os.open(directory, os.O_RDONLY)
         try:
@@ -136,12 +138,12 @@ class Disk:
             os.close(fd)
 
     def remove(self, path: str) -> None:
-        """Remove a file; if there is none, that is fine."""
+        """Remove a file, if it exists."""
         try:
             os.unlink(path)
         except FileNotFoundError:
             return
 
     def lock(self, path: str, seconds: float = 0.0) -> Lock | None:
-        """Take a lock, made if there is none; None if somebody else has it for longer than so."""
+        """Lock a file, which is made if need be; None if another process holds it for longer than this."""
         return Lock.take(path, seconds)

@@ -1,301 +1,235 @@
-"""The queue on disk: segments that this process has filled, and those that dead ones have left, go out as batches.
+"""Read back what is on disk: rows of this process's segments, and of orphans, the segments that dead owners have left.
 
-The other half, with the rules, is `appender`. Here it is the delivering side that acts: rows are read and sent without
-a lock, and a segment goes when the last of them has found its end.
+Rules: the delivering side acts here. Files are read and written without the ledger's lock, by the thread that has taken
+the batch; counters, batches and the backlog change under it.
 """
 
 from __future__ import annotations
 
 import os
-import weakref
-from typing import Any
+from dataclasses import replace
 
-from .._process import at_fork
+from .._process.clock import Clock
+from .._queue.backlog import Backlog
 from .._queue.batch import Batch
-from .._queue.ledger import Reason
+from .._queue.ledger import Ledger
+from .._queue.store import Loaded
 from ..trouble import count
-from .directory import MOST_ADOPTED, REJECTED_PART, Owner
-from .files import PASSING
-from .segment import Segment, begun_at, good_lines
-from .store import LOOK_SECONDS, Appender
+from .directory import Directory
+from .files import TRANSIENT
+from .notes import Notes
+from .owner import Owner
+from .ownership import Ownership
+from .segment import Segment, Stored, begun_at, good_lines
+from .space import Space
 
+LOOK_SECONDS = 5.0
+# A dead owner's lock is a descriptor; there is no need to hold hundreds of them.
+MOST_ADOPTED = 8
+# No row is longer: `batch_bytes` may be at most this.
+MOST_ROW_BYTES = 50 * 1024 * 1024
 # The service replaces TimeGenerated when it is older.
 OLD_SECONDS = 2 * 24 * 3_600
 # Between the numbers of adopted batches there is room for those of their parts.
 _STEP = 2**32
+_FIRST_ADOPTED = -(2**62)
 
-_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
 
+class Recovery:
+    """Load batches from disk, and adopt orphans."""
 
-class Spool(Appender):
-    """Hand out what is on disk, and in memory what could not be written there."""
+    def __init__(  # noqa: PLR0917 - the parts it puts to work
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        backlog: Backlog,
+        directory: Directory,
+        ownership: Ownership,
+        space: Space,
+        notes: Notes,
+        *,
+        batch_bytes: int,
+        syncs: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._backlog = backlog
+        self._directory = directory
+        self._files = directory.files
+        self._ownership = ownership
+        self._space = space
+        self._notes = notes
+        self._batch_bytes = batch_bytes
+        self._syncs = syncs
+        self._next_adopted = _FIRST_ADOPTED
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        _spools.add(self)
+    # Orphans.
 
-    # The delivering side.
-
-    def look(self, now: float) -> None:
-        """Take what dead owners have left, from time to time, and tell what is to be told."""
-        while self._untold:
-            self._report(self._untold.popleft())
-        if now >= self._next_look and not self._lost_for and self.desk.acquire(blocking=False):
-            self._look_around(now)
-
-    def _look_around(self, now: float) -> None:
+    def look_around(self, now: float) -> None:
+        """Adopt orphans, a few owners at a time, and release owners that have no files; the ownership lock is held."""
+        path = self._directory.path
+        self._ownership.next_look = now + LOOK_SECONDS
+        foreign = self._directory.foreign
+        owners = self._ownership.owners
         try:
-            self._next_look = now + LOOK_SECONDS
-            self._release([owner for owner in self._owners.values() if not owner.files and owner is not self._owner])
-            strange = self._directory.strange
-            if len(self._owners) <= MOST_ADOPTED:
-                for owner, segments in self._directory.adopt(set(self._owners)):
+            self._ownership.release_idle()
+            if len(owners) <= MOST_ADOPTED:
+                for owner, segments in self._directory.adopt(set(owners)):
                     self._adopt(owner, segments)
-                    if len(self._owners) > MOST_ADOPTED:
+                    if len(owners) > MOST_ADOPTED:
                         break
-            if self._directory.strange - strange:
-                path, files = self._directory.path, len(self._directory.strange)
-                said = (
-                    f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
-                )
-                self._note("strange", f"{said}; see: logging-azmon spool {path}")
         except FileNotFoundError:
-            return  # nobody has written yet
+            return  # nothing was ever written there
         except OSError as error:
-            self._note("disk", f"the spool {self._directory.path} cannot be looked through ({error})")
-        finally:
-            self.desk.release()
+            self._notes.add("disk", f"the spool {path} cannot be searched ({error})")
+            return
+        if self._directory.foreign - foreign:
+            files = len(self._directory.foreign)
+            text = f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
+            self._notes.add("foreign", f"{text}; see: logging-azmon spool {path}")
 
     def _adopt(self, owner: Owner, segments: list[tuple[Segment, int]]) -> None:
-        with self._lock:
-            self._owners[owner.name] = owner
-            places = enumerate(list(self._waiting))
-            first_own = next((place for place, other in places if other.number >= 0), len(self._waiting))
-            for place, (segment, start) in enumerate(segments, first_own):
-                batch = Batch(b"", 0, self._next_adopted, segment=segment, start=start, size=segment.size - start)
+        with self._ledger.lock:
+            self._ownership.owners[owner.name] = owner
+            batches = []
+            for segment, start in segments:
+                stored = Stored(segment, start, segment.size - start)
+                batches.append(
+                    Batch(b"", 0, self._next_adopted, place="spooled", is_uncounted=True, announced=True, stored=stored)
+                )
                 self._next_adopted += _STEP
-                self._disk_bytes += segment.size
-                self._on_disk += 1
-                self._waiting.insert(place, batch)
+                self._space.used_bytes += segment.size
+                self._space.batches += 1
+            self._backlog.insert_adopted(batches)
 
-    def _first(self, now: float, *, is_due: bool) -> Batch | None:
-        """Return the oldest that may go; but first what somebody flushes for."""
-        if self._is_writing:
-            return None
-        oldest = super()._first(now, is_due=is_due)
-        if oldest is None or oldest.number >= 0 or not self._urgent_before:
-            return oldest
-        for batch in list(self._waiting):
-            if 0 <= batch.number < self._urgent_before and batch.not_before <= now and batch.has_rows:
-                return batch
-        return oldest
+    def count_adopted(self, batch: Batch) -> None:
+        """Count the rows of an adopted batch that was never loaded."""
+        try:
+            batch.rows = self._read(batch).count(b"\n")
+        except OSError:
+            return
+        self._ledger.adopt(batch.rows)
 
-    def take(self, now: float, *, is_due: bool) -> Batch | None:
-        """Hand out the oldest batch that may go, with its rows."""
-        while True:
-            batch = super().take(now, is_due=is_due)
-            if batch is None or batch.segment is None or batch.data or self._load(batch):
-                return batch
+    # Loading.
 
-    def _load(self, batch: Batch) -> bool:
-        """Read a batch; False if there is nothing in it that could be sent."""
-        now = self._clock.time()
+    def load(self, batch: Batch) -> Loaded:
+        """Read a taken batch's rows, and count those that nothing has counted yet."""
+        stored: Stored = batch.stored
+        segment = stored.segment
         try:
             data = self._read(batch)
         except OSError as error:
-            if error.errno in PASSING:
-                self._note("disk", f"rows in the spool cannot be read now ({error}); they wait")
-                batch.not_before = self._clock.monotonic() + LOOK_SECONDS
-                self.give_back(batch)
-            else:
-                self._lose(batch, error)
-            return False
+            return self._failed(batch, error)
+        rows, torn = self._count(batch, data)
+        if torn:
+            self._notes.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
+        if self._clock.time() - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
+            text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
+            self._notes.add("old", f'{text} by the time of receipt; see README, "The spool"')
+        return Loaded.READY if rows else Loaded.EMPTY
+
+    def _failed(self, batch: Batch, error: OSError) -> Loaded:
+        if error.errno in TRANSIENT:
+            self._notes.add("disk", f"rows in the spool cannot be read now ({error}); they wait")
+            batch.attempts.not_before = self._clock.monotonic() + LOOK_SECONDS
+            return Loaded.LATER
+        # Its file stays, if there is one: another process may be able to read it.
+        batch.stored.is_unreadable = not isinstance(error, FileNotFoundError)
+        self._notes.add("unreadable", f"rows in the spool cannot be read ({error})", is_loss=bool(batch.rows))
+        return Loaded.UNREADABLE
+
+    def _count(self, batch: Batch, data: bytes) -> tuple[int, int]:
+        """Give a batch its rows; return how many there are, and how many torn lines were found."""
+        stored: Stored = batch.stored
+        is_adopted = batch.first_row < 0
         end = data.rfind(b"\n") + 1
         torn = int(end < len(data))
         data = data[:end]
-        if batch.number < 0:
+        if is_adopted:
             data, bad = good_lines(data)
             torn += bad
-        # Those that were counted when it was tried before are none of this time's.
-        torn, batch.torn = max(0, torn - batch.torn), torn
+        # Do not count torn lines again on a retry.
+        torn, stored.torn = max(0, torn - stored.torn), torn
         rows = data.count(b"\n")
-        segment = batch.segment
-        assert segment is not None  # noqa: S101 - for mypy
-        found, lost = torn + max(0, rows - batch.rows), torn + max(0, batch.rows - rows)
-        with self._lock:
-            ledger = self._ledger
-            if batch.number < 0:
-                ledger.adopted += found
-            else:
-                ledger.accepted += found
-            ledger.in_flight += found
-            batch.rows += found
-            ledger.drop("torn", lost, now, in_flight=lost)
+        new, lost = torn + max(0, rows - batch.rows), torn + max(0, batch.rows - rows)
+        now = self._clock.time()
+        with self._ledger.lock:
+            self._ledger.discover(new, is_adopted=is_adopted)
+            batch.rows += new
+            self._ledger.drop("torn", lost, now, in_flight=lost)
             batch.rows = rows
             batch.data = data
-            if segment.owner is self._owner and segment.parts == 1:
-                self._measure(batch, segment)
-        if torn:
-            self._note("torn", f"{count(torn)} of a process that was killed could not be read", reason_is_loss=True)
-        if now - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
-            said = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
-            self._note("old", f'{said} by the time of receipt; see README, "The spool"')
-        if not rows:
-            self.settle(batch)
-        return bool(rows)
+            if stored.segment.owner is self._ownership.writer and stored.segment.parts == 1:
+                self._space.measure(stored.segment, stored.start + stored.size)
+        return rows, torn
 
-    def _lose(self, batch: Batch, error: OSError) -> None:
-        """Do without a batch that cannot be read; its file stays, if there is one."""
-        with self._lock:
-            self._taken.discard(batch)
-            self._ledger.drop("unreadable", batch.rows, self._clock.time(), in_flight=batch.rows)
-            self._on_disk -= 1
-            assert batch.segment is not None  # noqa: S101 - for mypy
-            finished = self._part_with(batch.segment)
-        if isinstance(error, FileNotFoundError):
-            self._remove(finished)
-        self._note("unreadable", f"rows in the spool cannot be read ({error})", reason_is_loss=bool(batch.rows))
-
-    def open_since(self) -> float | None:
-        """Tell when the open batch began, if it is one that this pipeline will send."""
-        return None if self._is_late else super().open_since()
-
-    def next_retry(self) -> float | None:
-        """Tell when there may be something to do: a batch again, or a look at the directory."""
-        retry = super().next_retry()
-        if self._limit == 0:
-            return retry
-        return self._next_look if retry is None else min(retry, self._next_look)
-
-    def give_back(self, batch: Batch) -> None:
-        """Have a batch wait on disk again."""
-        segment = batch.segment
-        if segment is None:
-            super().give_back(batch)
-            return
-        if batch.is_part and self._rewrite(batch):
-            self._remove(self._part_with(segment))
-        if not batch.is_part:
-            batch.data = b""
-        with self._lock:
-            has_ended = bool(self._lost_for) and batch in self._taken
-            if has_ended:
-                self._taken.discard(batch)
-                self._ledger.in_flight -= batch.rows
-                self._ledger.spooled += batch.rows
-                self._hand_over(batch)
-        if has_ended:
-            self.leave()
-        else:
-            super().give_back(batch)
-
-    def replace(self, batch: Batch, parts: list[Batch]) -> None:
-        """Exchange a taken batch for its parts; on disk it stays whole, until each has found its end."""
-        with self._lock:
-            if batch.segment is not None:
-                batch.segment.parts += len(parts) - 1
-                self._on_disk += len(parts) - 1
-                for part in parts:
-                    part.is_part = True
-            super().replace(batch, parts)
-
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
-        """End a batch, once, and remove its segment with the last of its parts."""
-        segment = batch.segment
-        with self._lock:
-            if batch not in self._taken:
-                return
-            finished = None if segment is None else self._part_with(segment)
-        # First, so that nobody finds it when our lock is left.
-        self._remove(finished)
-        with self._lock:
-            self._on_disk -= segment is not None
-            super().settle(batch, rejected=rejected, lost=lost)
-
-    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
-        """Keep the rows of a refused batch with what the service said, and end it."""
-        kept = ""
-        owner = self._owner.name if self._owner is not None else "unspooled"
+    def _read(self, batch: Batch) -> bytes:
+        """Read a batch; an adopted batch that is longer than our own may be is divided."""
+        stored: Stored = batch.stored
+        segment, files = stored.segment, self._files
+        is_open = segment.fd >= 0
+        fd = segment.fd if is_open else files.open(segment.path)
         try:
-            most = self._spool_bytes // REJECTED_PART
-            kept = self._directory.reject(owner, bytes(batch.data), answer, most=most)
-        except OSError as error:
-            self._note("rejected", f"rejected rows cannot be kept ({error})")
-        self.settle(batch, rejected=True)
-        return kept
-
-    # Those who flush and close.
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether no row waits or is on its way, in memory or on disk."""
-        return super().is_empty and self._on_disk == 0
-
-    def urge(self) -> int:
-        """Ask for all that waits to go now, also what others have left."""
-        now = self._clock.monotonic()
-        if not self._lost_for and self._takes_desk():
-            self._look_around(now)
-        self.look(now)
-        return super().urge()
-
-    def close(self) -> None:
-        """Send no more rows but those that are there; later ones are for the next who opens the directory."""
-        with self._lock:
-            self._be_late()
-            super().close()
-
-    def _be_late(self) -> None:
-        if not self._is_late:
-            self._seal()
-            self._is_late = True
-            self._owner = None
-
-    def abandon(self, reason: Reason) -> int:
-        """Leave what waits on disk to others, and count what waits in memory as lost."""
-        with self._lock:
-            self._be_late()
-            kept = [batch for batch in list(self._waiting) if batch.segment is not None]
-            for batch in kept:
-                self._waiting.remove(batch)
-                self._hand_over(batch)
-            lost = super().abandon(reason)
-        self.leave()
-        return lost
-
-    def _hand_over(self, batch: Batch) -> None:
-        """Have a batch wait for the next who opens the directory."""
-        self._on_disk -= 1
-        if batch.number < 0:
-            self._ledger.spooled -= batch.rows
-            self._ledger.handed_over += batch.rows
-
-    def leave(self) -> None:
-        """Let others have what is left, once nothing of it is on its way."""
-        if self._limit or self._on_disk or not self._takes_desk():
-            return
-        try:
-            self._release([owner for owner in self._owners.values() if owner is not self._owner])
+            if is_open:
+                if self._syncs:
+                    files.sync(fd)
+                # The segment written last: whatever interrupted its writers, the file has the rows.
+                return files.read(fd, stored.start, MOST_ROW_BYTES)
+            most = min(stored.size, self._batch_bytes)
+            data = files.read(fd, stored.start, most)
+            while most < stored.size and b"\n" not in data:
+                if most >= MOST_ROW_BYTES:
+                    raise OSError(f"{segment.path} holds a line that is too long for a row")
+                most = min(stored.size, 2 * most)
+                data = files.read(fd, stored.start, most)
         finally:
-            self.desk.release()
+            segment.fd = -1
+            files.close(fd)
+        if most < stored.size:
+            data = data[: data.rfind(b"\n") + 1]
+            self._cut(batch, len(data))
+        return data
 
-    def _release(self, owners: list[Owner]) -> None:
-        for owner in owners:
-            self._owners.pop(owner.name, None)
-            try:
-                owner.release()
-            except OSError as error:
-                self._note("disk", f"a lock in {self._directory.path} cannot be left ({error})")
+    def _cut(self, batch: Batch, size: int) -> None:
+        """Leave a batch so many bytes, and have the rest wait as a batch of its own."""
+        stored: Stored = batch.stored
+        rest = replace(
+            batch,
+            data=b"",
+            rows=0,
+            attempts=replace(batch.attempts),
+            stored=replace(stored, start=stored.start + size, size=stored.size - size),
+        )
+        with self._ledger.lock:
+            stored.size = size
+            stored.segment.parts += 1
+            self._space.batches += 1
+            self._backlog.insert(rest)
 
-    def disown(self) -> None:
-        """Leave all to the parent, in a forked child: a row in the middle of which it came about is the parent's."""
-        segment, self._open = self._open.segment, self._none
-        self._owner = None
-        self._broken_until = float("inf")
-        self._limit = 0
-        if segment is not None and segment.fd >= 0:
+    # Giving back.
+
+    def rewrite(self, batch: Batch) -> bool:
+        """Give a part of a segment a segment of its own, so that its rows need not wait in memory."""
+        stored: Stored = batch.stored
+        # The lock of this owner is held as long as there are parts. The writer is None or another after `close`.
+        owner = stored.segment.owner
+        start = len(self._directory.header)
+        size = len(batch.data)
+        try:
+            segment = self._directory.begin(owner, self._clock.time(), size=start + size)
             fd, segment.fd = segment.fd, -1
-            self._disk.close(fd)
-
-
-at_fork.register(at_fork.Turn.SPOOL_OWNERSHIP, locks=lambda: [spool.desk for spool in list(_spools)])
+            try:
+                self._files.write_all(fd, batch.data)
+            except BaseException:
+                self._files.remove(segment.path)
+                owner.files -= 1
+                raise
+            finally:
+                self._files.close(fd)
+        except OSError as error:
+            self._space.fail(error)
+            return False
+        with self._ledger.lock:
+            self._space.used_bytes += segment.size
+            stored.segment, stored.start, stored.size, stored.is_part = segment, start, size, False
+        return True

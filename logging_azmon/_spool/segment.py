@@ -1,14 +1,14 @@
-"""What the files of a spool look like: names, first lines, rows. Pure.
+"""The format of a spool's files: names, first lines, rows. Pure.
 
-``DIR/20261120T202458.123456Z-0f3a9c51d2e84b76-000001.ndjson`` holds rows, one JSON object a line, oldest first. Its
-name says when the file was begun, by which owner (a pipeline of a process), and which of his it is: files sorted by
-name are sorted by age. The first line says where the rows go, and by which version of this format:
+``DIR/20261120T202458.123456Z-0f3a9c51d2e84b76-000001.ndjson`` is a segment. It holds rows, one JSON object a line,
+oldest first. Its name has the time at which it was begun, its owner (a pipeline of a process), and the owner's count:
+files sorted by name are sorted by age. The first line says where the rows go, and which version of the format this is:
 
     {"logging_azmon_spool":1,"endpoint":"https://…","rule_id":"dcr-…","stream":"Custom-…","cloud":"public"}
 
-``DIR/0f3a9c51d2e84b76.lock`` is locked as long as that owner lives. Any other name is somebody else's file.
+``DIR/0f3a9c51d2e84b76.lock`` is locked as long as that owner lives. Files of other names do not belong to the spool.
 
-``DIR/rejected/*.ndjson`` holds what the service refused: each line has where it was to go, the answer, and the row.
+``DIR/rejected/*.ndjson`` holds rows that the service refused. Each line has the row, its target, and the answer.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ import datetime as dt
 import os
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from .directory import Owner
+from .owner import Owner
 
 VERSION = 1
-# Whoever looks for a first line reads so much.
+# How many bytes are read to find a first line.
 MOST_HEADER_BYTES = 8_192
 _MARK = "logging_azmon_spool"
 _SEGMENT = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-([0-9a-f]{16})-\d{6,}\.ndjson", re.ASCII)
@@ -48,21 +47,21 @@ class Target:
 
     @classmethod
     def of_header(cls, line: bytes) -> Target | None:
-        """Read a segment's first line; None if it is none of this version."""
+        """Read a segment's first line; None if it is not of this version."""
         try:
-            found = orjson.loads(line)
+            header = orjson.loads(line)
         except ValueError:
             return None
-        if not isinstance(found, dict) or found.pop(_MARK, None) != VERSION:
+        if not isinstance(header, dict) or header.pop(_MARK, None) != VERSION:
             return None
-        return cls.of(found)
+        return cls.of(header)
 
     @classmethod
-    def of(cls, found: dict[str, Any]) -> Target | None:
-        """Take a target from a mapping; None if it is none."""
-        if found.keys() != cls.__dataclass_fields__.keys() or not all(isinstance(v, str) for v in found.values()):
+    def of(cls, mapping: dict[str, Any]) -> Target | None:
+        """Read a target from a mapping; None if it is not one."""
+        if mapping.keys() != cls.__dataclass_fields__.keys() or not all(isinstance(v, str) for v in mapping.values()):
             return None
-        return cls(**found)
+        return cls(**mapping)
 
     def __str__(self) -> str:
         cloud = "" if self.cloud == "public" else f" ({self.cloud})"
@@ -71,25 +70,43 @@ class Target:
 
 @dataclass(eq=False, slots=True)
 class Segment:
-    """Hold what is known of a file of rows."""
+    """Describe a file of rows."""
 
     path: str
     owner: Owner
-    # How much of the directory it takes: while it is open, as much as it may become.
+    # How many bytes of the directory it takes: while it is open, as many as it may grow to.
     size: int
-    # Open as long as it is written, and until what was written last is read; else -1.
+    # Its descriptor while it is written, and until the last rows written are read; else -1.
     fd: int = -1
-    # How many batches hold rows of it. With the last of them it goes.
+    # How many batches hold rows of it; it is removed with the last of them.
     parts: int = 1
 
 
+@dataclass(eq=False, slots=True)
+class Stored:
+    """Say where a batch's rows are on disk."""
+
+    segment: Segment
+    # The offset of its first row, and how many bytes its rows have.
+    start: int
+    size: int
+    # How many more bytes it takes while it is open.
+    capacity: int = 0
+    # How many of its lines are torn, so that they are counted as lost only once.
+    torn: int = 0
+    # Whether it was divided, so that its rows are no longer those between `start` and `start + size`.
+    is_part: bool = False
+    # Whether it could not be read, so that its segment is kept.
+    is_unreadable: bool = False
+
+
 def new_owner() -> str:
-    """Return a name that nobody else has."""
+    """Return a new name, unique without asking other processes."""
     return os.urandom(8).hex()
 
 
 def segment_name(now: float, owner: str, number: int) -> str:
-    """Return a file's name."""
+    """Return a segment's name."""
     return f"{dt.datetime.fromtimestamp(now, dt.UTC).strftime(_STAMP)}-{owner}-{number:06d}.ndjson"
 
 
@@ -99,12 +116,12 @@ def lock_name(owner: str) -> str:
 
 
 def owner_of(name: str) -> str | None:
-    """Tell whose file this is; None if it is no file of a spool."""
-    found = _SEGMENT.fullmatch(name)
-    if found is not None:
-        return found[2]
-    locked = _LOCK.fullmatch(name)
-    return locked[1] if locked is not None else None
+    """Return the owner of a segment or lock by its name; None for other files."""
+    segment = _SEGMENT.fullmatch(name)
+    if segment is not None:
+        return segment[2]
+    lock = _LOCK.fullmatch(name)
+    return lock[1] if lock is not None else None
 
 
 def is_segment(name: str) -> bool:
@@ -113,7 +130,7 @@ def is_segment(name: str) -> bool:
 
 
 def begun_at(name: str) -> float:
-    """Tell when a segment was begun, in seconds since the epoch; 0 if its name says a day that there never was."""
+    """Return when a segment was begun, in seconds since the epoch; 0 if its name has an impossible date."""
     try:
         return dt.datetime.strptime(name.partition("-")[0], _STAMP).replace(tzinfo=dt.UTC).timestamp()
     except ValueError:
@@ -121,7 +138,7 @@ def begun_at(name: str) -> float:
 
 
 def good_lines(data: bytes) -> tuple[bytes, int]:
-    """Return the lines that are rows, and how many are not: what a dead process, or the machine, has left behind."""
+    """Return the lines that are rows, and how many are torn: left by a process or machine that died while writing."""
     lines = data.split(b"\n")[:-1]
     good = [line for line in lines if _is_row(line)]
     if len(good) == len(lines):
@@ -130,7 +147,7 @@ def good_lines(data: bytes) -> tuple[bytes, int]:
 
 
 def _is_row(line: bytes) -> bool:
-    # Written otherwise than rows are: JSON, perhaps, but it would be taken for two lines.
+    # Rows are never written like this. It may be JSON, but a carriage return would make it two lines.
     if not line.startswith(b"{") or b"\r" in line:
         return False
     try:
@@ -141,15 +158,15 @@ def _is_row(line: bytes) -> bool:
 
 
 def rejected_line(line: bytes, target: Target, answer: dict[str, Any]) -> bytes:
-    """Put a row beside what the service said of it."""
+    """Return a rejected row with its target and the service's answer, as one line."""
     return orjson.dumps({"target": asdict(target), "answer": answer})[:-1] + b',"row":' + line.rstrip(b"\n") + b"}\n"
 
 
 def row_of_rejected(line: bytes) -> tuple[Target, bytes] | None:
-    """Take a row out again, with where it was to go; None if this line is none of ours."""
+    """Return the target and the row of such a line; None if it is not one."""
     try:
-        found = orjson.loads(line)
-        target, row = Target.of(found["target"]), found["row"]
+        kept = orjson.loads(line)
+        target, row = Target.of(kept["target"]), kept["row"]
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
     return (target, orjson.dumps(row) + b"\n") if target is not None and isinstance(row, dict) else None

@@ -1,29 +1,23 @@
-"""The application's side of a spool: a row is in the kernel's hands before the log call returns.
+"""Rows on disk: a row is in the kernel's hands before the log call returns.
 
 A batch is a segment, a file of rows (see `segment`), that is filled, taken, sent and removed. Only its name and size
-are in memory; its rows are there while it is on its way. What cannot be written (the disk is full, or read-only, or the
-directory is gone) waits in memory as without a spool.
+are in memory; its rows are there while it is on its way. A row that cannot be written (the disk is full or read-only,
+or the directory is gone) goes through memory, as without a spool.
 
 Rules:
-- The lock is the ledger's, as in memory: it covers the write of a row, the repair of a short write, and the change from
-  one segment to the next. Nothing is read or sent under it.
+- The ledger's lock covers the write of a row, the repair of a short write, and the change from one segment to the next.
+  Rows are read and sent without it.
 - A segment's descriptor is used and closed under it, so no writer holds a number that means another file by then. The
-  last segment's is left open until it is read, by whoever took it; nobody writes it any more.
-- A row that comes in the middle of a write, on the same thread (a signal handler, a finaliser), is written after it.
-- What counts is the file: whatever interrupts a write, the segment is closed, and its rows are counted when it is read.
-- `desk` is held by who takes or leaves owners' locks, looks for dead ones, or founds an owner. It comes before the
-  ledger's lock; who has that one already tries, but does not wait. A fork waits for it.
-- A segment is removed when all its rows have found their end. Until then the rows are in it, also those that are on
-  their way: a crash costs a copy of them, no row.
-- After `close`, rows go to a new owner's segments, which this pipeline does not send: the next one does.
-- Trouble is noted here, and told by the delivering side.
+  last segment's descriptor is left open until the thread that took the batch has read it; nothing writes to it then.
+- A row that comes in the middle of a write, on the same thread (a signal handler, a finalizer), is written after it.
+- The file is the truth: whatever interrupts a write, the segment is closed, and its rows are counted when it is read.
+- After `close`, rows go to segments of a new owner, which this pipeline does not send: the next one does.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,98 +25,115 @@ from dataclasses import replace
 from typing import Any
 
 from .._process.clock import Clock
-from .._process.threads import holds
+from .._queue.backlog import Backlog
 from .._queue.batch import Batch
 from .._queue.ledger import Ledger, Reason
-from .._queue.memory import MemoryBuffer
-from ..trouble import REPORT_SECONDS, Trouble
-from .directory import Directory, Owner
-from .segment import Segment
+from .._queue.memory import MemoryStore
+from .._queue.store import Loaded, Put
+from .directory import Directory
+from .notes import Notes
+from .ownership import Ownership
+from .recovery import Recovery
+from .segment import Stored
+from .space import Space
 
-LOOK_SECONDS = 5.0
-# What could not be written is tried again after this.
-MEND_SECONDS = 1.0
-# No row is longer: it is what `batch_bytes` may be at most.
-MOST_ROW_BYTES = 50 * 1024 * 1024
-_MEASURE_SECONDS = 1.0
-_DESK_SECONDS = 1.0
+# Rejected rows may take this part of the directory: they are never delivered, and would push out rows that can be.
+REJECTED_PART = 10
 
 
-class Appender(MemoryBuffer):
-    """Queue rows on disk, at most so many bytes, and in memory what cannot be written."""
+class SpoolStore:
+    """Keep rows on disk, at most so many bytes, and in memory what cannot be written."""
 
     def __init__(
         self,
         ledger: Ledger,
         clock: Clock,
+        backlog: Backlog,
+        memory: MemoryStore,
         *,
         directory: Directory,
+        wake: Callable[[], object],
+        batch_bytes: int,
         spool_bytes: int,
         fsync: str,
-        report: Callable[[Trouble], Any],
-        **memory: Any,
+        notes: Notes,
     ) -> None:
-        super().__init__(ledger, clock, **memory)
-        self.desk = threading.RLock()
+        self._ledger = ledger
+        self._lock = ledger.lock
+        self._clock = clock
+        self._backlog = backlog
+        self._memory = memory
         self._directory = directory
-        self._disk = directory.disk
-        self._write = directory.disk.write
+        self._files = directory.files
+        self._write = directory.files.write
+        self._wake = wake
+        # As in memory: a body is one byte longer than its lines.
+        self._batch_bytes = batch_bytes - 1
         self._spool_bytes = spool_bytes
         self._syncs_rows = fsync == "row"
         self._syncs_batches = fsync != "never"
-        self._report = report
-        # Who writes, and all whose segments are ours.
-        self._owner: Owner | None = None
-        self._owners: dict[str, Owner] = {}
-        self._is_writing = False
-        self._is_late = False
+        self._notes = notes
+        self.ownership = Ownership(directory, ledger.lock, notes)
+        self._space = Space(directory, self.ownership, notes, clock, ledger.lock, spool_bytes)
+        self._recovery = Recovery(
+            ledger,
+            clock,
+            backlog,
+            directory,
+            self.ownership,
+            self._space,
+            notes,
+            batch_bytes=self._batch_bytes,
+            syncs=self._syncs_batches,
+        )
+        # The batch whose segment is written, and when it began.
+        self._open: Batch | None = None
+        self._begun = 0.0
+        # Rows that came in the middle of a write.
+        self.is_writing = False
         self._deferred: deque[bytes] = deque()
-        # Batches on disk, waiting or on their way, and the bytes of their files; those of others when last measured.
-        self._on_disk = 0
-        self._disk_bytes = 0
-        self._others_bytes = 0
-        self._measured_at = float("-inf")
-        self._is_full = False
-        self._broken_until = float("-inf")
-        self._next_look = float("-inf")
-        self._next_adopted = -(2**62)
-        # What is to be told by somebody who may, and when each was told last.
-        self._untold: deque[Trouble] = deque(maxlen=16)
-        self._told_at: dict[str, float] = {}
+        self._put: Put = self.append
+        # After `close`, rows are written for the next process.
+        self._writes_for_next = False
+
+    def __repr__(self) -> str:
+        return f"<SpoolStore {self._directory.path} open={self._open!r} space={self._space!r} memory={self._memory!r}>"
 
     # The application's side.
 
-    def put(self, line: bytes) -> bool:
-        """Take a row, or count it as dropped and return False."""
-        return self._put_or_drop(line)
+    def fast_path(self, put: Put) -> Put:
+        """Return `put`: there is no shortcut to a disk."""
+        self._put = put
+        return put
 
-    def _put(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - what is done for each row, in one piece
-        if self._owner is None and not self._found_owner():
-            return super()._put(line)
+    def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - what is done for each row, in one piece
+        """Write a row, or take it in memory where the disk fails; False if there is no room."""
+        if self.ownership.writer is None and not self._ensure_writer():
+            return self._memory.append(line)
         size = len(line)
         taken_by: Batch | None = None
         with self._lock:
-            if self._is_writing:
+            if self.is_writing:
                 self._deferred.append(line)
                 return True
-            self._is_writing = True
+            self.is_writing = True
             try:
                 batch = self._open
-                segment = batch.segment
-                if segment is None or size > batch.room:
-                    self._turn_over(size)
-                    batch = self._open
-                    segment = batch.segment
-                if segment is not None:
-                    if self._write(segment.fd, line) == size:
+                if batch is None or size > batch.stored.capacity:
+                    batch = self._turn_over(size)
+                if batch is not None:
+                    stored: Stored = batch.stored
+                    if self._write(stored.segment.fd, line) == size:
+                        # Atomic: the row and its count.
+                        ledger = self._ledger
                         taken_by = batch
-                        batch.room -= size
-                        batch.size += size
+                        stored.capacity -= size
+                        stored.size += size
                         batch.rows += 1
-                        self._ledger.accepted += 1
-                        self._ledger.spooled += 1
+                        ledger.accepted += 1
+                        ledger.spooled += 1
                         if self._syncs_rows:
-                            self._disk.sync(segment.fd)
+                            self._files.sync(stored.segment.fd)
                     else:
                         self._repair(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             except OSError as error:
@@ -131,244 +142,259 @@ class Appender(MemoryBuffer):
                 self._break_off()
                 raise
             finally:
-                self._is_writing = False
+                self.is_writing = False
                 while self._deferred:
-                    self.put(self._deferred.popleft())
+                    self._put(self._deferred.popleft())
         if taken_by is None:
-            return False if self._is_full else super()._put(line)
-        if not taken_by.is_known:
+            return False if self._space.is_full else self._memory.append(line)
+        if not taken_by.announced:
             try:
                 self._wake()
-                taken_by.is_known = True
+                taken_by.announced = True
             except RecursionError:
                 pass  # as in memory
         return True
 
+    def _ensure_writer(self) -> bool:
+        """Create the owner that we write as, if there is none; False if that is not possible now."""
+        return self._clock.monotonic() >= self._space.broken_until and self.ownership.ensure_writer(self._space.fail)
+
     def _break_off(self) -> None:
         """Leave it to the file whether a row is in, and write no more to it."""
         batch = self._open
-        if batch.segment is not None:
-            batch.size = self._disk.size(batch.segment.fd) - batch.start
+        if batch is not None:
+            batch.stored.size = self._files.size(batch.stored.segment.fd) - batch.stored.start
             self._seal()
 
     def _repair(self, error: OSError) -> None:
-        """Cut off what is only half there, and write no more to this segment."""
+        """Cut off a row that is only half there, and write no more to this segment."""
         batch = self._open
-        if batch.segment is not None:
+        if batch is not None:
             with suppress(OSError):
-                self._disk.truncate(batch.segment.fd, batch.start + batch.size)
+                self._files.truncate(batch.stored.segment.fd, batch.stored.start + batch.stored.size)
             self._seal()
-        self._fail(error)
+        self._space.fail(error)
 
-    def _turn_over(self, size: int) -> None:
+    def _turn_over(self, size: int) -> Batch | None:
         """Begin a segment, if there is room and the disk works."""
         self._seal()
-        self._is_full = False
+        self._space.is_full = False
         now = self._clock.monotonic()
-        owner = self._owner
-        if now < self._broken_until or owner is None:
-            return
-        room = max(self._batch_bytes, size)
+        owner = self.ownership.writer
+        if now < self._space.broken_until or owner is None:
+            return None
+        capacity = max(self._batch_bytes, size)
         start = len(self._directory.header)
+        most = start + capacity
         try:
-            self._is_full = not self._has_room(start + room, now)
-            if self._is_full:
-                return
+            self._space.is_full = not self._space.has_room(most, now)
+            if self._space.is_full:
+                return None
             if not self._directory.holds(owner):
-                # Somebody has removed the lock, and others may take what is ours: on with another.
-                self._owner = None
-                return
-            segment = self._directory.begin(owner, self._clock.time(), size=start + room, is_synced=self._syncs_batches)
+                # The lock's file was removed, and other processes may take our segments: go on as another owner.
+                self.ownership.writer = None
+                return None
+            segment = self._directory.begin(owner, self._clock.time(), size=most, is_synced=self._syncs_batches)
         except OSError as error:
-            self._fail(error)
-            return
-        batch = Batch(b"", 0, 0, room, now, segment=segment, start=start)
-        self._disk_bytes += segment.size
-        self._catch_up(batch)
-        if not self._is_late:
-            self._on_disk += 1
-            self._waiting.append(batch)
-
-    def _has_room(self, size: int, now: float) -> bool:
-        fits = self._disk_bytes + self._others_bytes + size <= self._spool_bytes
-        if now - self._measured_at < (LOOK_SECONDS if fits else _MEASURE_SECONDS):
-            return fits
-        self._measured_at = now
-        self._others_bytes = self._directory.used(set(self._owners))
-        return self._disk_bytes + self._others_bytes + size <= self._spool_bytes
+            self._space.fail(error)
+            return None
+        stored = Stored(segment, start, 0, capacity)
+        self._space.used_bytes += segment.size
+        self._memory.close_open()
+        batch = Batch(b"", 0, self._ledger.accepted, place="spooled", is_uncounted=True, is_open=True, stored=stored)
+        self._begun = now
+        self._open = batch
+        if not self._writes_for_next:
+            self._space.batches += 1
+            self._backlog.waiting.append(batch)
+        return batch
 
     def _seal(self) -> None:
         """Write no more to the open segment."""
-        # Not one in memory: each row would be a request of its own.
-        batch = self._none if self._open.segment is None else self._close_open()
-        segment = batch.segment
-        if segment is None or segment.fd < 0:
+        batch = self._open
+        self._close_segment()
+        if batch is None:
             return
-        self._measure(batch, segment)
+        segment = batch.stored.segment
+        self._space.measure(segment, batch.stored.start + batch.stored.size)
         try:
             if self._syncs_batches:
-                self._disk.sync(segment.fd)
-            if self._disk.is_at(segment.fd, segment.path):
+                self._files.sync(segment.fd)
+            if self._files.is_at(segment.fd, segment.path):
                 fd, segment.fd = segment.fd, -1
-                self._disk.close(fd)
-            # Else it is left open: there is no other way to its rows. Whoever takes it closes it.
+                self._files.close(fd)
+            # Otherwise the descriptor is the only way to its rows; the thread that takes the batch closes it.
         except OSError as error:
-            self._fail(error)
+            self._space.fail(error)
 
-    def _measure(self, batch: Batch, segment: Segment) -> None:
-        """Count what a segment has become, instead of what it might have."""
-        size = batch.start + batch.size
-        self._disk_bytes += size - segment.size
-        segment.size = size
+    def _close_segment(self) -> None:
+        """Have the next row begin another segment."""
+        batch, self._open = self._open, None
+        if batch is not None:
+            batch.is_open = False
 
-    def _found_owner(self) -> bool:
-        """Become an owner of segments; False if that is not possible, or not now."""
-        if self._clock.monotonic() < self._broken_until or not self._takes_desk():
-            return False
-        try:
-            if self._owner is None:
-                owner = self._directory.found_owner()
-                self._owners[owner.name] = owner
-                self._owner = owner
-        except OSError as error:
-            self._fail(error)
-        finally:
-            self.desk.release()
-        return self._owner is not None
+    @property
+    def why_full(self) -> Reason:
+        """Say whether the directory is full, or memory."""
+        return "spool_full" if self._space.is_full else self._memory.why_full
 
-    def _takes_desk(self) -> bool:
-        is_waiting_fine = not holds(self._lock)
-        return self.desk.acquire(timeout=_DESK_SECONDS if is_waiting_fine else 0)
+    def append_notice(self, line: bytes) -> bool:
+        """Take a row of the library's own, in memory."""
+        return self._memory.append_notice(line)
 
-    def _fail(self, error: Exception) -> None:
-        """Go on in memory for a while."""
-        self._is_full = False
-        self._broken_until = self._clock.monotonic() + MEND_SECONDS
-        self._note("disk", f"the spool {self._directory.path} cannot be used ({error}); rows go through memory")
-
-    def _full(self) -> Reason:
-        return "spool_full" if self._is_full else super()._full()
-
-    def _make_room(self, size: int) -> bool:
-        """Drop the oldest segment that waits."""
-        if not self._is_full:
-            return super()._make_room(size)
+    def make_room(self, size: int) -> bool:
+        """Drop the oldest segment that waits; or rows in memory, if that is what is full."""
+        if not self._space.is_full:
+            return self._memory.make_room(size)
         with self._lock:
             self._seal()
-            oldest = self._oldest(is_on_disk=True)
+            oldest = self._backlog.oldest("spooled")
             if oldest is None:
                 return False
-            self._waiting.remove(oldest)
+            self._backlog.waiting.remove(oldest)
             if not oldest.rows:
-                self._count_adopted(oldest)
+                self._recovery.count_adopted(oldest)
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
-            self._on_disk -= 1
-            assert oldest.segment is not None  # noqa: S101 - for mypy
-            finished = self._part_with(oldest.segment)
-        self._remove(finished)
-        return True
-
-    def _count_adopted(self, batch: Batch) -> None:
-        with suppress(OSError):
-            batch.rows = self._read(batch).count(b"\n")
-        self._ledger.adopted += batch.rows
-        self._ledger.spooled += batch.rows
-
-    def _rewrite(self, batch: Batch) -> bool:
-        """Give a part of a segment one of its own, so that it need not wait in memory."""
-        assert batch.segment is not None  # noqa: S101 - for mypy
-        # Whose lock is held as long as there are parts: `_owner` is nobody, or another, after `close`.
-        owner = batch.segment.owner
-        start = len(self._directory.header)
-        size = len(batch.data)
-        try:
-            segment = self._directory.begin(owner, self._clock.time(), size=start + size)
-            fd, segment.fd = segment.fd, -1
-            try:
-                self._disk.write_all(fd, batch.data)
-            except BaseException:
-                self._disk.remove(segment.path)
-                owner.files -= 1
-                raise
-            finally:
-                self._disk.close(fd)
-        except OSError as error:
-            self._fail(error)
-            return False
+            self._space.batches -= 1
+            finished = self._space.release_part(oldest.stored.segment)
+        self._space.remove(finished)
         with self._lock:
-            self._disk_bytes += segment.size
-            batch.segment, batch.start, batch.size, batch.is_part = segment, start, size, False
+            self._backlog.notify()
         return True
 
-    # What both sides do with segments.
+    # The delivering side.
 
-    def _read(self, batch: Batch) -> bytes:
-        """Read the rows of a batch: those of others that are too many for one are divided."""
-        segment = batch.segment
-        assert segment is not None  # noqa: S101 - for mypy
-        disk = self._disk
-        is_open = segment.fd >= 0
-        fd = segment.fd if is_open else disk.open(segment.path)
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no row waits or is on its way, on disk or in memory."""
+        return self._memory.is_empty and self._space.batches == 0
+
+    @property
+    def used_bytes(self) -> int:
+        """Return how many bytes in memory count against the bound."""
+        return self._memory.used_bytes
+
+    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
+        """Adopt orphans, from time to time or now, and tell what was noted."""
+        if adopts and is_urgent and self.ownership.try_lock():
+            self._look_around(now)
+        self._notes.tell()
+        if adopts and now >= self.ownership.next_look and self.ownership.lock.acquire(blocking=False):
+            self._look_around(now)
+
+    def _look_around(self, now: float) -> None:
         try:
-            if is_open:
-                if self._syncs_batches:
-                    disk.sync(fd)
-                # The last one: whatever interrupted its writers, this is what there is.
-                return disk.read(fd, batch.start, MOST_ROW_BYTES)
-            most = min(batch.size, self._batch_bytes)
-            data = disk.read(fd, batch.start, most)
-            while most < batch.size and b"\n" not in data:
-                if most >= MOST_ROW_BYTES:
-                    raise OSError(f"{segment.path} holds a line that no row can be")
-                most = min(batch.size, 2 * most)
-                data = disk.read(fd, batch.start, most)
+            self._recovery.look_around(now)
         finally:
-            segment.fd = -1
-            disk.close(fd)
-        if most < batch.size:
-            data = data[: data.rfind(b"\n") + 1]
-            self._divide(batch, len(data))
-        return data
+            self.ownership.lock.release()
 
-    def _divide(self, batch: Batch, size: int) -> None:
-        rest = replace(batch, start=batch.start + size, size=batch.size - size, rows=0, data=b"")
-        with self._lock:
-            batch.size = size
-            assert batch.segment is not None  # noqa: S101 - for mypy
-            batch.segment.parts += 1
-            self._on_disk += 1
-            self._waiting.insert(0, rest)
+    def next_refresh(self) -> float | None:
+        """Return when to look for orphans."""
+        return None if self._writes_for_next else self.ownership.next_look
 
-    def _part_with(self, segment: Segment) -> Segment | None:
-        """Have a segment hold rows of one batch less; return it if that was the last."""
-        with self._lock:
-            segment.parts -= 1
-            return None if segment.parts else segment
+    def catch_up(self) -> None:
+        """Count rows in memory; rows on disk are counted as they are written."""
+        self._memory.catch_up()
 
-    def _remove(self, segment: Segment | None) -> None:
-        """Remove a segment whose rows have all found their end."""
-        if segment is None:
+    def open_since(self) -> float | None:
+        """Return when the open batch began, if it is one that this process sends."""
+        if self._writes_for_next:
+            return None
+        begun = [self._begun] if self._open is not None and self._open.rows else []
+        in_memory = self._memory.open_since()
+        return min(begun if in_memory is None else [*begun, in_memory], default=None)
+
+    def close_open(self) -> None:
+        """Have the next row begin another batch."""
+        self._close_segment()
+        self._memory.close_open()
+
+    def load(self, batch: Batch) -> Loaded:
+        """Read a batch that is on disk."""
+        return Loaded.READY if batch.stored is None or batch.data else self._recovery.load(batch)
+
+    def unload(self, batch: Batch) -> None:
+        """Keep the rows of a batch on disk alone; a part is given a segment of its own for that."""
+        stored: Stored | None = batch.stored
+        if stored is None:
             return
-        try:
-            self._disk.remove(segment.path)
-        except OSError as error:
-            self._note("disk", f"{segment.path} is delivered, but cannot be removed ({error}); it may be sent again")
-        else:
-            segment.owner.files -= 1
-        with self._lock:
-            self._disk_bytes -= segment.size
-            if not segment.owner.files and segment.owner is not self._owner:
-                self._next_look = float("-inf")
-            self._call_waiters()
+        segment = stored.segment
+        if stored.is_part and self._recovery.rewrite(batch):
+            self._space.remove(self._space.release_part(segment))
+        if not stored.is_part:
+            batch.data = b""
 
-    def _note(self, reason: str, text: str, *, reason_is_loss: bool = False) -> None:
-        """Have something told, once a minute, by somebody who may."""
-        now = self._clock.monotonic()
-        if now >= self._told_at.get(reason, float("-inf")) + REPORT_SECONDS:
-            self._told_at[reason] = now
-            self._untold.append(Trouble(kind="lost" if reason_is_loss else "spool", text=text, reason=reason))
+    def divide(self, batch: Batch, parts: list[Batch]) -> None:
+        """Keep the segment whole, until each part has found its end."""
+        stored: Stored | None = batch.stored
+        if stored is None:
+            self._memory.divide(batch, parts)
+            return
+        stored.segment.parts += len(parts) - 1
+        self._space.batches += len(parts) - 1
+        for part in parts:
+            part.stored = replace(stored, is_part=True)
+
+    def release(self, batch: Batch) -> None:
+        """Remove a segment with the last of its batches."""
+        stored: Stored | None = batch.stored
+        if stored is None:
+            self._memory.release(batch)
+            return
+        finished = self._space.release_part(stored.segment)
+        if not stored.is_unreadable:
+            self._space.remove(finished)
+        with self._lock:
+            self._space.batches -= 1
+
+    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
+        """Keep rejected rows in the directory, up to a tenth of it."""
+        writer = self.ownership.writer
+        try:
+            most = self._spool_bytes // REJECTED_PART
+            name = "unspooled" if writer is None else writer.name
+            return self._directory.reject(name, bytes(batch.data), answer, most=most)
+        except OSError as error:
+            self._notes.add("rejected", f"rejected rows cannot be kept ({error})")
+            return ""
+
+    # The end.
+
+    def close(self) -> None:
+        """Write what comes from now on for the next process."""
+        if not self._writes_for_next:
+            self._seal()
+            self._writes_for_next = True
+            self.ownership.writer = None
+        self._memory.close()
+
+    def hand_over(self, batch: Batch) -> bool:
+        """Leave a batch on disk to the next process that opens the directory."""
+        if batch.stored is None:
+            return False
+        self._space.batches -= 1
+        if batch.first_row < 0:
+            self._ledger.hand_over(batch.rows)
+        return True
+
+    def release_ownership(self) -> None:
+        """Let other processes have what is left, once this one sends no more of it."""
+        if self._writes_for_next and self._space.batches == 0:
+            self.ownership.release_all()
+
+    def leave_to_parent(self) -> None:
+        """Take no more rows, in a forked child: a row in the middle of which the fork happened is the parent's."""
+        batch, self._open = self._open, None
+        self.ownership.writer = None
+        self._space.broken_until = float("inf")
+        self._writes_for_next = True
+        self._memory.leave_to_parent()
+        if batch is not None:
+            segment = batch.stored.segment
+            fd, segment.fd = segment.fd, -1
+            self._files.close(fd)
 
     def __del__(self) -> None:
-        segment = self._open.segment
-        if segment is not None and segment.fd >= 0:
-            self._disk.close(segment.fd)
+        batch = self._open
+        if batch is not None:
+            self._files.close(batch.stored.segment.fd)

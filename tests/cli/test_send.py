@@ -198,7 +198,7 @@ class TestBackPressure:
         offer = Intake.offer
 
         def watched(self, line, seconds):
-            most.append(self._queue._bytes)
+            most.append(self._queue.used_bytes)
             return offer(self, line, seconds)
 
         monkeypatch.setattr(Intake, "offer", watched)

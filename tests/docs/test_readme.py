@@ -27,10 +27,11 @@ from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS
 from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Decision, judge
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
-from logging_azmon._queue.ledger import Reason, Stats
+from logging_azmon._queue.ledger import Reason
 from logging_azmon.cli import serve
 from logging_azmon.cli.demo import command as demo
 from logging_azmon.local import Workspace
+from logging_azmon.stats import Stats
 from logging_azmon.table import FIELD_TYPES
 from logging_azmon.testing import capture
 from logging_azmon.trouble import Kind

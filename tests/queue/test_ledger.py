@@ -8,7 +8,7 @@ from support.delivering import is_balanced
 
 
 class TestLedger:
-    def test_each_loss_is_told_once(self):
+    def test_each_loss_is_reported_once(self):
         ledger = Ledger()
         assert not ledger.has_untold
         ledger.drop("queue_full", 2, 10.0, accepted=2)
@@ -16,7 +16,7 @@ class TestLedger:
         assert ledger.take_untold() == {"queue_full": Loss(5, 10.0, 30.0)}
         assert ledger.take_untold() == {}
 
-    def test_what_could_not_be_told_joins_what_came_later(self):
+    def test_a_loss_that_could_not_be_reported_joins_later_ones(self):
         ledger = Ledger()
         ledger.drop("queue_full", 2, 10.0, accepted=2)
         untold = ledger.take_untold()
@@ -25,7 +25,7 @@ class TestLedger:
         ledger.untell("gave_up", Loss(1, 5.0, 6.0))
         assert ledger.take_untold() == {"queue_full": Loss(5, 10.0, 30.0), "gave_up": Loss(1, 5.0, 6.0)}
 
-    def test_nothing_is_no_loss(self):
+    def test_dropping_no_rows_is_not_a_loss(self):
         ledger = Ledger()
         ledger.drop("closed", 0, 10.0)
         assert not ledger.has_untold
@@ -42,8 +42,8 @@ class TestLedger:
         assert (after.misfits, after.requests, after.retries, after.sent_bytes) == (1, 1, 1, 10)
         assert after.dropped == {"queue_full": 1}
 
-    def test_a_row_that_is_lost_in_the_middle_of_a_snapshot_is_in_all_of_it_or_in_none(self):
-        """A finaliser may come in where a dict is made, and a signal handler where its making returns."""
+    def test_a_row_dropped_in_the_middle_of_a_snapshot_is_in_all_of_it_or_in_none(self):
+        """A finalizer may come in where a dict is made, and a signal handler where its making returns."""
 
         class Interrupted(defaultdict):
             def __iter__(self):  # copied key by key
@@ -80,3 +80,28 @@ class TestLedger:
         stats = ledger.snapshot()
         assert (stats.misfits, stats.requests, stats.sent_bytes, stats.accepted) == (20_000,) * 4
         assert ledger.take_untold()["queue_full"].rows == 20_000
+
+    def test_each_move_leaves_the_ledger_balanced(self):
+        """Whatever way a row takes, one counter gains what another loses."""
+        ledger = Ledger()
+        with ledger.lock:
+            for move in (
+                lambda: ledger.accept(10),
+                lambda: ledger.take(6, "queued"),
+                lambda: ledger.give_back(1, "queued"),
+                lambda: ledger.deliver(3),
+                lambda: ledger.reject(2),
+                lambda: ledger.adopt(8),
+                lambda: ledger.take(4, "spooled"),
+                lambda: ledger.give_back(3, "spooled"),
+                lambda: ledger.discover(2, is_adopted=True),
+                lambda: ledger.discover(1, is_adopted=False),
+                lambda: ledger.hand_over(5),
+            ):
+                move()
+                assert is_balanced(ledger.snapshot())
+
+        stats = ledger.snapshot()
+        assert (stats.accepted, stats.adopted) == (11, 10)
+        assert (stats.queued, stats.spooled, stats.in_flight) == (5, 2, 4)
+        assert (stats.delivered, stats.rejected, stats.handed_over) == (3, 2, 5)

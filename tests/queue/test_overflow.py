@@ -28,7 +28,7 @@ def logger_of(pipeline):
 
 
 @pytest.mark.parametrize(("overflow", "kept"), [("drop_new", "first"), ("drop_old", "last"), ("block", "first")])
-def test_what_is_kept_and_what_is_told_after_an_outage(overflow, kept):
+def test_rows_kept_and_losses_reported_after_an_outage(overflow, kept):
     """Over real sockets, with a clock of the test's own."""
     clock, told = ManualClock(), []
     with Endpoint() as server:
@@ -93,8 +93,8 @@ def test_a_second_outage_has_a_notice_of_its_own_and_notices_breed_none():
     pipeline.close()
 
 
-def test_block_holds_up_threads_until_there_is_room_and_loses_nothing():
-    """With a service that answers, however slowly, whoever waits is let go by each delivery."""
+def test_block_holds_up_threads_until_there_is_room_and_loses_no_row():
+    """With a service that answers, however slowly, each delivery lets waiting threads go on."""
     with Endpoint() as server:
         pipeline = Pipeline(
             server.url,
@@ -125,7 +125,7 @@ def test_block_holds_up_threads_until_there_is_room_and_loses_nothing():
             assert len(order) == 500
 
 
-def test_a_pipeline_that_never_delivers_says_at_the_end_what_was_lost():
+def test_a_pipeline_that_never_delivers_reports_at_the_end_what_was_lost():
     told = []
     pipeline = Pipeline(
         **a_rule(),

@@ -1,4 +1,4 @@
-"""Log calls in the middle of log calls: by objects logged, finalisers and signal handlers; and at the stack's end."""
+"""Log calls in the middle of log calls: by objects logged, finalizers and signal handlers; and at the stack's end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def destination() -> Iterator[FakeDestination]:
 @pytest.fixture
 def logger(destination: FakeDestination) -> Iterator[logging.Logger]:
     """Log to a pipeline with small batches, so that they begin and fill up all the time."""
-    logger = logging.Logger("app")  # not in the tree, so nobody else hears it
+    logger = logging.Logger("app")  # not in the tree, so no other handler sees its records
     pipeline = Pipeline(
         "http://127.0.0.1:9",
         f"dcr-reentrancy-{next(RULES)}",
@@ -54,7 +54,9 @@ def assert_all_arrived(logger: logging.Logger, destination: FakeDestination, row
     assert sorted(row["Sequence"] for row in destination.rows) == list(range(rows))
 
 
-def test_objects_that_log_while_they_are_turned_into_text(logger: logging.Logger, destination: FakeDestination) -> None:
+def test_objects_that_log_while_they_are_formatted_lose_no_row(
+    logger: logging.Logger, destination: FakeDestination
+) -> None:
     """__str__ in the message, __repr__ among the extras, and both again in the middle of that."""
 
     class Chatty:
@@ -80,7 +82,9 @@ def test_objects_that_log_while_they_are_turned_into_text(logger: logging.Logger
     assert_all_arrived(logger, destination, len(texts))
 
 
-def test_finalisers_that_log_in_the_middle_of_a_log_call(logger: logging.Logger, destination: FakeDestination) -> None:
+def test_finalizers_that_log_in_the_middle_of_a_log_call_lose_no_row(
+    logger: logging.Logger, destination: FakeDestination
+) -> None:
     """The collector may run anywhere; here it runs everywhere."""
 
     class Cycle:
@@ -106,7 +110,7 @@ def test_finalisers_that_log_in_the_middle_of_a_log_call(logger: logging.Logger,
         gc.collect()
         if len(finalised) == 500 or patience.wait(0.002):
             break
-    # Those that the collector finalised on a listener's thread cannot be told from the listener's own records.
+    # Rows of objects collected on a listener's thread cannot be told from the listener's own records.
     rows = pipeline_of(logger).stats().accepted
     assert len(finalised) == 500
     assert 500 < rows <= 1000
@@ -115,7 +119,9 @@ def test_finalisers_that_log_in_the_middle_of_a_log_call(logger: logging.Logger,
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no interval timers")
-def test_a_signal_handler_that_logs(logger: logging.Logger, destination: FakeDestination) -> None:
+def test_a_signal_handler_that_logs_in_the_middle_of_log_calls_loses_no_row(
+    logger: logging.Logger, destination: FakeDestination
+) -> None:
     """However often it interrupts the main thread's log calls, every row of both arrives once."""
     signals = 0
 
@@ -139,7 +145,9 @@ def test_a_signal_handler_that_logs(logger: logging.Logger, destination: FakeDes
     assert_all_arrived(logger, destination, rows + signals)
 
 
-def test_the_first_row_while_a_thread_is_being_started(logger: logging.Logger, destination: FakeDestination) -> None:
+def test_the_first_row_does_not_wait_for_a_thread_that_is_being_started(
+    logger: logging.Logger, destination: FakeDestination
+) -> None:
     """A signal handler interrupted Thread.start, which holds a lock that every start needs: no row waits for that."""
     with threading._active_limbo_lock:  # noqa: SLF001 - what is held then
         logger.error("first")
@@ -148,7 +156,9 @@ def test_the_first_row_while_a_thread_is_being_started(logger: logging.Logger, d
 
 
 @pytest.mark.parametrize("size", [1, 3_000], ids=["small rows", "a batch a row"])
-def test_log_calls_at_the_end_of_the_stack(logger: logging.Logger, destination: FakeDestination, size: int) -> None:
+def test_log_calls_at_the_recursion_limit_are_delivered_or_counted(
+    logger: logging.Logger, destination: FakeDestination, size: int
+) -> None:
     """The handler adds no RecursionError to the application's; each row is delivered or counted, never both."""
     pipeline = pipeline_of(logger)
     handler = logger.handlers[0]
@@ -181,7 +191,9 @@ def test_log_calls_at_the_end_of_the_stack(logger: logging.Logger, destination: 
     assert stats.accepted == stats.delivered + sum(stats.dropped.values())
 
 
-def test_a_fake_clock_shows_the_middle_of_a_row(destination: FakeDestination) -> None:
+def test_a_log_call_interrupted_by_others_that_begin_and_fill_batches_loses_no_row(
+    destination: FakeDestination,
+) -> None:
     """A log call that begins a batch is interrupted by one that begins a batch, and by one that fills it."""
 
     class Interrupting(ManualClock):

@@ -1,7 +1,7 @@
 """Fork a process for each name on stdin; each logs as fast as it goes, until it is killed.
 
-Each row that a log call has returned for is noted in a file of the process's own. What delivers is imported before the
-fork, or each would spend its life on that.
+Each row whose log call has returned is noted in a file of the process's own. The SDK is imported before the fork, or
+each process would spend its life on that.
 """
 
 import logging
@@ -14,7 +14,7 @@ import requests  # noqa: F401 - as above
 from logging_azmon import AzureMonitorHandler
 from logging_azmon._spool import recovery
 
-# What the killed have left is to be found soon, for the test's sake.
+# Orphans are looked for often, to keep the test short.
 recovery.LOOK_SECONDS = 0.3
 
 url, directory = sys.argv[1:3]

@@ -1,4 +1,4 @@
-"""The lock that tells who lives: held by one, gone with its process, kept through forks."""
+"""The lock that shows which process lives: held by one, gone with its process, kept through forks."""
 
 # ruff: noqa: SLF001 - counts what is open
 
@@ -26,7 +26,7 @@ def is_free(path):
     return subprocess.run([sys.executable, "-c", script, path], check=False).returncode == 0
 
 
-def test_one_has_it(path):
+def test_one_process_at_a_time_holds_the_lock(path):
     lock = Lock.take(path)
     assert Lock.take(path) is None
     assert not is_free(path)
@@ -35,28 +35,28 @@ def test_one_has_it(path):
     assert is_free(path)
 
 
-def test_waits_as_long_as_was_said(path):
+def test_taking_a_held_lock_waits_for_the_given_seconds(path):
     lock = Lock.take(path)
     assert Lock.take(path, 0.05) is None
     lock.release()
     assert Lock.take(path, 0.05) is not None
 
 
-def test_whoever_forgets_it_lets_go(path):
+def test_a_lock_that_is_garbage_collected_is_released(path):
     lock = Lock.take(path)
     del lock
     assert is_free(path)
 
 
-def test_at_the_end_of_the_interpreter_it_is_left_to_the_system(path):
+def test_at_interpreter_exit_the_lock_is_left_to_the_system(path):
     lock = Lock.take(path)
     lock.__del__(lambda: True)
     assert not is_free(path)
     lock.release()
 
 
-def test_a_file_that_was_removed_is_nobodys_lock(path, monkeypatch):
-    """Whoever opened it before would share it with nobody."""
+def test_the_lock_of_a_removed_file_is_not_taken(path, monkeypatch):
+    """Other processes lock a new file by that name."""
     real, calls = fcntl.flock, []
 
     def flock(fd, operation):
@@ -71,8 +71,8 @@ def test_a_file_that_was_removed_is_nobodys_lock(path, monkeypatch):
     assert Path(path).exists()
 
 
-def test_a_disk_without_locks_is_an_error(path, monkeypatch):
-    """Not a lock that nobody has; and no descriptor is left open."""
+def test_a_file_system_without_locks_is_an_error(path, monkeypatch):
+    """It is not taken for a free lock, and no descriptor is left open."""
 
     def flock(fd, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
@@ -91,7 +91,7 @@ def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("act", ["nothing", "release", "forget"])
-def test_a_child_does_not_let_go_of_its_parents(path, act):
+def test_a_forked_child_does_not_release_its_parents_lock(path, act):
     lock = Lock.take(path)
     child = os.fork()
     if child == 0:
@@ -107,7 +107,7 @@ def test_a_child_does_not_let_go_of_its_parents(path, act):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_living_child_does_not_keep_what_its_dead_parent_had(path):
+def test_a_living_child_does_not_keep_the_lock_of_its_dead_parent(path):
     reader, writer = os.pipe()
     ready, done = os.pipe()
     parent = os.fork()

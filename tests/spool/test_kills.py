@@ -100,7 +100,7 @@ def test_thirty_kills_in_a_row_cost_no_row(endpoint, workers, tmp_path):
     returned = set().union(*(workers.returned(number) for number in range(KILLS)))
     assert returned - set(arrived) == set()
     copies = arrived.total() - len(arrived)
-    print(f"{len(returned):,} rows, {copies:,} copies, {KILLS} kills")  # noqa: T201 - the figure, for who runs with -s
+    print(f"{len(returned):,} rows, {copies:,} copies, {KILLS} kills")  # noqa: T201 - the figure, shown with -s
     assert copies < KILLS * MOST_ROWS_OF_A_BATCH
 
 

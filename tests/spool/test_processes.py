@@ -43,7 +43,7 @@ def handler_of(endpoint, spool, **options):
 
 class TestHandler:
     @pytest.mark.parametrize("kind", [str, Path])
-    def test_takes_a_directory(self, spool, logger, kind):
+    def test_spool_is_a_directory_as_text_or_path(self, spool, logger, kind):
         with Endpoint() as endpoint:
             handler = handler_of(endpoint, kind(spool))
             assert not spool.exists(), "nothing is made before there is a row"
@@ -55,7 +55,7 @@ class TestHandler:
         assert messages(endpoint.rows) == ["hello"]
         assert list(spool.iterdir()) == []
 
-    def test_from_dict_config(self, spool, monkeypatch):
+    def test_spool_options_are_read_by_dict_config(self, spool, monkeypatch):
         with Endpoint() as endpoint:
             configuration = {
                 "version": 1,
@@ -87,7 +87,7 @@ class TestHandler:
             assert [row["Message"] for row in endpoint.wait_for_rows(3)][-1:] != []
             assert messages(endpoint.rows) == ["0", "1", "2"]
 
-    def test_an_idle_process_delivers_what_is_there_when_it_ends(self, spool):
+    def test_an_idle_process_delivers_orphans_when_it_ends(self, spool):
         """Without a single row of its own."""
         with Endpoint() as endpoint:
             assert leave_in_spool(spool, endpoint.url, "left").spooled == 1
@@ -96,7 +96,7 @@ class TestHandler:
         assert messages(endpoint.rows) == ["left"]
         assert second.stats().adopted == second.stats().delivered == 1
 
-    def test_what_is_left_at_close_is_told(self, spool, logger):
+    def test_rows_left_in_the_spool_at_close_are_reported(self, spool, logger):
         told = []
         pipeline = Pipeline(
             **a_rule(),
@@ -117,7 +117,7 @@ class TestHandler:
         assert (trouble.kind, trouble.rows) == ("spool", 1)
         assert pipeline.stats().spooled == 1
 
-    def test_rows_after_close_are_the_next_ones(self, spool, logger):
+    def test_rows_logged_after_close_are_delivered_by_the_next_process(self, spool, logger):
         with Endpoint() as endpoint:
             first = handler_of(endpoint, spool)
             logger.addHandler(first)
@@ -125,18 +125,18 @@ class TestHandler:
             logger.warning("late")
             assert first.stats().dropped == {}
             assert first.stats().spooled == 1
-            lifecycle_of(first.pipeline).queue.disown()
+            lifecycle_of(first.pipeline).queue.leave_to_parent()
             logger.removeHandler(first)
-            for owner in lifecycle_of(first.pipeline).queue._owners.values():  # noqa: SLF001
+            for owner in lifecycle_of(first.pipeline).queue._store.ownership.owners.values():  # noqa: SLF001
                 owner.release()
             handler_of(endpoint, spool).close()
         assert messages(endpoint.rows) == ["late"]
 
 
 class TestExit:
-    def test_what_cannot_be_delivered_is_the_next_runs(self, spool):
+    def test_rows_that_cannot_be_delivered_at_exit_are_delivered_by_the_next_run(self, spool):
         """Counted, told, and delivered by the next run, with what is logged after the end."""
-        # What is registered before logging runs after it.
+        # A callback registered before logging's runs after it.
         early = "import atexit\natexit.register(lambda: logging.getLogger('app').info('too late'))\nimport logging\n"
         with Endpoint() as endpoint:
             endpoint.default = status(503)
@@ -155,7 +155,7 @@ class TestExit:
             assert_each_once(endpoint.rows)
         assert list(spool.iterdir()) == []
 
-    def test_a_process_that_is_killed_has_lost_nothing(self, spool):
+    def test_a_killed_process_loses_no_row(self, spool):
         with Endpoint() as endpoint:
             endpoint.default = status(503)
             source = "handle()\nfor number in range(500): log.info('%d', number)\nos.kill(os.getpid(), signal.SIGKILL)"
@@ -169,7 +169,7 @@ class TestExit:
 class TestFork:
     FORK = "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
 
-    def test_each_has_its_own_file_and_its_own_rows(self, spool):
+    def test_parent_and_child_write_files_of_their_own(self, spool):
         """Also a child that never logs, and one that ends while its parent goes on."""
         source = """
 handle()
@@ -190,7 +190,7 @@ log.info('parent after')
         assert list(spool.iterdir()) == []
 
     @pytest.mark.parametrize("end", ["sys.exit(0)", "os._exit(0)", "del handler; gc.collect(); os._exit(0)"])
-    def test_a_child_that_ends_does_not_let_go_of_its_parents_lock(self, spool, end):
+    def test_a_child_that_ends_does_not_release_its_parents_lock(self, spool, end):
         """Another process finds the parent's rows taken, as long as the parent lives."""
         source = f"""
 import gc
@@ -218,7 +218,7 @@ wait()
                 assert last.stats().adopted == 1
         assert messages(endpoint.rows) == ["parent"]
 
-    def test_a_living_child_does_not_keep_a_dead_parents_rows(self, spool):
+    def test_a_living_child_does_not_keep_its_dead_parents_rows_from_others(self, spool):
         source = """
 handle(retry_seconds=3600)
 log.info('parent')
@@ -241,7 +241,7 @@ signal.pause()
                 program.go_on()
         assert messages(endpoint.rows) == ["parent"]
 
-    def test_forks_while_threads_write(self, spool):
+    def test_forks_while_threads_write_lose_no_row(self, spool):
         """Children of a process whose threads are in the middle of log calls hang in nothing, and no row is lost."""
         source = """
 handle(batch_bytes=20_000)
@@ -269,21 +269,21 @@ for pid in pids: assert os.waitpid(pid, 0)[1] == 0
             assert_each_once(endpoint.rows)
         assert list(spool.iterdir()) == []
 
-    def test_a_fork_in_the_middle_of_a_write(self, spool):
-        """By a signal handler: the row is the parent's, and the child writes to no descriptor of his."""
+    def test_a_fork_in_the_middle_of_a_write_leaves_the_row_to_the_parent(self, spool):
+        """By a signal handler: the row is the parent's, and the child writes to no descriptor of its parent's."""
         source = """
 from logging_azmon.pipeline import lifecycle_of
 handler = handle()
 log.info('first')
-segment = lifecycle_of(handler.pipeline).queue._open.segment
-real, pid = lifecycle_of(handler.pipeline).queue._write, None
+segment = lifecycle_of(handler.pipeline).queue._store._open.stored.segment
+real, pid = lifecycle_of(handler.pipeline).queue._store._write, None
 def write(fd, line):
     global pid
     if pid is None:
         pid = os.fork()
         if pid == 0: os.open('/dev/null', os.O_WRONLY)
     return real(fd, line) if pid else real(segment.fd, line)
-lifecycle_of(handler.pipeline).queue._write = write
+lifecycle_of(handler.pipeline).queue._store._write = write
 log.info('the parent\\'s')
 log.info('child' if pid == 0 else 'parent')
 if pid: assert os.wait()[1] == 0
@@ -330,7 +330,7 @@ handler.close()
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures the process's memory where Linux shows it")
-def test_memory_stays_the_same_in_an_outage_of_any_length(spool):
+def test_memory_does_not_grow_with_the_length_of_an_outage(spool):
     """Rows of 500 bytes: less than 20 MB, in the outage and after it. SPOOL_OUTAGE_ROWS=1000000 measures all of it."""
     with Endpoint() as endpoint:
         endpoint.default = status(503, retry_after=1)
@@ -348,7 +348,7 @@ def test_memory_stays_the_same_in_an_outage_of_any_length(spool):
         finally:
             process.kill()
             process.communicate()
-    print(outage, out)  # noqa: T201 - the figures, for who runs with -s
+    print(outage, out)  # noqa: T201 - the figures, shown with -s
     assert outage["spooled"] >= OUTAGE_ROWS
     assert outage["growth"] < 20_000_000
     assert json.loads(out)["after"] < 20_000_000

@@ -1,4 +1,4 @@
-"""The queue on disk: what is in the files, who owns them, and what is left when anything about them goes wrong."""
+"""The queue on disk: what is in the files, who owns them, and what is left when something about them fails."""
 
 # ruff: noqa: SLF001 - looks at what is open
 
@@ -15,11 +15,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from logging_azmon._queue import batch, batch_queue, ledger, memory
-from logging_azmon._spool import files as disk_module
-from logging_azmon._spool import recovery, store
-from logging_azmon._spool.directory import MOST_ADOPTED
-from logging_azmon._spool.files import Disk, trusted
+from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory, overflow
+from logging_azmon._spool import files as files_module
+from logging_azmon._spool import notes, ownership, recovery, space, store
+from logging_azmon._spool.files import Files, trusted
+from logging_azmon._spool.recovery import MOST_ADOPTED
 from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.crashing import CrashingDisk
@@ -52,10 +52,10 @@ class Directory:
     def end(self, bench):
         """Leave as a process does that is killed: its locks are free, its files stay."""
         self.benches.remove(bench)
-        if bench.buffer._open.segment is not None:
-            os.close(bench.buffer._open.segment.fd)
-            bench.buffer._open.segment.fd = -1
-        for owner in bench.buffer._owners.values():
+        if bench.buffer._store._open is not None:
+            os.close(bench.buffer._store._open.stored.segment.fd)
+            bench.buffer._store._open = None
+        for owner in bench.buffer._store.ownership.owners.values():
             owner._lock.release()
 
     def segments(self):
@@ -87,7 +87,7 @@ def directory(tmp_path):
 
 
 def text(bench, kind="spool"):
-    bench.buffer.look(bench.clock.monotonic())
+    bench.buffer.refresh(bench.clock.monotonic())
     return "\n".join(bench.told(kind))
 
 
@@ -102,7 +102,7 @@ class TestFiles:
         assert json.loads(row) == {"Message": "a"}
         assert (bench.stats.accepted, bench.stats.spooled, bench.stats.queued) == (1, 1, 0)
 
-    def test_nobody_else_may_read_them(self, directory):
+    def test_only_their_user_may_read_spool_files(self, directory):
         directory.process().put("a")
         directory.destination.play(Answer(status=400, code="X"))
         directory.benches[0].run()
@@ -110,7 +110,7 @@ class TestFiles:
         assert stat.S_IMODE(directory.path.stat().st_mode) == modes.pop("rejected") == 0o700
         assert set(modes.values()) == {0o600}
 
-    def test_a_delivered_segment_is_removed_and_in_the_end_so_is_the_lock(self, directory):
+    def test_a_delivered_segment_is_removed_and_the_lock_after_the_last(self, directory):
         bench = directory.process()
         bench.put(*range(300))
         assert len(directory.segments()) > 1
@@ -128,30 +128,30 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("mode", "whose"), [(0o755, {1, 0, 7}), (0o777, {1, 0, 7}), (0o1755, {1, 0, 7}), (0o1777, {1, 0})]
     )
-    def test_whose_files_are_read(self, mode, whose):
-        """Root's, one's own, the directory's owner's; not his, where anybody may have made it."""
+    def test_trusted_users_are_ones_own_root_and_the_directorys_owner(self, mode, whose):
+        """But not the directory's owner where any user may have made it."""
         directory, parent = (os.stat_result((each, 0, 0, 1, 7, 0, 0, 0, 0, 0)) for each in (0o700, mode))
         assert trusted(1, directory, parent) == whose
 
     @pytest.mark.parametrize("is_directorys", [True, False])
-    def test_others_files_are_read_where_the_directory_is_theirs(self, directory, monkeypatch, is_directorys):
+    def test_files_of_another_user_are_read_only_in_that_users_directory(self, directory, monkeypatch, is_directorys):
         path = directory.leave(line("theirs"))
-        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
-        monkeypatch.setattr(Disk, "make", lambda _, directory: None)
+        monkeypatch.setattr(files_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
+        monkeypatch.setattr(Files, "make", lambda _, directory: None)
         bench = directory.process()
         bench.buffer.urge()
         bench.run(100)
         assert directory.arrived == ["theirs"] * is_directorys
         assert path.exists() is not is_directorys
 
-    def test_a_directory_that_another_user_has_made_where_anybody_may_is_not_used(self, directory, monkeypatch):
-        monkeypatch.setattr(disk_module, "_trusted_at", lambda _: {-1})
+    def test_a_directory_of_another_user_in_a_shared_place_is_not_used(self, directory, monkeypatch):
+        monkeypatch.setattr(files_module, "_trusted_at", lambda _: {-1})
         bench = directory.process()
         assert bench.put("a") == [True]
-        assert "was made by another user" in text(bench)
+        assert "belongs to another user" in text(bench)
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
-    def test_nothing_is_made_before_the_first_row(self, directory):
+    def test_no_directory_is_made_before_the_first_row(self, directory):
         directory.process().run()
         assert not directory.path.exists()
 
@@ -162,7 +162,7 @@ class TestFiles:
         assert directory.arrived == ["long", "short"]
 
     @pytest.mark.parametrize(("fsync", "syncs"), [("never", 0), ("batch", 4), ("row", 304)])
-    def test_syncs_as_often_as_was_said(self, directory, fsync, syncs):
+    def test_files_are_synced_as_often_as_spool_fsync_says(self, directory, fsync, syncs):
         disk = CrashingDisk({})
         synced = []
         disk.sync = disk.sync_directory = synced.append
@@ -175,15 +175,15 @@ class TestFiles:
         assert len([each for each in synced if isinstance(each, int)]) == rows + files
         assert len([each for each in synced if isinstance(each, str)]) == files
 
-    def test_memory_holds_no_rows_however_many_wait(self, directory):
+    def test_memory_holds_no_rows_however_many_wait_on_disk(self, directory):
         bench = directory.process()
         bench.put(*range(2_000))
-        assert all(not batch.data for batch in bench.buffer._waiting)
-        assert len(bench.buffer._waiting) < 20
+        assert all(not batch.data for batch in bench.buffer._backlog.waiting)
+        assert len(bench.buffer._backlog.waiting) < 20
 
 
-class TestWhatDeadProcessesLeave:
-    def test_is_delivered_by_the_next_oldest_first(self, directory):
+class TestOrphans:
+    def test_orphans_are_delivered_by_the_next_process_oldest_first(self, directory):
         first = directory.process()
         first.put(*range(300))
         directory.end(first)
@@ -195,7 +195,7 @@ class TestWhatDeadProcessesLeave:
         assert (stats.accepted, stats.adopted, stats.delivered) == (1, 300, 301)
         assert directory.segments() == []
 
-    def test_what_a_living_one_has_is_left_to_it(self, directory):
+    def test_segments_of_a_living_process_are_left_to_it(self, directory):
         first, second = directory.process(), directory.process()
         first.put("first")
         second.put("second")
@@ -203,7 +203,7 @@ class TestWhatDeadProcessesLeave:
         assert directory.arrived == ["second"]
         assert len(directory.segments()) == 1
 
-    def test_is_delivered_by_one_at_a_time(self, directory):
+    def test_orphans_are_adopted_by_one_process_at_a_time(self, directory):
         dead = directory.process()
         dead.put(*range(300))
         directory.end(dead)
@@ -215,7 +215,7 @@ class TestWhatDeadProcessesLeave:
         assert sorted(map(int, directory.arrived)) == list(range(300))
         assert sorted(bench.stats.adopted for bench in benches) == [0, 0, 300]
 
-    def test_is_found_from_time_to_time(self, directory):
+    def test_orphans_are_looked_for_from_time_to_time(self, directory):
         bench = directory.process()
         bench.put("first")
         bench.run()
@@ -224,21 +224,21 @@ class TestWhatDeadProcessesLeave:
             directory.clock.advance(bench.step())
         assert directory.arrived == ["first", "left"]
 
-    def test_many_dead_owners_are_taken_a_few_at_a_time(self, directory):
+    def test_many_dead_owners_are_adopted_a_few_at_a_time(self, directory):
         """Each is a lock, and so a descriptor."""
         for number in range(3 * MOST_ADOPTED):
             directory.leave(line(number), when=LONG_AGO + number)
         bench = directory.process()
         bench.buffer.urge()
         bench.buffer.urge()
-        assert len(bench.buffer._owners) == MOST_ADOPTED + 1
+        assert len(bench.buffer._store.ownership.owners) == MOST_ADOPTED + 1
         bench.run(400)
         for _ in range(10):
             directory.clock.advance(bench.step())
         assert directory.arrived == [str(number) for number in range(3 * MOST_ADOPTED)]
         assert directory.locks() == []
 
-    def test_what_is_flushed_for_goes_before_the_backlog(self, directory):
+    def test_rows_that_are_flushed_for_go_before_adopted_ones(self, directory):
         dead = directory.process()
         dead.put(*range(1_000))
         directory.end(dead)
@@ -251,7 +251,7 @@ class TestWhatDeadProcessesLeave:
         bench.run()
         assert len(directory.arrived) == 1_001
 
-    def test_bodies_stay_within_ones_own_limit(self, directory):
+    def test_adopted_segments_are_divided_to_fit_batch_bytes(self, directory):
         """Left by one with larger batches: divided, also within rows that are longer than a batch."""
         rows = [line(number, 100) for number in range(200)] + [line("long", 3 * BATCH_BYTES), line("last")]
         directory.leave(*rows)
@@ -263,7 +263,7 @@ class TestWhatDeadProcessesLeave:
         assert directory.segments() == []
         assert {len(rows) for rows in directory.destination.batches if len(rows) > BATCH_BYTES // 100} == set()
 
-    def test_what_is_not_delivered_at_the_end_is_handed_over(self, directory):
+    def test_adopted_rows_not_delivered_at_the_end_are_handed_over(self, directory):
         directory.leave(line("left"))
         bench = directory.process()
         bench.put("mine")
@@ -279,7 +279,7 @@ class TestWhatDeadProcessesLeave:
         after.run()
         assert sorted(directory.arrived) == ["left", "mine"]
 
-    def test_rows_older_than_two_days_are_delivered_unchanged_and_told(self, directory):
+    def test_rows_older_than_two_days_are_delivered_unchanged_and_reported(self, directory):
         row = line("old", TimeGenerated="2023-11-14T22:13:20.000000Z")
         directory.leave(row)
         bench = directory.process()
@@ -288,7 +288,7 @@ class TestWhatDeadProcessesLeave:
         assert directory.destination.rows == [json.loads(row)]
         assert "older than two days: the service replaces their TimeGenerated" in text(bench)
 
-    def test_another_targets_are_left_to_it_and_told_once(self, directory):
+    def test_segments_for_another_target_are_left_alone_and_reported_once(self, directory):
         """A directory may be used by two applications with different rules."""
         path = directory.leave(line("other"), target=OTHER)
         mine, theirs = directory.process(), directory.process(stream=OTHER.stream, destination=FakeDestination())
@@ -331,8 +331,8 @@ def undated(directory):
     directory.leave(GOOD).rename(directory.path / f"20261399T000000.000000Z-{new_owner()}-000001.ndjson")
 
 
-# What lies in the directory, how many rows of it arrive, and whether it stays there.
-STRANGE = {
+# A file, how many of its rows arrive, and whether it stays there.
+FOREIGN = {
     "torn": (lambda d: d.leave(GOOD, GOOD, b'{"Message":"to'), 2, False),
     "empty": (lambda d: d.leave(header=b""), 0, False),
     "only a first line": (lambda d: d.leave(), 0, False),
@@ -344,7 +344,7 @@ STRANGE = {
     "another format": (lambda d: d.leave(GOOD, header=b"{}\n"), 0, True),
     "not JSON": (lambda d: d.leave(GOOD, header=b"hello\n"), 0, True),
     "no target": (lambda d: d.leave(GOOD, header=b'{"logging_azmon_spool":1,"endpoint":1}\n'), 0, True),
-    "somebody's file": (lambda d: (d.path / "notes.ndjson").write_text("hello\n"), 0, True),
+    "a file of another program": (lambda d: (d.path / "notes.ndjson").write_text("hello\n"), 0, True),
     "a day that never was": (undated, 1, False),
     "a pipe": (pipe, 0, True),
     "a directory": (folder, 0, True),
@@ -353,9 +353,9 @@ STRANGE = {
 }  # fmt: skip
 
 
-class TestStrangeFiles:
-    @pytest.mark.parametrize(("make", "rows", "stays"), STRANGE.values(), ids=STRANGE)
-    def test_cost_the_rows_concerned_and_nothing_more(self, directory, make, rows, stays):
+class TestForeignFiles:
+    @pytest.mark.parametrize(("make", "rows", "stays"), FOREIGN.values(), ids=FOREIGN)
+    def test_a_spoiled_or_foreign_file_costs_only_its_own_rows(self, directory, make, rows, stays):
         directory.path.mkdir()
         make(directory)
         there = {path.name for path in directory.path.iterdir()}
@@ -367,7 +367,7 @@ class TestStrangeFiles:
         assert bench.stats.adopted - sum(bench.stats.dropped.values()) == rows
         assert {path.name for path in directory.path.iterdir() if path.suffix != ".lock"} == (there if stays else set())
 
-    def test_torn_rows_are_counted_and_told(self, directory):
+    def test_torn_rows_are_counted_and_reported(self, directory):
         directory.leave(GOOD, b'{"Message":"to')
         directory.leave(GOOD, b"\0\0\0\n", GOOD)
         bench = directory.process()
@@ -384,8 +384,8 @@ class TestStrangeFiles:
         bench.run()
         assert (bench.stats.adopted, bench.stats.dropped) == (4, {"torn": 2})
 
-    def test_a_lock_that_cannot_be_taken_keeps_nobody_from_the_others(self, directory):
-        """A directory, say, or another user's, whom we do not share it with any more."""
+    def test_a_lock_that_cannot_be_taken_does_not_hold_up_other_orphans(self, directory):
+        """A directory, say, or a file of another user with whom the spool is no longer shared."""
         owner = new_owner()
         path = directory.leave(GOOD, owner=owner, when=LONG_AGO - 1)
         (directory.path / f"{owner}.lock").mkdir()
@@ -397,17 +397,17 @@ class TestStrangeFiles:
         assert f"{owner}.lock" in text(bench)
         assert path.exists()
 
-    def test_a_line_beyond_all_measure_is_left_alone(self, directory, monkeypatch):
-        monkeypatch.setattr(store, "MOST_ROW_BYTES", 20_000)
+    def test_a_segment_with_a_line_too_long_for_a_row_is_left_alone(self, directory, monkeypatch):
+        monkeypatch.setattr(recovery, "MOST_ROW_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
         bench = directory.process()
         bench.buffer.urge()
         bench.run(100)
-        assert "holds a line that no row can be" in text(bench)
+        assert "holds a line that is too long for a row" in text(bench)
         assert path.exists()
 
     @pytest.mark.parametrize("step", ["open", "read"])
-    def test_one_that_cannot_be_read_is_left_alone(self, directory, step):
+    def test_a_segment_that_cannot_be_read_is_left_alone(self, directory, step):
         path = directory.leave(GOOD)
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
@@ -429,7 +429,7 @@ class TestStrangeFiles:
         assert "rows in the spool cannot be read" in text(bench, "lost")
 
     @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-    def test_they_wait_until_files_can_be_opened_again(self, directory, number):
+    def test_segments_wait_while_too_many_files_are_open(self, directory, number):
         """That so many are open says nothing of these: neither own rows nor those of the dead are given up."""
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
@@ -440,13 +440,13 @@ class TestStrangeFiles:
         assert bench.steps() <= 1, "what is written now is open already"
         assert text(bench)
         disk.faults.clear()
-        directory.clock.advance(store.LOOK_SECONDS)
+        directory.clock.advance(recovery.LOOK_SECONDS)
         bench.buffer.urge()
         bench.run()
         assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])
         assert bench.stats.dropped == {}
 
-    def test_rows_that_somebody_has_cut_off_are_counted(self, directory):
+    def test_rows_cut_off_from_a_segment_are_counted_as_torn(self, directory):
         bench = directory.process()
         bench.put(*range(10))
         os.truncate(directory.segments()[0], len(TARGET.header()) + len(line(0)) * 4 + 3)
@@ -474,19 +474,19 @@ class TestTrouble:
         assert directory.arrived == ["on disk", "half a row is cut off again", "in memory", "on disk again"]
         assert bench.stats.dropped == {}
 
-    def test_it_is_told_once_a_minute(self, directory):
+    def test_trouble_with_the_disk_is_reported_once_a_minute(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         disk.faults["make"] = errno.EROFS
         for _ in range(100):
             bench.put("row")
             directory.clock.advance(1.5)
-            bench.buffer.look(bench.clock.monotonic())
+            bench.buffer.refresh(bench.clock.monotonic())
         assert len(bench.told("spool")) == 3
         assert "Read-only file system" in bench.told("spool")[0]
 
     @pytest.mark.parametrize("step", ["make", "lock", "create", "write", "truncate", "close", "entries"])
-    def test_whatever_fails_rows_arrive(self, directory, step):
+    def test_rows_arrive_whichever_file_operation_fails(self, directory, step):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         if step in {"truncate", "close"}:
@@ -500,7 +500,7 @@ class TestTrouble:
         assert set(directory.arrived) >= {str(number) for number in range(300)}
         assert set(bench.stats.dropped) <= {"torn"}
 
-    def test_a_row_that_cannot_be_synced_is_there_and_told(self, directory):
+    def test_a_row_that_cannot_be_synced_is_kept_and_the_failure_reported(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk, spool_fsync="row")
         bench.put("first")
@@ -511,7 +511,7 @@ class TestTrouble:
         bench.run()
         assert directory.arrived == ["first", "second"]
 
-    def test_a_file_that_goes_while_names_are_read_is_none(self, tmp_path, monkeypatch):
+    def test_a_file_removed_while_names_are_read_is_not_listed(self, tmp_path, monkeypatch):
         tmp_path.joinpath("gone").touch()
         real = os.scandir
 
@@ -523,10 +523,10 @@ class TestTrouble:
             yield found
 
         monkeypatch.setattr(os, "scandir", scandir)
-        assert Disk().entries(str(tmp_path)) == {}
+        assert Files().entries(str(tmp_path)) == {}
 
-    def test_a_lock_that_nobody_gives_sends_rows_through_memory(self, directory):
-        class NoLocks(Disk):
+    def test_rows_go_through_memory_where_no_lock_can_be_taken(self, directory):
+        class NoLocks(Files):
             def lock(self, path, seconds=0.0):
                 return None
 
@@ -536,7 +536,7 @@ class TestTrouble:
         bench.run()
         assert directory.arrived == ["row"]
 
-    def test_what_cannot_be_removed_is_told(self, directory):
+    def test_a_segment_that_cannot_be_removed_is_reported(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put("row")
@@ -545,7 +545,7 @@ class TestTrouble:
         assert directory.arrived == ["row"]
         assert "is delivered, but cannot be removed" in text(bench)
 
-    def test_a_lock_that_cannot_be_left_is_told(self, directory):
+    def test_a_lock_that_cannot_be_released_is_reported(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put("row")
@@ -554,9 +554,9 @@ class TestTrouble:
         bench.buffer.close()
         bench.buffer.abandon("closed")
         disk.faults.clear()
-        assert "cannot be left" in text(bench)
+        assert "cannot be released" in text(bench)
 
-    def test_a_directory_that_is_deleted_costs_what_was_sealed_and_nothing_more(self, directory):
+    def test_a_deleted_directory_costs_the_sealed_segments_and_nothing_more(self, directory):
         """Rows of the file that is open are read through it; then a new directory is made."""
         bench = directory.process()
         bench.put(*range(300))
@@ -573,7 +573,7 @@ class TestTrouble:
         assert bench.stats.dropped == {"unreadable": sealed}
         assert "cannot be read" in text(bench, "lost")
 
-    def test_a_segment_that_is_deleted_while_it_fills_loses_nothing(self, directory):
+    def test_a_segment_deleted_while_it_fills_loses_no_row(self, directory):
         bench = directory.process()
         bench.put(*range(20))
         directory.segments()[0].unlink()
@@ -581,7 +581,7 @@ class TestTrouble:
         bench.run()
         assert directory.arrived == [str(number) for number in range(300)]
 
-    def test_a_tmpfs_that_fills_up_and_is_emptied_again(self, directory):
+    def test_a_tmpfs_that_fills_up_and_is_emptied_again_loses_no_row(self, directory):
         """A real disk of 2 MB: what does not fit goes through memory, nothing is lost."""
         directory.path.mkdir()
         mounted = subprocess.run(
@@ -610,7 +610,7 @@ class TestTrouble:
         finally:
             subprocess.run(["umount", directory.path], check=True)
 
-    def test_what_waits_in_memory_is_tried_again_and_divided_as_without_a_spool(self, directory):
+    def test_batches_in_memory_are_retried_and_divided_as_without_a_spool(self, directory):
         disk = CrashingDisk({})
         disk.faults["create"] = errno.EROFS
         bench = directory.process(disk=disk)
@@ -619,7 +619,7 @@ class TestTrouble:
         bench.run()
         assert directory.arrived == [str(number) for number in range(20)]
 
-    def test_memory_has_its_own_bound_then(self, directory):
+    def test_rows_in_memory_are_bounded_by_queue_bytes_while_the_disk_fails(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk, overflow="drop_old", queue_bytes=8_192)
         bench.put("on disk")
@@ -629,7 +629,7 @@ class TestTrouble:
         assert stats.spooled == 1
         assert stats.dropped == {"queue_full": 1_000 - stats.queued}
 
-    def test_a_file_that_cannot_be_removed_keeps_nobody_from_the_others(self, directory):
+    def test_a_torn_file_that_cannot_be_removed_does_not_hold_up_other_orphans(self, directory):
         directory.leave(header=b"torn")
         directory.leave(line("good"))
         disk = CrashingDisk({})
@@ -639,7 +639,7 @@ class TestTrouble:
         bench.run(20)
         assert directory.arrived == ["good"]
 
-    def test_a_directory_that_fails_while_it_is_looked_through_keeps_no_lock(self, directory):
+    def test_a_directory_that_fails_while_it_is_searched_keeps_no_lock(self, directory):
         directory.leave(line("good"))
         disk = CrashingDisk({})
         looks = []
@@ -648,24 +648,24 @@ class TestTrouble:
             looks.append(path)
             if len(looks) == 2:
                 raise OSError(errno.EIO, "broken")
-            return Disk.entries(disk, path)
+            return Files.entries(disk, path)
 
         disk.entries = entries
         bench = directory.process(disk=disk)
         bench.buffer.urge()
         assert disk.locks == {}
-        assert "cannot be looked through" in text(bench)
+        assert "cannot be searched" in text(bench)
         bench.buffer.urge()
         bench.run()
         assert directory.arrived == ["good"]
 
-    def test_what_is_appended_is_all_or_nothing(self, tmp_path):
-        class Short(Disk):
+    def test_append_is_all_or_nothing(self, tmp_path):
+        class Short(Files):
             @staticmethod
             def write(fd, data):
                 return os.write(fd, data[:3])
 
-        Disk().append(str(tmp_path / "file"), b"whole\n")
+        Files().append(str(tmp_path / "file"), b"whole\n")
         with pytest.raises(OSError, match="No space left"):
             Short().append(str(tmp_path / "file"), b"half\n")
         assert tmp_path.joinpath("file").read_bytes() == b"whole\n"
@@ -699,7 +699,7 @@ class TestBound:
         bench.run()
         assert directory.arrived == [str(number) for number in range(1_000 - stats.spooled, 1_000)]
 
-    def test_drop_old_drops_what_dead_ones_left_before_its_own(self, directory):
+    def test_drop_old_drops_adopted_rows_before_its_own(self, directory):
         directory.leave(*[line(f"left {number}", 100) for number in range(30)])
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.buffer.urge()
@@ -707,7 +707,7 @@ class TestBound:
         assert bench.stats.dropped["spool_full"] >= 30
         assert bench.stats.adopted == 30
 
-    def test_drop_old_drops_nothing_that_is_on_its_way(self, directory):
+    def test_drop_old_drops_no_row_that_is_on_its_way(self, directory):
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.put(*[line(number, 100) for number in range(300)])
         for _ in range(bench.stats.spooled):
@@ -719,7 +719,7 @@ class TestBound:
         assert bench.stats.in_flight == taken
         assert bench.stats.dropped["spool_full"] > 0
 
-    def test_what_was_tried_in_vain_counts_as_what_it_is(self, directory):
+    def test_a_segment_counts_with_its_real_size_once_it_was_tried(self, directory):
         """Not as what it might have become: a long outage with few rows must not fill the directory."""
         bench = directory.process(**SMALL)
         for number in range(100):
@@ -731,13 +731,13 @@ class TestBound:
         assert bench.stats.dropped == {}
         assert bench.stats.spooled == 100
 
-    def test_drop_old_drops_nothing_of_others(self, directory):
+    def test_drop_old_drops_no_row_of_other_processes(self, directory):
         first = self.fill(directory)
         second = directory.process(**SMALL, overflow="drop_old")
         assert second.put("no room") == [False]
         assert first.stats.spooled > 100
 
-    def test_block_waits_for_room(self, directory):
+    def test_block_waits_for_room_in_the_spool(self, directory):
         bench = directory.process(**SMALL, overflow="block", block_seconds=0.5)
         before = directory.clock.monotonic()
         bench.put(*[line(number, 100) for number in range(400)])
@@ -747,7 +747,7 @@ class TestBound:
         directory.clock.advance(2)
         assert bench.put("again") == [True]
 
-    def test_what_others_have_there_counts_too(self, directory):
+    def test_segments_of_other_processes_count_against_the_bound(self, directory):
         first = self.fill(directory)
         second = directory.process(**SMALL)
         assert second.put("no room") == [False]
@@ -759,7 +759,7 @@ class TestBound:
 class TestRejected:
     POISON = Answer(status=400, code="InvalidPayload", message="no")
 
-    def test_rows_are_kept_with_what_the_service_said(self, directory):
+    def test_rejected_rows_are_kept_with_the_services_answer(self, directory):
         directory.destination.play(self.POISON, self.POISON)
         bench = directory.process()
         bench.put("bad", "good")
@@ -779,7 +779,7 @@ class TestRejected:
         assert f"kept in {path}" in text(bench, "rejected")
         assert directory.segments() == []
 
-    def test_they_may_take_a_tenth_of_the_directory(self, directory):
+    def test_rejected_rows_may_take_a_tenth_of_spool_bytes(self, directory):
         bench = directory.process(spool_bytes=32_768)
         for number in range(40):
             directory.destination.play(self.POISON)
@@ -789,7 +789,7 @@ class TestRejected:
         assert bench.stats.rejected == 40
         assert "is full: it may hold 3,276 bytes" in text(bench)
 
-    def test_while_another_writes_there_they_are_only_told(self, directory):
+    def test_rejected_rows_are_only_reported_while_another_process_writes_there(self, directory):
         disk = CrashingDisk({str(directory.path / "rejected" / "lock"): None})
         bench = directory.process(disk=disk)
         directory.destination.play(self.POISON)
@@ -798,26 +798,26 @@ class TestRejected:
         assert "is locked by another process" in text(bench)
         assert [one.rows_json for one in bench.troubles if one.kind == "rejected"] == [line("bad")]
 
-    def test_those_that_went_through_memory_are_kept_as_well(self, directory):
+    def test_rejected_rows_that_went_through_memory_are_kept_as_well(self, directory):
         disk = CrashingDisk({})
         disk.faults["create"] = errno.ENOSPC
         bench = directory.process(disk=disk)
         bench.put("bad")
-        bench.buffer._owner = None
+        bench.buffer._store.ownership.writer = None
         directory.destination.play(self.POISON)
         bench.run()
         assert [path.name for path in (directory.path / "rejected").glob("*.ndjson")] == ["unspooled.ndjson"]
 
 
 class TestDividing:
-    def test_an_outage_in_the_middle_keeps_the_rest_on_disk(self, directory):
-        """What is not delivered yet gets a file of its own, and the old one goes."""
+    def test_an_outage_in_the_middle_of_a_batch_keeps_the_rest_on_disk(self, directory):
+        """The rows not delivered yet get a file of their own, and the old one is removed."""
         bench = directory.process()
         bench.put(*range(100))
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
         bench.run_until(lambda: directory.destination.rows)
         assert (bench.stats.delivered, bench.stats.spooled) == (50, 50)
-        assert all(not batch.data for batch in bench.buffer._waiting)
+        assert all(not batch.data for batch in bench.buffer._backlog.waiting)
         (path,) = directory.segments()
         assert path.read_bytes().count(b"\n") == 51
         bench.run()
@@ -825,7 +825,7 @@ class TestDividing:
         assert directory.segments() == []
 
     @pytest.mark.parametrize("step", ["create", "write", "room"])
-    def test_an_outage_in_the_middle_keeps_the_rest_in_memory_where_the_disk_fails(self, directory, step):
+    def test_an_outage_in_the_middle_of_a_batch_keeps_the_rest_in_memory_where_the_disk_fails(self, directory, step):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put(*range(100))
@@ -846,7 +846,7 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert directory.segments() == []
 
-    def test_also_while_it_closes(self, directory):
+    def test_an_outage_in_the_middle_of_a_batch_while_closing_leaves_the_rest_to_the_next_process(self, directory):
         """Or the next process would deliver all of it, once more."""
         bench = directory.process()
         bench.put(*range(100))
@@ -861,12 +861,12 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert later.stats.adopted == bench.stats.spooled == 50
 
-    def test_an_outage_in_the_middle_keeps_the_rest_where_there_is_no_owner_any_more(self, directory):
+    def test_an_outage_in_the_middle_of_a_batch_keeps_the_rest_without_an_owner_that_writes(self, directory):
         bench = directory.process()
         bench.put(*range(100))
 
         def vanish(_):
-            bench.buffer._owner = None
+            bench.buffer._store.ownership.writer = None
             return AWAY
 
         directory.destination.play(Answer(status=413), Answer(status=204), vanish)
@@ -876,7 +876,7 @@ class TestDividing:
 
 
 class TestTheEnd:
-    def test_what_is_left_stays_and_later_rows_too(self, directory):
+    def test_rows_left_at_the_end_and_rows_logged_later_stay_on_disk(self, directory):
         directory.destination.play(*[AWAY] * 99)
         bench = directory.process()
         bench.put("before")
@@ -894,7 +894,7 @@ class TestTheEnd:
         after.run()
         assert directory.arrived == ["before", "after close", "after the end"]
 
-    def test_later_rows_that_cannot_be_written_are_counted(self, directory):
+    def test_rows_after_close_that_cannot_be_written_are_counted(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.buffer.close()
@@ -902,7 +902,7 @@ class TestTheEnd:
         assert bench.put("late") == [False]
         assert bench.stats.dropped == {"after_close": 1}
 
-    def test_what_comes_back_after_the_end_stays_on_disk(self, directory):
+    def test_batches_given_back_after_the_end_stay_on_disk(self, directory):
         directory.leave(line("left"))
         bench = directory.process()
         bench.put("mine")
@@ -921,18 +921,19 @@ class TestTheEnd:
         after.run()
         assert sorted(directory.arrived) == ["left", "mine"]
 
-    def test_an_open_file_is_closed_with_the_spool(self, directory):
+    def test_an_open_descriptor_is_closed_with_the_spool(self, directory):
         bench = directory.process()
         bench.put("row")
-        fd = bench.buffer._open.segment.fd
+        fd = bench.buffer._store._open.stored.segment.fd
         directory.benches.remove(bench)
-        bench.buffer.__del__()
+        bench.buffer._store.__del__()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-        bench.buffer._open.segment.fd = -1
+        bench.buffer._store._open = None
 
 
-MODULES = frozenset(module.__file__ for module in (store, recovery, batch_queue, memory, batch, ledger))
+CODE = (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
+MODULES = frozenset(module.__file__ for module in CODE)
 ROW = line("row", 60)
 CASES = {
     "first row": (0, lambda bench: bench.buffer.put(ROW)),
@@ -946,7 +947,7 @@ CASES = {
 
 
 class TestInterrupted:
-    """By a signal handler or a finaliser on the same thread, at each place where Python runs one."""
+    """A signal handler or a finalizer interrupts the spool, on the same thread, at each point where Python runs one."""
 
     @contextmanager
     def bench(self, tmp_path, before, number):
@@ -967,7 +968,7 @@ class TestInterrupted:
         return range(1, places + 1)
 
     @pytest.mark.parametrize("what", ["put", "take", "flush"])
-    def test_in_the_middle_of_a_write_nothing_is_done_but_after_it(self, directory, what):
+    def test_a_call_in_the_middle_of_a_write_takes_effect_after_it(self, directory, what):
         disk = CrashingDisk({})
         write = disk.write
         done = []
@@ -989,7 +990,7 @@ class TestInterrupted:
         assert done == {"put": [[True]], "take": [None], "flush": []}[what]
         assert directory.arrived == ["outer", "inner"][: 1 + (what == "put")]
 
-    def test_by_ctrl_c_in_the_write_the_file_says_whether_the_row_is_in(self, directory):
+    def test_after_ctrl_c_in_a_write_the_file_says_whether_the_row_is_in(self, directory):
         disk = CrashingDisk({})
         write = disk.write
 
@@ -1009,46 +1010,46 @@ class TestInterrupted:
         assert directory.arrived == ["before", "outer", "after"]
         assert bench.stats.accepted == bench.stats.delivered == 3
 
-    def test_by_ctrl_c_before_there_is_a_file_the_next_row_makes_one(self, directory):
+    def test_after_ctrl_c_before_there_is_a_file_the_next_row_makes_one(self, directory):
         bench = directory.process()
-        begin = bench.buffer._directory.begin
-        bench.buffer._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
+        begin = bench.buffer._store._directory.begin
+        bench.buffer._store._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             bench.put("outer")
         assert interrupted.called
-        bench.buffer._directory.begin = begin
+        bench.buffer._store._directory.begin = begin
         bench.put("after")
         bench.run()
         assert directory.arrived == ["after"]
         assert bench.stats.accepted == bench.stats.delivered == 1
 
-    def test_who_flushes_in_the_middle_of_a_log_call_does_not_wait_for_who_looks_around(self, directory):
+    def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_a_search_for_orphans(self, directory):
         bench = directory.process()
         bench.put("a")
         looks, may_end = threading.Event(), threading.Event()
 
         def look_around():
-            with bench.buffer.desk:
+            with bench.buffer._store.ownership.lock:
                 looks.set()
                 assert may_end.wait(20)
 
         with ThreadPoolExecutor(1) as other:
             looking = other.submit(look_around)
             assert looks.wait(20)
-            with bench.buffer._lock:
+            with bench.buffer.lock:
                 bench.buffer.urge()
             may_end.set()
             looking.result(20)
         bench.run()
         assert directory.arrived == ["a"]
 
-    def test_two_threads_found_one_owner(self, directory):
+    def test_two_threads_create_one_owner(self, directory):
         bench = directory.process()
-        assert bench.buffer._found_owner()
-        assert bench.buffer._found_owner()
-        assert len(bench.buffer._owners) == 1
+        assert bench.buffer._store._ensure_writer()
+        assert bench.buffer._store._ensure_writer()
+        assert len(bench.buffer._store.ownership.owners) == 1
 
-    def test_rows_that_go_through_memory_share_batches(self, directory):
+    def test_rows_that_go_through_memory_share_batches_while_the_disk_is_full(self, directory):
         """While the disk is full they are as many requests as without a spool, and not one each."""
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
@@ -1068,9 +1069,8 @@ class TestInterrupted:
         assert len(directory.arrived) == 52
 
     @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
-    def test_a_segment_that_nobody_was_woken_for_is_made_known_by_its_next_row(self, directory, error, monkeypatch):
+    def test_a_segment_whose_wake_up_failed_is_announced_by_its_next_row(self, directory, error):
         """At the end of the stack, where nothing can be called, or by a Ctrl-C."""
-        bench = directory.process()
         wakes = []
 
         def wake():
@@ -1078,7 +1078,7 @@ class TestInterrupted:
             if len(wakes) == 1:
                 raise error
 
-        monkeypatch.setattr(bench.buffer, "_wake", wake)
+        bench = directory.process(wake=wake)
         with suppress(KeyboardInterrupt):
             bench.put("first")
         bench.put("second", "third")
@@ -1091,18 +1091,19 @@ class TestInterrupted:
         """Another thread begins one between the failure that sends a row through memory, and its way there."""
         bench = directory.process()
         bench.put("first")
-        bench.buffer._seal()
+        bench.buffer._store._seal()
         directory.locks()[0].unlink()
-        put = memory.MemoryBuffer._put
+        in_memory = bench.buffer._store._memory
+        append = in_memory.append
 
-        def late(self, row):
+        def late(row):
             monkeypatch.undo()
             thread = threading.Thread(target=bench.put, args=["theirs"])
             thread.start()
             thread.join()
-            return put(self, row)
+            return append(row)
 
-        monkeypatch.setattr(memory.MemoryBuffer, "_put", late)
+        monkeypatch.setattr(in_memory, "append", late)
         bench.put("mine")
         assert (bench.stats.spooled, bench.stats.queued) == (2, 1)
         bench.run()
@@ -1118,7 +1119,7 @@ class TestInterrupted:
         assert bench.stats.delivered == 1
 
     @pytest.mark.parametrize(("before", "act"), CASES.values(), ids=CASES)
-    def test_by_one_that_logs_no_row_is_harmed(self, tmp_path, before, act):
+    def test_a_signal_handler_that_logs_at_any_point_of_a_spool_harms_no_row(self, tmp_path, before, act):
         was_interrupted = []
         for place in self.places(tmp_path, before, act):
             with self.bench(tmp_path, before, place) as (bench, disk):
@@ -1133,7 +1134,7 @@ class TestInterrupted:
                     continue
                 disk.room = None
                 assert bench.stats.accepted == max(0, before) + 2 + ("put" in act.__code__.co_names), place
-                for taken in list(bench.buffer._taken):
+                for taken in list(bench.buffer._backlog.taken):
                     bench.buffer.settle(taken)
                 bench.run()
                 arrived = messages(bench.destination.rows)
@@ -1142,7 +1143,7 @@ class TestInterrupted:
         assert len(was_interrupted) > 2
 
     @pytest.mark.parametrize(("before", "act"), list(CASES.values())[:3], ids=list(CASES)[:3])
-    def test_by_an_exception_the_row_is_in_or_it_is_not(self, tmp_path, before, act):
+    def test_an_exception_at_any_point_of_a_spool_leaves_a_row_in_or_out(self, tmp_path, before, act):
         def interrupt():
             raise KeyboardInterrupt
 
@@ -1161,3 +1162,105 @@ class TestInterrupted:
                 assert stats.delivered in {before + 1, before + 2}, place
                 assert messages(bench.destination.rows).count("next") == 1
         assert len(was_interrupted) > 2
+
+
+def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
+    bench = directory.process()
+    bench.put("row")
+    store = bench.buffer._store
+    writer = store.ownership.writer
+
+    assert bench.buffer.used_bytes == 0, "rows on disk take no memory"
+    assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
+    assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
+    assert repr(store._space) == f"<Space batches=1 bytes={store._space.used_bytes} others=0>"
+    assert repr(store) == (
+        f"<SpoolStore {directory.path} open=<Batch spooled open first_row=0 rows=1 bytes=0 tries=0>"
+        f" space={store._space!r} memory=<MemoryStore bytes=0 limit=67108864 reserved=0>>"
+    )
+
+
+def test_a_flush_sees_the_open_batches_in_memory_and_on_disk(directory):
+    """Both are open for a moment, when the disk has just been mended; the older one says when they are due."""
+    disk = CrashingDisk({})
+    bench = directory.process(disk=disk)
+    disk.faults["create"] = errno.EROFS
+    bench.put("in memory")
+    begun = directory.clock.monotonic()
+    assert bench.buffer.open_since() == begun
+    disk.faults.clear()
+    directory.clock.advance(2)
+    bench.put("on disk")
+    assert bench.buffer.open_since() == directory.clock.monotonic()
+    assert bench.buffer._store._memory.append(line("late"))
+    directory.clock.advance(2)
+    assert bench.buffer.open_since() == begun + 2
+    bench.run()
+    assert sorted(directory.arrived) == ["in memory", "late", "on disk"]
+
+
+class TestOwnershipLock:
+    """What happens while another thread holds it: looking for orphans, say."""
+
+    @contextmanager
+    def held(self, bench):
+        is_held, may_end = threading.Event(), threading.Event()
+
+        def hold():
+            with bench.buffer._store.ownership.lock:
+                is_held.set()
+                assert may_end.wait(20)
+
+        with ThreadPoolExecutor(1) as other:
+            holding = other.submit(hold)
+            assert is_held.wait(20)
+            yield
+            may_end.set()
+            holding.result(20)
+
+    def test_a_first_row_in_the_middle_of_a_log_call_goes_through_memory_while_it_is_held(self, directory):
+        bench = directory.process()
+        with self.held(bench), bench.buffer.lock:
+            assert bench.put("row") == [True]
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
+
+    def test_owners_are_released_later_if_it_is_held(self, directory):
+        bench = directory.process()
+        bench.put("row")
+        bench.run()
+        bench.buffer.close()
+        with self.held(bench), bench.buffer.lock:
+            bench.buffer.release()
+            assert len(directory.locks()) == 1
+        bench.buffer.release()
+        assert directory.locks() == []
+
+
+def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(directory):
+    directory.leave(*[line(f"left {number}", 100) for number in range(30)])
+    disk = CrashingDisk({})
+    bench = directory.process(**SMALL, disk=disk, overflow="drop_old")
+    bench.buffer.urge()
+    disk.faults["open"] = errno.EIO
+    bench.put(*[line(number, 100) for number in range(400)])
+    disk.faults.clear()
+    assert bench.stats.adopted == 0
+    assert bench.stats.dropped == {"spool_full": bench.stats.accepted - bench.stats.spooled}
+
+
+def test_a_row_that_a_close_interrupts_is_counted(directory):
+    """By a signal handler; the descriptor is closed when the write comes to it."""
+    disk = CrashingDisk({})
+    write = disk.write
+
+    def interrupted(fd, data):
+        if b'"outer"' in data:
+            bench.buffer.close()
+        return write(fd, data)
+
+    disk.write = interrupted
+    bench = directory.process(disk=disk)
+    bench.put("before", "outer")
+    bench.run()
+    assert directory.arrived == ["before"]
+    assert bench.stats.dropped == {"after_close": 1}

@@ -157,7 +157,7 @@ class Spools(RuleBasedStateMachine):
     @rule(who=WHO, fault=st.sampled_from(sorted(FAULTS)), room=st.none() | st.integers(0, 3_000))
     def breaks(self, who, fault, room):
         disk = self.processes[who].disk
-        # What cannot be removed is sent again.
+        # A segment that cannot be removed is sent again.
         self.cannot_remove |= room is None and fault == "remove"
         if room is None:
             disk.faults[fault] = FAULTS[fault]

@@ -4,11 +4,11 @@ import errno
 import os
 from pathlib import Path
 
-from logging_azmon._spool.files import Disk
+from logging_azmon._spool.files import Files
 
 
 class Crash(BaseException):
-    """Say that the process is dead: whatever it does from now on has no effect."""
+    """The process is dead: nothing that it does from now on has an effect."""
 
 
 class FakeLock:
@@ -21,10 +21,10 @@ class FakeLock:
         self.disk.locks.pop(self.path, None)
 
 
-class CrashingDisk(Disk):
+class CrashingDisk(Files):
     """Do everything to real files, up to the step at which the process dies, and fail where a test says so.
 
-    `locks` is shared by the processes of a test: who holds which.
+    `locks` is shared by the processes of a test: the holder of each lock.
     """
 
     def __init__(self, locks):
@@ -37,7 +37,7 @@ class CrashingDisk(Disk):
         self.is_dead = False
         # Names of operations that fail, with the error's number.
         self.faults = {}
-        # What may still be written, in bytes.
+        # How many bytes can still be written.
         self.room = None
 
     def step(self, name):
@@ -82,7 +82,7 @@ class CrashingDisk(Disk):
         return self.done(is_last, os.write(fd, bytes(data[:size])))
 
     def close(self, fd):
-        if self.is_dead:  # by a finaliser of the test's own process
+        if self.is_dead:  # by a finalizer of the test's own process
             return
         is_last = self.step("close")
         self.fds.discard(fd)

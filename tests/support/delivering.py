@@ -1,6 +1,6 @@
 """Put the delivering side together without threads: buffer, delivery, destination, and a clock that the test drives."""
 
-# ruff: noqa: SLF001 - a full batch is had by closing the open one
+# ruff: noqa: SLF001 - closing the open batch makes it a full one
 
 import contextlib
 import itertools
@@ -15,9 +15,9 @@ from logging_azmon._config.settings import read
 from logging_azmon._delivery.breaker import CircuitBreaker
 from logging_azmon._delivery.reporter import Reporter
 from logging_azmon._pipeline.assembly import assemble
-from logging_azmon._queue.ledger import Stats
 from logging_azmon._rows.encoder import Encoder
 from logging_azmon.pipeline import lifecycle_of
+from logging_azmon.stats import Stats
 from logging_azmon.testing import FakeDestination, ManualClock
 from logging_azmon.trouble import Trouble
 
@@ -27,7 +27,7 @@ COLUMNS = {"TimeGenerated": "time", "Level": "level", "Message": "message"}
 
 
 def a_rule() -> dict[str, str]:
-    """Name a rule that no other test uses: pipelines of one rule share their pauses."""
+    """Return the address of a rule that no other test uses: pipelines of one rule share their pauses."""
     return AZURE | {"rule_id": f"dcr-test{next(_numbers)}"}
 
 
@@ -65,22 +65,32 @@ class Bench:
         destination: Any = None,
         breaker: Any = None,
         disk: Any = None,
+        wake: Any = lambda: None,
         **arguments: Any,
     ):
         self.clock = clock if clock is not None else ManualClock()
         self.troubles: list[Trouble] = []
         self.wakes = 0
+        self._on_wake = wake
         self.settings = settings = settings_of(**({"report": self.troubles.append} | arguments))
         self.destination = destination(settings) if callable(destination) else destination or FakeDestination(*answers)
         encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
         self.reporter = Reporter(settings.report, self.clock.monotonic)
         self.breaker = CircuitBreaker() if breaker is None else breaker
         self.ledger, self.buffer, self.scheduler, self.notices, self.delivery = assemble(
-            settings, self.destination, self.reporter, encoder, self.clock, self.breaker, self._wake, disk
+            settings,
+            destination=self.destination,
+            reporter=self.reporter,
+            encoder=encoder,
+            clock=self.clock,
+            breaker=self.breaker,
+            wake=self._wake,
+            files=disk,
         )
 
     def _wake(self) -> None:
         self.wakes += 1
+        self._on_wake()
 
     @property
     def stats(self) -> Stats:
@@ -93,9 +103,9 @@ class Bench:
 
     def put_batch(self, *rows: object) -> None:
         """Put rows that go as a batch of their own, now, as if it were full."""
-        self.buffer._close_open()
+        self.buffer._store.close_open()
         self.put(*rows)
-        self.buffer._close_open()
+        self.buffer._store.close_open()
 
     def step(self) -> float:
         """Deliver one batch if one may go now; return how long there is nothing to do."""
@@ -132,7 +142,7 @@ class Bench:
 
 
 def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
-    """Log rows as a process does that has no time to deliver them; all of them are left in the spool."""
+    """Log rows like a process that has no time to deliver them: all are left in the spool."""
     pipeline = Pipeline(
         url,
         "dcr-1",

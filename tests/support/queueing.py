@@ -1,4 +1,4 @@
-"""What a worker does that logs to a queue; a module of its own, so that a spawned process finds it."""
+"""Log to a queue, as a worker process; a module of its own, so that a spawned process can import it."""
 
 import logging
 import logging.handlers

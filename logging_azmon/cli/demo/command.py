@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from ..._queue.ledger import Stats
     from ...local import Workspace
+    from ...stats import Stats
     from ...trouble import Trouble
 
 EXTRA = "local"

@@ -14,7 +14,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ..._queue.ledger import Stats
+from ...stats import Stats
 from ...trouble import Trouble
 from .._shared.console import LEVEL_COLOURS
 

@@ -181,12 +181,11 @@ class Tally:
         self.most = max(self.most, (self._kept + open_rows) * self._size)
 
     def _close_batch(self, rows: int) -> Batch:
-        data: Any = range(rows * self._size)  # only its length matters
-        batch = Batch(data, rows, self._closed, since=self._moment(self._closed + self._lost))
+        data: Any = range(rows * self._size)  # something of that length
+        batch = Batch(data, rows, self._closed)
         self._closed += rows
         self._kept += rows
-        self._ledger.accepted += rows
-        self._ledger.queued += rows
+        self._ledger.accept(rows)
         self._waiting.append(batch)
         return batch
 
@@ -200,8 +199,8 @@ class Tally:
 
     # What the scheduler and the delivery ask of a queue.
 
-    def look(self, now: float) -> None:
-        """Do nothing: there is no spool."""
+    def refresh(self, now: float) -> None:
+        """Look after nobody: there is no spool."""
 
     def open_since(self) -> float | None:
         """Return when the open batch began."""
@@ -209,12 +208,14 @@ class Tally:
         return self._moment(first) if self._arrived(self._clock.now) > first else None
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
-        """Tell whether a batch can be taken."""
-        return any(batch.not_before <= now for batch in self._waiting) or (is_due and self.open_since() is not None)
+        """Tell whether there is a batch to take."""
+        return any(batch.attempts.not_before <= now for batch in self._waiting) or (
+            is_due and self.open_since() is not None
+        )
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
-        """Hand out the oldest batch that may be sent."""
-        batch = next((batch for batch in self._waiting if batch.not_before <= now), None)
+        """Hand out the oldest batch that may go."""
+        batch = next((batch for batch in self._waiting if batch.attempts.not_before <= now), None)
         if batch is None:
             rows = min(self._arrived(now) - self._closed - self._lost, self._limit - self._kept)
             if not is_due or rows <= 0:
@@ -222,20 +223,18 @@ class Tally:
             batch = self._close_batch(rows)
         self._waiting.remove(batch)
         self._taken = batch
-        self._ledger.queued -= batch.rows
-        self._ledger.in_flight += batch.rows
+        self._ledger.take(batch.rows, batch.place)
         return batch
 
     def next_retry(self) -> float | None:
-        """Return when the first waiting batch may be sent."""
-        return min((batch.not_before for batch in self._waiting), default=None)
+        """Tell when the first that waits may go."""
+        return min((batch.attempts.not_before for batch in self._waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
         """Put a batch back into the queue."""
         self._waiting.insert(0, batch)
         self._taken = None
-        self._ledger.in_flight -= batch.rows
-        self._ledger.queued += batch.rows
+        self._ledger.give_back(batch.rows, batch.place)
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
         """Count a batch as delivered; no other outcome occurs."""
@@ -243,8 +242,7 @@ class Tally:
             raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - as above
         self._taken = None
         self._kept -= batch.rows
-        self._ledger.in_flight -= batch.rows
-        self._ledger.delivered += batch.rows
+        self._ledger.deliver(batch.rows)
 
 
 class Simulation:

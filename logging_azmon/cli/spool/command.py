@@ -198,7 +198,7 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
 
 def _report(trouble: Trouble) -> None:
     # Foreign files and rows that are left are shown by this command itself.
-    if trouble.reason not in ("strange", "closed"):
+    if trouble.reason not in ("foreign", "closed"):
         print(f"logging-azmon spool: {trouble}", file=sys.stderr)
 
 

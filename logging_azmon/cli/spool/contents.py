@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ..._spool.directory import REJECTED, Directory
-from ..._spool.files import Disk
+from ..._spool.files import Files
 from ..._spool.segment import Target, begun_at, is_segment, lock_name, owner_of, row_of_rejected
 
 _CHUNK = 1024 * 1024
@@ -32,7 +32,7 @@ class SegmentInfo:
 
 def list_segments(path: str) -> list[SegmentInfo]:
     """Return all segments, oldest first."""
-    disk = Disk()
+    disk = Files()
     entries = disk.entries(path)
     alive = {owner: _is_alive(disk, path, owner) for owner in {owner_of(name) for name in entries} if owner}
     return [
@@ -44,10 +44,10 @@ def list_segments(path: str) -> list[SegmentInfo]:
 
 def foreign_files(path: str) -> list[str]:
     """Return the names of files that do not belong to a spool."""
-    return sorted(name for name in Disk().entries(path) if owner_of(name) is None and name != REJECTED)
+    return sorted(name for name in Files().entries(path) if owner_of(name) is None and name != REJECTED)
 
 
-def _is_alive(disk: Disk, path: str, owner: str) -> bool:
+def _is_alive(disk: Files, path: str, owner: str) -> bool:
     lock_path = os.path.join(path, lock_name(owner))
     if not os.path.exists(lock_path):
         return False
@@ -57,7 +57,7 @@ def _is_alive(disk: Disk, path: str, owner: str) -> bool:
     return lock is None
 
 
-def _segment_info(disk: Disk, path: str, name: str, size: int, *, is_alive: bool) -> SegmentInfo:
+def _segment_info(disk: Files, path: str, name: str, size: int, *, is_alive: bool) -> SegmentInfo:
     whole = os.path.join(path, name)
     target, rows = None, 0
     with suppress(OSError):
@@ -71,7 +71,7 @@ def _segment_info(disk: Disk, path: str, name: str, size: int, *, is_alive: bool
 _NOWHERE = Target(endpoint="", rule_id="", stream="", cloud="")
 
 
-def _chunks(disk: Disk, path: str) -> Iterator[bytes]:
+def _chunks(disk: Files, path: str) -> Iterator[bytes]:
     fd = disk.open(path)
     try:
         offset = 0
@@ -85,7 +85,7 @@ def _chunks(disk: Disk, path: str) -> Iterator[bytes]:
 def rejected_files(path: str) -> list[tuple[str, list[bytes]]]:
     """Return the files of rejected rows, each with its lines."""
     folder = os.path.join(path, REJECTED)
-    disk = Disk()
+    disk = Files()
     try:
         names = sorted(name for name in disk.entries(folder) if name.endswith(".ndjson"))
     except OSError:
@@ -108,13 +108,13 @@ def requeue_rejected(path: str) -> tuple[int, int]:
             left += len(unreadable)
             os.unlink(file)
             if unreadable:
-                Disk().append(file, b"".join(line + b"\n" for line in unreadable))
+                Files().append(file, b"".join(line + b"\n" for line in unreadable))
     return rows, left
 
 
 @contextmanager
 def _locked(path: str) -> Iterator[None]:
-    lock = Disk().lock(path, _LOCK_SECONDS)
+    lock = Files().lock(path, _LOCK_SECONDS)
     if lock is None:
         raise OSError(f"{path} is held by another process")
     try:
@@ -125,15 +125,15 @@ def _locked(path: str) -> Iterator[None]:
 
 def _write(path: str, target: Target, rows: list[bytes]) -> int:
     directory = Directory(path, target)
-    owner = directory.found_owner()
+    owner = directory.create_owner()
     try:
         for part in _parts(rows):
             segment = directory.begin(owner, time.time(), size=len(part))
             try:
-                directory.disk.write_all(segment.fd, part)
-                directory.disk.sync(segment.fd)
+                directory.files.write_all(segment.fd, part)
+                directory.files.sync(segment.fd)
             finally:
-                directory.disk.close(segment.fd)
+                directory.files.close(segment.fd)
     finally:
         owner.release()
     return len(rows)

@@ -1,0 +1,87 @@
+"""Whose segments this pipeline holds: those of the owner that it writes as, and those of owners it has adopted.
+
+Rules: `lock` is held to take or release owners' locks, to look for orphans, or to create an owner. It comes before the
+ledger's lock: a thread that holds the ledger's lock tries to take it, but does not wait. A fork waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from .._process import at_fork
+from .._process.registry import Registry
+from .._process.threads import holds
+from .directory import Directory
+from .notes import Notes
+from .owner import Owner
+
+_LOCK_SECONDS = 1.0
+
+_ownerships: Registry[Ownership] = Registry()
+
+
+class Ownership:
+    """Hold the owners of one pipeline."""
+
+    def __init__(self, directory: Directory, ledger_lock: threading.RLock, notes: Notes) -> None:
+        self.lock = threading.RLock()
+        # The owner we write as, and every owner whose segments we hold, by name.
+        self.writer: Owner | None = None
+        self.owners: dict[str, Owner] = {}
+        # When to look for orphans again.
+        self.next_look = float("-inf")
+        self._directory = directory
+        self._ledger_lock = ledger_lock
+        self._notes = notes
+        _ownerships.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Ownership writer={self.writer!r} owners={len(self.owners)}>"
+
+    def try_lock(self) -> bool:
+        """Take the lock, if it is free soon; or at once, where waiting could deadlock."""
+        return self.lock.acquire(timeout=0 if holds(self._ledger_lock) else _LOCK_SECONDS)
+
+    def ensure_writer(self, fail: Callable[[OSError], None]) -> bool:
+        """Create the owner that we write as, if there is none; False if that is not possible now."""
+        if not self.try_lock():
+            return False
+        try:
+            if self.writer is None:
+                owner = self._directory.create_owner()
+                self.owners[owner.name] = owner
+                self.writer = owner
+        except OSError as error:
+            fail(error)
+        finally:
+            self.lock.release()
+        return self.writer is not None
+
+    def look_soon(self, owner: Owner) -> None:
+        """Have an owner released soon that has no files any more, unless it writes."""
+        if not owner.files and owner is not self.writer:
+            self.next_look = float("-inf")
+
+    def release_idle(self) -> None:
+        """Release the owners that have no files any more; the lock is held."""
+        self._release([owner for owner in self.owners.values() if not owner.files and owner is not self.writer])
+
+    def release_all(self) -> None:
+        """Release all owners but the one that writes."""
+        if self.try_lock():
+            try:
+                self._release([owner for owner in self.owners.values() if owner is not self.writer])
+            finally:
+                self.lock.release()
+
+    def _release(self, owners: list[Owner]) -> None:
+        for owner in owners:
+            self.owners.pop(owner.name, None)
+            try:
+                owner.release()
+            except OSError as error:
+                self._notes.add("disk", f"a lock in {self._directory.path} cannot be released ({error})")
+
+
+at_fork.register(at_fork.Turn.SPOOL_OWNERSHIP, locks=lambda: [ownership.lock for ownership in _ownerships.alive()])

@@ -1,0 +1,95 @@
+"""The space that a spool's segments take: whether there is room for more, and when they are removed.
+
+Rules: sizes change under the ledger's lock. Nothing is removed under it. A segment is removed when all its rows have
+found their end; until then a crash costs a copy of them, but no row.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from .._process.clock import Clock
+from .directory import Directory
+from .notes import Notes
+from .ownership import Ownership
+from .segment import Segment
+
+# How old a measurement of other processes' files may be while there is room, and while there is none.
+_MEASURE_SECONDS = 5.0
+_MEASURE_AGAIN_SECONDS = 1.0
+# A disk that failed is tried again after this time.
+_MEND_SECONDS = 1.0
+
+
+class Space:
+    """Account for the bytes of one pipeline's segments, and of the rest of the directory."""
+
+    def __init__(  # noqa: PLR0917 - the parts it looks at
+        self,
+        directory: Directory,
+        ownership: Ownership,
+        notes: Notes,
+        clock: Clock,
+        lock: threading.RLock,
+        spool_bytes: int,
+    ) -> None:
+        self._directory = directory
+        self._ownership = ownership
+        self._notes = notes
+        self._clock = clock
+        self._lock = lock
+        self._spool_bytes = spool_bytes
+        # How many batches are on disk, waiting or on their way, and the bytes of their segments.
+        self.batches = 0
+        self.used_bytes = 0
+        self._others_bytes = 0
+        self._measured_at = float("-inf")
+        # Whether the last row found the directory full.
+        self.is_full = False
+        # Until then, the disk is not tried.
+        self.broken_until = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<Space batches={self.batches} bytes={self.used_bytes} others={self._others_bytes}>"
+
+    def fail(self, error: Exception) -> None:
+        """Note that the disk failed: rows go through memory for a while."""
+        self.is_full = False
+        self.broken_until = self._clock.monotonic() + _MEND_SECONDS
+        path = self._directory.path
+        self._notes.add("disk", f"the spool {path} cannot be used ({error}); rows go through memory")
+
+    def has_room(self, size: int, now: float) -> bool:
+        """Tell whether so many bytes fit; other processes' files are measured from time to time."""
+        fits = self.used_bytes + self._others_bytes + size <= self._spool_bytes
+        if now - self._measured_at < (_MEASURE_SECONDS if fits else _MEASURE_AGAIN_SECONDS):
+            return fits
+        self._measured_at = now
+        self._others_bytes = self._directory.used(set(self._ownership.owners))
+        return self.used_bytes + self._others_bytes + size <= self._spool_bytes
+
+    def measure(self, segment: Segment, size: int) -> None:
+        """Count what a segment has become, instead of what it might have."""
+        self.used_bytes += size - segment.size
+        segment.size = size
+
+    def release_part(self, segment: Segment) -> Segment | None:
+        """Have a segment hold rows of one batch less; return it if that was the last."""
+        with self._lock:
+            segment.parts -= 1
+            return None if segment.parts else segment
+
+    def remove(self, segment: Segment | None) -> None:
+        """Remove a segment whose rows have all found their end."""
+        if segment is None:
+            return
+        try:
+            self._directory.files.remove(segment.path)
+        except OSError as error:
+            text = f"{segment.path} is delivered, but cannot be removed ({error}); it may be sent again"
+            self._notes.add("disk", text)
+        else:
+            segment.owner.files -= 1
+        with self._lock:
+            self.used_bytes -= segment.size
+            self._ownership.look_soon(segment.owner)
