@@ -31,9 +31,9 @@ _HOMES = {
     "Column": "table",
     "ConfigurationError": "errors",
     "Pipeline": "pipeline",
-    "Stats": "ledger",
+    "Stats": "_queue.ledger",
     "Table": "table",
-    "Trouble": "report",
+    "Trouble": "_delivery.reporter",
 }
 
 
