@@ -236,7 +236,7 @@ def test_every_goal_that_is_missed_says_why():
 
 
 def test_readme_shows_charts_that_exist():
-    shown = re.findall(r"\]\((benchmarks/[^)]+)\)", README)
+    shown = re.findall(r"\]\((docs/charts/[^)]+)\)", README)
     assert any(name.endswith(".svg") for name in shown)
     assert all((BENCHMARKS.parent / name).exists() for name in shown)
 

@@ -23,6 +23,14 @@ def test_the_tree_has_every_folder():
         assert name == "logging_azmon" or ROOT.joinpath(name).is_dir()
 
 
+def test_every_file_that_is_named_exists():
+    """So that what is typed here runs."""
+    named = set(re.findall(r"(?<![\w/])((?:tests|docs|benchmarks|examples)/[\w./-]*\w)", TEXT))
+
+    assert "tests/test_imports.py" in named
+    assert {name for name in named if not ROOT.joinpath(name).exists()} <= {"docs/_build/html"}
+
+
 def test_the_direction_of_imports_is_the_one_that_is_held():
     """No row stands above another here that tests/test_imports.py has below it."""
     module = ast.parse(ROOT.joinpath("tests/test_imports.py").read_text("utf-8"))
