@@ -1,7 +1,7 @@
-"""Reads what callgrind has counted: the instructions of each source file or, without its debug symbols, each library.
+"""Read what callgrind counted: the instructions of each source file or, without debug symbols, each library.
 
-The format is the manual's, "Callgrind Format Specification": names are given numbers when they are first used, and
-behind `calls=` is a line of what the callee cost, which is counted there.
+The manual's "Callgrind Format Specification" describes the format. A name is given a number at its first use. The line
+after `calls=` is the cost of the callee, which is counted where the callee is; so that line is skipped here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _UNKNOWN = "???"
 
 
 def places(text: str) -> Counter[str]:
-    """Sum up the instructions by where they are."""
+    """Sum the instructions by source file or library."""
     found: Counter[str] = Counter()
     names: dict[tuple[str, str], str] = {}
     library = function_file = file = _UNKNOWN
@@ -29,7 +29,7 @@ def places(text: str) -> Counter[str]:
                 library = named
             elif key == "fl":
                 function_file = file = named
-            elif key in ("fi", "fe"):  # inlined from there, and back
+            elif key in ("fi", "fe"):  # Code inlined from that file, and back.
                 file = named
         elif key == "fn":
             file = function_file
@@ -43,5 +43,5 @@ def places(text: str) -> Counter[str]:
 
 
 def _place(library: str, file: str) -> str:
-    """Name a source file, or a library by what stands before its first dot."""
+    """Return the name of a source file, or that of a library up to its first dot."""
     return PurePosixPath(file).name if file != _UNKNOWN else PurePosixPath(library).name.partition(".")[0]

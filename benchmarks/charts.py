@@ -1,4 +1,4 @@
-"""Charts as SVG, without scripts or fonts of their own, readable on a light page and on a dark one."""
+"""Draw charts as SVG without scripts or fonts of their own, readable on a light page and on a dark one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sampling import Figure, shown
 _WIDTH, _NAMES, _VALUES, _PAD = 860, 330, 90, 20
 _TOP, _STEP, _BAR = 70, 30, 16
 
-# It brings its own background, because a page's theme and the reader's preference need not agree.
+# A chart has its own background, because a page's theme and the reader's preference may differ.
 _STYLE = """
     .page { fill: #ffffff; stroke: #d0d7de } .title { font-weight: 600 } text { fill: #1f2328 }
     .note, .axis { fill: #59636e } .bar { fill: #9aa4af } .ours { fill: #0969da } .mark { stroke: #59636e }
@@ -26,7 +26,7 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of a chart."""
+    """Hold one line of a chart."""
 
     name: str
     value: Figure
@@ -35,7 +35,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Goal:
-    """A value to compare with, across all bars."""
+    """Hold a value that all bars are compared with."""
 
     name: str
     value: float
@@ -85,7 +85,7 @@ def bars(
 
 
 class _Scale:
-    """Place values from left to right; a logarithmic scale begins a little before the smallest."""
+    """Map values to positions from left to right; a logarithmic scale begins at half of the smallest value."""
 
     def __init__(self, high: float, low: float | None) -> None:
         self._room = _WIDTH - _NAMES - _VALUES - _PAD

@@ -1,7 +1,7 @@
-"""Who is compared by what a log call costs: each with its usual settings, and a stub where the network would begin.
+"""The contenders compared by the cost of a log call: each with its usual settings, and a stub in place of the network.
 
-A contender is a context manager that gives a logger. A stub takes what it is given and forgets it, so that the others
-are charged for what they do on the way there, and for nothing behind it.
+A contender is a context manager that gives a logger. A stub takes what it is given and forgets it, so each contender is
+charged for its work up to the network and for none behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon.testing import Answer
 from shipping import RULE_ID, STREAM, row_of, sdk_client
 
-# Port 9 is nobody's; a stub stands in front of it.
+# Nothing listens on port 9, and a stub takes the place of the connection.
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -30,7 +30,7 @@ class Stub:
     """Take batches and forget them."""
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - never late
-        """Say that all is stored."""
+        """Answer that all rows are stored."""
         return Answer(status=204)
 
     def close(self) -> None:
@@ -160,10 +160,10 @@ def _opentelemetry(_: str) -> Iterator[logging.Logger]:
     provider = LoggerProvider()
     provider.add_log_record_processor(BatchLogRecordProcessor(StubExporter()))
     with warnings.catch_warnings():
-        # It says that it will move to another package.
+        # It warns that it will move to another package.
         warnings.simplefilter("ignore", DeprecationWarning)
         handler = LoggingHandler(logger_provider=provider)
-    # Where the queue is full it logs a line for each row.
+    # When its queue is full it logs a line for each row.
     logging.getLogger("opentelemetry.sdk").disabled = True
     logging.getLogger("opentelemetry.sdk._shared_internal").disabled = True
     try:
@@ -195,7 +195,7 @@ def _google(_: str) -> Iterator[logging.Logger]:
     client = google.cloud.logging.Client(
         project="app", credentials=google.auth.credentials.AnonymousCredentials(), _use_grpc=False
     )
-    client._logging_api = SimpleNamespace(write_entries=lambda *_, **__: None)  # noqa: SLF001 - it has no other seam
+    client._logging_api = SimpleNamespace(write_entries=lambda *_, **__: None)  # noqa: SLF001 - it offers no other seam
     # Without a resource it asks the network where it runs.
     with _logged_to(CloudLoggingHandler(client, resource=Resource("global", {}))) as logger:
         yield logger
@@ -227,7 +227,7 @@ def _sentry(_: str) -> Iterator[logging.Logger]:
         default_integrations=False,
         integrations=[LoggingIntegration(level=None, event_level=None, sentry_logs_level=logging.INFO)],
     )
-    # It listens to every logger; the handler is there so that logging has one.
+    # It hooks into every logger; the handler only spares logging its handler of last resort.
     try:
         with _logged_to(logging.NullHandler()) as logger:
             yield logger
@@ -236,7 +236,7 @@ def _sentry(_: str) -> Iterator[logging.Logger]:
 
 
 class _UploadsOneByOne(logging.Handler):
-    """Do what a first attempt does: a request for each record."""
+    """Upload each record in a request of its own, as a first attempt does."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -252,7 +252,7 @@ def _one_by_one(url: str) -> AbstractContextManager[logging.Logger]:
 
 Open = Callable[[str], AbstractContextManager[Any]]
 
-# Each with what it is called in the results. Those of structlog have their own "nothing", and their own way of calling.
+# The name in the results, and how to open it. Contenders of structlog have a "nothing" and log calls of their own.
 CONTENDERS: dict[str, tuple[str, Open]] = {
     "nothing": ("a handler that does nothing", _nothing),
     "queue_handler": ("stdlib `QueueHandler`, queue only", _queue_handler),

@@ -1,4 +1,4 @@
-"""How costs grow: with the backlog, with a table's columns, with a row's size. And the law that the points follow."""
+"""Measure how costs grow with the backlog, the columns of a table and the size of a row, and fit laws to the points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCHES = (1, 10, 100, 1_000, 3_000)
 COLUMNS = (5, 10, 20, 50, 100, 200)
 BYTES = (100, 300, 1_000, 3_000, 10_000, 30_000, 60_000)
 BATCH_BYTES = 65_536
-# Short series are repeated until so much has been measured, or a glance at the clock would be what is measured.
+# A short series is repeated up to this size; otherwise reading the clock would dominate it.
 BACKLOG_BATCHES = 300
 CALLS = 20_000
 CALLED_BYTES = 40_000_000
@@ -39,12 +39,12 @@ def _timed(made: Pipeline, log: Callable[[logging.Logger], None]) -> float:
 
 
 def backlog(batches: int, share: float) -> dict[str, float]:
-    """Log until so many batches wait, then deliver them: microseconds of a row for either."""
+    """Log until so many batches wait, then deliver them; return the microseconds of a row for each step."""
     text = "x" * 300
     logged = sent = 0.0
     rows = 0
     for _ in range(max(1, round(BACKLOG_BATCHES * share / batches))):
-        # Nothing is taken before it is asked for.
+        # Without a listener, no batch is delivered before flush.
         with pipeline(background=False, batch_bytes=BATCH_BYTES, queue_bytes=1024 * 1024 * 1024) as made:
             count = max(1, round(batches * BATCH_BYTES / 560))
 
@@ -89,7 +89,7 @@ def size(number: int, share: float) -> dict[str, float]:
         for _ in range(calls):
             logger.info("%s", text[:number])
 
-    # Room for all of it, so that what is measured is never a row that is dropped.
+    # Enough room for all rows: the cost of a dropped row is not what is measured.
     with pipeline(columns={"TimeGenerated": "time", "Message": "message"}, queue_bytes=1024 * 1024 * 1024) as made:
         _timed(made, log)
         own = _timed(made, log)
@@ -97,7 +97,7 @@ def size(number: int, share: float) -> dict[str, float]:
 
 
 def _idle(log: Callable[[logging.Logger], None]) -> float:
-    """Return what logging itself takes: the same calls to a handler that does nothing."""
+    """Return the cost of logging itself: the same calls to a handler that does nothing."""
     logger = logging.getLogger("shop.idle")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -152,20 +152,20 @@ def _medians(points: dict[str, Figure]) -> dict[float, float]:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section, with the laws."""
+    """Write the section of the results page, with the laws."""
     backlog_, columns_, size_ = result["backlog"], result["columns"], result["size"]
     flat, wide, long = backlog_["exponent"], columns_["law"], size_["law"]
     return "\n\n".join(
         [
             (
-                "Microseconds; a stub takes the place of the network. Of the backlog the whole log call, of columns and"
-                " size what it costs above a handler that does nothing."
+                "Microseconds; a stub stands in for the network. The backlog table shows the whole log call, the tables"
+                " of columns and size its cost above a handler that does nothing."
             ),
             "### Backlog",
             (
-                f"The cost of a row grows with the backlog to the power of {flat:g} (0 is not at all). The"
-                f" dearest backlog costs {tables.ratio(backlog_['worst_against_first'])} what a single batch"
-                " does, a row."
+                f"The cost of a row grows with the backlog to the power of {flat:g} (0 means not at all). A row"
+                f" with the most expensive backlog costs {tables.ratio(backlog_['worst_against_first'])} as much as"
+                " one with a single batch."
             ),
             tables.markdown(
                 ["batches waiting", "µs to log a row", "µs to deliver a row", "both"],
@@ -182,13 +182,13 @@ def tell(result: dict[str, Any]) -> str:
             ),
             "### Columns",
             (
-                f"A call costs {wide['fixed']:g} µs + {significant(wide['each'] * 1_000, 3):g} ns a column,"
-                f" each an extra; the points are within {wide['error']:.0%} of that line."
+                f"A call costs {wide['fixed']:g} µs + {significant(wide['each'] * 1_000, 3):g} ns per column,"
+                f" each filled by an extra; the points are within {wide['error']:.0%} of that line."
             ),
             _series("columns", columns_["micros"]),
             "### Size",
             (
-                f"A call costs {long['fixed']:g} µs + {significant(long['each'] * 1_000, 3):g} ns a byte of message;"
+                f"A call costs {long['fixed']:g} µs + {significant(long['each'] * 1_000, 3):g} ns per byte of message;"
                 f" the points are within {long['error']:.0%} of that line."
             ),
             _series("bytes", size_["micros"]),
@@ -203,5 +203,5 @@ def _series(name: str, points: dict[str, Figure]) -> str:
 
 
 def draw(_: dict[str, Any]) -> dict[str, str]:
-    """Draw nothing: the laws say it shorter."""
+    """Draw nothing: the laws are shorter."""
     return {}

@@ -1,13 +1,14 @@
-"""How many instructions log calls take, counted by valgrind: the same on a busy machine as on an idle one.
+"""Count the instructions of a log call with valgrind: the count is the same on a busy machine as on an idle one.
 
-What is counted is the difference between two runs of different lengths, so that starting and importing cancel out. What
-is compared is a ratio to `QueueHandler`, both above a handler that does nothing, counted in the same breath: it holds
-from one build of an interpreter to another.
+The count of a call is the difference between two runs of different lengths, so starting and importing cancel out. The
+gate compares a ratio: ours to `QueueHandler`, both above a handler that does nothing and counted in the same run. The
+ratio, unlike the count, holds from one build of an interpreter to another.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import logging.handlers
 import os
@@ -28,18 +29,20 @@ from sampling import CannotRun, Scale, significant
 
 TITLE = "Instructions"
 CALLS = 1_000
-# Under valgrind everything takes fifty times as long, and on a busy machine longer.
+# Under valgrind a run takes fifty times as long, and longer on a busy machine.
 LIMIT_SECONDS = 900.0
-# By how much the ratio may grow before it counts as a regression.
+# By how much the ratio may grow where the baseline does not say.
 TOLERANCE = 0.10
+# Three arguments and three extras; the only scenario that is counted so far.
+SCENARIO = "plain"
 CONTENDERS = ("nothing", "queue_handler", "ours")
-# Of so many places it is told what they cost.
+# How many places of the profile are kept.
 _SHOWN = 10
 _VERSION = "{}.{}".format(*sys.version_info)
 
 
 def worker(contender: str, calls: int) -> int:
-    """Log so many times. With nobody in the background, each run is like the last."""
+    """Log so many times; without a listener in the background, every run takes the same instructions."""
     handler: Any
     if contender == "nothing":
         handler = logging.NullHandler()
@@ -57,7 +60,7 @@ def worker(contender: str, calls: int) -> int:
     logger.addHandler(handler)
     gc.collect()
     gc.disable()
-    # The caches are filled when counting begins.
+    # The first hundred calls fill the caches; the difference of the runs leaves them out.
     for number in range(100 + calls):
         logger.info(
             "order %d paid by %s after %.1f s",
@@ -66,7 +69,7 @@ def worker(contender: str, calls: int) -> int:
             1.5,
             extra={"order": 100_000 + number, "amount": 59.9, "country": "DE"},
         )
-    # Without the exit: what waits is not to be delivered under the counter.
+    # Skip the handlers of exit, which would deliver the queued rows under the counter.
     print('\n{"found": 0}', flush=True)
     os._exit(0)
 
@@ -87,26 +90,25 @@ def _count(case: tuple[str, int]) -> Counter[str]:
 
 
 def count() -> dict[str, Any]:
-    """Count for this interpreter."""
+    """Count for this interpreter: each contender twice, in two lengths."""
     if shutil.which("valgrind") is None:
         raise CannotRun("valgrind is not installed")
     cases = [(contender, calls) for contender in CONTENDERS for calls in (CALLS, 2 * CALLS)]
-    # Counting does not mind company.
+    # A count does not suffer from a second process.
     with ThreadPoolExecutor(2) as pool:
         counted = dict(zip(cases, pool.map(_count, cases), strict=True))
-    # Not Counter's own difference, which leaves out what is below nothing.
+    # Counter's own subtraction would drop the negative differences.
     places = {place for found in counted.values() for place in found}
     a_call = {
         name: {place: (counted[name, 2 * CALLS][place] - counted[name, CALLS][place]) / CALLS for place in places}
         for name in CONTENDERS
     }
-    each = {name: sum(found.values()) for name, found in a_call.items()}
-    above = {name: value - each["nothing"] for name, value in each.items()}
+    counts = {name: round(sum(found.values())) for name, found in a_call.items()}
     dearest = sorted(places, key=lambda place: a_call["nothing"][place] - a_call["ours"][place])[:_SHOWN]
     return {
         "build": " ".join([platform.python_version(), *platform.python_build(), platform.python_compiler()]),
-        "a_call": {name: round(value) for name, value in each.items()},
-        "ratio": significant(above["ours"] / above["queue_handler"]),
+        "a_call": counts,
+        "ratio": ratio(counts),
         "above_nothing": {
             place: {name: round(a_call[name][place] - a_call["nothing"][place]) for name in ("ours", "queue_handler")}
             for place in dearest
@@ -122,37 +124,60 @@ def measure(_: Scale) -> dict[str, Any]:
         return {"counted": {}, "cannot": {_VERSION: str(reason)}}
 
 
-def keep(before: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """Keep what was recorded for other versions of Python."""
-    counted = before.get("counted", {}) | result["counted"]
-    return {"counted": dict(sorted(counted.items())), "cannot": result["cannot"]}
+def record(result: dict[str, Any], before: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Write the counts into the baseline; return them together with those of other versions of Python.
+
+    `before` is this machine's earlier result, which also has the profiles; the baseline knows the counts alone.
+    """
+    baseline = read(path)
+    known = {
+        version: {"a_call": scenarios[SCENARIO], "ratio": ratio(scenarios[SCENARIO])}
+        for version, scenarios in baseline["instructions"].items()
+    }
+    counted = dict(sorted((known | before.get("counted", {}) | result["counted"]).items()))
+    baseline["instructions"] = {version: {SCENARIO: one["a_call"]} for version, one in counted.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(baseline, indent=1) + "\n", "utf-8")
+    return {"counted": counted, "tolerance": baseline["tolerance"], "cannot": result["cannot"]}
 
 
-def check(recorded: dict[str, Any]) -> int:
-    """Compare with what is recorded; return the exit status, which is 1 if a call has grown."""
-    before = recorded.get("instructions", {}).get("result", {}).get("counted", {}).get(_VERSION)
+def read(path: Path) -> dict[str, Any]:
+    """Return the baseline: by how much the ratio may grow, and the instructions by version of Python and scenario."""
+    baseline: dict[str, Any] = {"tolerance": TOLERANCE, "instructions": {}}
+    return baseline | (json.loads(path.read_text("utf-8")) if path.exists() else {})
+
+
+def ratio(a_call: dict[str, int]) -> float:
+    """Compare ours with `QueueHandler`, both above a handler that does nothing."""
+    return significant((a_call["ours"] - a_call["nothing"]) / (a_call["queue_handler"] - a_call["nothing"]))
+
+
+def check(path: Path) -> int:
+    """Count, and compare with the baseline; return the exit status, which is 1 if a call takes more than allowed."""
+    baseline = read(path)
+    before = baseline["instructions"].get(_VERSION, {}).get(SCENARIO)
     if before is None:
-        print(f"instructions: nothing is recorded for Python {_VERSION}, so nothing is compared")
+        print(f"instructions: the baseline has no Python {_VERSION}, so nothing is compared")
         return 0
     try:
         now = count()
     except CannotRun as reason:
         print(f"instructions: not counted: {reason}")
         return 0
-    return verdict(now, before)
+    return verdict(now["a_call"], before, baseline["tolerance"])
 
 
-def verdict(now: dict[str, Any], before: dict[str, Any]) -> int:
-    """Say by how much the ratio has grown; return 1 if that is too much."""
-    grown = now["ratio"] / before["ratio"] - 1
+def verdict(now: dict[str, int], before: dict[str, int], tolerance: float) -> int:
+    """Print by how much the ratio has grown; return 1 if that is more than the tolerance."""
+    growth = ratio(now) / ratio(before) - 1
     print(
-        f"instructions: {now['a_call']['ours']:,} a call on Python {_VERSION}, {now['ratio']:g} ×"
-        f" QueueHandler's above nothing; recorded: {before['ratio']:g}, so {grown:+.1%}"
+        f"instructions: {now['ours']:,} a call on Python {_VERSION}, {ratio(now):g} ×"
+        f" QueueHandler's above nothing; baseline: {ratio(before):g} ×, so {growth:+.1%}"
     )
-    if grown <= TOLERANCE:
+    if growth <= tolerance:
         return 0
     print(
-        f"instructions: that is more than {TOLERANCE:.0%}. If it has to be, record it:"
+        f"instructions: that is more than {tolerance:.0%}. If it is intended, record it:"
         f" python -m tox run -e bench-py{_VERSION.replace('.', '')} -- instructions",
         file=sys.stderr,
     )
@@ -160,7 +185,7 @@ def verdict(now: dict[str, Any], before: dict[str, Any]) -> int:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section."""
+    """Write the section of the results page."""
     rows = [
         [
             version,
@@ -172,33 +197,32 @@ def tell(result: dict[str, Any]) -> str:
     parts = [
         (
             "Instructions of a log call with three arguments and three extras, counted by `valgrind"
-            " --tool=callgrind` as the difference of two runs. `.ci/run` counts again and fails when the"
-            f" ratio has grown by more than {TOLERANCE:.0%}."
+            " --tool=callgrind` as the difference of two runs. `.ci/run` counts again and fails if the"
+            f" ratio has grown by more than {result['tolerance']:.0%}; it reads the counts from"
+            " `benchmarks/baseline.json`."
         ),
         tables.markdown(
-            ["Python", "against `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows
+            ["Python", "vs. `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows
         ),
     ]
-    # One will do: the others are alike.
-    for version, found in list(result["counted"].items())[:1]:
-        parts += _profile(version, found.get("above_nothing", {}))
+    # One profile is enough: the others are alike.
+    profiles = [(version, one["above_nothing"]) for version, one in result["counted"].items() if "above_nothing" in one]
+    parts += [text for version, places in profiles[:1] for text in _profile(version, places)]
     return "\n\n".join(
         [*parts, *tables.cannot({f"Python {version}": why for version, why in result["cannot"].items()})]
     )
 
 
 def _profile(version: str, places: dict[str, dict[str, int]]) -> list[str]:
-    if not places:
-        return []
     whole = {name: sum(found[name] for found in places.values()) for name in ("ours", "queue_handler")}
     rows = [[f"`{place}`", f"{found['ours']:,}", f"{found['queue_handler']:,}"] for place, found in places.items()]
-    rows.append(["these together", f"{whole['ours']:,}", f"{whole['queue_handler']:,}"])
+    rows.append(["total of these", f"{whole['ours']:,}", f"{whole['queue_handler']:,}"])
     return [
-        f"Where they are on {version}, above nothing, by source file or library: `ceval.c` is the interpreter's loop.",
+        f"A profile on {version}, above nothing, by source file or library; `ceval.c` is the interpreter's loop.",
         tables.markdown(["", "ours", "`QueueHandler`"], rows),
     ]
 
 
 def draw(_: dict[str, Any]) -> dict[str, str]:
-    """Draw nothing: a few numbers say it."""
+    """Draw nothing: a few numbers suffice."""
     return {}

@@ -1,4 +1,4 @@
-"""What the work in the background does to an application: the lag of its event loop, and its slowest log calls."""
+"""Measure what background delivery does to an application: the lag of its event loop, and its slowest log calls."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def _run(logger: Any, seconds: float) -> tuple[list[float], list[float]]:
 
 
 def worker(contender: str, seconds: float, url: str) -> dict[str, float]:
-    """Run an event loop that logs, while what it logs is delivered."""
+    """Run an event loop that logs while its rows are delivered."""
     with shipping(contender, url) as (logger, finish):
         asyncio.run(_run(logger, min(0.3, seconds)))
         late, spent = asyncio.run(_run(logger, seconds))
@@ -58,7 +58,7 @@ def worker(contender: str, seconds: float, url: str) -> dict[str, float]:
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Measure everyone in turn, at the same pace."""
+    """Measure all contenders in turn, at the same pace."""
     with sink.running() as endpoint:
 
         def run(name: str, seconds: float) -> Any:
@@ -85,11 +85,11 @@ def measure(scale: Scale) -> dict[str, Any]:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section."""
+    """Write the section of the results page."""
     against = result["against_nothing"]
     heads = [
-        "", "p99.9 of a call, against nothing", "call p50", "p99", "p99.9", "worst",
-        "lag p99, against nothing", "lag p50", "p99", "p99.9", "worst",
+        "", "call p99.9 vs. no logging", "call p50", "p99", "p99.9", "worst",
+        "lag p99 vs. no logging", "lag p50", "p99", "p99.9", "worst",
     ]  # fmt: skip
     rows = []
     for name, found in result["micros"].items():
@@ -108,9 +108,9 @@ def tell(result: dict[str, Any]) -> str:
         )
     parts = [
         (
-            f"An asyncio loop logs {result['rows_a_second']:,} rows a second, a few each millisecond, and they"
-            " are delivered to the endpoint meanwhile. Microseconds of a log call, and by how much a callback"
-            " comes too late."
+            f"An asyncio loop logs {result['rows_a_second']:,} rows a second, a few every millisecond, while they"
+            " are delivered to the endpoint. *Call* is the duration of a log call, *lag* the delay of a callback of"
+            " the loop; both in microseconds."
         ),
         tables.markdown(heads, rows),
     ]
@@ -118,7 +118,7 @@ def tell(result: dict[str, Any]) -> str:
 
 
 def draw(result: dict[str, Any]) -> dict[str, str]:
-    """Draw the slow calls."""
+    """Draw the slowest calls."""
     found = [
         charts.Bar(tables.plain(SHIPPERS[name][0]), one["call_p99.9"], is_ours=name == "ours")
         for name, one in result["micros"].items()

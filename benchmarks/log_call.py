@@ -1,4 +1,4 @@
-"""What a log call costs the thread that makes it."""
+"""Measure what a log call costs the thread that makes it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sampling import Figure, Scale, figure, figures, interleaved, quantiles, rat
 
 TITLE = "A log call"
 CALLS = 10_000
-# Whoever takes longer is asked for fewer, and so it is with what takes longer.
+# Slow contenders make fewer calls, by these factors; so does a slow scenario.
 FEWER = {"one_by_one": 50, "google": 4, "logstash": 4, "opentelemetry": 2, "sentry": 4}
 HALF = ("exception",)
 THREADS = 8
@@ -37,7 +37,7 @@ SCENARIOS = {
 }
 
 
-# What is called. structlog takes extras as keywords.
+# The calls; structlog takes extras as keywords.
 
 
 def _stdlib(logger: logging.Logger, number: int) -> None:
@@ -81,7 +81,7 @@ _CALLS = {
 _USUAL = {"stdlib": _stdlib, "structlog": _structlog}
 
 
-# How it is called: a stretch makes so many calls.
+# A stretch makes so many calls in a row.
 
 Stretch = Callable[[int], object]
 
@@ -99,7 +99,7 @@ def _each(logger: Any, call: Call, spent: list[int], calls: int) -> None:
         spent.append(now() - start)
 
 
-# Each returns the seconds of a call: of ten stretches the middle one, because a machine has other things to do, too.
+# Each returns the seconds of a call: the median of ten stretches, because the machine has other work to do, too.
 
 
 def _plainly(calls: int, stretch: Stretch) -> float:
@@ -118,7 +118,7 @@ def _in_a_loop(calls: int, stretch: Stretch) -> float:
         found = []
         for _ in range(STRETCHES):
             found.append(_timed(calls // STRETCHES, stretch))
-            await asyncio.sleep(0)  # noqa: TID251 - lets the loop turn, and waits for nothing
+            await asyncio.sleep(0)  # noqa: TID251 - lets the loop turn without waiting
         return statistics.median(found)
 
     return asyncio.run(run())
@@ -127,7 +127,7 @@ def _in_a_loop(calls: int, stretch: Stretch) -> float:
 def _in_threads(calls: int, stretch: Stretch) -> float:
     part = max(1, calls // THREADS)
     starts: list[float] = []
-    # The last to arrive starts the clock: this thread would have to wait for its turn.
+    # The last thread to arrive starts the clock, because this thread would first have to be scheduled.
     barrier = threading.Barrier(THREADS, lambda: starts.append(time.perf_counter()))
 
     def run() -> None:
@@ -143,7 +143,7 @@ def _in_threads(calls: int, stretch: Stretch) -> float:
 
 
 def worker(contender: str, scenarios: list[str], calls: int, url: str) -> dict[str, dict[str, float]]:
-    """Measure one contender in this process: microseconds of a call, in each scenario."""
+    """Measure one contender in this process: the microseconds of a call in each scenario."""
     family = "structlog" if contender.startswith("structlog") else "stdlib"
     found = {}
     with CONTENDERS[contender][1](url) as logger:
@@ -161,7 +161,7 @@ def worker(contender: str, scenarios: list[str], calls: int, url: str) -> dict[s
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Measure everyone, in turn."""
+    """Measure all contenders in turn."""
     scenarios = list(SCENARIOS)
     with sink.running() as endpoint:
 
@@ -188,9 +188,9 @@ def measure(scale: Scale) -> dict[str, Any]:
 
 
 def above(runs: dict[str, list[Any]], name: str, scenario: str) -> Figure:
-    """Compare what a contender and `QueueHandler` cost above nothing, each above its own.
+    """Compare the cost of a contender with that of `QueueHandler`, each above its own handler that does nothing.
 
-    Of the medians, because a difference of two single runs may be anything; the spread is that of the rounds.
+    The ratio is that of the medians, because the difference of two single runs is noisy; the spread is the rounds'.
     """
 
     def costs(contender: str, nothing: str) -> list[float]:
@@ -215,13 +215,12 @@ def _is_comparable(runs: dict[str, list[Any]], name: str) -> bool:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section."""
+    """Write the section of the results page."""
     parts = [
         (
-            "Microseconds on the calling thread, medians of the runs. *Against `QueueHandler`*: the cost above"
-            " a handler that does nothing (for structlog: above a chain that ends by dropping the event), as a"
-            " ratio to what the standard library's `QueueHandler` costs above nothing, with the lowest and the"
-            " highest run."
+            "Microseconds on the calling thread. *vs. `QueueHandler`* is the cost above a handler that does nothing"
+            " (for structlog, above a chain that ends by dropping the event), as a ratio to the cost of the standard"
+            " library's `QueueHandler` above nothing."
         ),
     ]
     for scenario, title in SCENARIOS.items():
@@ -233,14 +232,14 @@ def tell(result: dict[str, Any]) -> str:
             rows.append([CONTENDERS[name][0], tables.ratio(against.get(name)), *values])
         parts += [
             f"### {title[0].upper()}{title[1:]}",
-            tables.markdown(["", "against `QueueHandler`", "mean", "p50", "p99", "p99.9", "worst"], rows),
+            tables.markdown(["", "vs. `QueueHandler`", "mean", "p50", "p99", "p99.9", "worst"], rows),
         ]
     parts += tables.cannot({CONTENDERS[name][0]: why for name, why in result["cannot"].items()})
     return "\n\n".join(parts)
 
 
 def draw(result: dict[str, Any]) -> dict[str, str]:
-    """Draw the plain call."""
+    """Draw the ratios of the plain call."""
     bars = [
         charts.Bar(tables.plain(CONTENDERS[name][0]), found, is_ours="ours" in name)
         for name, found in result["against_queue_handler"]["plain"].items()

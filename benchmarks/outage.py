@@ -1,4 +1,4 @@
-"""What an outage costs in memory: the endpoint goes away, and the application goes on logging."""
+"""Measure what an outage costs in memory: the endpoint is gone, and the application keeps logging."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _MIB = 1024 * 1024
 
 
 def resident(kind: str) -> int:
-    """Return the process's memory in bytes: `VmRSS` now, `VmHWM` at its highest."""
+    """Return the resident memory of this process in bytes: `VmRSS` is the current size, `VmHWM` the peak."""
     for line in Path("/proc/self/status").read_text("ascii").splitlines():
         if line.startswith(kind):
             return int(line.split()[1]) * 1024
-    raise CannotRun(f"this system does not tell {kind}")
+    raise CannotRun(f"this system does not report {kind}")
 
 
 def worker(overflow: str, rows: int, url: str, *, has_spool: bool) -> dict[str, float]:
-    """Deliver one row, so that everything is loaded; then log into an outage, and see how the process grows."""
+    """Deliver one row so that everything is loaded; then log into an outage and measure how the process grows."""
     if not Path("/proc/self/clear_refs").exists():
         raise CannotRun("this system has no /proc")
     with tempfile.TemporaryDirectory() as directory:
-        options: dict[str, Any] = {"spool": directory} if has_spool else {}
+        options: dict[str, Any] = {"overflow": overflow} | ({"spool": directory} if has_spool else {})
         warm = AzureMonitorHandler(url, RULE_ID, STREAM)
         handler = AzureMonitorHandler(
-            _nobody(), RULE_ID, STREAM, overflow=overflow, queue_bytes=QUEUE_BYTES, close_seconds=0.1,
+            _refusing_address(), RULE_ID, STREAM, queue_bytes=QUEUE_BYTES, close_seconds=0.1,
             report=lambda _: None, **options,
         )  # fmt: skip
         logger = logging.getLogger("shop.orders")
@@ -51,7 +51,7 @@ def worker(overflow: str, rows: int, url: str, *, has_spool: bool) -> dict[str, 
             raise CannotRun("the first row was not delivered")
         logger.removeHandler(warm)
         logger.addHandler(handler)
-        # Let the peak begin anew.
+        # Reset the peak.
         Path("/proc/self/clear_refs").write_text("5", "ascii")
         before = resident("VmRSS")
         _log(logger, rows)
@@ -76,7 +76,7 @@ def _log(logger: logging.Logger, rows: int) -> None:
         logger.warning("order %d paid by %s", number, "ada", extra={"order": number, "amount": 59.9, "country": "DE"})
 
 
-def _nobody() -> str:
+def _refusing_address() -> str:
     """Return an address that refuses connections."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -84,7 +84,7 @@ def _nobody() -> str:
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Measure each policy, with and without a spool; two at a time, because memory does not mind."""
+    """Measure each policy with and without a spool; two at a time, which does not affect memory."""
     cases = {
         _name(overflow, has_spool=has_spool): (overflow, has_spool)
         for has_spool in (False, True)
@@ -115,11 +115,11 @@ def _name(overflow: str, *, has_spool: bool) -> str:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section."""
+    """Write the section of the results page."""
     parts = [
         (
-            f"The endpoint refuses connections while {result['rows']:,} rows are logged. How far the process's"
-            f" resident memory grows at its highest, above what it is with everything loaded; `queue_bytes` is"
+            f"The endpoint refuses connections while {result['rows']:,} rows are logged. Growth is the peak of the"
+            " process's resident memory above its size with everything loaded; `queue_bytes` is"
             f" {result['queue_bytes'] // _MIB} MiB."
         )
     ]
@@ -135,15 +135,13 @@ def tell(result: dict[str, Any]) -> str:
         for one in result["found"]
     ]
     parts.append(
-        tables.markdown(
-            ["", "growth / `queue_bytes`", "MiB", "rows kept", "rows dropped, counted", "MiB on disk"], rows
-        )
+        tables.markdown(["", "growth / `queue_bytes`", "MiB", "rows kept", "rows dropped", "MiB on disk"], rows)
     )
     return "\n\n".join([*parts, *tables.cannot({f"`{name}`": why for name, why in result["cannot"].items()})])
 
 
 def draw(result: dict[str, Any]) -> dict[str, str]:
-    """Draw the growth of each."""
+    """Draw the growth in each case."""
     return {
         "outage": charts.bars(
             f"Memory during an outage of {result['rows']:,} rows",

@@ -1,4 +1,4 @@
-"""What a handful of runs says: the median and the spread, quantiles, ratios, and the law behind a series of points."""
+"""Sum up a handful of runs: median and spread, quantiles, ratios, and the law behind a series of points."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# A figure in the results: its median, the lowest and the highest of the runs.
+# A figure of the results: the median of the runs, the lowest run and the highest.
 Figure = dict[str, float]
 
 
-class CannotRun(Exception):  # noqa: N818 - no error: a result of its own
-    """Say why somebody does not take part."""
+class CannotRun(Exception):  # noqa: N818 - not an error: one of the possible results
+    """Tell why a contender does not take part."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Say how often and how much: `share` shrinks all sizes, so that tests take milliseconds. And who takes part."""
+    """Say how often, how much, and whom to measure; `share` shrinks all sizes, so that tests take milliseconds."""
 
     runs: int = 5
     share: float = 1.0
     only: tuple[str, ...] = ()
 
     def of(self, size: int) -> int:
-        """Return a size as this scale has it."""
+        """Return a size at this scale."""
         return max(2, round(size * self.share))
 
     def pick(self, names: Iterable[str]) -> list[str]:
-        """Return those who take part: everyone, unless some were named."""
+        """Return the contenders that take part: all of them, unless some were named."""
         return [name for name in names if name in self.only or not self.only]
 
 
 def figure(values: Iterable[float]) -> Figure:
-    """Sum up the values of several runs."""
+    """Sum up one value of several runs."""
     ordered = sorted(values)
     return {
         "median": significant(statistics.median(ordered)),
@@ -44,30 +44,30 @@ def figure(values: Iterable[float]) -> Figure:
 
 
 def figures(runs: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
-    """Sum up runs that each gave several values."""
+    """Sum up several values of several runs."""
     return {name: figure(run[name] for run in runs) for name in runs[0]}
 
 
 def ratios(runs: Sequence[float], base: Sequence[float]) -> Figure:
-    """Compare run by run, because what disturbs one round disturbs all who take part in it."""
+    """Compare run by run, because a disturbance in one round affects every contender in it."""
     return figure(value / of for value, of in zip(runs, base, strict=True))
 
 
 def significant(value: float, digits: int = 4) -> float:
-    """Round to so many digits: more would be noise."""
+    """Round to so many significant digits: more would be noise."""
     if not value or not math.isfinite(value):
         return value
     return round(value, digits - 1 - math.floor(math.log10(abs(value))))
 
 
 def shown(value: float, digits: int = 3) -> str:
-    """Write a value with so many digits, and thousands apart."""
+    """Write a value with so many significant digits, its thousands separated."""
     rounded = significant(value, digits)
     return f"{rounded:,.0f}" if abs(rounded) >= 1_000 else f"{rounded:g}"
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest value that so many of a sorted series do not exceed."""
+    """Return the smallest value of a sorted series that this share of it does not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
@@ -79,9 +79,9 @@ def quantiles(values: Iterable[float]) -> dict[str, float]:
 
 
 def line(points: Mapping[float, float]) -> dict[str, float]:
-    """Fit ``y = fixed + each * x``, with errors weighed in per cent, so that small points count as much as large ones.
+    """Fit ``y = fixed + each * x`` with relative errors, so that small points count as much as large ones.
 
-    `error` is how far the worst point is from the line, as a share of the point.
+    `error` is the distance of the worst point from the line, as a share of that point.
     """
     weights = {x: 1 / (y * y) for x, y in points.items()}
     total = sum(weights.values())
@@ -104,9 +104,9 @@ def exponent(points: Mapping[float, float]) -> float:
 def interleaved(
     names: Sequence[str], runs: int, measure: Callable[[str], Any]
 ) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """Measure each in turn, round after round, every other round backwards: a slow drift then favours nobody.
+    """Measure each in turn, round after round, every other round backwards, so that a slow drift favours none.
 
-    Return the runs of those who could take part in all of them, and why the others could not.
+    Return the runs of the contenders that took part in every round, and the reason of each that could not.
     """
     found: dict[str, list[Any]] = {name: [] for name in names}
     unable: dict[str, str] = {}

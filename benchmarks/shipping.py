@@ -1,4 +1,4 @@
-"""Who is compared by what is delivered: each maps a record to the same columns and sends them to the same endpoint."""
+"""The contenders compared by delivery: each maps a record to the same columns and sends it to the same endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from logging_azmon import AzureMonitorHandler
 
 RULE_ID, STREAM = "dcr-benchmark", "Custom-App"
 PATH = f"/dataCollectionRules/{RULE_ID}/streams/{STREAM}?api-version=2023-01-01"
-# As much as fits a request of 1 MB, for those who have to be told.
+# As many rows as fit into a request of 1 MB, for contenders that must be told.
 BATCH_ROWS = 2_000
 _HOST = socket.gethostname()
 _STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
@@ -32,7 +32,7 @@ Opened = tuple[logging.Handler, Finish]
 
 
 def row_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Map a record to the default table, as one would by hand."""
+    """Map a record to the default table as hand-written code would."""
     row = {
         "TimeGenerated": datetime.fromtimestamp(record.created, UTC).isoformat(),
         "Level": record.levelname,
@@ -55,7 +55,7 @@ def row_of(record: logging.LogRecord) -> dict[str, Any]:
 
 @contextmanager
 def _ours(url: str) -> Iterator[Opened]:
-    # Whoever logs faster than the network takes waits, so that nothing is lost.
+    # The logging thread waits when the network is slower, so that no row is lost.
     handler = AzureMonitorHandler(url, RULE_ID, STREAM, overflow="block", block_seconds=60.0, close_seconds=60.0)
     try:
         yield handler, lambda: handler.flush(_LIMIT_SECONDS)
@@ -76,7 +76,7 @@ def sdk_client(url: str) -> Any:
 
 
 class _QueuedUploads(logging.Handler):
-    """Do what a second attempt does: a queue without bounds, and a thread that uploads what it finds there."""
+    """Queue rows without bounds and upload them from a thread, as a second attempt does."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _QueuedUploads(logging.Handler):
         self._rows.put(row_of(record))
 
     def finish(self) -> None:
-        """Wait until everything is uploaded that was logged before."""
+        """Wait until everything logged so far is uploaded."""
         finished = threading.Event()
         self._rows.put(finished)
         finished.wait(_LIMIT_SECONDS)
@@ -136,7 +136,7 @@ def _opentelemetry(url: str) -> Iterator[Opened]:
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
 
     class Exporter:
-        """Post gzip JSON, as the service takes it."""
+        """Post gzipped JSON, as the service expects it."""
 
         def __init__(self) -> None:
             self._session = requests.Session()
@@ -151,12 +151,12 @@ def _opentelemetry(url: str) -> Iterator[Opened]:
         def shutdown(self) -> None:
             self._session.close()
 
-    # The usual queue of 2,048 drops most of a burst; one without bounds loses nothing.
+    # The default queue of 2,048 drops most of a burst; an unbounded one loses nothing.
     processor = BatchLogRecordProcessor(Exporter(), max_queue_size=10**9, max_export_batch_size=BATCH_ROWS)
     provider = LoggerProvider()
     provider.add_log_record_processor(processor)
     with warnings.catch_warnings():
-        # It says that it will move to another package.
+        # It warns that it will move to another package.
         warnings.simplefilter("ignore", DeprecationWarning)
         handler = LoggingHandler(logger_provider=provider)
     try:
@@ -192,7 +192,7 @@ def _nothing(_: str) -> Iterator[Opened]:
 
 @contextmanager
 def _stdout(_: str) -> Iterator[Opened]:
-    handler = logging.StreamHandler(Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
+    handler = logging.StreamHandler(Path(os.devnull).open("w"))  # noqa: SIM115 - open for the life of the process
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     yield handler, handler.flush
 
@@ -208,7 +208,7 @@ SHIPPERS: dict[str, tuple[str, Callable[[str], AbstractContextManager[Opened]]]]
 
 @contextmanager
 def shipping(name: str, url: str) -> Iterator[tuple[logging.Logger, Finish]]:
-    """Give a logger whose records are delivered, and the function that waits until they are."""
+    """Give a logger whose records are delivered, and a function that waits until they are."""
     with SHIPPERS[name][1](url) as (handler, finish):
         logger = logging.getLogger("shop.orders")
         logger.setLevel(logging.INFO)

@@ -1,7 +1,7 @@
-"""The endpoint that is measured against: a process of its own that reads requests, answers 204 and looks at them later.
+"""The endpoint of the measurements: a process that reads requests, answers 204, and counts their rows later.
 
-While the clock runs it only keeps the bodies; decompressing and counting waits until somebody asks. A test of its own
-shows its ceiling, see `to_acknowledged.py`.
+While the clock runs it only keeps the bodies; it decompresses and counts them when asked. `to_acknowledged.py` measures
+the most that it takes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _READY = "listening on "
 
 
 class _Connection(asyncio.Protocol):
-    """Speak as much HTTP/1.1 as clients of the service need: a length, a body, an answer."""
+    """Speak as much HTTP/1.1 as the clients of the service need: a length, a body, an answer."""
 
     def __init__(self, bodies: list[bytes], seconds: float) -> None:
         self._bodies = bodies
@@ -36,11 +36,11 @@ class _Connection(asyncio.Protocol):
         self._length = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Begin."""
+        """Keep the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Collect until a request is there."""
+        """Collect data until a request is complete."""
         self._data += data
         while True:
             if not self._head:
@@ -101,19 +101,19 @@ async def _serve(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Connection(bodies, seconds), "127.0.0.1", 0, backlog=64)
     print(f"{_READY}{server.sockets[0].getsockname()[1]}", flush=True)
-    # Whoever started this may be killed: then its end of the pipe is closed.
+    # If the parent is killed, its end of the pipe closes, and this process ends.
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 class Sink:
-    """Stand for the process that listens."""
+    """Talk to the process that listens."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
     def counted(self) -> dict[str, int]:
-        """Return what has arrived since the last time: requests, rows, bytes before and after compression."""
+        """Return what has arrived since the last call: requests, rows, bytes before and after compression."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request("GET", "/")
             found: dict[str, int] = json.loads(connection.getresponse().read())

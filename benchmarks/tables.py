@@ -1,4 +1,4 @@
-"""Words and tables of the results."""
+"""Write the figures and tables of the results page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sampling import Figure, shown
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Make a table: the first column text, the others figures."""
+    """Write a table whose first column is text and whose other columns are figures."""
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -28,10 +28,10 @@ def spread(found: Figure, digits: int = 3) -> str:
 
 
 def cannot(reasons: Mapping[str, str]) -> list[str]:
-    """Say who did not take part, and why."""
+    """List the contenders that did not take part, each with its reason."""
     return ["\n".join(f"- {name} did not take part: {why}." for name, why in reasons.items())] if reasons else []
 
 
 def plain(text: str) -> str:
-    """Take Markdown's marks off."""
+    """Remove Markdown's marks."""
     return text.replace("`", "").replace("*", "")

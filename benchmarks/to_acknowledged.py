@@ -1,4 +1,4 @@
-"""What a process can deliver: from the first log call until the endpoint has acknowledged the last row."""
+"""Measure what a process delivers, from the first log call until the endpoint has acknowledged the last row."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ import tables
 import workers
 from contenders import pipeline
 from logging_azmon import AzureMonitorHandler
+from logging_azmon._rows.encoder import Encoder
 from sampling import Scale, figures, interleaved, quantiles, ratios
 from shipping import PATH, SHIPPERS, shipping
 
 TITLE = "Log call to acknowledged"
 ROW_BYTES = 480
-# 2 GB a minute is what a rule takes.
+# A rule accepts 2 GB a minute.
 QUOTA_MB = 2_000 / 60
-# So many that each takes about a second.
+# Enough rows for about a second each.
 ROWS = {"ours": 100_000, "sdk_list": 30_000, "opentelemetry": 15_000}
 THREADS = (1, 4)
 LATENCIES = (0.0, 0.05)
@@ -44,13 +45,13 @@ _WORDS = """
 
 
 def texts() -> list[str]:
-    """Return what brings a row of the default table to its size, on this machine and in this process.
+    """Return texts that fill a row of the default table up to `ROW_BYTES`, on this machine and in this process.
 
-    Words in a thousand orders, because a text that is always the same would compress to nothing.
+    They are words in a thousand orders, because a constant text would compress to almost nothing.
     """
     sizes: list[int] = []
     with pipeline(background=False) as made:
-        encode = made._encoder.record  # noqa: SLF001 - the size of a row is not public, and need not be
+        encode = Encoder(made.settings.table, max_line_bytes=1_000_000, on_misfit=lambda: None).record
         handler = AzureMonitorHandler(pipeline=made)
         handler.emit = lambda record: sizes.append(len(encode(record, None)))  # type: ignore[method-assign]
         logger = logging.getLogger("shop.orders")
@@ -80,7 +81,7 @@ def worker(contender: str, rows: int, threads: int, url: str) -> dict[str, float
     words = texts()
     each = rows // threads
     with shipping(contender, url) as (logger, finish):
-        # The first connection, and whatever is imported for it, is no part of the pace.
+        # The first connection and the imports it needs are not part of the measurement.
         _log(logger, range(1), words)
         finish()
         ranges = [range(100_000 + number * each, 100_000 + (number + 1) * each) for number in range(threads)]
@@ -99,7 +100,7 @@ def worker(contender: str, rows: int, threads: int, url: str) -> dict[str, float
 
 
 def ceiling(url: str, seconds: float) -> dict[str, float]:
-    """Post bodies that were made before, as fast as they go: what the endpoint takes from one connection."""
+    """Post prepared bodies as fast as possible: the most that the endpoint takes from one connection."""
     row = {"Message": "x" * (ROW_BYTES - 15)}
     plain = orjson.dumps([{**row, "n": number} for number in range(2_000)])
     body = gzip.compress(plain, 1)
@@ -141,7 +142,7 @@ def _one(name: str, threads: int, endpoint: sink.Sink, rows: int) -> dict[str, f
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Measure each contender, with one thread and with four, near the endpoint and far away."""
+    """Measure each contender with one thread and with four, and with an endpoint that answers at once or late."""
     cases = []
     unable: dict[str, str] = {}
     tops = []
@@ -176,16 +177,16 @@ def measure(scale: Scale) -> dict[str, Any]:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section."""
+    """Write the section of the results page."""
     top = result["ceiling"]
     parts = [
         (
             f"Rows of {result['row_bytes']} bytes of JSON from one process, until the last is acknowledged."
-            " Nobody's queue drops rows here: ours is bounded and makes the logging thread wait, those of the"
-            f" others have no bounds. A rule takes {result['quota_mb']:.1f} MB a second. The endpoint is a"
-            " process of its own; a client that only posts bodies made before gets"
-            f" {tables.spread(top['requests_a_second'])} requests, or {tables.spread(top['mb_a_second'])} MB"
-            " before compression, through to it in a second, on one connection."
+            " No queue drops rows here: ours is bounded and makes the logging thread wait, those of the others"
+            f" are unbounded. A rule accepts {result['quota_mb']:.1f} MB a second. The endpoint is a process of"
+            " its own; a client that only posts prepared bodies over one connection reaches"
+            f" {tables.spread(top['requests_a_second'])} requests a second, or {tables.spread(top['mb_a_second'])} MB"
+            " a second before compression."
         ),
     ]
     heads = [

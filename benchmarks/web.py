@@ -1,4 +1,4 @@
-"""What logging leaves of a web application's throughput: Flask under gunicorn, with load from a process of its own."""
+"""Measure how logging lowers the throughput of a web application: Flask under gunicorn, loaded by another process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def application(contender: str, url: str) -> Any:
     import flask
 
     app = flask.Flask("shop")
-    # As long as the process; what waits at its end is delivered by logging's own exit.
+    # Open for the life of the process; rows that wait at its end are delivered when logging shuts down.
     app.extensions["shipping"] = stack = contextlib.ExitStack()
     logger, _ = stack.enter_context(shipping(contender, url))
     logger.setLevel(logging.INFO)
@@ -48,7 +48,7 @@ def application(contender: str, url: str) -> Any:
 
 
 def load(port: int, seconds: float) -> dict[str, float]:
-    """Ask from a few connections, for so long; return what was answered, and how fast."""
+    """Send requests over a few connections for so long; return the throughput and the latencies."""
     spent: list[float] = []
     failed: list[str] = []
     ends = time.perf_counter() + seconds
@@ -102,7 +102,7 @@ def _one(name: str, seconds: float, endpoint: sink.Sink) -> dict[str, float]:
             env=os.environ | {"PYTHONWARNINGS": "ignore"},
         ):
             port = listener.getsockname()[1]
-            # The first requests wait in the listener's queue until the worker is there.
+            # The first requests wait in the listener's backlog until the worker has started.
             workers.ask("web:load", port=port, seconds=min(0.3, seconds))
             found: dict[str, float] = workers.ask("web:load", port=port, seconds=seconds)
     endpoint.counted()
@@ -110,7 +110,7 @@ def _one(name: str, seconds: float, endpoint: sink.Sink) -> dict[str, float]:
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Measure everyone in turn."""
+    """Measure all contenders in turn."""
     with sink.running() as endpoint:
         runs, unable = interleaved(
             scale.pick(CONTENDERS), scale.runs, lambda name: _one(name, SECONDS * scale.share, endpoint)
@@ -129,7 +129,7 @@ def measure(scale: Scale) -> dict[str, Any]:
 
 
 def tell(result: dict[str, Any]) -> str:
-    """Write the results' section."""
+    """Write the section of the results page."""
     rows = [
         [
             SHIPPERS[name][0],
@@ -142,10 +142,10 @@ def tell(result: dict[str, Any]) -> str:
     ]
     parts = [
         (
-            f"One worker with {CLIENTS} threads, {result['rows_a_request']} rows a request, delivered to the endpoint"
-            f" meanwhile; {CLIENTS} clients ask without a pause, from a process of their own."
+            f"One worker with {CLIENTS} threads logs {result['rows_a_request']} rows a request, which are delivered to"
+            f" the endpoint; {CLIENTS} clients in another process send requests without a pause."
         ),
-        tables.markdown(["", "requests, against none", "requests/s", "p50 ms", "p99 ms"], rows),
+        tables.markdown(["", "vs. no logging", "requests/s", "p50 ms", "p99 ms"], rows),
     ]
     return "\n\n".join([*parts, *tables.cannot({SHIPPERS[name][0]: why for name, why in result["cannot"].items()})])
 

@@ -1,7 +1,7 @@
-"""Processes of their own: each run of a contender in a fresh one, so that none sees what another has left.
+"""Run each contender in a fresh process, so that none sees what another has left behind.
 
-A worker is a function of one of these modules, named ``module:function``. It is called with keyword arguments that are
-JSON, and returns JSON.
+A worker is a function of one of these modules, named ``module:function``. It takes keyword arguments that are JSON, and
+returns JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def command(worker: str, **arguments: Any) -> list[str]:
 
 
 def ask(worker: str, *, before: Sequence[str] = (), limit: float = LIMIT_SECONDS, **arguments: Any) -> Any:
-    """Run a worker in a process of its own, `before` in front of its command line, and return what it found."""
+    """Run a worker in a process of its own and return its result; `before` goes in front of its command line."""
     if _is_here:
         return function(worker)(**json.loads(json.dumps(arguments)))
     try:
@@ -40,7 +40,7 @@ def ask(worker: str, *, before: Sequence[str] = (), limit: float = LIMIT_SECONDS
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CannotRun(f"not ready within {limit:.0f} s") from None
+        raise CannotRun(f"not done within {limit:.0f} s") from None
     if done.returncode != 0:
         raise CannotRun(last_line(done.stderr) or f"ended with status {done.returncode}")
     answer = json.loads(last_line(done.stdout))
@@ -51,8 +51,8 @@ def ask(worker: str, *, before: Sequence[str] = (), limit: float = LIMIT_SECONDS
 
 @contextmanager
 def here() -> Iterator[None]:
-    """Run workers in this process for the time of a block: their figures are worthless then, and there at once."""
-    global _is_here  # noqa: PLW0603 - for tests, which have no use for hundreds of processes
+    """Run workers in this process while the block runs: their figures are worthless then, but quick."""
+    global _is_here  # noqa: PLW0603 - tests need not start hundreds of processes
     _is_here = True
     try:
         yield
@@ -61,7 +61,7 @@ def here() -> Iterator[None]:
 
 
 def work(worker: str, arguments: str) -> None:
-    """Be the worker: print what it finds, or why it cannot run."""
+    """Run a worker and print its result, or why it cannot run."""
     answer: dict[str, Any]
     try:
         answer = {"found": function(worker)(**json.loads(arguments))}
@@ -73,20 +73,20 @@ def work(worker: str, arguments: str) -> None:
 
 
 def function(worker: str) -> Callable[..., Any]:
-    """Find a worker by its name."""
+    """Return the worker of this name."""
     module, _, name = worker.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return found
 
 
 def last_line(text: str) -> str:
-    """Return the last line that says anything."""
+    """Return the last line that is not blank."""
     return next((text_line for text_line in reversed(text.splitlines()) if text_line.strip()), "")
 
 
 @contextmanager
 def background(arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process for the time of a block, and end it."""
+    """Run a process while the block runs, and end it."""
     process = subprocess.Popen(arguments, text=True, stdin=subprocess.PIPE, **options)
     try:
         yield process

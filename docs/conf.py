@@ -12,7 +12,8 @@ copyright = author  # noqa: A001 - Sphinx looks for this name
 release = version = metadata.version("logging-azmon")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+# The notes are a part of the page on performance.
+exclude_patterns = ["_build", "charts/notes.md"]
 # Docstrings write `code` with single backquotes.
 default_role = "code"
 

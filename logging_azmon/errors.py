@@ -1,10 +1,10 @@
-"""The error tree.
+"""The errors that this package raises.
 
 AzureMonitorLoggingError
 └── ConfigurationError (also a ValueError)   raised when a handler, processor or pipeline is constructed
 
-Nothing else is raised into an application: what goes wrong later is counted and reported. (But for a TypeError when a
-pipeline is pickled whose credential cannot be: pickle's own word for that.)
+No other error reaches an application: what goes wrong later is counted and reported. The one exception is the TypeError
+that pickle expects when a pipeline cannot be pickled because its credential is an object.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable
 
 
 class AzureMonitorLoggingError(Exception):
-    """Root of everything this package raises."""
+    """Be the base class of the errors that this package raises."""
 
 
 class ConfigurationError(AzureMonitorLoggingError, ValueError):
-    """Say which arguments are wrong, with which value, and what would be right.
+    """Say which arguments are wrong, with which values, and what is accepted.
 
-    ``problems`` holds one sentence for each mistake; all of them are reported together.
+    `problems` holds one sentence for each mistake; all mistakes are reported together.
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
@@ -27,7 +27,7 @@ class ConfigurationError(AzureMonitorLoggingError, ValueError):
         super().__init__("\n".join(_lines(self.problems)))
 
     def __reduce__(self) -> tuple[type[ConfigurationError], tuple[tuple[str, ...]]]:
-        """Survive pickling, as errors in worker processes must."""
+        """Keep `problems` when a worker process pickles the error."""
         return type(self), (self.problems,)
 
 

@@ -7,20 +7,23 @@ both sides that would never end. `emit` needs none: a pipeline takes rows from m
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Unpack
 
-from ._front.share import ARGUMENTS, Share, level_problems
+from ._config.options import Options, documented
+from ._front.share import Share, level_problems
 from ._process import feedback
 from ._queue.ledger import Stats
 from .errors import ConfigurationError
 from .pipeline import Pipeline
 
 
+@documented
 class AzureMonitorHandler(logging.Handler):
-    """Turn each record into a row of a Log Analytics table, delivered in the background.
+    """Turn each log record into a row of a Log Analytics table, and deliver it in the background.
 
-    Arguments and settings are in README, "Configuration". `pipeline` shares the pipeline of another handler, given as
-    a Pipeline, a handler, or ``"cfg://handlers.NAME"`` in dictConfig; then only `level` may stand beside it.
+    Every argument can be given in Python, in dictConfig and in fileConfig. Constructing a handler touches neither the
+    network nor the disk, except for the file that `dcr` names, and starts no thread; the first row does. Unknown
+    arguments and bad values raise one `ConfigurationError` that lists them all.
     """
 
     def __init__(
@@ -32,9 +35,9 @@ class AzureMonitorHandler(logging.Handler):
         *,
         level: int | str = logging.NOTSET,
         pipeline: Any = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
-        given = dict(zip(ARGUMENTS, (endpoint, rule_id, stream, credential), strict=True)) | options
+        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
         self._share = Share(pipeline, given, level_problems(level))
         # Last, because from here on logging knows the handler, and flushes it at exit.
         super().__init__(level)
@@ -59,20 +62,21 @@ class AzureMonitorHandler(logging.Handler):
             try:
                 self.emit(record)
             except RecursionError as error:
-                # So near the end of the stack nothing can be called: the pipeline counts it later.
+                # At the end of the stack nothing can be called: the pipeline counts it later.
                 error.__traceback__ = error.__context__ = None
                 self._share.uncounted[error] = None
             except ConfigurationError as error:
-                self._share.tell_useless(error)
+                self._share.complain(error)
         return passed  # type: ignore[no-any-return]
 
     def emit(self, record: logging.LogRecord) -> None:
         """Give a record to the pipeline. What a delivering thread logs is left out."""
         if feedback.depths and feedback.is_own(record):
             return
-        share = self._share
-        pipeline = share.found if share.found is not None else share.pipeline
-        pipeline._accept(record, self.formatter)
+        intake = self._share.intake
+        if intake is None:
+            intake = self._share.found_intake()
+        intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.

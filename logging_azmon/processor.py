@@ -1,35 +1,57 @@
 """Front door for structlog: a processor that gives event dicts to a pipeline and passes them on.
 
 Rules: logging does not know of it, so a dictConfig that shuts all handlers down leaves it alone. At exit a handler
-takes its place, because logging closes handlers after everybody who may still log.
+takes its place, because logging closes handlers after all code that may still log.
 """
 
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
+from ._config.options import Options, documented
 from ._config.validators import shown
 from ._front import pickling
-from ._front.share import ARGUMENTS, Share, level_problems
+from ._front.share import Share, level_problems
 from ._process import at_exit, feedback
+from ._process.registry import Registry
 from ._queue.ledger import Stats
 from ._rows.levels import number_of
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
 from .pipeline import Pipeline
 
-# A dict, because copying one is a single step.
-_alive: dict[weakref.ref[AzureMonitorProcessor], None] = {}
+
+class _StandIn:
+    """Take a processor's place when the process ends, as a handler: logging closes handlers after all that may log."""
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self._handler: AzureMonitorHandler | None = None
+        _stand_ins.add(self)
+
+    def take_over(self) -> None:
+        """Leave closing the pipeline to a handler."""
+        if self._share.is_found:
+            self._handler = AzureMonitorHandler(pipeline=self._share.pipeline)
+            self._share.close()
+
+    def close(self) -> None:
+        """Close the handler, if there is one."""
+        if self._handler is not None:
+            self._handler.close()
 
 
+_stand_ins: Registry[_StandIn] = Registry()
+
+
+@documented
 class AzureMonitorProcessor:
-    """Turn each event dict into a row of a Log Analytics table, and pass it on as it is.
+    """Turn each structlog event into a row of a Log Analytics table, and pass the event on unchanged.
 
-    Arguments and settings are those of `AzureMonitorHandler`; beside `pipeline` only `level` and `drop` may stand.
-    Events below `level` make no row. With ``drop=True`` the chain ends here: every event is dropped, row or not.
+    Its place in the chain is after the processors that add to the event, and before the one that renders it. The
+    arguments are those of `AzureMonitorHandler`, and `drop`.
     """
 
     def __init__(
@@ -42,9 +64,9 @@ class AzureMonitorProcessor:
         level: int | str = logging.NOTSET,
         pipeline: Any = None,
         drop: bool = False,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
-        given = dict(zip(ARGUMENTS, (endpoint, rule_id, stream, credential), strict=True)) | options
+        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
         self._share = Share(pipeline, given, [*level_problems(level), *_drop_problems(drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
         self._end: type[BaseException] | None = None
@@ -52,8 +74,7 @@ class AzureMonitorProcessor:
             from structlog import DropEvent
 
             self._end = DropEvent
-        self._stand_in: AzureMonitorHandler | None = None
-        _alive[weakref.ref(self, _forget)] = None
+        self._stand_in = _StandIn(self._share)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -65,11 +86,11 @@ class AzureMonitorProcessor:
         try:
             self._accept(logger, method_name, event_dict)
         except RecursionError as error:
-            # So near the end of the stack nothing can be called: the pipeline counts it later.
+            # At the end of the stack nothing can be called: the pipeline counts it later.
             error.__traceback__ = error.__context__ = None
             self._share.uncounted[error] = None
         except ConfigurationError as error:
-            self._share.tell_useless(error)
+            self._share.complain(error)
         if self._end is not None:
             raise self._end
         return event_dict
@@ -80,9 +101,10 @@ class AzureMonitorProcessor:
             return
         if self.level and _is_below(self.level, event_dict, method_name):
             return
-        share = self._share
-        pipeline = share.found if share.found is not None else share.pipeline
-        pipeline._accept_event(event_dict, method_name, _name_of(logger))
+        intake = self._share.intake
+        if intake is None:
+            intake = self._share.found_intake()
+        intake.accept_event(event_dict, method_name, _name_of(logger))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
@@ -94,18 +116,11 @@ class AzureMonitorProcessor:
     def close(self) -> None:
         """Deliver what waits, within `close_seconds`, and take no more rows; twice is fine."""
         self._share.close()
-        if self._stand_in is not None:
-            self._stand_in.close()
+        self._stand_in.close()
 
     def stats(self) -> Stats:
         """Say where every row is."""
         return self.pipeline.stats()
-
-    def _make_way(self) -> None:
-        """Leave closing the pipeline to a handler: the process ends."""
-        if self._share.found is not None:
-            self._stand_in = AzureMonitorHandler(pipeline=self._share.found)
-            self._share.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self.pipeline, self.level, self._end is not None)
@@ -135,17 +150,10 @@ def _name_of(logger: Any) -> str | None:
     return name if issubclass(type(name), str) else None
 
 
-def _forget(reference: weakref.ref[AzureMonitorProcessor]) -> None:
-    _alive.pop(reference, None)
-
-
-def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - called with it
-    if is_last:
-        return
-    for reference in list(_alive):
-        processor = reference()
-        if processor is not None:  # pragma: no branch - it may go meanwhile
-            processor._make_way()
+def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
+    # Where nothing comes later, logging closes no handlers.
+    for stand_in in [] if is_last else _stand_ins.alive():
+        stand_in.take_over()
 
 
 pickling.enable()

@@ -1,7 +1,7 @@
-"""The pytest fixtures: `azmon_rows`, the rows that a test would have sent, and `azmon_workspace`, a local workspace.
+"""Provide the pytest fixtures `azmon_rows`, the rows that a test would have sent, and `azmon_workspace`.
 
-pytest imports this module in every run of every project that has the package installed; so it imports nothing else
-until a test uses a fixture.
+pytest imports this module in every run of every project that has the package installed. It therefore imports nothing
+else until a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def azmon_rows() -> Iterator[list[dict[str, Any]]]:
-    """Collect the rows of everything that is logged meanwhile, as `testing.capture` does; nothing is sent."""
+    """Collect the rows of everything logged during the test, as `testing.capture` does; nothing is sent."""
     from .testing import capture
 
     with capture() as rows:
@@ -26,9 +26,10 @@ def azmon_rows() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.fixture
 def azmon_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes what `Workspace` takes.
+    """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes the arguments of `Workspace`.
 
-    ``DATA_COLLECTION_ENDPOINT`` and its like are set for the test, so that a handler made without arguments finds it.
+    ``DATA_COLLECTION_ENDPOINT`` and the other variables are set during the test, so that a handler made without
+    arguments finds the workspace.
     """
     from .local import Workspace
 
@@ -40,5 +41,5 @@ def azmon_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known, for --strict-markers."""
-    config.addinivalue_line("markers", "azmon_workspace(...): what the fixture azmon_workspace gives to its Workspace")
+    """Register the mark, for --strict-markers."""
+    config.addinivalue_line("markers", "azmon_workspace(...): arguments of the Workspace that the fixture runs")

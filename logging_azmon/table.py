@@ -1,6 +1,7 @@
-"""Columns and tables: names, types, and where each value comes from.
+"""Columns and tables: names, types, and the source of each value.
 
-A `Table` is a value: built once, checked when built, never changed. It knows nothing of records, rows or JSON.
+A `Table` is a value: it is checked when it is built, and never changes. The names and types here are those of Log
+Analytics; how a value becomes JSON is the business of `_rows`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from .errors import ConfigurationError
 TYPES = ("string", "int", "long", "real", "boolean", "datetime", "dynamic")
 MAX_COLUMNS = 500
 
-# Refused by Log Analytics for custom columns, whatever their case.
+# Names that Log Analytics refuses for custom columns, ignoring case.
 RESERVED_NAMES = frozenset(
     "id BilledSize IsBillable InvalidTimeGenerated TenantId Title Type UniqueId"
     " _ItemId _ResourceGroup _ResourceId _SubscriptionId _TimeReceived".lower().split()
 )
 
-# Every field a column can take, with the type it has unless the column says otherwise.
+# Every field that a column can take, with the type that it has unless the column gives another.
 FIELD_TYPES: Mapping[str, str] = {
     "time": "datetime",
     "level": "string",
@@ -47,7 +48,7 @@ FIELD_TYPES: Mapping[str, str] = {
     "sequence": "long",
     "trace_id": "string",
     "span_id": "string",
-    # Derived from the level, for the built-in tables that have words or numbers of their own for it.
+    # The level, in the words and numbers of Azure's built-in tables.
     "syslog_severity": "string",
     "cef_severity": "string",
     "event_level": "int",
@@ -56,12 +57,13 @@ FIELD_TYPES: Mapping[str, str] = {
     "*": "dynamic",
 }
 
+_NOT_A_SOURCE = "is neither the name of a field or extra nor a callable"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,44}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Take the first of these names that the call has among its extras, else the default; dots reach into mappings."""
+    """Take the first extra of these names that a log call has, or else the default; dots reach into mappings."""
 
     names: tuple[str, ...]
     default: Any = None
@@ -69,7 +71,7 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Take the same value in every row."""
+    """Take the same value for every row."""
 
     value: Any
 
@@ -79,15 +81,23 @@ Source = str | Extra | Constant | Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Name a column, its type in the stream, and what fills it.
+    """Define one column: its name, its type in the stream, and the source of its values.
 
-    `source` is a field's name (see README, "Columns"), an extra's name, ``"*"`` for every extra that no other
-    column takes, or a callable that is given the LogRecord or the event dict.
+    The source is the name of a field such as ``"level"``; the name of an extra, as ``"extra.level"`` if a field has the
+    same name; ``"*"`` for every extra that no other column takes; or a callable that is given the LogRecord or the
+    event dict and returns the value. Raises a `ConfigurationError` if a part is not valid.
+
+    >>> Column("DurationMs", "real", "duration_ms")
+    Column(name='DurationMs', type='real', source=Extra(names=('duration_ms',), default=None))
+    >>> column = Column("Length", "int", lambda record: len(record.getMessage()))
     """
 
     name: str
+    """The column's name in the stream."""
     type: str
+    """One of string, int, long, real, boolean, datetime and dynamic."""
     source: Source
+    """What fills the column."""
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -98,22 +108,32 @@ class Column:
 
     def _problems(self) -> Iterator[str]:
         if not _is_name(self.name):
-            yield f"column {self.name!r}: a name must be printable text without quotes and backslashes"
+            yield f"column {self.name!r}: a name must be printable text without quotes or backslashes"
         if self.type not in TYPES:
-            yield f"column {self.name!r}: unknown type {self.type!r}; a stream knows {', '.join(TYPES)}"
+            yield f"column {self.name!r}: unknown type {self.type!r}; accepted are {', '.join(TYPES)}"
         elif self.source == "*" and self.type not in ("dynamic", "string"):
             yield f"column {self.name!r} takes '*', so its type must be dynamic or string, not {self.type!r}"
         elif self.source == "sequence" and self.type in ("boolean", "datetime"):
             yield f"column {self.name!r} takes 'sequence', which is a number, so its type cannot be {self.type!r}"
         if not (isinstance(self.source, Extra | Constant) or callable(self.source) or _is_field(self.source)):
-            yield (f"column {self.name!r}: source {self.source!r} is neither a field's or extra's name nor a callable")
+            yield f"column {self.name!r}: source {self.source!r} {_NOT_A_SOURCE}"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Hold the columns of one stream, in order."""
+    """Hold the columns of one stream, in order.
+
+    Raises a `ConfigurationError` that lists every mistake in the columns.
+
+    >>> table = Table((Column("TimeGenerated", "datetime", "time"), Column("Text", "string", "message")))
+    >>> [column.name for column in table]
+    ['TimeGenerated', 'Text']
+    >>> table == Table.from_mapping({"TimeGenerated": "time", "Text": "message"})
+    True
+    """
 
     columns: tuple[Column, ...]
+    """The columns; any sequence is accepted, and kept as a tuple."""
 
     def __post_init__(self) -> None:
         given: Iterable[object] = self.columns
@@ -131,25 +151,26 @@ class Table:
             yield "columns is empty: a row needs at least one column"
         if len(self.columns) > MAX_COLUMNS:
             yield f"columns has {len(self.columns)} entries; a table holds at most {MAX_COLUMNS}"
-        seen: dict[str, str] = {}
-        for column in self.columns:
-            if (earlier := seen.get(column.name.lower())) is not None:
-                yield f"columns {earlier!r} and {column.name!r} differ in case at most: Log Analytics keeps one of them"
-            seen[column.name.lower()] = column.name
+        yield from clashing_names(column.name for column in self.columns)
         for once in ("*", "sequence"):
             names = [column.name for column in self.columns if column.source == once]
             if len(names) > 1:
-                yield f"columns {', '.join(map(repr, names))} all take {once!r}: one column at most can"
+                yield f"columns {', '.join(map(repr, names))} all take {once!r}: only one column can"
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)
 
     @classmethod
     def from_mapping(cls, columns: Mapping[str, Any], *, declared: bool = False) -> Table:
-        """Build a table from column name to ``"field"``, ``"field:type"``, a mapping, or a Column.
+        """Build a table from a mapping of each column's name to its source.
 
-        The names are checked as those of a table, unless a rule declares them: a stream may have any, which the
-        rule's transformKql renames.
+        A source is ``"field"``, ``"field:type"``, ``{"field": …, "type": …}``, ``{"value": constant}`` or a `Column`.
+        With ``declared=True`` the names are those that a rule declares. They are then not checked as names of a table:
+        the rule's transformKql may rename them.
+
+        >>> table = Table.from_mapping({"Level": "level", "Order": "order_id:long", "Release": {"value": "1.4.2"}})
+        >>> [(column.name, column.type) for column in table]
+        [('Level', 'string'), ('Order', 'long'), ('Release', 'string')]
         """
         built: list[Column] = []
         problems: list[str] = []
@@ -170,14 +191,24 @@ class Table:
         return cls(tuple(built))
 
     def check_names(self) -> None:
-        """Refuse what Log Analytics would, for a table whose columns no rule declares."""
+        """Raise a `ConfigurationError` for names that Log Analytics refuses; for a table that no rule declares."""
         problems = [problem for column in self for problem in (*_naming_problems(column.name), *_time_problems(column))]
         if problems:
             raise ConfigurationError(problems)
 
 
+def clashing_names(names: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each column whose name another column has already."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (earlier := seen.get(name.lower())) is not None:
+            clash = f"columns {earlier!r} and {name!r} have the same name, ignoring case"
+            yield f"{clash}: Log Analytics keeps only one of them"
+        seen[name.lower()] = name
+
+
 def _is_name(name: object) -> bool:
-    """Tell whether a JSON key can be made of this as it stands; a rule may declare names that no table has."""
+    """Tell whether a name is a JSON key as it stands; a rule may declare names that a table may not have."""
     return isinstance(name, str) and name != "" and name.isprintable() and not set(name) & {'"', "\\"}
 
 
@@ -191,8 +222,8 @@ def _naming_problems(name: object) -> Iterator[str]:
         yield f"column name {name!r} is reserved by Log Analytics: choose another"
     elif not isinstance(name, str) or not _NAME.fullmatch(name):
         yield (
-            f"column name {name!r} is not possible in Log Analytics: use 2 to 45 ASCII letters, digits"
-            " and underscores, beginning with a letter"
+            f"column name {name!r} is not valid in Log Analytics: use 2 to 45 ASCII letters, digits and underscores,"
+            " starting with a letter"
         )
 
 
@@ -203,7 +234,7 @@ def _is_field(source: object) -> bool:
 def _column(name: str, spec: object) -> Column:
     if isinstance(spec, Column):
         if spec.name != name:
-            raise ConfigurationError([f"column {name!r} is given a Column named {spec.name!r}: names must agree"])
+            raise ConfigurationError([f"column {name!r} is given a Column named {spec.name!r}: the names must match"])
         return spec
     if isinstance(spec, str):
         field, _, type_name = spec.partition(":")
@@ -226,9 +257,7 @@ def _column_from_mapping(name: str, spec: Mapping[str, Any]) -> Column:
         return Column(name, spec.get("type", _constant_type(value)), Constant(value))
     field = spec["field"]
     if not isinstance(field, str) and not callable(field):
-        raise ConfigurationError(
-            [f"column {name!r}: field {field!r} is neither a field's or extra's name nor a callable"]
-        )
+        raise ConfigurationError([f"column {name!r}: field {field!r} {_NOT_A_SOURCE}"])
     default = FIELD_TYPES.get(field, "string") if isinstance(field, str) else "string"
     return Column(name, spec.get("type", default), field)
 

@@ -1,12 +1,12 @@
-"""Fakes for tests: yours and ours.
+"""Fakes for the tests of applications; the library's own tests use them too.
 
-`capture` gives the rows that an application logs; nothing is sent and no thread is started:
+`capture` collects the rows that an application logs; nothing is sent and no thread is started:
 
     with capture() as rows:
         my_app.login("ada")
     assert rows[-1]["Message"] == "welcome"
 
-`FakeDestination` and `ManualClock` take the place of Azure and of time in a `Pipeline`:
+`FakeDestination` stands in for Azure and `ManualClock` for time in a `Pipeline`:
 
     with FakeDestination(Answer(status=503)) as destination:
         clock = ManualClock(jumps=True)
@@ -40,14 +40,14 @@ _REAL_SECONDS = 30.0
 
 
 class FakeDestination:
-    """Record rows in memory and play a script of answers; 204 when the script is over.
+    """Keep rows in memory and answer from a script, with 204 once the script is used up.
 
-    An answer may be a callable that is given the rows and returns an Answer, or raises. A 204 adds the rows to `rows`;
-    `batches` holds what was sent, whatever the answer.
+    A script entry is an Answer, or a callable that is given the rows and returns an Answer or raises. A 204 adds the
+    rows to `rows`; `batches` holds every batch that was sent, whatever the answer.
 
-    Misuse (a batch after close, an empty batch, a line that is no JSON object, a script of something else) happens on
-    delivering threads, so it is noted there and raised in the test's: by `check`, by `wait_for`, and at the end of a
-    ``with``.
+    Misuse (a batch after close, an empty batch, a line that is not a JSON object, a script entry of another type)
+    happens on delivering threads. It is noted there and raised on the test's thread: by `check`, by `wait_for`, and at
+    the end of a ``with``.
     """
 
     def __init__(self, *answers: _Script) -> None:
@@ -64,7 +64,7 @@ class FakeDestination:
             self._script.extend(answers)
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - a fake is never late
-        """Answer as the script says; a 204 stores the rows."""
+        """Take the next answer of the script; a 204 stores the rows."""
         rows = self._read(bytes(lines))
         with self._changed:
             if self._is_closed:
@@ -74,7 +74,7 @@ class FakeDestination:
         answer: Any = entry(rows) if callable(entry) else entry
         with self._changed:
             if not isinstance(answer, Answer):
-                self.misuse.append(f"the script gave {answer!r}, which is no Answer")
+                self.misuse.append(f"the script gave {answer!r}, which is not an Answer")
                 answer = _STORED
             if answer.status == _STORED.status and answer.failure is None:
                 self.rows.extend(rows)
@@ -91,31 +91,31 @@ class FakeDestination:
             if isinstance(row, dict):
                 rows.append(row)
             else:
-                self.misuse.append(f"a line that is no JSON object: {line!r}")
+                self.misuse.append(f"a line that is not a JSON object: {line!r}")
         if not lines:
             self.misuse.append("an empty batch")
         return rows
 
     def close(self) -> None:
-        """Note that no batch may come any more."""
+        """Count any later batch as misuse."""
         self._is_closed = True
 
     def forget(self) -> None:
-        """Begin anew, as in a forked child."""
+        """Take batches again, as in a forked child."""
         self._is_closed = False
 
     def check(self) -> None:
-        """Raise an AssertionError if anything was misused."""
+        """Raise an AssertionError if there was misuse."""
         if self.misuse:
             raise AssertionError("; ".join(self.misuse))
 
     def wait_for(self, condition: Callable[[FakeDestination], bool], seconds: float = _REAL_SECONDS) -> None:
-        """Wait until something holds, which is looked at after each batch."""
+        """Wait until a condition holds; it is evaluated after each batch."""
         with self._changed:
             is_met = self._changed.wait_for(lambda: condition(self), seconds)
         self.check()
         if not is_met:
-            seen = f"{len(self.batches)} batches, {len(self.rows)} rows stored"
+            seen = f"batches: {len(self.batches)}, rows stored: {len(self.rows)}"
             raise AssertionError(f"still waiting after {seconds} s; {seen}")
 
     def __enter__(self) -> Self:
@@ -127,10 +127,10 @@ class FakeDestination:
 
 
 class ManualClock:
-    """Stand still until somebody says `advance`; those who wait are woken then.
+    """Stand still until `advance` is called, which wakes the waiting threads.
 
-    With ``jumps=True`` whoever waits goes ahead to the end of his wait at once. That is for pipelines made with
-    ``background=False``, where the test itself waits and nobody else could advance.
+    With ``jumps=True`` a wait ends at once, and the clock moves to the end of the wait. That is for pipelines made with
+    ``background=False``, where the test itself waits and no other thread could advance the clock.
     """
 
     def __init__(self, now: float = 1_000.0, wall: float = 1_800_000_000.0, *, jumps: bool = False) -> None:
@@ -150,9 +150,9 @@ class ManualClock:
         return self._wall
 
     def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives or the clock has been advanced.
+        """Return when a token arrives or the clock is advanced.
 
-        The thread that made the clock, a test's, gives up after 30 real seconds: it has forgotten to advance.
+        The thread that made the clock, the test's, fails after 30 real seconds, because the test forgot to advance.
         """
         if seconds <= 0:
             return
@@ -169,7 +169,7 @@ class ManualClock:
             tokens.get(timeout=_REAL_SECONDS)
         except Empty:
             if threading.get_ident() == self._maker:
-                raise AssertionError(f"nobody has advanced the clock for {_REAL_SECONDS:.0f} s") from None
+                raise AssertionError(f"the clock was not advanced within {_REAL_SECONDS:.0f} s") from None
         finally:
             with self._moved:
                 self._waiting.remove(tokens)
@@ -177,7 +177,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         if seconds < 0:
-            raise AssertionError(f"time does not go back, not even by {-seconds} s")
+            raise AssertionError(f"a clock cannot go back, here by {-seconds} s")
         with self._moved:
             self._now += seconds
             self._wall += seconds
@@ -185,7 +185,7 @@ class ManualClock:
                 tokens.put(None)
 
     def wait_for_waiters(self, number: int = 1, seconds: float = _REAL_SECONDS) -> None:
-        """Wait until so many threads wait for this clock, so that advancing it finds them there."""
+        """Wait until so many threads wait for this clock, so that `advance` wakes them."""
         with self._moved:
             if not self._moved.wait_for(lambda: len(self._waiting) >= number, seconds):
                 raise AssertionError(f"only {len(self._waiting)} of {number} threads wait for the clock")
@@ -195,8 +195,8 @@ class ManualClock:
 def capture() -> Iterator[Rows]:
     """Collect the rows that handlers and processors would send, in order, as dicts.
 
-    Of all pipelines, also of those made or closed meanwhile; their `stats` do not count these rows. Of two captures,
-    one inside the other, the inner one has the rows.
+    The rows of all pipelines are collected, including those made or closed inside the block; their `stats` do not count
+    these rows. If captures are nested, the innermost one collects.
     """
     rows: Rows = []
 

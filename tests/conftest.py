@@ -1,15 +1,16 @@
-"""Keeps tests apart: whatever a test has left open is closed behind it."""
+"""Close the pipelines that a test has left open, so that no test disturbs the next."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from logging_azmon.pipeline import pipelines
+from logging_azmon._pipeline.lifecycle import pipelines
+from logging_azmon._pipeline.state import State
 
 
 @pytest.fixture(autouse=True)
 def _closed_behind() -> Iterator[None]:
     yield
     for pipeline in pipelines.alive():
-        if not pipeline._has_ended:
+        if pipeline.state is not State.CLOSED:
             pipeline.close(0)

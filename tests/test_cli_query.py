@@ -278,7 +278,7 @@ class TestPlace:
             (["--workspace", "local"], "--workspace local needs the address of the local workspace"),
             (["--endpoint", "http://logs:1"], "would send a token in clear text"),
             (["--endpoint", "http://[bad"], "is not an http(s) URL"),
-            (["--workspace", GUID, "--credential", "s3cret"], "credential is a text that is not known"),
+            (["--workspace", GUID, "--credential", "s3cret"], "credential is an unknown name"),
         ],
     )
     def test_what_is_wrong_is_said(self, words, said):

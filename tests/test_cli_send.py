@@ -18,6 +18,8 @@ import pytest
 from logging_azmon import Pipeline, Table
 from logging_azmon._config.presets import preset
 from logging_azmon._delivery.retry import Answer
+from logging_azmon._pipeline.intake import Intake
+from logging_azmon._pipeline.lifecycle import Lifecycle
 from logging_azmon.cli import main
 from logging_azmon.cli import send as command
 from logging_azmon.cli._interrupts import Interrupts
@@ -25,6 +27,7 @@ from logging_azmon.cli._lines import MOST_LINE_BYTES, Lines
 from logging_azmon.cli._mapping import Mapper, importing, read_time
 from logging_azmon.cli._sending import Show
 from logging_azmon.local import Workspace
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
 
 LIMIT = 60.0
@@ -66,7 +69,7 @@ def mapped(entry, columns="default", *, number=1, now=None):
     table = preset(columns) if isinstance(columns, str) else Table.from_mapping(columns)
     pipeline = Pipeline(**PLACE, columns=importing(table))
     mapper = Mapper(importing(table), table, "file", time.time() if now is None else now)
-    row = json.loads(pipeline._encode(mapper(entry, number)))
+    row = json.loads(lifecycle_of(pipeline).intake.encode(mapper(entry, number)))
     pipeline.close()
     return row, mapper
 
@@ -193,13 +196,13 @@ class TestBackPressure:
         settings = {"class": "logging_azmon.AzureMonitorHandler", "queue_bytes": 20_000, "batch_bytes": 10_000}
         tmp_path.joinpath("logging.json").write_text(json.dumps({"handlers": {"azure": settings}}), "utf-8")
         most = []
-        offer = Pipeline._offer
+        offer = Intake.offer
 
         def watched(self, line, seconds):
-            most.append(self._buffer._bytes)
+            most.append(self._queue._bytes)
             return offer(self, line, seconds)
 
-        monkeypatch.setattr(Pipeline, "_offer", watched)
+        monkeypatch.setattr(Intake, "offer", watched)
         code, _, rows = send([{"msg": "x" * 200, "n": n} for n in range(1_000)], "--config", "logging.json")
 
         assert code == 0
@@ -213,11 +216,11 @@ class TestBackPressure:
                 **PLACE, destination=destination, clock=clock, background=False, queue_bytes=9_000, batch_bytes=4_096,
                 report=lambda _: None,
             )  # fmt: skip
-            taken = sum(pipeline._offer(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
+            taken = sum(lifecycle_of(pipeline).intake.offer(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
             stats = pipeline.stats()
             assert 80 < taken == stats.accepted < 100
             assert not stats.dropped
-            assert pipeline._settled_before() == 0
+            assert lifecycle_of(pipeline).settled_before() == 0
             pipeline.close(0)
 
 
@@ -286,7 +289,7 @@ class TestCtrlC:
             os.kill(os.getpid(), signal.SIGTERM)
             return False
 
-        monkeypatch.setattr(Pipeline, "_offer", full)
+        monkeypatch.setattr(Intake, "offer", full)
         code, said, _ = send([{"msg": "a"}])
 
         assert code == 130
@@ -383,7 +386,7 @@ class TestProgress:
             kept.append(len(self._shifts))
 
         monkeypatch.setattr(command._Sending, "_look", looked)
-        monkeypatch.setattr(Pipeline, "_settled_before", lambda self: 10**9)
+        monkeypatch.setattr(Lifecycle, "settled_before", lambda self: 10**9)
         send(["{", {"msg": "a"}] * 100)
 
         assert kept[0] == 1

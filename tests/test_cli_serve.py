@@ -122,7 +122,7 @@ def test_rules_come_from_files(tmp_path):
     ("arguments", "said"),
     [
         (["--dcr", "nowhere.json"], "dcr='nowhere.json' cannot be read: No such file"),
-        (["--fault", "x"], "'x' is no fault"),
+        (["--fault", "x"], "'x' is not a fault"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
     ],
 )

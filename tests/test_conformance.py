@@ -1,6 +1,6 @@
-"""What every front door promises: one table, run against each of them.
+"""The promises of every front door: one table, run against each of them.
 
-A promise is a log call and a look at what came of it. `call` is given a door, `check` the rows.
+A promise is a log call and a check of the rows it makes.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from django.utils.functional import SimpleLazyObject
 from opentelemetry.sdk.trace import TracerProvider
 
 from logging_azmon._process import feedback
-from support import django_app  # noqa: F401 - lazy objects want settings
+from support import django_app  # noqa: F401 - lazy objects need settings
 from support.doors import DOORS, NAME, Door
 from support.odd_values import ODD_VALUES, ReprRecurses, StrRaises
 
@@ -29,30 +29,30 @@ HERE = __file__
 
 
 class Promise(NamedTuple):
-    """Log, and look at the row; or at all rows, if there is not exactly one."""
+    """Hold a log call, which is given a door, and a check, which is given its row, or all rows unless there is one."""
 
-    says: str
+    name: str
     call: Callable[[Door], object]
     check: Callable[[Any], object]
 
 
 def log(message, *args, **extras):
-    """Make a call at level info."""
+    """Log at level info."""
     return lambda door: door.log.info(message, *args, **extras)
 
 
 def has(**columns):
-    """Check that columns of a row have these values."""
+    """Check that these columns of a row have these values."""
     return lambda row: {name: row.get(name) for name in columns} == columns
 
 
 def lacks(*columns):
-    """Check that a row has no such columns."""
+    """Check that a row has none of these columns."""
     return lambda row: not set(columns) & set(row)
 
 
 def rest(**extras):
-    """Check what `*` has taken."""
+    """Check what the column of `*` holds."""
     return lambda row: row.get("Properties") == (extras or None)
 
 
@@ -66,7 +66,7 @@ def matches(**patterns):
 
 
 def fail(door, log_it):
-    """Log in an except clause; the exception has a cause, and a secret among its local variables."""
+    """Log in an except clause; the exception has a cause, and its frame a secret among the local variables."""
     password = "hunter2"
     try:
         try:
@@ -127,7 +127,7 @@ def after_close(door):
 
 
 class LogsItself:
-    """Logs while it is encoded."""
+    """Log while being encoded."""
 
     def __init__(self, door):
         self.door = door
@@ -169,9 +169,9 @@ PROMISES = [
     Promise("the message is text", log("hello"), has(The_message="hello")),
     Promise("arguments are in the message", log("%s of %d", "one", 2), has(The_message="one of 2")),
     Promise("arguments may have names", log("%(a)s and %(b)s", {"a": 1, "b": 2}), has(The_message="1 and 2")),
-    Promise("without arguments, a percent sign is one", log("100 % sure"), has(The_message="100 % sure")),
-    Promise("an empty message is one", log(""), has(The_message="")),
-    Promise("a message may have lines", log("one\ntwo"), has(The_message="one\ntwo")),
+    Promise("without arguments a percent sign stays as it is", log("100 % sure"), has(The_message="100 % sure")),
+    Promise("an empty message is kept", log(""), has(The_message="")),
+    Promise("a message may have several lines", log("one\ntwo"), has(The_message="one\ntwo")),
     Promise("a message may be a number", log(42), has(The_message="42")),
     Promise("a long message is cut with a mark", log("x" * 70_000), matches(The_message=r"…\(cut, 70,000 bytes\)$")),
     Promise("a lone surrogate is readable", log("\ud800"), has(The_message="\\ud800")),
@@ -183,8 +183,12 @@ PROMISES = [
             == [("DEBUG", 10), ("INFO", 20), ("WARNING", 30), ("ERROR", 40), ("CRITICAL", 50)]
         ),
     ),
-    Promise("the level is told in others' words", log("hello"), has(The_syslog_severity="info", The_cef_severity="3")),
-    Promise("the logger has its name", log("hello"), has(The_logger=NAME)),
+    Promise(
+        "the level has the severities of syslog and CEF",
+        log("hello"),
+        has(The_syslog_severity="info", The_cef_severity="3"),
+    ),
+    Promise("the name of the logger is known", log("hello"), has(The_logger=NAME)),
     Promise("the time is now, in UTC, with six decimals", log("hello"), is_now),
     Promise(
         "extras of each type go to their columns",
@@ -195,27 +199,27 @@ PROMISES = [
         ),
     ),
     Promise("extras without a column go to *", log("hello", order=7, note="x"), rest(order=7, note="x")),
-    Promise("without extras there is no *", log("hello"), lacks("Properties")),
-    Promise("None in a column is no value", log("hello", user_id=None), lacks("UserId", "Properties")),
+    Promise("without extras the column of * is absent", log("hello"), lacks("Properties")),
+    Promise("None leaves its column out", log("hello", user_id=None), lacks("UserId", "Properties")),
     Promise("dots reach into mappings", log("hello", cloud={"region": "north"}), has(Region="north")),
     Promise("a constant is in every row", log("hello"), has(Release="1.4.2")),
     Promise(
-        "what does not fit its column goes to *",
+        "a value that does not fit its column goes to *",
         log("hello", user_id="many", amount=float("nan")),
         both(lacks("UserId", "Amount"), rest(user_id="many", amount="NaN")),
     ),
     Promise(
-        "a column cannot be forged",
+        "an extra cannot forge a column",
         log("hello", The_level="CRITICAL", The_instance="mine", The_time=0),
         both(has(The_level="INFO"), rest(The_level="CRITICAL", The_instance="mine", The_time=0), is_now),
     ),
     Promise(
-        "keys that only fields have are extras",
+        "extras named like fields are extras",
         log("hello", host="h", instance="i", sequence=9, trace_id="t", task="t", time="noon"),
         rest(host="h", instance="i", sequence=9, trace_id="t", task="t", time="noon"),
     ),
     Promise(
-        "an exception is text, a type, and words",
+        "an exception has a text, a type and a message",
         lambda door: fail(door, lambda door, _: door.log.error("failed", exc_info=True)),
         both(
             matches(The_exception=rf"KeyError: 'order'.*direct cause.*{FRAME}"),
@@ -229,25 +233,31 @@ PROMISES = [
         structured,
     ),
     Promise(
-        "exception() is an error with the exception",
+        "exception() logs an error with the exception",
         lambda door: fail(door, lambda door, _: door.log.exception("failed")),
         both(matches(The_exception=FRAME), has(The_level="ERROR", The_level_number=40)),
     ),
     Promise(
-        "an exception may be given as such",
+        "exc_info may be an exception",
         lambda door: fail(door, lambda door, error: door.log.error("failed", exc_info=error)),
         both(matches(The_exception=FRAME), structured),
     ),
     Promise(
-        "exc_info=True without an exception is none", log("hello", exc_info=True), both(lacks(*EXCEPTIONS), rest())
+        "exc_info=True without an exception leaves the columns out",
+        log("hello", exc_info=True),
+        both(lacks(*EXCEPTIONS), rest()),
     ),
-    Promise("exc_info=False is none", log("hello", exc_info=False), both(lacks(*EXCEPTIONS), rest())),
     Promise(
-        "the stack is shown when asked for",
+        "exc_info=False leaves the columns of an exception out",
+        log("hello", exc_info=False),
+        both(lacks(*EXCEPTIONS), rest()),
+    ),
+    Promise(
+        "stack_info adds the stack",
         log("hello", stack_info=True),
         both(matches(The_stack=r"Stack \(most recent call last\):.*in <lambda>"), rest()),
     ),
-    Promise("the stack is not shown otherwise", log("hello"), lacks("The_stack")),
+    Promise("without stack_info there is no stack", log("hello"), lacks("The_stack")),
     Promise(
         "the place of the call is known",
         lambda door: door.log.info("hello"),
@@ -264,24 +274,24 @@ PROMISES = [
             lambda row: row["The_thread_id"] != threading.get_ident(),
         ),
     ),
-    Promise("the host has its name", log("hello"), has(The_host=socket.gethostname())),
+    Promise("the name of the host is known", log("hello"), has(The_host=socket.gethostname())),
     Promise(
-        "rows of an instance are counted",
+        "rows of an instance are numbered in order",
         lambda door: [door.log.info("hello") for _ in range(3)],
         lambda rows: [row["The_sequence"] for row in rows] == [0, 1, 2] and len({r["The_instance"] for r in rows}) == 1,
     ),
-    Promise("a task has its name", in_a_task, has(The_task="checkout")),
-    Promise("outside of a task there is none", log("hello"), lacks("The_task")),
+    Promise("the name of an asyncio task is known", in_a_task, has(The_task="checkout")),
+    Promise("outside an asyncio task there is no task name", log("hello"), lacks("The_task")),
     Promise(
-        "a row joins the current span",
+        "a row has the ids of the current span",
         in_a_span,
         lambda row: (
             re.fullmatch("[0-9a-f]{32}", row["The_trace_id"]) and re.fullmatch("[0-9a-f]{16}", row["The_span_id"])
         ),
     ),
-    Promise("outside of a span there is none", log("hello"), lacks("The_trace_id", "The_span_id")),
+    Promise("outside a span there are no ids of one", log("hello"), lacks("The_trace_id", "The_span_id")),
     Promise(
-        "context arrives with each call, and goes",
+        "context arrives with each call, until its block ends",
         with_context,
         lambda rows: (
             [(row.get("UserId"), row.get("Properties")) for row in rows]
@@ -289,12 +299,12 @@ PROMISES = [
         ),
     ),
     Promise(
-        "what a delivering thread logs makes no row",
+        "a record of a delivering thread makes no row",
         while_delivering,
         has(The_message="of the application"),
     ),
     Promise(
-        "any object is readable",
+        "any object as an extra is readable",
         log("hello", a={1}, b=b"x", c=decimal.Decimal("1.5"), d=StrRaises(), e=ReprRecurses(), f=LookupError("lost")),
         lambda row: (
             {name: row["Properties"][name] for name in "abcf"}
@@ -302,13 +312,13 @@ PROMISES = [
             and set(row["Properties"]) == set("abcdef")
         ),
     ),
-    Promise("nothing lazy is loaded", lazy, rest(user="(lazy, not loaded)")),
+    Promise("a lazy object is not loaded", lazy, rest(user="(lazy, not loaded)")),
     Promise(
         "a value that logs makes a row of its own",
         lambda door: door.log.info("outer", value=LogsItself(door)),
         lambda rows: {row["The_message"] for row in rows} == {"inner", "outer"},
     ),
-    Promise("a row after close is counted, not raised", after_close, has(The_message="before")),
+    Promise("a call after close is counted and does not raise", after_close, has(The_message="before")),
 ]
 PLACE = 1 + Path(HERE).read_text("utf-8").splitlines().index('        lambda door: door.log.info("hello"),')
 
@@ -320,9 +330,8 @@ def door(request):
     door.close()
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=[promise.says for promise in PROMISES])
+@pytest.mark.parametrize("promise", PROMISES, ids=[promise.name for promise in PROMISES])
 def test_every_front_door_keeps_every_promise(door, promise):
-    """The table above."""
     promise.call(door)
 
     rows = door.rows()
@@ -331,8 +340,8 @@ def test_every_front_door_keeps_every_promise(door, promise):
 
 @pytest.mark.parametrize("level", ["WARNING", logging.WARNING])
 @pytest.mark.parametrize("open_door", DOORS.values(), ids=DOORS)
-def test_every_front_door_has_a_level(open_door, level):
-    """By name or number; what is below makes no row, and is not counted."""
+def test_every_front_door_ignores_calls_below_its_level(open_door, level):
+    """The level is a name or a number; calls below it make no row and are not counted."""
     door = Door(open_door, level=level)
     if isinstance(door.front, logging.Handler):
         assert door.front.level == logging.WARNING
@@ -345,8 +354,8 @@ def test_every_front_door_has_a_level(open_door, level):
 
 @pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
 @pytest.mark.parametrize("name", [*DOORS][:3])
-def test_no_front_door_raises_whatever_is_logged(name, odd):
-    """In columns of several types and without a column; a value that logs may make rows of its own."""
+def test_no_front_door_raises_whatever_object_is_logged(name, odd):
+    """In columns of several types and in none; a value that logs may make rows of its own."""
     door = Door(DOORS[name])
     door.log.info("hello", user_id=odd(), amount=odd(), paid=odd(), due=odd(), basket=odd(), cloud=odd(), other=odd())
 

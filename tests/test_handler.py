@@ -1,232 +1,197 @@
-"""The handler among the oddities of the standard library, of Celery, and of OpenTelemetry."""
+"""The handler: filters, levels, handlers in front of it, configuration, and the oddities of other libraries."""
 
-from __future__ import annotations
-
-import itertools
 import logging
 import logging.handlers
 import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline
+from logging_azmon import AzureMonitorHandler, ConfigurationError
 from logging_azmon._process import feedback
 from logging_azmon.testing import FakeDestination, ManualClock
 from support.endpoint import Endpoint, status
-from support.lifecycle import LIMIT_SECONDS, assert_each_once, messages, run
-
-RULES = itertools.count()
+from support.lifecycle import assert_each_once, run
+from support.pipelines import LIMIT_SECONDS, address, manual_pipeline, messages, sorted_messages
 
 
 @pytest.fixture
-def destination() -> Iterator[FakeDestination]:
+def destination():
     with FakeDestination() as destination:
         yield destination
 
 
 @pytest.fixture
-def handler(destination: FakeDestination) -> Iterator[AzureMonitorHandler]:
+def handler(destination):
     """Deliver on this thread, when flushed."""
-    pipeline = Pipeline(
-        "http://127.0.0.1:9",
-        f"dcr-handler-{next(RULES)}",
-        "Custom-App_CL",
-        destination=destination,
-        clock=ManualClock(jumps=True),
-        background=False,
-    )
+    pipeline = manual_pipeline(destination)
     yield AzureMonitorHandler(pipeline=pipeline)
     pipeline.close()
 
 
 @pytest.fixture
-def logger(handler: AzureMonitorHandler) -> logging.Logger:
-    logger = logging.Logger("app")  # not in the tree, so nobody else hears it
+def logger(handler):
+    logger = logging.Logger("app")  # Outside the tree of loggers, so no other handler sees its records.
     logger.addHandler(handler)
     return logger
 
 
-def logged(handler: AzureMonitorHandler, destination: FakeDestination) -> list[str]:
+def logged(handler, destination):
     assert handler.flush()
-    return [row["Message"] for row in destination.rows]
+    return messages(destination.rows)
 
 
-class TestFilters:
-    """As with any handler."""
+def test_a_filter_of_the_handler_refuses_records(logger, handler, destination):
+    """As a callable, or as an object with a filter method."""
+    handler.addFilter(lambda record: record.levelno > logging.INFO)
+    handler.addFilter(logging.Filter("app"))
+    logger.info("refused")
+    logger.warning("passed")
 
-    def test_a_filter_refuses_records(
-        self, logger: logging.Logger, handler: AzureMonitorHandler, destination: FakeDestination
-    ) -> None:
-        """A callable, or an object with a filter method."""
-        handler.addFilter(lambda record: record.levelno > logging.INFO)
-        handler.addFilter(logging.Filter("app"))
-        logger.info("refused")
-        logger.warning("passed")
-        assert logged(handler, destination) == ["passed"]
-
-    def test_a_filter_adds_attributes(
-        self, logger: logging.Logger, handler: AzureMonitorHandler, destination: FakeDestination
-    ) -> None:
-        """They arrive like extras."""
-
-        def enrich(record: logging.LogRecord) -> bool:
-            record.user = "ada"
-            return True
-
-        handler.addFilter(enrich)
-        logger.warning("row")
-        assert handler.flush()
-        assert destination.rows[0]["Properties"] == {"user": "ada"}
-
-    def test_a_filter_may_replace_the_record(
-        self, logger: logging.Logger, handler: AzureMonitorHandler, destination: FakeDestination
-    ) -> None:
-        """From 3.12 on; before, whatever a filter returns only says yes or no."""
-        other = logging.makeLogRecord({"msg": "replaced", "levelname": "ERROR", "name": "other"})
-        handler.addFilter(lambda record: other)  # type: ignore[arg-type,return-value]
-        logger.warning("row")
-        assert logged(handler, destination) == ["replaced" if sys.version_info >= (3, 12) else "row"]
-
-    def test_handle_returns_what_the_filters_say(self, handler: AzureMonitorHandler) -> None:
-        """As logging.Handler does."""
-        record = logging.makeLogRecord({"msg": "row"})
-        assert handler.handle(record)
-        handler.addFilter(lambda record: False)
-        assert not handler.handle(record)
-
-    @pytest.mark.parametrize("level", ["WARNING", logging.WARNING])
-    def test_levels_by_name_and_number(self, level: int | str) -> None:
-        """As dictConfig passes them."""
-        handler = AzureMonitorHandler("http://127.0.0.1:9", "dcr-1", "Custom-App_CL", level=level)
-        assert handler.level == logging.WARNING
-        handler.close()
+    assert logged(handler, destination) == ["passed"]
 
 
-class TestInFront:
-    """Handlers that pass records on to ours."""
+def test_attributes_that_a_filter_adds_arrive_as_extras(logger, handler, destination):
+    def enrich(record):
+        record.user = "ada"
+        return True
 
-    def test_a_memory_handler(
-        self, logger: logging.Logger, handler: AzureMonitorHandler, destination: FakeDestination
-    ) -> None:
-        """Passes them on when it is full, or closed."""
-        memory = logging.handlers.MemoryHandler(3, target=handler)
-        logger.handlers = [memory]
-        for number in range(4):
-            logger.warning("%s", number)
-        assert logged(handler, destination) == ["0", "1", "2"]
-        memory.close()
-        assert logged(handler, destination) == ["0", "1", "2", "3"]
+    handler.addFilter(enrich)
+    logger.warning("row")
 
-    def test_a_queue(self, logger: logging.Logger, handler: AzureMonitorHandler, destination: FakeDestination) -> None:
-        """The row tells of the thread that logged, not of the one that passes records on."""
-        records: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        logger.handlers = [logging.handlers.QueueHandler(records)]
-        listener = logging.handlers.QueueListener(records, handler)
-        listener.start()
-        logger.warning("row %s", 1)
-        listener.stop()
-        assert logged(handler, destination) == ["row 1"]
-        assert destination.rows[0]["Thread"] == "MainThread"
-
-    def test_a_record_of_another_process_with_the_same_thread_number(
-        self, handler: AzureMonitorHandler, destination: FakeDestination
-    ) -> None:
-        """Thread numbers repeat in forked children: theirs are not mistaken for a delivering thread of ours."""
-        mine = logging.makeLogRecord({"msg": "mine", "thread": 1, "process": os.getpid()})
-        theirs = logging.makeLogRecord({"msg": "theirs", "thread": 1, "process": 1})
-        feedback.depths[1] = 1
-        try:
-            handler.handle(mine)
-            handler.handle(theirs)
-        finally:
-            del feedback.depths[1]
-        assert logged(handler, destination) == ["theirs"]
+    assert handler.flush()
+    assert destination.rows[0]["Properties"] == {"user": "ada"}
 
 
-class TestTrouble:
-    """A log call does not raise, whatever happens."""
+def test_a_filter_may_replace_the_record(logger, handler, destination):
+    """From 3.12 on; before, the return value of a filter only says whether the record passes."""
+    other = logging.makeLogRecord({"msg": "replaced", "levelname": "ERROR", "name": "other"})
+    handler.addFilter(lambda record: other)
+    logger.warning("row")
 
-    def test_records_without_a_thread(self, handler: AzureMonitorHandler, destination: FakeDestination) -> None:
-        """Filters may have deleted it, or set it to anything."""
-        feedback.depths[1] = 1
-        try:
-            handler.handle(logging.makeLogRecord({"msg": "a list", "thread": []}))
-            record = logging.makeLogRecord({"msg": "none at all"})
-            del record.thread
-            handler.handle(record)
-        finally:
-            del feedback.depths[1]
-        assert logged(handler, destination) == ["a list", "none at all"]
-
-    def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self, destination: FakeDestination) -> None:
-        """Counted as `internal`."""
-
-        class Broken(ManualClock):
-            def monotonic(self) -> float:
-                if is_broken:
-                    raise OSError("no clock")
-                return super().monotonic()
-
-        is_broken: list[bool] = []
-        told: list[str] = []
-        pipeline = Pipeline(
-            "http://127.0.0.1:9",
-            f"dcr-handler-{next(RULES)}",
-            "Custom-App_CL",
-            destination=destination,
-            clock=Broken(jumps=True),
-            background=False,
-            report=lambda trouble: told.append(str(trouble)),
-        )
-        handler = AzureMonitorHandler(pipeline=pipeline)
-        is_broken.append(True)
-        handler.handle(logging.makeLogRecord({"msg": "row"}))
-        is_broken.clear()
-        assert handler.stats().dropped == {"internal": 1}
-        assert told == ["a row could not be made: OSError('no clock')"]
-        pipeline.close()
-
-    def test_a_failure_at_the_end_of_the_stack_is_counted_later(
-        self, handler: AzureMonitorHandler, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Where nothing can be called any more."""
-
-        def fail(*_: object) -> None:
-            raise RecursionError
-
-        monkeypatch.setattr(handler, "emit", fail)
-        handler.handle(logging.makeLogRecord({"msg": "row"}))
-        assert handler.stats().dropped == {"internal": 1}
-
-    def test_values_that_do_not_fit_are_counted(self, destination: FakeDestination) -> None:
-        """`misfits` says that a column's type is not what is logged."""
-        pipeline = Pipeline(
-            "http://127.0.0.1:9",
-            f"dcr-handler-{next(RULES)}",
-            "Custom-App_CL",
-            columns={"TimeGenerated": "time", "Count": "count:int", "Rest": "*"},
-            destination=destination,
-            background=False,
-        )
-        handler = AzureMonitorHandler(pipeline=pipeline)
-        handler.handle(logging.makeLogRecord({"msg": "row", "count": "many"}))
-        assert handler.stats().misfits == 1
-        pipeline.close()
+    assert logged(handler, destination) == ["replaced" if sys.version_info >= (3, 12) else "row"]
 
 
-class TestLock:
-    """There is none."""
+def test_handle_returns_whether_the_filters_let_the_record_pass(handler):
+    """As logging.Handler does."""
+    record = logging.makeLogRecord({"msg": "row"})
+    assert handler.handle(record)
+    handler.addFilter(lambda record: False)
 
-    def test_acquire_and_release_do_nothing(self, handler: AzureMonitorHandler) -> None:
-        """logging.shutdown calls them around flush and close."""
-        handler.acquire()
-        handler.release()
-        assert handler.lock is None
+    assert not handler.handle(record)
+
+
+@pytest.mark.parametrize("level", ["WARNING", logging.WARNING])
+def test_the_level_of_a_handler_is_given_by_name_or_number(level):
+    """As dictConfig passes it."""
+    handler = AzureMonitorHandler(*address(), level=level)
+    assert handler.level == logging.WARNING
+    handler.close()
+
+
+def test_a_memory_handler_in_front_passes_its_records_on_when_full_or_closed(logger, handler, destination):
+    memory = logging.handlers.MemoryHandler(3, target=handler)
+    logger.handlers = [memory]
+    for number in range(4):
+        logger.warning("%s", number)
+    assert logged(handler, destination) == ["0", "1", "2"]
+    memory.close()
+
+    assert logged(handler, destination) == ["0", "1", "2", "3"]
+
+
+def test_a_record_from_a_queue_shows_the_thread_that_logged_it(logger, handler, destination):
+    """Not the thread that passes records on."""
+    records = queue.SimpleQueue()
+    logger.handlers = [logging.handlers.QueueHandler(records)]
+    listener = logging.handlers.QueueListener(records, handler)
+    listener.start()
+    logger.warning("row %s", 1)
+    listener.stop()
+
+    assert logged(handler, destination) == ["row 1"]
+    assert destination.rows[0]["Thread"] == "MainThread"
+
+
+def test_a_record_of_another_process_whose_thread_has_the_number_of_a_delivering_one_arrives(handler, destination):
+    """Thread numbers repeat in forked children."""
+    mine = logging.makeLogRecord({"msg": "mine", "thread": 1, "process": os.getpid()})
+    theirs = logging.makeLogRecord({"msg": "theirs", "thread": 1, "process": 1})
+    feedback.depths[1] = 1
+    try:
+        handler.handle(mine)
+        handler.handle(theirs)
+    finally:
+        del feedback.depths[1]
+
+    assert logged(handler, destination) == ["theirs"]
+
+
+def test_a_record_without_a_usable_thread_number_arrives(handler, destination):
+    """A filter may have deleted the number, or set it to anything."""
+    feedback.depths[1] = 1
+    try:
+        handler.handle(logging.makeLogRecord({"msg": "a list", "thread": []}))
+        record = logging.makeLogRecord({"msg": "none at all"})
+        del record.thread
+        handler.handle(record)
+    finally:
+        del feedback.depths[1]
+
+    assert logged(handler, destination) == ["a list", "none at all"]
+
+
+def test_a_failing_pipeline_drops_the_row_as_internal_and_reports_it(destination):
+    """The log call does not raise."""
+
+    class Broken(ManualClock):
+        def monotonic(self):
+            if is_broken:
+                raise OSError("no clock")
+            return super().monotonic()
+
+    is_broken = []
+    reported = []
+    pipeline = manual_pipeline(
+        destination, clock=Broken(jumps=True), report=lambda trouble: reported.append(str(trouble))
+    )
+    handler = AzureMonitorHandler(pipeline=pipeline)
+    is_broken.append(True)
+    handler.handle(logging.makeLogRecord({"msg": "row"}))
+    is_broken.clear()
+    assert handler.stats().dropped == {"internal": 1}
+    assert reported == ["a row could not be made: OSError('no clock')"]
+    pipeline.close()
+
+
+def test_a_recursion_error_in_a_log_call_is_counted_as_internal_later(handler, monkeypatch):
+    """At the end of the stack nothing can be called."""
+
+    def fail(*_):
+        raise RecursionError
+
+    monkeypatch.setattr(handler, "emit", fail)
+    handler.handle(logging.makeLogRecord({"msg": "row"}))
+
+    assert handler.stats().dropped == {"internal": 1}
+
+
+def test_misfits_count_values_that_do_not_fit_their_column(destination):
+    pipeline = manual_pipeline(destination, columns={"TimeGenerated": "time", "Count": "count:int", "Rest": "*"})
+    handler = AzureMonitorHandler(pipeline=pipeline)
+    handler.handle(logging.makeLogRecord({"msg": "row", "count": "many"}))
+    assert handler.stats().misfits == 1
+    pipeline.close()
+
+
+def test_the_handler_has_no_lock_and_acquire_and_release_do_nothing(handler):
+    """logging.shutdown calls both around flush and close."""
+    handler.acquire()
+    handler.release()
+
+    assert handler.lock is None
 
 
 CONFIG = """
@@ -242,8 +207,8 @@ AZURE = {**SHARES, **OPTIONS}
 
 
 @pytest.mark.parametrize("owner", ["azure_a", "azure_z"], ids=["made before", "made after"])
-def test_a_pipeline_shared_in_dict_config(owner: str) -> None:
-    """dictConfig makes handlers in the order of their names; the one that shares may come first."""
+def test_handlers_share_a_pipeline_in_dict_config_in_either_order(owner):
+    """dictConfig makes handlers in the order of their names, so the one that shares may be made first."""
     source = f"""
 configure({{{owner!r}: AZURE, "azure_m": {{**SHARES, "pipeline": "cfg://handlers.{owner}", "level": "ERROR"}}}},
           [{owner!r}, "azure_m"])
@@ -257,12 +222,12 @@ assert second.stats().accepted == 5
 """
     with Endpoint() as endpoint:
         assert run(CONFIG + source, endpoint) == ""
-        assert messages(endpoint.rows) == ["once", "still open", "still open", "twice", "twice"]
+        assert sorted_messages(endpoint.rows) == ["once", "still open", "still open", "twice", "twice"]
         assert_each_once(endpoint.rows)
 
 
-def test_closing_a_handler_that_was_never_used() -> None:
-    """It has not even looked for the pipeline that it would have shared."""
+def test_closing_a_handler_that_shares_and_was_never_used_does_no_harm():
+    """It has not yet looked for the pipeline that it would share."""
     source = """
 configure({"m": {**SHARES, "pipeline": "cfg://handlers.z"}, "z": AZURE}, ["m", "z"])
 root.handlers[0].close()
@@ -271,11 +236,11 @@ log.info('row')
 """
     with Endpoint() as endpoint:
         assert run(CONFIG + source, endpoint) == ""
-        assert messages(endpoint.rows) == ["row"]
+        assert sorted_messages(endpoint.rows) == ["row"]
 
 
-def test_a_pipeline_shared_by_way_of_another_handler() -> None:
-    """One names one that names one that is made last."""
+def test_handlers_share_a_pipeline_by_way_of_another_handler_that_shares():
+    """The first names the second, which names the one that is made last."""
     source = """
 configure({
     "a": {**SHARES, "pipeline": "cfg://handlers.c"}, "b": {**SHARES, "pipeline": "cfg://handlers.a"}, "c": AZURE,
@@ -285,13 +250,13 @@ assert len({handler.pipeline for handler in root.handlers}) == 1
 """
     with Endpoint() as endpoint:
         assert run(CONFIG + source, endpoint) == ""
-        assert messages(endpoint.rows) == ["row"] * 3
+        assert sorted_messages(endpoint.rows) == ["row"] * 3
 
 
 @pytest.mark.parametrize("name", ["a", "z"], ids=["made before", "made after"])
 @pytest.mark.parametrize("other", ['{"class": "logging.StreamHandler"}', '{"()": logging.NullHandler}'])
-def test_a_shared_pipeline_must_be_that_of_a_handler_of_ours(name: str, other: str) -> None:
-    """Noticed while it is configured."""
+def test_dict_config_refuses_to_share_the_pipeline_of_a_foreign_handler(name, other):
+    """While it configures."""
     source = f"""
 try:
     configure({{{name!r}: {other}, "m": {{**SHARES, "pipeline": "cfg://handlers.{name}"}}}}, ["m"])
@@ -300,11 +265,12 @@ except ValueError as error:
 else:
     raise AssertionError
 """
+
     assert run(CONFIG + source) == ""
 
 
 @pytest.mark.parametrize(
-    ("handlers", "said"),
+    ("handlers", "complaint"),
     [
         (
             '{"z": {"()": lambda: logging.NullHandler()}, "m": {**SHARES, "pipeline": "cfg://handlers.z"}}',
@@ -317,16 +283,16 @@ else:
     ],
     ids=["a factory's surprise", "each other"],
 )
-def test_what_turns_out_not_to_be_a_handler_is_told_once(handlers: str, said: str) -> None:
-    """Too late to raise: log calls go on, and nothing hangs at exit."""
+def test_a_pipeline_that_turns_out_not_to_be_a_handlers_is_reported_once(handlers, complaint):
+    """Too late to raise; log calls go on, and nothing hangs at exit."""
     source = f"configure({handlers}, ['m'])\nlog.info('1')\nlog.info('2')"
     stderr = run(CONFIG + source)
+
     assert stderr.count("logging_azmon:") == 1
-    assert said in stderr
+    assert complaint in stderr
 
 
-def test_file_config(tmp_path: Any) -> None:
-    """The arguments come as a tuple, and as a dict."""
+def test_file_config_takes_the_arguments_as_a_tuple_and_as_a_dict(tmp_path):
     path = tmp_path / "logging.ini"
     path.write_text(
         """
@@ -354,11 +320,10 @@ log.debug('below the level')
 """
     with Endpoint() as endpoint:
         assert run(source, endpoint) == ""
-        assert messages(endpoint.rows) == ["row"]
+        assert sorted_messages(endpoint.rows) == ["row"]
 
 
-def test_a_handler_named_by_two_loggers() -> None:
-    """Two branches share it; it is closed once."""
+def test_a_handler_of_two_loggers_is_closed_once_and_loses_no_row():
     source = """
 configure({"azure": AZURE}, [], {"a": {"handlers": ["azure"]}, "b": {"handlers": ["azure"]}})
 logging.getLogger('a').info('a')
@@ -366,12 +331,12 @@ logging.getLogger('b.c').info('b')
 """
     with Endpoint() as endpoint:
         assert run(CONFIG + source, endpoint) == ""
-        assert messages(endpoint.rows) == ["a", "b"]
+        assert sorted_messages(endpoint.rows) == ["a", "b"]
 
 
 ROOT_AT_DEBUG = """
 import requests
-# Imported beforehand, because what they log while they are imported is the application's.
+# Import them first, because the records of the import belong to the application.
 import azure.monitor.ingestion, azure.identity
 def facts():
     loggers = [logging.getLogger(name) for name in sorted(logging.Logger.manager.loggerDict)] + [root]
@@ -379,8 +344,8 @@ def facts():
 """
 
 
-def test_one_row_breeds_no_others_with_root_at_debug() -> None:
-    """The library's own records stay out, the application's from the same loggers come in; nobody's loggers change."""
+def test_with_root_at_debug_uploads_make_no_rows_and_change_no_logger():
+    """The library's own records stay out; the application's records from the same loggers arrive."""
     source = """
 before = facts()
 handler = handle()
@@ -401,6 +366,7 @@ handler.flush()
         assert run(ROOT_AT_DEBUG + source, endpoint) == ""
         rows = {(row["Logger"], row["Message"].partition(" HTTP")[0][-12:]) for row in endpoint.rows}
         loggers = [row["Logger"] for row in endpoint.rows]
+
         assert loggers.count("app") == 2
         assert loggers.count("azure.core") == 1
         assert {name.partition(".")[0] for name in loggers} == {"app", "azure", "urllib3"}
@@ -408,10 +374,10 @@ handler.flush()
         assert not any("dataCollectionRules" in row["Message"] for row in endpoint.rows), rows
 
 
-def test_a_listener_may_have_the_number_of_a_thread_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records that wait in a queue are their thread's, although a delivering one has its number by now."""
+def test_a_queued_record_arrives_although_a_delivering_thread_now_has_its_threads_number(monkeypatch):
+    """Thread numbers are reused once a thread has ended."""
     with FakeDestination() as destination:
-        pipeline = Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
+        pipeline = manual_pipeline(destination)
         handler = AzureMonitorHandler(pipeline=pipeline)
         early = logging.LogRecord("app", logging.ERROR, __file__, 1, "early", None, None)
         monkeypatch.setitem(feedback.depths, early.thread, 1)
@@ -425,54 +391,53 @@ def test_a_listener_may_have_the_number_of_a_thread_that_has_ended(monkeypatch: 
         thread.start()
         thread.join(LIMIT_SECONDS)
         monkeypatch.undo()
+
         assert handler.flush()
-        assert [row["Message"] for row in destination.rows] == ["early"]
+        assert messages(destination.rows) == ["early"]
 
 
-def test_basic_config_gives_a_formatter() -> None:
-    """And with a formatter its output is the message, as README warns."""
+def test_basic_config_sets_a_formatter_whose_output_is_the_message():
+    """As README warns."""
     root = logging.getLogger()
     before = root.handlers[:]
     with FakeDestination() as destination:
-        handler = AzureMonitorHandler(
-            pipeline=Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
-        )
+        handler = AzureMonitorHandler(pipeline=manual_pipeline(destination))
         root.handlers[:] = []
         try:
             logging.basicConfig(handlers=[handler])
             logging.getLogger("shop").warning("slow")
         finally:
             root.handlers[:] = before
+
         assert handler.flush()
-        assert [row["Message"] for row in destination.rows] == ["WARNING:shop:slow"]
+        assert messages(destination.rows) == ["WARNING:shop:slow"]
 
 
 class Raising(logging.LogRecord):
-    """Raise where a property of a subclass may."""
+    """Raise in a property, as a subclass may."""
 
     @property
-    def thread(self) -> int:
+    def thread(self):
         raise ValueError
 
     @thread.setter
-    def thread(self, _: int) -> None:
+    def thread(self, _):
         """Take what the base class sets."""
 
 
-def test_a_record_whose_properties_raise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is raised into the application, and the row arrives, also while another thread delivers."""
+def test_a_record_whose_properties_raise_still_arrives(monkeypatch):
+    """Nothing is raised into the application, even while another thread delivers."""
     with FakeDestination() as destination:
-        handler = AzureMonitorHandler(
-            pipeline=Pipeline("http://127.0.0.1:9", "dcr-1", "Custom-App", destination=destination, background=False)
-        )
+        handler = AzureMonitorHandler(pipeline=manual_pipeline(destination))
         monkeypatch.setitem(feedback.depths, -1, 1)
         handler.handle(Raising("app", logging.ERROR, __file__, 1, "odd", None, None))
+
         assert handler.flush()
         assert len(destination.rows) == 1
 
 
-def test_one_row_breeds_no_others_with_a_queue_in_between() -> None:
-    """A QueueHandler hears the listener's records and hands them to another thread: they stay out all the same."""
+def test_with_a_queue_in_between_uploads_make_no_rows():
+    """A QueueHandler hands the records of delivering threads to another thread; they stay out all the same."""
     source = """
 import logging.handlers, queue
 handler = AzureMonitorHandler()
@@ -481,7 +446,7 @@ root.addHandler(logging.handlers.QueueHandler(records))
 listener = logging.handlers.QueueListener(records, handler)
 listener.start()
 log.info('row')
-# Until the listener has come round with what the first upload logged.
+# Until the listener has passed on the records of the first upload.
 while handler.stats().delivered < 1: handler.flush(0.1)
 listener.stop()
 assert handler.flush()
@@ -489,11 +454,11 @@ assert handler.stats().accepted == 1, handler.stats()
 """
     with Endpoint() as endpoint:
         assert run(ROOT_AT_DEBUG + source, endpoint) == ""
-        assert messages(endpoint.rows) == ["row"]
+        assert sorted_messages(endpoint.rows) == ["row"]
 
 
-def test_a_stderr_that_logs() -> None:
-    """As Celery's does: what is reported goes to the process's own stderr, and makes no row."""
+def test_a_report_to_a_stderr_that_logs_makes_no_row():
+    """As Celery's does: reports go to the process's own stderr."""
     source = """
 class Logging:
     def write(self, text): logging.getLogger('stderr').warning(text)
@@ -506,12 +471,13 @@ assert handler.stats().accepted == 1
 """
     with Endpoint(status(503)) as endpoint:
         stderr = run(source, endpoint)
+
         assert "503" in stderr
-        assert messages(endpoint.rows) == ["row"]
+        assert sorted_messages(endpoint.rows) == ["row"]
 
 
-def test_no_span_of_an_upload() -> None:
-    """With OpenTelemetry's instrumentation of requests, also when it comes after the first row."""
+def test_an_upload_makes_no_opentelemetry_span():
+    """Even if requests is instrumented after the first row."""
     source = """
 handler = handle()
 log.info('before')
@@ -536,10 +502,10 @@ assert len(spans.get_finished_spans()) == 1
 """
     with Endpoint() as endpoint:
         run(source, endpoint)
-        assert "after" in messages(endpoint.rows)
+
+        assert "after" in sorted_messages(endpoint.rows)
 
 
-def test_an_unknown_pipeline_is_refused() -> None:
-    """Named with what is accepted."""
+def test_a_pipeline_of_another_kind_is_refused_with_what_is_accepted():
     with pytest.raises(ConfigurationError, match="give a Pipeline, an AzureMonitorHandler"):
         AzureMonitorHandler(pipeline="azure")

@@ -13,7 +13,8 @@ PACKAGE = Path(logging_azmon.__file__).parent
 
 # Each row may import the rows below it and its own neighbours; never a row above.
 DIRECTION = [
-    {"cli", "pytest_plugin", "__main__"},
+    {"__main__"},
+    {"cli", "pytest_plugin"},
     {"processor"},
     {"handler", "testing"},
     {"_front"},

@@ -1,4 +1,4 @@
-"""The processor in structlog's chains: what arrives, what goes on, and how it lives and ends."""
+"""The processor in structlog's chains: the rows it makes, what it passes on, and its lifecycle."""
 
 import asyncio
 import copy
@@ -17,13 +17,16 @@ import orjson
 import pytest
 import structlog
 
-from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError
+from logging_azmon._pipeline.state import State
 from logging_azmon._process import feedback
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock, capture
 from support.doors import stdlib_logger
 from support.endpoint import Endpoint
-from support.lifecycle import assert_each_once, messages, run
+from support.lifecycle import assert_each_once, run
 from support.odd_values import ODD_VALUES, AttributesRaise, ClassRaises, MappingRaises
+from support.pipelines import manual_pipeline, messages, sorted_messages
 
 ADDRESS = ("http://127.0.0.1:9", "dcr-processor", "Custom-App")
 COLUMNS = {
@@ -69,7 +72,7 @@ def through_stdlib(*processors, logger):
 
 
 def end(logger, method_name, event_dict):
-    """Render, whatever it is."""
+    """End a chain, whatever the event holds."""
     return "rendered"
 
 
@@ -80,157 +83,164 @@ def raise_it():
         raise LookupError("lost") from error
 
 
-class TestTheEvent:
-    """Passed on as it is, or dropped."""
+def test_an_event_dict_passes_on_as_the_same_object_unchanged(processor, rows):
+    """Later processors may rely on its contents and their order."""
+    event = {"event": "hello %s", "positional_args": ("you",), "level": "warn", "exc_info": True, "a": {"b": [1]}}
+    before = copy.deepcopy(event)
 
-    def test_is_the_same_object_unchanged(self, processor, rows):
-        """Whatever the processors behind it expect."""
-        event = {"event": "hello %s", "positional_args": ("you",), "level": "warn", "exc_info": True, "a": {"b": [1]}}
-        before = copy.deepcopy(event)
-
-        assert processor(None, "info", event) is event
-        assert event == before
-        assert list(event) == list(before)
-        assert len(rows) == 1
-
-    def test_goes_on_to_the_renderer(self, processor, rows):
-        """Which renders it as ever."""
-        out = io.StringIO()
-        log = chain(processor, structlog.processors.JSONRenderer(sort_keys=True), logger=structlog.PrintLogger(out))
-
-        log.info("hello", order=7)
-
-        assert out.getvalue() == '{"event": "hello", "order": 7}\n'
-        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"order": 7})
-
-    def test_is_dropped_if_asked_for(self, rows):
-        """The end of the chain: nothing is printed, and nothing raised."""
-        out = io.StringIO()
-        processor = AzureMonitorProcessor(*ADDRESS, drop=True)
-
-        chain(processor, logger=structlog.PrintLogger(out)).info("hello")
-
-        assert [row["Message"] for row in rows] == ["hello"]
-        assert out.getvalue() == ""
-        with pytest.raises(structlog.DropEvent):
-            processor(None, "info", {"event": "hello"})
-
-    def test_is_dropped_also_where_it_makes_no_row(self, rows):
-        """Below the level, and on delivering threads: there is no renderer to take it."""
-        log = chain(AzureMonitorProcessor(*ADDRESS, drop=True, level="ERROR"))
-        log.info("below")
-        with feedback.delivering():
-            log.error("of the library's own")
-        log.error("above")
-
-        assert [row["Message"] for row in rows] == ["above"]
-
-    @pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
-    def test_may_be_anything(self, processor, rows, odd):
-        """As behind a renderer, by mistake; and its message, too."""
-        event = odd()
-        assert processor(None, "info", event) is event
-        message = {"event": odd()}
-        assert processor(None, "info", message) is message
-
-        assert len([row for row in rows if row.get("Logger") != "odd.repr"]) == 2
-
-    def test_behind_a_renderer_is_text(self, processor, rows):
-        """What is known of the call still has its columns."""
-        chain(structlog.processors.JSONRenderer(), processor).warning("hello")
-
-        assert (rows[0]["Message"], rows[0]["Level"]) == ('{"event": "hello"}', "WARNING")
-
-    @pytest.mark.parametrize("odd", [MappingRaises, AttributesRaise, ClassRaises, lambda: 50, lambda: None])
-    def test_comes_with_any_logger_and_method(self, rows, odd):
-        """Nobody checks what a chain is called with."""
-        processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS, level=10)
-        processor(odd(), odd(), {"event": "hello"})
-        processor(odd(), "info", odd())
-
-        assert rows[0]["Message"] == "hello"
-        assert len(rows) == 2
-
-    def test_of_a_delivering_thread_stays_out_wherever_it_is_processed(self, processor, rows):
-        """Its record may have come round by a queue to a formatter's chain."""
-        record = logging.makeLogRecord({"msg": "x", "thread": 1})
-        feedback.depths[1] = 1
-        try:
-            processor(None, "info", {"event": "the library's", "_record": record})
-            processor(None, "info", {"event": "the application's"})
-        finally:
-            del feedback.depths[1]
-
-        assert [row["Message"] for row in rows] == ["the application's"]
+    assert processor(None, "info", event) is event
+    assert event == before
+    assert list(event) == list(before)
+    assert len(rows) == 1
 
 
-class TestNativeChains:
-    def test_bytes_logger(self, processor, rows):
-        """With orjson as its renderer, as in structlog's advice on performance."""
-        out = io.BytesIO()
-        log = chain(processor, structlog.processors.JSONRenderer(orjson.dumps), logger=structlog.BytesLogger(out))
+def test_an_event_dict_goes_on_to_the_renderer_and_makes_a_row(processor, rows):
+    out = io.StringIO()
+    log = chain(processor, structlog.processors.JSONRenderer(sort_keys=True), logger=structlog.PrintLogger(out))
 
-        log.bind(user=7).info("hello %s", "you")
+    log.info("hello", order=7)
 
-        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello you", {"user": 7})
-        assert json.loads(out.getvalue()) == {"user": 7, "event": "hello you"}
+    assert out.getvalue() == '{"event": "hello", "order": 7}\n'
+    assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"order": 7})
 
-    @pytest.mark.parametrize("method", ["msg", "info", "log"])
-    def test_the_generic_bound_logger(self, processor, rows, method):
-        """Takes any method's name for a level; these are information."""
-        getattr(chain(processor, end, wrapper=structlog.BoundLogger), method)("hello")
 
-        assert rows[0]["Level"] == "INFO"
+def test_with_drop_an_event_makes_a_row_and_ends_the_chain(rows):
+    """Nothing is printed, and nothing is raised into the application."""
+    out = io.StringIO()
+    processor = AzureMonitorProcessor(*ADDRESS, drop=True)
 
-    def test_a_logger_without_a_name_has_no_column_for_it(self, processor, rows):
-        """And the name may be bound."""
-        log = chain(processor, end)
-        log.info("hello")
-        log.info("hello", logger="mine")
+    chain(processor, logger=structlog.PrintLogger(out)).info("hello")
 
-        assert [row.get("Logger") for row in rows] == [None, "mine"]
+    assert messages(rows) == ["hello"]
+    assert out.getvalue() == ""
+    with pytest.raises(structlog.DropEvent):
+        processor(None, "info", {"event": "hello"})
 
-    @pytest.mark.parametrize("wrapper", [None, structlog.stdlib.BoundLogger], ids=["filtering", "stdlib"])
-    def test_asynchronous_methods(self, processor, rows, wrapper):
-        """They log on another thread; context, exception and the caller's place come along."""
-        add = structlog.processors.CallsiteParameterAdder([structlog.processors.CallsiteParameter.FUNC_NAME])
-        logger = None if wrapper is None else stdlib_logger(logging.NullHandler())
-        log = chain(structlog.contextvars.merge_contextvars, add, processor, end, logger=logger, wrapper=wrapper)
 
-        async def main():
-            with structlog.contextvars.bound_contextvars(request="r-17"):
-                await log.ainfo("hello", order=7)
-                try:
-                    raise_it()
-                except LookupError:
-                    await log.aexception("failed")
+def test_with_drop_an_event_that_makes_no_row_ends_the_chain_too(rows):
+    """Below the level and on delivering threads: there may be no renderer to take it."""
+    log = chain(AzureMonitorProcessor(*ADDRESS, drop=True, level="ERROR"))
+    log.info("below")
+    with feedback.delivering():
+        log.error("of the library's own")
+    log.error("above")
 
-        asyncio.run(main())
-        assert [(row["Message"], row["Level"]) for row in rows] == [("hello", "INFO"), ("failed", "ERROR")]
-        assert rows[0]["Rest"] == {"request": "r-17", "order": 7}
-        assert (rows[1]["Kind"], rows[1]["Words"]) == ("LookupError", "lost")
+    assert messages(rows) == ["above"]
 
-    def test_the_asynchronous_bound_logger(self, processor, rows):
-        """Deprecated, and still in use."""
 
-        async def main():
-            log = structlog.stdlib.AsyncBoundLogger(stdlib_logger(logging.NullHandler()), [processor, end], {})
-            await log.bind(user=7).warning("hello")
+@pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
+def test_any_object_may_stand_in_for_an_event_dict_or_its_message(processor, rows, odd):
+    """As when the processor is placed behind a renderer by mistake."""
+    event = odd()
+    assert processor(None, "info", event) is event
+    message = {"event": odd()}
 
-        asyncio.run(main())
-        assert [(row["Message"], row["Level"], row["Rest"]) for row in rows] == [("hello", "WARNING", {"user": 7})]
+    assert processor(None, "info", message) is message
 
-    def test_filtering_happens_before(self, processor, rows):
-        """An event that the bound logger filters out never comes to a processor."""
-        log = structlog.wrap_logger(
-            structlog.PrintLogger(io.StringIO()),
-            processors=[processor, end],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        )
-        log.info("below")
-        log.warning("above")
+    assert len([row for row in rows if row.get("Logger") != "odd.repr"]) == 2
 
-        assert [row["Message"] for row in rows] == ["above"]
+
+def test_behind_a_renderer_the_text_is_the_message_and_the_level_keeps_its_column(processor, rows):
+    chain(structlog.processors.JSONRenderer(), processor).warning("hello")
+
+    assert (rows[0]["Message"], rows[0]["Level"]) == ('{"event": "hello"}', "WARNING")
+
+
+@pytest.mark.parametrize("odd", [MappingRaises, AttributesRaise, ClassRaises, lambda: 50, lambda: None])
+def test_an_event_with_an_odd_logger_or_method_makes_a_row(rows, odd):
+    """structlog does not check what a chain is called with."""
+    processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS, level=10)
+    processor(odd(), odd(), {"event": "hello"})
+    processor(odd(), "info", odd())
+
+    assert rows[0]["Message"] == "hello"
+    assert len(rows) == 2
+
+
+def test_an_event_of_a_delivering_thread_makes_no_row_on_whichever_thread_it_is_processed(processor, rows):
+    """Its record may have come through a queue to a formatter's chain."""
+    record = logging.makeLogRecord({"msg": "x", "thread": 1})
+    feedback.depths[1] = 1
+    try:
+        processor(None, "info", {"event": "the library's", "_record": record})
+        processor(None, "info", {"event": "the application's"})
+    finally:
+        del feedback.depths[1]
+
+    assert messages(rows) == ["the application's"]
+
+
+def test_a_bytes_logger_with_orjson_as_its_renderer_works(processor, rows):
+    """As structlog's page on performance recommends."""
+    out = io.BytesIO()
+    log = chain(processor, structlog.processors.JSONRenderer(orjson.dumps), logger=structlog.BytesLogger(out))
+
+    log.bind(user=7).info("hello %s", "you")
+
+    assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello you", {"user": 7})
+    assert json.loads(out.getvalue()) == {"user": 7, "event": "hello you"}
+
+
+@pytest.mark.parametrize("method", ["msg", "info", "log"])
+def test_an_unknown_method_of_the_generic_bound_logger_is_information(processor, rows, method):
+    """It takes the name of any method for a level."""
+    getattr(chain(processor, end, wrapper=structlog.BoundLogger), method)("hello")
+
+    assert rows[0]["Level"] == "INFO"
+
+
+def test_a_logger_without_a_name_leaves_the_column_empty_unless_a_name_is_bound(processor, rows):
+    log = chain(processor, end)
+    log.info("hello")
+    log.info("hello", logger="mine")
+
+    assert [row.get("Logger") for row in rows] == [None, "mine"]
+
+
+@pytest.mark.parametrize("wrapper", [None, structlog.stdlib.BoundLogger], ids=["filtering", "stdlib"])
+def test_asynchronous_methods_keep_context_exception_and_place_of_the_call(processor, rows, wrapper):
+    """They log on another thread."""
+    add = structlog.processors.CallsiteParameterAdder([structlog.processors.CallsiteParameter.FUNC_NAME])
+    logger = None if wrapper is None else stdlib_logger(logging.NullHandler())
+    log = chain(structlog.contextvars.merge_contextvars, add, processor, end, logger=logger, wrapper=wrapper)
+
+    async def main():
+        with structlog.contextvars.bound_contextvars(request="r-17"):
+            await log.ainfo("hello", order=7)
+            try:
+                raise_it()
+            except LookupError:
+                await log.aexception("failed")
+
+    asyncio.run(main())
+
+    assert [(row["Message"], row["Level"]) for row in rows] == [("hello", "INFO"), ("failed", "ERROR")]
+    assert rows[0]["Rest"] == {"request": "r-17", "order": 7}
+    assert (rows[1]["Kind"], rows[1]["Words"]) == ("LookupError", "lost")
+
+
+def test_the_asynchronous_bound_logger_makes_rows(processor, rows):
+    """It is deprecated and still in use."""
+
+    async def main():
+        log = structlog.stdlib.AsyncBoundLogger(stdlib_logger(logging.NullHandler()), [processor, end], {})
+        await log.bind(user=7).warning("hello")
+
+    asyncio.run(main())
+
+    assert [(row["Message"], row["Level"], row["Rest"]) for row in rows] == [("hello", "WARNING", {"user": 7})]
+
+
+def test_an_event_that_the_bound_logger_filters_out_makes_no_row(processor, rows):
+    log = structlog.wrap_logger(
+        structlog.PrintLogger(io.StringIO()),
+        processors=[processor, end],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    log.info("below")
+    log.warning("above")
+
+    assert messages(rows) == ["above"]
 
 
 ZONES = {"utc": True, "local": False}
@@ -239,7 +249,7 @@ ZONES = {"utc": True, "local": False}
 class TestTime:
     @pytest.fixture(autouse=True)
     def _far_away(self, monkeypatch):
-        """Not in UTC, so that a mistaken zone shows."""
+        """Use a zone far from UTC, so that a mistaken zone shows."""
         if hasattr(time, "tzset"):  # pragma: no branch - everywhere but on Windows
             monkeypatch.setenv("TZ", "Asia/Kathmandu")
             time.tzset()
@@ -261,19 +271,20 @@ class TestTime:
             ("%Y-%m-%d %H:%M:%S.%f", True),
         ],
     )
-    def test_every_stamp_is_the_same_moment(self, processor, rows, fmt, utc):
-        """ISO with and without a zone, UNIX time, and formats of one's own, which may be UTC and not say so."""
+    def test_every_format_of_a_time_stamp_is_read_as_the_same_moment(self, processor, rows, fmt, utc):
+        """ISO with and without a zone, UNIX time, and custom formats, which may be UTC without saying so."""
         before = time.time()
         chain(structlog.processors.TimeStamper(fmt=fmt, utc=utc), processor, end).info("hello")
 
         stamped = dt.datetime.fromisoformat(rows[0]["Time"]).timestamp()
+
         assert before - 1e-5 <= stamped <= time.time() + 1e-5
         assert rows[0]["Time"].endswith("Z")
         assert "Rest" not in rows[0]
 
     @pytest.mark.parametrize("kind", [str, dt.datetime.fromisoformat])
-    def test_any_other_time_without_a_zone_is_local(self, processor, rows, kind):
-        """Of an import, say, or at the ends of the calendar."""
+    def test_a_time_of_another_origin_without_a_zone_is_local(self, processor, rows, kind):
+        """That of an import, or one at the ends of the calendar."""
         for stamp in ("2026-01-02T03:04:05", "0001-01-01T00:00:00"):
             processor(None, "info", {"event": "hello", "timestamp": kind(stamp)})
 
@@ -281,8 +292,8 @@ class TestTime:
         assert rows[1]["Rest"]["time"].startswith("0001-01-01T00:00:00")
 
     @pytest.mark.parametrize("fmt", ["%H:%M", "%d.%m.%Y %H:%M", "%A"])
-    def test_what_is_no_moment_is_kept_and_the_row_stamped(self, processor, rows, fmt):
-        """Counted, too: most likely nobody wants that."""
+    def test_a_stamp_that_is_not_a_moment_is_kept_as_an_extra_and_counted_as_a_misfit(self, processor, rows, fmt):
+        """The row has the time of the call."""
         misfits = processor.stats().misfits
         before = time.time()
         chain(structlog.processors.TimeStamper(fmt=fmt), processor, end).info("hello")
@@ -291,139 +302,135 @@ class TestTime:
         assert rows[0]["Rest"]["time"]
         assert processor.stats().misfits == misfits + 1
 
-    def test_before_a_stamp_was_added_the_row_is_stamped_now(self, processor, rows):
-        """Wherever the processor stands."""
+    def test_an_event_without_a_stamp_has_the_time_of_the_call(self, processor, rows):
+        """The processor may stand in front of the TimeStamper."""
         before = time.time()
         chain(processor, structlog.processors.TimeStamper(fmt="iso"), end).info("hello")
 
         assert before - 1e-5 <= dt.datetime.fromisoformat(rows[0]["Time"]).timestamp() <= time.time() + 1e-5
 
 
-class TestExceptions:
-    """Text in a column for text, structure in one for structure, whoever has been there before."""
+@pytest.mark.parametrize(
+    ("renderers", "has_structure"),
+    [
+        ([], True),
+        ([structlog.processors.format_exc_info], False),
+        ([structlog.processors.dict_tracebacks], True),
+        ([structlog.processors.ExceptionRenderer()], False),
+        (
+            [structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))],
+            True,
+        ),
+    ],
+    ids=["none", "format_exc_info", "dict_tracebacks", "text", "structured"],
+)
+def test_an_exception_arrives_as_text_and_structured_unless_rendered_as_text(processor, rows, renderers, has_structure):
+    log = chain(*renderers, processor, end)
+    try:
+        raise_it()
+    except LookupError:
+        log.exception("failed")
 
-    @pytest.mark.parametrize(
-        ("renderers", "has_structure"),
-        [
-            ([], True),
-            ([structlog.processors.format_exc_info], False),
-            ([structlog.processors.dict_tracebacks], True),
-            ([structlog.processors.ExceptionRenderer()], False),
-            (
-                [
-                    structlog.processors.ExceptionRenderer(
-                        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-                    )
-                ],
-                True,
-            ),
-        ],
-        ids=["none", "format_exc_info", "dict_tracebacks", "text", "structured"],
+    assert re.search(
+        r"^Traceback \(most recent call last\):\n.*KeyError: .*order.*\n\n"
+        r"The above exception was the direct cause of the following exception:\n\n"
+        r"Traceback \(most recent call last\):\n.*, in raise_it.*\nLookupError: lost$",
+        rows[0]["Exception"],
+        re.DOTALL,
     )
-    def test_arrive_as_text_and_structured(self, processor, rows, renderers, has_structure):
-        """What has been rendered as text before cannot be structured any more."""
-        log = chain(*renderers, processor, end)
-        try:
-            raise_it()
-        except LookupError:
-            log.exception("failed")
-
-        assert re.search(
-            r"^Traceback \(most recent call last\):\n.*KeyError: .*order.*\n\n"
-            r"The above exception was the direct cause of the following exception:\n\n"
-            r"Traceback \(most recent call last\):\n.*, in raise_it.*\nLookupError: lost$",
-            rows[0]["Exception"],
-            re.DOTALL,
-        )
-        assert "Rest" not in rows[0]
-        assert (rows[0].get("Words") == "lost") == has_structure
-        assert [stack["exc_type"] for stack in rows[0].get("Exceptions", ())] == (
-            ["LookupError", "KeyError"] if has_structure else []
-        )
-
-    @pytest.mark.parametrize("renderers", [[], [structlog.processors.format_exc_info]], ids=["none", "text"])
-    def test_true_without_an_exception_is_none(self, processor, rows, renderers):
-        """Older structlogs write "NoneType: None" then."""
-        chain(*renderers, processor, end).info("hello", exc_info=True)
-
-        assert "Exception" not in rows[0]
-        assert "Rest" not in rows[0]
-
-
-class TestOtherProcessors:
-    def test_positional_arguments_may_be_formatted_later(self, processor, rows):
-        """Or never, where the standard library is to do it."""
-        log = through_stdlib(
-            processor, structlog.stdlib.PositionalArgumentsFormatter(), end, logger=stdlib_logger(logging.NullHandler())
-        )
-        log.info("%s of %d", "one", 2)
-        log.info("%(a)s", {"a": 1})
-
-        assert [row["Message"] for row in rows] == ["one of 2", "1"]
-        assert [row.get("Rest") for row in rows] == [None, {"a": 1}]
-
-    def test_positional_arguments_that_are_kept_stay(self, processor, rows):
-        """They have been formatted, so they do not fit a second time."""
-        log = through_stdlib(
-            structlog.stdlib.PositionalArgumentsFormatter(remove_positional_args=False),
-            processor,
-            end,
-            logger=stdlib_logger(logging.NullHandler()),
-        )
-        log.info("%s of %d", "one", 2)
-
-        assert (rows[0]["Message"], rows[0]["Rest"]) == ("one of 2", {"positional_args": ["one", 2]})
-
-    @pytest.mark.parametrize(
-        ("event", "expected"),
-        [
-            ({"event": 5, "positional_args": ("x",)}, ("5", {"positional_args": ["x"]})),
-            ({"event": "x", "positional_args": "text"}, ("x", {"positional_args": "text"})),
-            ({"event": "100 %", "positional_args": ()}, ("100 %", None)),
-        ],
+    assert "Rest" not in rows[0]
+    assert (rows[0].get("Words") == "lost") == has_structure
+    assert [stack["exc_type"] for stack in rows[0].get("Exceptions", ())] == (
+        ["LookupError", "KeyError"] if has_structure else []
     )
-    def test_odd_positional_arguments_are_kept(self, processor, rows, event, expected):
-        """Anybody may have put them there."""
-        processor(None, "info", event)
 
-        assert (rows[0]["Message"], rows[0].get("Rest")) == expected
 
-    @pytest.mark.parametrize("to", ["message", "msg"])
-    def test_an_event_that_was_renamed_is_the_message(self, processor, rows, to):
-        """EventRenamer, with the names that it is used for."""
-        log = chain(structlog.processors.EventRenamer(to), processor, end)
-        log.info("hello", order=7)
+@pytest.mark.parametrize("renderers", [[], [structlog.processors.format_exc_info]], ids=["none", "text"])
+def test_exc_info_without_an_exception_leaves_the_exception_columns_empty(processor, rows, renderers):
+    """Older versions of structlog write "NoneType: None" in that case."""
+    chain(*renderers, processor, end).info("hello", exc_info=True)
 
-        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"order": 7})
+    assert "Exception" not in rows[0]
+    assert "Rest" not in rows[0]
 
-    def test_a_key_of_that_name_beside_an_event_is_an_extra(self, processor, rows):
-        """Whichever comes first."""
-        chain(processor, end).bind(message="one", msg="two").info("hello")
 
-        assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"message": "one", "msg": "two"})
+def test_positional_arguments_are_formatted_before_structlog_does_it(processor, rows):
+    """Or the standard library."""
+    log = through_stdlib(
+        processor, structlog.stdlib.PositionalArgumentsFormatter(), end, logger=stdlib_logger(logging.NullHandler())
+    )
+    log.info("%s of %d", "one", 2)
+    log.info("%(a)s", {"a": 1})
 
-    def test_any_other_name_can_be_mapped(self, rows):
-        """As any key can."""
-        processor = AzureMonitorProcessor(*ADDRESS, columns={"Text": "what"})
-        chain(structlog.processors.EventRenamer("what", "event_"), processor, end).info("hello", event_="mine")
+    assert messages(rows) == ["one of 2", "1"]
+    assert [row.get("Rest") for row in rows] == [None, {"a": 1}]
 
-        assert rows[0]["Text"] == "hello"
 
-    def test_events_that_another_processor_drops_make_no_row(self, processor, rows):
-        """filter_by_level, which asks the standard library's logger."""
-        logger = stdlib_logger(logging.NullHandler())
-        logger.setLevel("WARNING")
-        log = through_stdlib(structlog.stdlib.filter_by_level, processor, end, logger=logger)
-        log.info("below")
-        log.warning("above")
+def test_positional_arguments_that_structlog_has_formatted_and_kept_are_extras(processor, rows):
+    """They do not fit the message a second time."""
+    log = through_stdlib(
+        structlog.stdlib.PositionalArgumentsFormatter(remove_positional_args=False),
+        processor,
+        end,
+        logger=stdlib_logger(logging.NullHandler()),
+    )
+    log.info("%s of %d", "one", 2)
 
-        assert [row["Message"] for row in rows] == ["above"]
+    assert (rows[0]["Message"], rows[0]["Rest"]) == ("one of 2", {"positional_args": ["one", 2]})
 
-    def test_private_keys_are_none_of_the_rows(self, processor, rows):
-        """What ProcessorFormatter leaves in event dicts and on records for its own use."""
-        processor(None, "info", {"event": "x", "_record": 1, "_from_structlog": True, "_logger": 2, "_name": "n"})
 
-        assert "Rest" not in rows[0]
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"event": 5, "positional_args": ("x",)}, ("5", {"positional_args": ["x"]})),
+        ({"event": "x", "positional_args": "text"}, ("x", {"positional_args": "text"})),
+        ({"event": "100 %", "positional_args": ()}, ("100 %", None)),
+    ],
+)
+def test_positional_arguments_that_do_not_fit_are_kept_as_extras(processor, rows, event, expected):
+    """Any processor may have put them there."""
+    processor(None, "info", event)
+
+    assert (rows[0]["Message"], rows[0].get("Rest")) == expected
+
+
+@pytest.mark.parametrize("to", ["message", "msg"])
+def test_an_event_that_event_renamer_has_renamed_is_the_message(processor, rows, to):
+    """Under the names that EventRenamer is used with."""
+    log = chain(structlog.processors.EventRenamer(to), processor, end)
+    log.info("hello", order=7)
+
+    assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"order": 7})
+
+
+def test_a_key_named_message_or_msg_beside_an_event_is_an_extra(processor, rows):
+    chain(processor, end).bind(message="one", msg="two").info("hello")
+
+    assert (rows[0]["Message"], rows[0]["Rest"]) == ("hello", {"message": "one", "msg": "two"})
+
+
+def test_an_event_renamed_to_any_other_key_can_be_mapped_to_a_column(rows):
+    processor = AzureMonitorProcessor(*ADDRESS, columns={"Text": "what"})
+    chain(structlog.processors.EventRenamer("what", "event_"), processor, end).info("hello", event_="mine")
+
+    assert rows[0]["Text"] == "hello"
+
+
+def test_an_event_that_an_earlier_processor_drops_makes_no_row(processor, rows):
+    """As filter_by_level does, which asks the logger of the standard library."""
+    logger = stdlib_logger(logging.NullHandler())
+    logger.setLevel("WARNING")
+    log = through_stdlib(structlog.stdlib.filter_by_level, processor, end, logger=logger)
+    log.info("below")
+    log.warning("above")
+
+    assert messages(rows) == ["above"]
+
+
+def test_the_private_keys_of_processor_formatter_are_not_extras(processor, rows):
+    processor(None, "info", {"event": "x", "_record": 1, "_from_structlog": True, "_logger": 2, "_name": "n"})
+
+    assert "Rest" not in rows[0]
 
 
 class TestWithTheStandardLibrary:
@@ -443,8 +450,7 @@ class TestWithTheStandardLibrary:
         return handler
 
     @pytest.mark.parametrize("order", [1, -1], ids=["ours first", "ours last"])
-    def test_formatters_of_other_handlers_are_unaffected(self, processor, rows, order):
-        """They print what they print without us."""
+    def test_the_output_of_other_handlers_is_the_same_with_and_without_ours(self, processor, rows, order):
         printed = []
         for others in ([], [AzureMonitorHandler(pipeline=processor)]):
             console = self.console()
@@ -460,8 +466,8 @@ class TestWithTheStandardLibrary:
         ]
 
     @pytest.mark.parametrize("has_adder", [True, False])
-    def test_foreign_records_in_a_formatters_chain(self, processor, rows, has_adder):
-        """Name, time, thread and extras are the record's; extras arrive once."""
+    def test_a_foreign_record_in_a_formatters_chain_keeps_its_name_place_and_extras(self, processor, rows, has_adder):
+        """Each extra arrives once."""
         console = self.console(processor)
         if not has_adder:
             console.formatter.foreign_pre_chain = None
@@ -472,17 +478,21 @@ class TestWithTheStandardLibrary:
             logger.error("foreign %s", "record", extra={"order": 8}, exc_info=True, stack_info=True)
 
         row = rows[0]
+
         assert (row["Message"], row["Level"], row["Logger"], row["Rest"]) == (
             "foreign record",
             "ERROR",
             "shop.orders",
             {"order": 8},
         )
-        assert (row["Function"], row["Kind"]) == ("test_foreign_records_in_a_formatters_chain", "LookupError")
+        assert (row["Function"], row["Kind"]) == (
+            "test_a_foreign_record_in_a_formatters_chain_keeps_its_name_place_and_extras",
+            "LookupError",
+        )
         assert row["Stack"].startswith("Stack (most recent call last):")
 
-    def test_foreign_records_in_the_pre_chain(self, processor, rows):
-        """There, structlog's own events do not come by."""
+    def test_a_processor_in_the_pre_chain_sees_foreign_records_only(self, processor, rows):
+        """structlog's own events do not pass through it."""
         console = self.console()
         console.formatter.foreign_pre_chain = [structlog.stdlib.add_log_level, processor]
         logger = stdlib_logger(console)
@@ -491,16 +501,16 @@ class TestWithTheStandardLibrary:
 
         assert [(row["Message"], row["Logger"]) for row in rows] == [("foreign", "shop.orders")]
 
-    def test_a_levels_number_counts_where_its_name_says_nothing(self, rows):
-        """add_log_level_number."""
+    def test_the_level_number_of_an_event_counts_if_the_methods_name_is_not_a_level(self, rows):
+        """add_log_level_number adds it."""
         processor = AzureMonitorProcessor(*ADDRESS, level=30)
         for number in (29, 30):
             processor(None, "audit", {"event": str(number), "level_number": number})
 
-        assert [row["Message"] for row in rows] == ["30"]
+        assert messages(rows) == ["30"]
 
-    def test_the_level_of_a_foreign_record_is_its_own(self, rows):
-        """Also one without a name, and where no processor has added it."""
+    def test_a_foreign_record_has_its_own_level_even_without_a_name(self, rows):
+        """And even if no processor has added it."""
         processor = AzureMonitorProcessor(*ADDRESS, level=14)
         console = self.console(processor)
         console.formatter.foreign_pre_chain = None
@@ -510,8 +520,8 @@ class TestWithTheStandardLibrary:
 
         assert [(row["Message"], row["Level"]) for row in rows] == [("above", "Level 15")]
 
-    def test_structlogs_own_events_in_a_formatters_chain(self, processor, rows):
-        """With what they were logged with, and without what structlog adds for itself."""
+    def test_structlogs_own_event_in_a_formatters_chain_has_only_its_own_keys(self, processor, rows):
+        """Keys that structlog adds for itself stay out."""
         console = self.console(processor)
         log = through_stdlib(
             structlog.stdlib.add_log_level,
@@ -524,10 +534,9 @@ class TestWithTheStandardLibrary:
         assert json.loads(console.stream.getvalue()) == {"event": "hello", "level": "warning", "order": 7}
 
     @pytest.mark.parametrize("render", ["render_to_log_kwargs", "render_to_log_args_and_kwargs"])
-    def test_events_rendered_as_a_log_calls_arguments(self, processor, rows, render):
-        """The keys are extras of the record then; before, they are those of the event."""
+    def test_an_event_rendered_as_arguments_of_a_log_call_makes_the_same_row_either_way(self, processor, rows, render):
         if not hasattr(structlog.stdlib, render):
-            pytest.skip("this structlog has none")
+            pytest.skip(f"this version of structlog has no {render}")
         both = {}
         for where, logger, before in (
             ("handler", stdlib_logger(AzureMonitorHandler(pipeline=processor)), []),
@@ -544,8 +553,8 @@ class TestWithTheStandardLibrary:
         assert both["handler"] == both["processor"]
         assert both["handler"]["Rest"] == {"order": 7}
 
-    def test_keys_that_records_have_do_not_clash(self, processor, rows):
-        """KeyError: "Attempt to overwrite 'name' in LogRecord" is what the standard library says of them."""
+    def test_extras_named_as_attributes_of_a_record_do_not_clash(self, processor, rows):
+        """The standard library refuses them: "Attempt to overwrite 'name' in LogRecord"."""
         names = [*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"]
         keys = {name: f"my {name}" for name in names if name not in ("exc_info", "stack_info", "exc_text")}
         handler = AzureMonitorHandler(pipeline=processor)
@@ -553,12 +562,12 @@ class TestWithTheStandardLibrary:
         through_stdlib(wrap, logger=stdlib_logger(handler)).info("hello", **keys)
         through_stdlib(processor, wrap, logger=stdlib_logger(logging.NullHandler())).info("hello", **keys)
 
-        assert [row["Message"] for row in rows] == ["hello", "hello"]
+        assert messages(rows) == ["hello", "hello"]
         assert {"name", "args", "msg", "asctime", "message", "taskName"} <= set(rows[0]["Rest"])
         assert rows[0]["Rest"] == rows[1]["Rest"]
 
-    def test_a_record_that_goes_both_ways_fills_the_same_columns(self, processor, rows):
-        """So that one query finds both."""
+    def test_an_event_through_handler_and_processor_fills_the_same_columns(self, processor, rows):
+        """So one query finds both rows."""
         wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
         log = through_stdlib(
             structlog.contextvars.merge_contextvars,
@@ -575,7 +584,9 @@ class TestWithTheStandardLibrary:
             log.exception("failed", order=7)
 
         first, second = rows
-        assert first.pop("Function", None) != second.pop("Function")  # nobody asked CallsiteParameterAdder
+
+        # Without a CallsiteParameterAdder, an event does not know its function.
+        assert first.pop("Function", None) != second.pop("Function")
         assert first == second
 
 
@@ -583,101 +594,102 @@ def a_factory():
     return logging.NullHandler()
 
 
-class TestSharing:
-    """One pipeline, several front doors."""
+@pytest.mark.parametrize(
+    "share",
+    [
+        lambda handler: handler,
+        lambda handler: handler.pipeline,
+        lambda handler: AzureMonitorProcessor(pipeline=handler),
+    ],
+    ids=["a handler", "a pipeline", "a processor"],
+)
+def test_front_doors_that_share_a_pipeline_number_their_rows_as_one_instance(rows, share):
+    handler = AzureMonitorHandler(*ADDRESS)
+    log = chain(AzureMonitorProcessor(pipeline=share(handler)), end)
+    log.info("event")
+    stdlib_logger(handler).info("record")
+    log.info("event")
 
-    @pytest.mark.parametrize(
-        "share",
-        [
-            lambda handler: handler,
-            lambda handler: handler.pipeline,
-            lambda handler: AzureMonitorProcessor(pipeline=handler),
-        ],
-        ids=["a handler", "a pipeline", "a processor"],
-    )
-    def test_rows_of_both_are_numbered_as_one(self, rows, share):
-        """They are rows of one instance."""
-        handler = AzureMonitorHandler(*ADDRESS)
-        log = chain(AzureMonitorProcessor(pipeline=share(handler)), end)
-        log.info("event")
-        stdlib_logger(handler).info("record")
-        log.info("event")
+    assert [row["Sequence"] for row in rows] == [0, 1, 2]
+    assert len({row["Instance"] for row in rows}) == 1
 
-        assert [row["Sequence"] for row in rows] == [0, 1, 2]
-        assert len({row["Instance"] for row in rows}) == 1
 
-    def test_a_handler_shares_a_processors(self, rows):
-        """The other way round."""
-        processor = AzureMonitorProcessor(*ADDRESS)
-        assert AzureMonitorHandler(pipeline=processor).pipeline is processor.pipeline
+def test_a_handler_can_share_the_pipeline_of_a_processor(rows):
+    processor = AzureMonitorProcessor(*ADDRESS)
 
-    def test_only_level_and_drop_may_stand_beside(self):
-        """All mistakes are told together."""
-        with pytest.raises(ConfigurationError) as caught:
-            AzureMonitorProcessor("https://x", pipeline=object(), level="LOUD", drop="no", uploads=3)
+    assert AzureMonitorHandler(pipeline=processor).pipeline is processor.pipeline
 
-        assert [problem.partition(" ")[0].partition("=")[0] for problem in caught.value.problems] == [
-            "level",
-            "drop",
-            "endpoint",
-            "uploads",
-            "pipeline",
-        ]
-        assert "drop='no' is not accepted; give True or False" in str(caught.value)
 
-    def test_a_handler_that_dict_config_makes_later(self, rows):
-        """Formatters are made first, so a processor in one of them is there before the handler it names."""
-        made = []
+def test_only_level_and_drop_may_stand_beside_a_shared_pipeline():
+    """All mistakes are reported together."""
+    with pytest.raises(ConfigurationError) as caught:
+        AzureMonitorProcessor("https://x", pipeline=object(), level="LOUD", drop="no", uploads=3)
 
-        def formatter(azure):
-            made.append(AzureMonitorProcessor(pipeline=azure, level="WARNING"))
-            return structlog.stdlib.ProcessorFormatter(processors=[made[0], end])
+    assert [problem.partition(" ")[0].partition("=")[0] for problem in caught.value.problems] == [
+        "level",
+        "drop",
+        "endpoint",
+        "uploads",
+        "pipeline",
+    ]
+    assert "drop='no' is not accepted; give True or False" in str(caught.value)
 
-        logging.config.dictConfig(
-            {
-                "version": 1,
-                "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
-                "handlers": {
-                    "azure": {
-                        "class": "logging_azmon.AzureMonitorHandler",
-                        **dict(zip(("endpoint", "rule_id", "stream"), ADDRESS, strict=True)),
-                    },
-                    "console": {"class": "logging.StreamHandler", "formatter": "rendered"},
+
+def test_a_processor_shares_the_pipeline_of_a_handler_that_dict_config_makes_later(rows):
+    """Formatters are made first, so the processor in one of them exists before the handler it names."""
+    made = []
+
+    def formatter(azure):
+        made.append(AzureMonitorProcessor(pipeline=azure, level="WARNING"))
+        return structlog.stdlib.ProcessorFormatter(processors=[made[0], end])
+
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
+            "handlers": {
+                "azure": {
+                    "class": "logging_azmon.AzureMonitorHandler",
+                    **dict(zip(("endpoint", "rule_id", "stream"), ADDRESS, strict=True)),
                 },
-                "loggers": {"test.sharing": {"handlers": ["console", "azure"], "propagate": False}},
-                "disable_existing_loggers": False,
-            }
-        )
-        logger = logging.getLogger("test.sharing")
-        logger.warning("hello")
+                "console": {"class": "logging.StreamHandler", "formatter": "rendered"},
+            },
+            "loggers": {"test.sharing": {"handlers": ["console", "azure"], "propagate": False}},
+            "disable_existing_loggers": False,
+        }
+    )
+    logger = logging.getLogger("test.sharing")
+    logger.warning("hello")
 
-        assert [row["Message"] for row in rows] == ["hello", "hello"]
-        assert made[0].pipeline is logger.handlers[1].pipeline
+    assert messages(rows) == ["hello", "hello"]
+    assert made[0].pipeline is logger.handlers[1].pipeline
 
-    def test_what_turns_out_not_to_be_a_handler_is_told_once(self, monkeypatch):
-        """Too late to raise; the events go on."""
-        made = []
 
-        def formatter(azure):
-            made.append(AzureMonitorProcessor(pipeline=azure))
-            return logging.Formatter()
+def test_a_pipeline_that_turns_out_not_to_be_a_handlers_is_reported_once(monkeypatch):
+    """Too late to raise; the events go on."""
+    made = []
 
-        logging.config.dictConfig(
-            {
-                "version": 1,
-                "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
-                "handlers": {"azure": {"()": a_factory}},
-                "disable_existing_loggers": False,
-            }
-        )
-        monkeypatch.setattr(sys, "__stderr__", io.StringIO())
-        assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
-        made[0]._make_way()
-        made[0].close()
+    def formatter(azure):
+        made.append(AzureMonitorProcessor(pipeline=azure))
+        return logging.Formatter()
 
-        told = sys.__stderr__.getvalue()
-        assert told.count("logging_azmon:") == 1
-        assert "rows are lost: pipeline='cfg://handlers.azure' is not an AzureMonitorHandler" in told
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "formatters": {"rendered": {"()": formatter, "azure": "cfg://handlers.azure"}},
+            "handlers": {"azure": {"()": a_factory}},
+            "disable_existing_loggers": False,
+        }
+    )
+    monkeypatch.setattr(sys, "__stderr__", io.StringIO())
+    assert [made[0](None, "info", {"event": "hello"}) for _ in range(2)] == [{"event": "hello"}] * 2
+    made[0]._stand_in.take_over()  # noqa: SLF001 - as at exit
+    made[0].close()
+
+    reported = sys.__stderr__.getvalue()
+
+    assert reported.count("logging_azmon:") == 1
+    assert "rows are lost: pipeline='cfg://handlers.azure' is not an AzureMonitorHandler" in reported
 
 
 class TestLifecycle:
@@ -685,26 +697,24 @@ class TestLifecycle:
 
     @pytest.fixture
     def own(self):
-        """Give a processor whose pipeline delivers when it is flushed, and where to."""
+        """Give a processor whose pipeline delivers in `flush`, and its destination."""
         with FakeDestination() as destination:
-            pipeline = Pipeline(
-                *ADDRESS, destination=destination, clock=ManualClock(jumps=True), background=False, report=print
-            )
+            pipeline = manual_pipeline(destination, report=print)
             yield AzureMonitorProcessor(pipeline=pipeline), destination
             pipeline.close()
 
-    def test_flush_delivers_and_stats_tell(self, own):
-        """As on the handler."""
+    def test_flush_of_a_processor_delivers_and_stats_count_the_row(self, own):
         processor, destination = own
         chain(processor, end).info("hello")
+
         assert processor.stats().queued == 1
 
         assert processor.flush(timeout=5)
-        assert [row["Message"] for row in destination.rows] == ["hello"]
+        assert messages(destination.rows) == ["hello"]
         assert processor.stats().delivered == 1
 
-    def test_closing_twice_is_fine_and_what_comes_later_is_counted(self, processor):
-        """And reported, and not raised."""
+    def test_a_processor_may_be_closed_twice_and_a_later_event_is_counted_and_reported(self, processor):
+        """It is not raised."""
         troubles = []
         own = AzureMonitorProcessor(*ADDRESS, report=troubles.append)
         log = chain(own, end)
@@ -716,55 +726,56 @@ class TestLifecycle:
         assert [str(trouble) for trouble in troubles] == ["1 row logged after close dropped: after_close"]
         assert own.flush(timeout=0)
 
-    def test_a_shared_pipeline_stays_open_for_the_others(self, rows):
-        """Whoever made it or not."""
+    def test_a_shared_pipeline_stays_open_until_its_last_front_door_is_closed(self, rows):
+        """No matter which of them made it."""
         processor = AzureMonitorProcessor(*ADDRESS)
         other = AzureMonitorHandler(pipeline=processor)
         processor.close()
         stdlib_logger(other).info("still open")
-        assert not processor.pipeline._has_ended
+        assert lifecycle_of(processor.pipeline).state is not State.CLOSED
         other.close()
 
-        assert [row["Message"] for row in rows] == ["still open"]
-        assert processor.pipeline._has_ended
+        assert messages(rows) == ["still open"]
+        assert lifecycle_of(processor.pipeline).state is State.CLOSED
 
-    def test_one_that_is_dropped_delivers_what_waits(self):
-        """structlog.configure has forgotten it, say; nobody waits for that."""
+    def test_a_processor_that_is_garbage_collected_delivers_its_queued_rows(self):
+        """structlog.configure may have replaced it; nothing waits for the delivery."""
         with Endpoint() as endpoint:
             processor = AzureMonitorProcessor(endpoint.url, *ADDRESS[1:])
             chain(processor, end).info("hello")
             pipeline = processor.pipeline
             del processor
             gc.collect()
+
             assert pipeline.flush()
-            assert messages(endpoint.rows) == ["hello"]
+            assert sorted_messages(endpoint.rows) == ["hello"]
             assert pipeline.stats().delivered == 1
 
-    def test_a_dict_config_leaves_it_alone(self):
-        """It closes all handlers, and a processor is none."""
+    def test_a_dict_config_does_not_close_a_processor(self):
+        """It closes all handlers, and a processor is not one."""
         processor = AzureMonitorProcessor(*ADDRESS, report=print)
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
         with capture() as rows:
             chain(processor, end).info("hello")
 
-        assert [row["Message"] for row in rows] == ["hello"]
-        assert not processor.pipeline._has_ended
+        assert messages(rows) == ["hello"]
+        assert lifecycle_of(processor.pipeline).state is not State.CLOSED
         processor.close()
 
-    def test_at_the_end_of_the_process_a_handler_stands_in(self, own):
-        """Whoever closes the processor closes both."""
+    def test_at_exit_a_handler_stands_in_for_the_processor_until_logging_closes_it(self, own):
+        """Closing the processor closes both."""
         processor, destination = own
         for _ in range(2):
-            processor._make_way()
+            processor._stand_in.take_over()  # noqa: SLF001 - as at exit
         chain(processor, end).info("late")
         processor.close()
 
         assert processor.flush()
-        assert [row["Message"] for row in destination.rows] == ["late"]
-        assert not processor.pipeline._has_ended  # neither of them made it
+        assert messages(destination.rows) == ["late"]
+        assert lifecycle_of(processor.pipeline).state is not State.CLOSED  # Neither of the two made the pipeline.
 
-    def test_a_failure_of_the_pipeline_costs_the_row_and_is_told(self):
-        """And the event goes on."""
+    def test_a_failing_pipeline_drops_the_row_as_internal_and_the_event_goes_on(self):
+        """The failure is reported."""
 
         class Broken(ManualClock):
             def monotonic(self):
@@ -773,9 +784,7 @@ class TestLifecycle:
                 return super().monotonic()
 
         is_broken, troubles = [], []
-        pipeline = Pipeline(
-            *ADDRESS, destination=FakeDestination(), clock=Broken(), background=False, report=troubles.append
-        )
+        pipeline = manual_pipeline(FakeDestination(), clock=Broken(), report=troubles.append)
         processor = AzureMonitorProcessor(pipeline=pipeline)
         is_broken.append(True)
         event = {"event": "hello"}
@@ -786,8 +795,8 @@ class TestLifecycle:
         assert [str(trouble) for trouble in troubles] == ["a row could not be made: OSError('no clock')"]
         pipeline.close(0)
 
-    def test_a_failure_at_the_end_of_the_stack_is_counted(self, own):
-        """Later, because nothing can be called there; the application's own recursion ends as it would without us."""
+    def test_a_recursion_error_in_a_log_call_is_counted_later_and_the_applications_own_goes_on(self, own):
+        """At the end of the stack nothing can be called."""
         processor, _ = own
 
         def deeper():
@@ -803,7 +812,7 @@ class TestLifecycle:
         processor.flush()
 
     @pytest.mark.parametrize("kind", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
-    def test_a_copy_has_the_same_pipeline(self, kind):
+    def test_a_copied_or_unpickled_processor_has_the_same_pipeline(self, kind):
         """structlog's loggers are copied and pickled with their processors."""
         processor = AzureMonitorProcessor(*ADDRESS, level="WARNING", drop=True)
         log = kind(chain(processor, logger=structlog.PrintLogger(sys.stdout)))
@@ -816,8 +825,8 @@ class TestLifecycle:
         assert kind(processor).pipeline is processor.pipeline
         processor.close()
 
-    def test_a_credential_object_does_not_cross(self):
-        """Secrets stay where they are; the error says what to do instead."""
+    def test_a_processor_with_a_credential_object_cannot_be_pickled(self):
+        """Secrets stay in their process; the error says what to do instead."""
 
         class Credential:
             def get_token(self, *scopes, **options):
@@ -828,10 +837,9 @@ class TestLifecycle:
             pickle.dumps(processor)
 
 
-class TestProcesses:
-    def test_the_tail_is_delivered_at_exit(self):
-        """Also what is logged by atexit callbacks, until logging is shut down; what comes later is told."""
-        source = """
+def test_the_last_rows_are_delivered_at_exit_until_logging_is_shut_down():
+    """Including those of atexit callbacks; an event after the shutdown is reported."""
+    source = """
 import structlog
 from logging_azmon import AzureMonitorProcessor
 processor = AzureMonitorProcessor(**OPTIONS)
@@ -841,7 +849,7 @@ class print_nothing:
 structlog.get_logger().info("tail")
 atexit.register(structlog.get_logger().info, "atexit, registered last")
 """
-        early = """
+    early = """
 import atexit
 def late():
     import structlog
@@ -853,16 +861,17 @@ def before():
     structlog.get_logger().info("atexit, registered first")
 atexit.register(before)
 """
-        with Endpoint() as endpoint:
-            stderr = run(source, endpoint, early=early)
+    with Endpoint() as endpoint:
+        stderr = run(source, endpoint, early=early)
 
-        assert messages(endpoint.rows) == ["atexit, registered first", "atexit, registered last", "tail"]
-        assert "1 row logged after close dropped: after_close" in stderr
+    assert sorted_messages(endpoint.rows) == ["atexit, registered first", "atexit, registered last", "tail"]
+    assert "1 row logged after close dropped: after_close" in stderr
 
-    @pytest.mark.parametrize("shared", [True, False])
-    def test_at_exit_a_handler_that_shares_it_may_still_log(self, shared):
-        """A MemoryHandler, say, that is flushed when logging is shut down."""
-        source = f"""
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_at_exit_a_handler_that_shares_the_processors_pipeline_may_still_log(shared):
+    """As a MemoryHandler does that is flushed when logging is shut down."""
+    source = f"""
 import logging.handlers
 from logging_azmon import AzureMonitorProcessor
 processor = AzureMonitorProcessor(**OPTIONS)
@@ -871,14 +880,14 @@ handler = AzureMonitorHandler(**({{"pipeline": processor}} if {shared} else OPTI
 log.addHandler(logging.handlers.MemoryHandler(9, target=handler, flushLevel=99))
 log.info("record")
 """
-        with Endpoint() as endpoint:
-            assert run(source, endpoint) == ""
+    with Endpoint() as endpoint:
+        assert run(source, endpoint) == ""
 
-        assert messages(endpoint.rows) == ["event", "record"]
+    assert sorted_messages(endpoint.rows) == ["event", "record"]
 
-    def test_a_forked_child_sends_its_own(self):
-        """As with the handler."""
-        source = """
+
+def test_a_processor_in_a_forked_child_sends_the_childs_own_rows():
+    source = """
 import warnings
 from logging_azmon import AzureMonitorProcessor
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -890,21 +899,22 @@ if not child:
     sys.exit()
 assert os.waitpid(child, 0)[1] == 0
 """
-        with Endpoint() as endpoint:
-            assert run(source, endpoint) == ""
+    with Endpoint() as endpoint:
+        assert run(source, endpoint) == ""
 
-        assert messages(endpoint.rows) == ["child", "parent"]
-        assert len({row["Instance"] for row in endpoint.rows}) == 2
+    assert sorted_messages(endpoint.rows) == ["child", "parent"]
+    assert len({row["Instance"] for row in endpoint.rows}) == 2
 
-    @pytest.mark.parametrize("method", ["spawn", "fork"])
-    def test_a_bound_logger_goes_to_workers(self, method):
-        """Pickled with each task; a worker makes one pipeline of it, however often it comes."""
-        with Endpoint() as endpoint:
-            source = f"from lifecycle_structlog import main\nmain({method!r}, **OPTIONS)"
-            assert run(source, endpoint) == ""
 
-        assert messages(endpoint.rows) == ["in a worker"] * 20 + ["in the parent"]
-        assert sorted(row["Properties"].get("number", -1) for row in endpoint.rows) == [-1, *range(20)]
-        assert {row["Properties"]["order"] for row in endpoint.rows} == {7}
-        assert_each_once(endpoint.rows)
-        assert len({row["Instance"] for row in endpoint.rows}) <= 3
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_a_bound_logger_pickled_with_each_task_makes_one_pipeline_per_worker(method):
+    with Endpoint() as endpoint:
+        source = f"from lifecycle_structlog import main\nmain({method!r}, **OPTIONS)"
+        assert run(source, endpoint) == ""
+
+    assert sorted_messages(endpoint.rows) == ["in a worker"] * 20 + ["in the parent"]
+    assert sorted(row["Properties"].get("number", -1) for row in endpoint.rows) == [-1, *range(20)]
+    assert {row["Properties"]["order"] for row in endpoint.rows} == {7}
+    assert_each_once(endpoint.rows)
+
+    assert len({row["Instance"] for row in endpoint.rows}) <= 3

@@ -5,14 +5,14 @@ import importlib.resources
 import inspect
 import logging
 import pkgutil
-import tomllib
 from pathlib import Path
 
 import pytest
 
 import logging_azmon
 from logging_azmon import testing
-from logging_azmon._config.settings import ARGUMENTS, OPTIONS
+from logging_azmon._config.options import ARGUMENTS, Options
+from logging_azmon._config.settings import ACCEPTED
 from logging_azmon.testing import FakeDestination
 
 ROOT = Path(__file__).parent.parent
@@ -35,17 +35,17 @@ def parameters(function):
 
 
 ADDRESS = [(name, "POSITIONAL_OR_KEYWORD", None) for name in ("endpoint", "rule_id", "stream", "credential")]
-OPEN_END = ("options", "VAR_KEYWORD", inspect.Parameter.empty)
+SETTINGS = [(name, "KEYWORD_ONLY", ARGUMENTS[name].default) for name in Options.__annotations__]
 
 
-class TestThePackage:
-    def test_has_exactly_the_documented_names(self):
+class TestPackage:
+    def test_package_has_exactly_the_documented_names(self):
         """One more is a promise, one less a broken application."""
         assert sorted(logging_azmon.__all__) == PUBLIC
 
     @pytest.mark.parametrize("name", PUBLIC)
-    def test_gives_each_name_when_it_is_asked_for(self, name):
-        """From the module that it lives in, and the same object each time."""
+    def test_each_public_name_is_imported_when_it_is_asked_for(self, name):
+        """From the module that defines it, and the same object each time."""
         found = getattr(logging_azmon, name)
 
         assert found.__name__ == name
@@ -53,29 +53,29 @@ class TestThePackage:
         assert found is getattr(logging_azmon, name)
 
     @pytest.mark.parametrize("name", PUBLIC)
-    def test_documents_each_name(self, name):
-        """`help` says what it is for."""
+    def test_each_public_name_has_a_docstring(self, name):
+        """`help` shows it."""
         assert getattr(logging_azmon, name).__doc__
 
-    def test_lists_its_names(self):
-        """For completion in a shell; and `import *` takes them all."""
+    def test_dir_and_star_import_list_every_public_name(self):
+        """Completion in a shell asks `dir`."""
         assert set(PUBLIC) <= set(dir(logging_azmon))
         namespace = {}
         exec("from logging_azmon import *", namespace)
         assert set(namespace) - {"__builtins__"} == set(PUBLIC)
 
     @pytest.mark.parametrize("name", ["AzureMonitorHandlr", "handlers", "_missing", "__path_to__"])
-    def test_has_no_other(self, name):
-        """In Python's own words, so that `hasattr` and typos work as everywhere."""
+    def test_any_other_attribute_raises_the_usual_error(self, name):
+        """In Python's own words, so that `hasattr` works and a typo reads as usual."""
         with pytest.raises(AttributeError, match=f"^module 'logging_azmon' has no attribute '{name}'$"):
             getattr(logging_azmon, name)
 
-    def test_says_that_it_is_typed(self):
+    def test_package_is_marked_as_typed(self):
         """PEP 561, also in the installed wheel."""
         assert importlib.resources.files(logging_azmon).joinpath("py.typed").is_file()
 
-    def test_every_module_says_what_it_is_for(self):
-        """In its first sentence."""
+    def test_every_module_has_a_docstring(self):
+        """Its first sentence says what the module is for."""
         modules = [
             importlib.import_module(module.name)
             for module in pkgutil.walk_packages(logging_azmon.__path__, "logging_azmon.")
@@ -86,17 +86,17 @@ class TestThePackage:
 
 
 class TestAzureMonitorHandler:
-    def test_takes_the_address_by_position_and_all_else_by_name(self):
-        """Positions are for fileConfig's args."""
+    def test_handler_takes_the_address_by_position_and_all_else_by_name(self):
+        """fileConfig passes `args` by position."""
         assert parameters(logging_azmon.AzureMonitorHandler) == [
             *ADDRESS,
             ("level", "KEYWORD_ONLY", logging.NOTSET),
             ("pipeline", "KEYWORD_ONLY", None),
-            OPEN_END,
+            *SETTINGS,
         ]
 
-    def test_is_a_plain_handler(self):
-        """dictConfig builds a QueueHandler in a way of its own from 3.12 on."""
+    def test_handler_is_a_plain_logging_handler(self):
+        """From 3.12 on, dictConfig builds a QueueHandler in a way of its own."""
         assert logging_azmon.AzureMonitorHandler.__bases__ == (logging.Handler,)
 
     @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ class TestAzureMonitorHandler:
             ("stats", [("self", "POSITIONAL_OR_KEYWORD", inspect.Parameter.empty)]),
         ],
     )
-    def test_has_the_documented_methods(self, method, expected):
+    def test_handler_has_the_documented_methods(self, method, expected):
         """With their arguments."""
         assert parameters(getattr(logging_azmon.AzureMonitorHandler, method)) == expected
 
-    def test_takes_every_documented_argument(self):
-        """Those that the handler itself does not name go to the settings."""
-        assert set(ARGUMENTS) == {
+    def test_handler_takes_every_documented_argument(self):
+        """And the settings accept no other."""
+        assert set(ACCEPTED) == {
             "endpoint",
             "rule_id",
             "stream",
@@ -143,20 +143,20 @@ class TestAzureMonitorHandler:
             "cloud",
             "report",
         }
-        assert set(OPTIONS) < set(ARGUMENTS)
 
 
 class TestAzureMonitorProcessor:
-    def test_takes_what_the_handler_takes_and_drop(self):
+    def test_processor_takes_the_handlers_arguments_and_drop(self):
         """And has the same methods."""
         handler, processor = logging_azmon.AzureMonitorHandler, logging_azmon.AzureMonitorProcessor
-        *shared, last = parameters(handler)
+        named = len(ADDRESS) + len(["level", "pipeline"])
+        shared = parameters(handler)
 
-        assert parameters(processor) == [*shared, ("drop", "KEYWORD_ONLY", False), last]
+        assert parameters(processor) == [*shared[:named], ("drop", "KEYWORD_ONLY", False), *shared[named:]]
         for method in ("flush", "close", "stats"):
             assert parameters(getattr(processor, method)) == parameters(getattr(handler, method))
 
-    def test_is_called_as_structlog_calls_processors(self):
+    def test_processor_is_called_as_structlog_calls_processors(self):
         """With a logger, the method's name and the event dict."""
         assert [name for name, _, _ in parameters(logging_azmon.AzureMonitorProcessor.__call__)][1:] == [
             "logger",
@@ -166,18 +166,18 @@ class TestAzureMonitorProcessor:
 
 
 class TestPipeline:
-    def test_takes_the_handlers_arguments_and_three_for_tests(self):
+    def test_pipeline_takes_the_handlers_arguments_and_three_for_tests(self):
         """So that a pipeline can be made first, and shared."""
         assert parameters(logging_azmon.Pipeline) == [
             *ADDRESS,
             ("destination", "KEYWORD_ONLY", None),
             ("clock", "KEYWORD_ONLY", None),
             ("background", "KEYWORD_ONLY", True),
-            OPEN_END,
+            *SETTINGS,
         ]
 
-    def test_shows_users_what_is_theirs_and_nothing_else(self):
-        """The package's own ways into a pipeline begin with an underscore, however many there are."""
+    def test_pipeline_shows_only_what_users_call(self):
+        """What the rest of the package calls begins with an underscore."""
         with FakeDestination() as destination:
             pipeline = logging_azmon.Pipeline(
                 "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False
@@ -185,20 +185,10 @@ class TestPipeline:
 
         assert [name for name in dir(pipeline) if not name.startswith("_")] == ["close", "flush", "settings", "stats"]
 
-    def test_has_every_way_in_that_the_linter_lets_friends_take(self):
-        """The linter's list of them has no name that there is not, and none that is not private."""
-        listed = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"]
-        names = listed["flake8-self"]["extend-ignore-names"]
-        processor = logging_azmon.AzureMonitorProcessor("https://dce.example.org", "dcr-1", "Custom-App")
-        ways = {*dir(processor.pipeline), "_make_way"}
-
-        assert set(names) <= {name for name in ways if name.startswith("_")}
-        assert callable(processor._make_way)
-
 
 class TestStats:
-    def test_has_a_counter_for_every_place_a_row_can_be_in(self):
-        """And four that tell about values and requests."""
+    def test_stats_have_a_counter_for_every_state_of_a_row(self):
+        """And four for values and requests."""
         assert [name for name, _, _ in parameters(logging_azmon.Stats)] == [
             "accepted",
             "delivered",
@@ -217,7 +207,7 @@ class TestStats:
 
 
 class TestTesting:
-    def test_has_exactly_the_documented_names(self):
+    def test_testing_module_has_exactly_the_documented_names(self):
         """Users' tests depend on them."""
         assert sorted(testing.__all__) == ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
         assert all(getattr(testing, name).__doc__ for name in testing.__all__)

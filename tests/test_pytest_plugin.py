@@ -10,11 +10,10 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, pytest_plugin
 from support.local_client import send
+from support.pipelines import LIMIT_SECONDS, address
 
-LIMIT = 60.0
 
-
-def test_the_fixture_is_an_empty_workspace_that_the_environment_points_to(azmon_workspace):
+def test_the_workspace_fixture_is_empty_and_the_environment_points_to_it(azmon_workspace):
     assert os.environ["DATA_COLLECTION_ENDPOINT"] == azmon_workspace.endpoint
     assert azmon_workspace.rows("App_CL") == []
     assert send(azmon_workspace, [{"Message": "x"}]).status == 204
@@ -22,34 +21,37 @@ def test_the_fixture_is_an_empty_workspace_that_the_environment_points_to(azmon_
 
 
 @pytest.mark.azmon_workspace(faults=["503"], tls=True)
-def test_the_mark_takes_what_a_workspace_takes(azmon_workspace):
+def test_the_workspace_mark_takes_the_arguments_of_a_workspace(azmon_workspace):
     assert os.environ["REQUESTS_CA_BUNDLE"] == str(azmon_workspace.ca_path)
     assert [send(azmon_workspace, []).status for _ in range(2)] == [503, 204]
 
 
-def test_rows_are_those_that_would_have_been_sent(azmon_rows):
-    """Of handlers and processors, however they were made; nothing is."""
+def test_the_rows_fixture_has_the_rows_that_would_have_been_sent(azmon_rows):
+    """Those of handlers and processors, however they were made; nothing is sent."""
     logger = logging.Logger("shop")
-    handler = AzureMonitorHandler("http://127.0.0.1:9", "dcr-1", "Custom-App", columns={"UserId": "user_id:int"})
+    handler = AzureMonitorHandler(*address(), columns={"UserId": "user_id:int"})
     logger.addHandler(handler)
     logger.info("welcome", extra={"user_id": 42})
     assert azmon_rows[-1]["UserId"] == 42
 
-    AzureMonitorProcessor(pipeline=handler)(None, "info", {"event": "good bye", "user_id": 43})
+    AzureMonitorProcessor(pipeline=handler)(None, "info", {"event": "goodbye", "user_id": 43})
+
     assert [row["UserId"] for row in azmon_rows] == [42, 43]
     assert handler.stats().accepted == 0
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_each_test_has_its_own_rows(azmon_rows, number):
+def test_the_rows_fixture_begins_empty_in_each_test(azmon_rows, number):
     assert azmon_rows == []
-    AzureMonitorProcessor("http://127.0.0.1:9", "dcr-1", "Custom-App")(None, "info", {"event": "hello"})
+    AzureMonitorProcessor(*address())(None, "info", {"event": "hello"})
+
     assert len(azmon_rows) == 1
 
 
-def test_the_plugin_is_installed():
-    """Under a name, so that a project can do without it: `-p no:logging_azmon`."""
+def test_the_plugin_is_installed_under_a_name_that_can_be_disabled():
+    """With `-p no:logging_azmon`."""
     (found,) = [point for point in metadata.entry_points(group="pytest11") if point.name == "logging_azmon"]
+
     assert found.load() is pytest_plugin
 
 
@@ -58,5 +60,8 @@ def test_the_plugin_imports_nothing_but_pytest_until_it_is_used():
         "import sys, collections.abc, typing, pytest; before = set(sys.modules);"
         "import logging_azmon.pytest_plugin; print(*sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=LIMIT)
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
+    )
+
     assert done.stdout.split() == ["logging_azmon", "logging_azmon.pytest_plugin"]

@@ -12,16 +12,12 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .._config.clouds import CLOUDS
 from .._config.settings import Settings
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
-_AUTHORITIES: Mapping[str, str] = {
-    "public": "login.microsoftonline.com",
-    "china": "login.chinacloudapi.cn",
-    "usgov": "login.microsoftonline.us",
-}
 _CREDENTIAL_CLASSES: Mapping[str, str] = {
     "default": "DefaultAzureCredential",
     "managed_identity": "ManagedIdentityCredential",
@@ -105,5 +101,5 @@ def make_credential(chosen: Any, cloud: str) -> Any:
     if not isinstance(chosen, str):
         return chosen
     if chosen not in _WITHOUT_AUTHORITY:
-        options = {"authority": _AUTHORITIES[cloud], **options}
+        options = {"authority": CLOUDS[cloud].authority, **options}
     return getattr(importlib.import_module("azure.identity"), _CREDENTIAL_CLASSES[chosen])(**options)

@@ -14,21 +14,18 @@ from __future__ import annotations
 import importlib
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from .._config.clouds import CLOUDS
+from .._config.service_limits import MAX_BODY_BYTES
 from .._config.settings import Settings
-from .._delivery.retry import MOST_WIRE_BYTES, Answer, Failure
+from .._delivery.retry import Answer, Failure
 from .._process import at_fork, feedback
 from .credential import Credential, be_patient
 from .error_mapping import answer_to, bounded_adapter
 
-AUDIENCES: Mapping[str, str] = {
-    "public": "https://monitor.azure.com/.default",
-    "china": "https://monitor.azure.cn/.default",
-    "usgov": "https://monitor.azure.us/.default",
-}
 # What the SDK and its HTTP library import when a request is made; in other versions there may be less of it.
 _IMPORTED_BY_REQUESTS = (
     "encodings.idna",
@@ -66,7 +63,7 @@ class Uploader:
             try:
                 connection = self._connected()
                 body = connection.compress(_array(lines))
-                if len(body) > MOST_WIRE_BYTES:
+                if len(body) > MAX_BODY_BYTES:
                     return Answer(failure=Failure.TOO_LARGE, message=f"{len(body):,} bytes compressed")
                 connection.client.upload(
                     settings.rule_id,
@@ -115,7 +112,7 @@ class _Connection:
         from azure.monitor.ingestion import LogsIngestionClient
 
         self.compress = _compressor()
-        scope = AUDIENCES[settings.cloud]
+        scope = CLOUDS[settings.cloud].ingestion_scope
         if settings.is_local:
             self._credential = Credential(None)
             authentication: Any = policies.HeadersPolicy({"Authorization": "Bearer local"})

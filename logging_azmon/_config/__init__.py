@@ -1,1 +1,1 @@
-"""What users say: settings, columns from a rule, presets, the checks of both."""
+"""Configuration: the arguments that users give, checked, and the facts of Azure that the checks rest on."""

@@ -1,11 +1,11 @@
-"""Tables ready to use: our own, and the built-in ones of Azure Monitor that a Python program can fill.
+"""Tables that are ready to use: our own, and those built-in tables of Azure Monitor that a Python program can fill.
 
-In a built-in table a column takes the field given for it here, and otherwise the extra of its own name:
-``extra={"SourceIP": "10.0.0.7"}``. A field wins over an extra of the same name, so a column takes one only
-where no caller would know better; where callers may, the column is an extra with a default. Send to a stream
+In a built-in table, a column takes the field given for it here, or else the extra of its own name, as in
+``extra={"SourceIP": "10.0.0.7"}``. A field wins over an extra of the same name, so a column takes a field only if no
+caller could know a better value; otherwise it is an extra with a default. To send to a built-in table, use a stream
 that declares the preset's columns, with ``transformKql: source`` and the ``outputStream`` in `BUILT_IN`.
 
-The big tables are text until somebody asks for them, so that importing this module costs next to nothing.
+The large tables are kept as text and built on first use, so that importing this module costs next to nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..errors import ConfigurationError
 from ..table import Column, Extra, Source, Table
 
-# Our own table, the one that the templates create.
+# Our own table, which the templates create.
 DEFAULT = Table.from_mapping(
     {
         "TimeGenerated": "time",
@@ -40,7 +40,7 @@ DEFAULT = Table.from_mapping(
     }
 )
 
-# The columns that nobody does without: stored bytes are billed, and the others can outweigh a short message.
+# The columns that every table needs: stored bytes are billed, and the others can outweigh a short message.
 LEAN = Table(DEFAULT.columns[:6])
 
 # Built by `__getattr__` on first use, from `_BUILT_IN`.
@@ -53,7 +53,7 @@ PRESETS: Mapping[str, Table]
 
 
 class _BuiltIn(NamedTuple):
-    """Describe an Azure table; `columns` lists all that can be sent: `Name`, a string, or `Name:type`."""
+    """Describe one of Azure's tables; `columns` lists all that can be sent, as `Name` for a string, or `Name:type`."""
 
     table: str
     sources: Mapping[str, Source]
@@ -63,22 +63,22 @@ class _BuiltIn(NamedTuple):
 # Names and types come from Azure Monitor's table reference ("reference": MicrosoftDocs/azure-monitor-docs,
 # articles/azure-monitor/reference/tables) and from stream declarations made from live workspaces ("Cribl":
 # criblio/Cribl-Microsoft@ad2f1c2334ba, deprecated/Azure/CustomDeploymentTemplates/DCR-Templates/
-# SentinelNativeTables/DataCollectionRules(NoDCE)). Left out is what the service writes: TenantId, Type, _*.
+# SentinelNativeTables/DataCollectionRules(NoDCE)). The service's own columns are left out: TenantId, Type, _*.
 _BUILT_IN: Mapping[str, _BuiltIn] = {
     # Source: reference syslog.md, identical to Cribl's Syslog.json.
     #
-    # There is no column for additional data: extras that are not columns, and an exception's text, have no
-    # place here. A formatter set on the handler puts the traceback into SyslogMessage, as with SysLogHandler.
+    # There is no column for additional data, so extras without a column and tracebacks are left out. A formatter set
+    # on the handler puts the traceback into SyslogMessage, as with SysLogHandler.
     "syslog": _BuiltIn(
         table="Syslog",
         sources={
             "TimeGenerated": "time",
-            "EventTime": "time",  # stays when Azure overwrites TimeGenerated in rows that come two days late
+            "EventTime": "time",  # kept when Azure overwrites the TimeGenerated of a row that is two days late
             "Computer": "host",
             "HostName": "host",
             "Facility": Extra(("Facility",), default="user"),
             "SeverityLevel": "syslog_severity",
-            "ProcessName": "logger",  # who speaks; Python's own process name is "MainProcess" everywhere
+            "ProcessName": "logger",  # Python's own name for a process is "MainProcess" everywhere
             "ProcessID": "process_id",
             "SyslogMessage": "message",
         },
@@ -90,16 +90,16 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
     # Source: Cribl's CommonSecurityLog.json (2026-07), reference commonsecuritylog.md. A workspace has this
     # table only once Microsoft Sentinel is onboarded (terraform-provider-azurerm#28709).
     #
-    # Vendor, product and version say whose events these are, to queries and to Sentinel's rules: give your
-    # own, once, in a filter or bound context. Activity is CEF's name of the event, the same for all events of
-    # a kind and never empty; the message differs each time, and would be billed twice.
-    # AdditionalExtensions takes the rest as JSON, which `parse_json` reads: in CEF's own key=value;key=value
-    # nothing says where a value with a semicolon ends, let alone a traceback.
+    # Vendor, product and version tell queries and Sentinel's rules which product an event comes from: give your own
+    # once, in a filter or bound context. Activity is CEF's name for the event: the same for all events of one kind, and
+    # never empty. The message differs each time, and would be billed twice.
+    # AdditionalExtensions takes the rest as JSON, which `parse_json` reads: CEF's own key=value;key=value cannot tell
+    # where a value that contains a semicolon ends, let alone a traceback.
     "common_security_log": _BuiltIn(
         table="CommonSecurityLog",
         sources={
             "TimeGenerated": "time",
-            "ReceiptTime": "time",  # a string; kept for the same reason as EventTime in Syslog
+            "ReceiptTime": "time",  # a string; filled for the same reason as EventTime in Syslog
             "Computer": "host",
             "DeviceVendor": Extra(("DeviceVendor",), default="Python"),
             "DeviceProduct": Extra(("DeviceProduct",), default="logging"),
@@ -147,11 +147,11 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
         """,
     ),
     # Source: Cribl's SecurityEvent.json, reference securityevent.md. InterfaceUuid, LogonGuid,
-    # SourceComputerId, SubcategoryGuid and TargetLogonGuid are guids in the table; a stream knows no guid.
+    # SourceComputerId, SubcategoryGuid and TargetLogonGuid are guids in the table; a stream has no such type.
     #
-    # Activity is the one column for a sentence. EventData takes the rest: AdditionalInfo and Properties are
-    # for particular Windows events. Level is left to extras: it has numbers of its own, such as 8 and 16
-    # (azure-docs#114914). Process, ProcessId and ProcessName tell of the process that an event is about.
+    # Activity is the only column for a sentence. EventData takes the rest: AdditionalInfo and Properties are for
+    # particular Windows events. Level is left to extras: it has numbers of its own, such as 8 and 16
+    # (azure-docs#114914). Process, ProcessId and ProcessName describe the process that an event is about.
     "security_event": _BuiltIn(
         table="SecurityEvent",
         sources={
@@ -204,8 +204,8 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
     ),
     # Source: reference windowsevent.md@19acc6aba302 (2026-07-27), identical to Cribl's WindowsEvent.json.
     #
-    # No column is meant for a message. RawEventData is the nearest: an event's text if it could not be parsed
-    # into EventData. SystemThreadId is left to extras, because thread_id is an address on Linux and macOS and
+    # No column is meant for a message. RawEventData comes nearest: it holds the text of an event that could not be
+    # parsed into EventData. SystemThreadId is left to extras, because on Linux and macOS thread_id is an address, which
     # does not fit an int.
     "windows_event": _BuiltIn(
         table="WindowsEvent",
@@ -228,7 +228,7 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
     ),
     # Source: reference event.md@079747596649 (2026-07-27).
     #
-    # EventLevel counts otherwise than WindowsEvent's: 1 is an error here, 2 a warning and 4 information
+    # EventLevel has other numbers than in WindowsEvent: 1 is an error, 2 a warning and 4 information
     # (azure-docs#21082). Message would repeat RenderedDescription, and be billed again.
     "event": _BuiltIn(
         table="Event",
@@ -250,14 +250,14 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
     ),
 }
 
-# The outputStream of a rule that fills the preset's table.
+# The outputStream of the rule that fills each preset's table.
 BUILT_IN: Mapping[str, str] = {name: f"Microsoft-{built_in.table}" for name, built_in in _BUILT_IN.items()}
 
 _NAMES = ("default", "lean", *_BUILT_IN)
 
 
 def preset(name: str) -> Table:
-    """Return the table of this name.
+    """Return the preset of this name; raises a ConfigurationError if there is none.
 
     >>> [column.name for column in preset("lean")]
     ['TimeGenerated', 'Level', 'Logger', 'Message', 'Exception', 'Properties']
@@ -281,7 +281,7 @@ def _build(name: str) -> Table:
 
 
 def __getattr__(name: str) -> object:
-    """Build the constants that are annotated only."""
+    """Build a constant that is only annotated above."""
     if name == "PRESETS":
         return MappingProxyType({known: _build(known) for known in _NAMES})
     if name.isupper() and name.lower() in _BUILT_IN:

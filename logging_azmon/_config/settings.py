@@ -1,6 +1,6 @@
-"""Frozen settings: defaults, environment, validation. Every mistake is found, and all are reported together.
+"""Turn what a user wrote into checked settings; every mistake is found, and all are reported together.
 
-`read` takes what a user wrote, as it came from code or from ``dictConfig``, and the environment as an argument.
+`read` takes the arguments as they came from code or from ``dictConfig``, and the environment as an argument of its own.
 """
 
 from __future__ import annotations
@@ -14,84 +14,67 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..table import Source, Table
 from . import validators
+from .options import ARGUMENTS, Options
 
 if TYPE_CHECKING:
     from .dcr import Streams
 
-ENVIRONMENT = {
-    "endpoint": "DATA_COLLECTION_ENDPOINT",
-    "rule_id": "LOGS_DCR_RULE_ID",
-    "stream": "LOGS_DCR_STREAM_NAME",
-}
-CLOUDS = ("public", "china", "usgov")
-OVERFLOW = ("drop_new", "drop_old", "block")
-FSYNC = ("never", "batch", "row")
-MIB = 1024 * 1024
-# Of the spool: what the first lines of two files take, at most.
+# The environment variables that stand in for missing arguments, by argument.
+ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values() if argument.variable is not None}
+# Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
 _FIRST_LINES_BYTES = 16_384
-
-
-def _number(default: Any, unit: type, low: float, high: float) -> Any:
-    """Declare a numeric setting by its default, whether it is a whole number, and the range that makes sense."""
-    return dataclasses.field(default=default, metadata={"unit": unit, "low": low, "high": high})
-
-
-def _choice(default: str, accepted: tuple[str, ...]) -> Any:
-    return dataclasses.field(default=default, metadata={"accepted": accepted})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Hold everything a pipeline is told, checked. Units are in the names."""
+    """Hold everything that a pipeline is told, checked; `options` documents each setting."""
 
     endpoint: str
     rule_id: str
     stream: str
     table: Table = dataclasses.field(repr=False)
-    credential: Any = dataclasses.field(default="default", repr=False)
-    cloud: str = _choice("public", CLOUDS)
-    report: Callable[[Any], object] | None = None
-
-    # When rows leave: at this many bytes of JSON, or this long after the first of them.
-    batch_bytes: int = _number(1_000_000, int, 4_096, 50 * MIB)
-    batch_seconds: float = _number(5.0, float, 0.01, 3_600)
-    # How much may wait in memory, and what happens to a row that finds no room.
-    queue_bytes: int = _number(64 * MIB, int, 8_192, 2**40)
-    overflow: str = _choice("drop_new", OVERFLOW)
-    block_seconds: float = _number(1.0, float, 0.0, 60)
-    # The directory that is the queue, so that rows survive the process; how much it may hold; when it is synced.
+    credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
+    batch_bytes: int = ARGUMENTS["batch_bytes"].default
+    batch_seconds: float = ARGUMENTS["batch_seconds"].default
+    queue_bytes: int = ARGUMENTS["queue_bytes"].default
+    overflow: str = ARGUMENTS["overflow"].default
+    block_seconds: float = ARGUMENTS["block_seconds"].default
     spool: str | None = None
-    spool_bytes: int = _number(1024 * MIB, int, 32_768, 2**50)
-    spool_fsync: str = _choice("never", FSYNC)
-    # How rows are sent.
-    uploads: int = _number(4, int, 1, 32)
-    connect_seconds: float = _number(5.0, float, 0.01, 300)
-    read_seconds: float = _number(30.0, float, 0.01, 300)
-    # The longest wait between two tries, and when to stop trying (None: never).
-    retry_seconds: float = _number(60.0, float, 0.01, 3_600)
-    give_up_seconds: float | None = _number(None, float, 0.01, 10**9)
-    # How long flush and close may take.
-    close_seconds: float = _number(10.0, float, 0.0, 3_600)
+    spool_bytes: int = ARGUMENTS["spool_bytes"].default
+    spool_fsync: str = ARGUMENTS["spool_fsync"].default
+    uploads: int = ARGUMENTS["uploads"].default
+    connect_seconds: float = ARGUMENTS["connect_seconds"].default
+    read_seconds: float = ARGUMENTS["read_seconds"].default
+    retry_seconds: float = ARGUMENTS["retry_seconds"].default
+    give_up_seconds: float | None = None
+    close_seconds: float = ARGUMENTS["close_seconds"].default
+    cloud: str = ARGUMENTS["cloud"].default
+    report: Callable[[Any], object] | None = None
 
     @property
     def is_local(self) -> bool:
-        """Tell whether rows go over plain http to a host that is trusted with it, so that no real token is asked."""
+        """Tell whether rows go to a local workspace, so that no real token is asked for."""
         return self.credential == "local" or self.endpoint.startswith("http://")
 
 
-OPTIONS = tuple(field.name for field in dataclasses.fields(Settings) if field.name not in (*ENVIRONMENT, "table"))
-ARGUMENTS = (*ENVIRONMENT, "columns", "dcr", *OPTIONS)
+# The arguments that become settings as they are, once checked.
+SETTINGS = tuple(field.name for field in dataclasses.fields(Settings) if field.name not in (*ENVIRONMENT, "table"))
+# The arguments that `read` accepts.
+ACCEPTED = (*ENVIRONMENT, "credential", *Options.__annotations__)
 
 
 def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """Check what a user wrote and fill in the environment and the defaults."""
+    """Check the arguments, and fill in the environment and the defaults; an argument that is None counts as missing.
+
+    Raises a ConfigurationError with every mistake.
+    """
     given = {name: _resolved(value) for name, value in arguments.items() if value is not None}
     problems = [
-        f"unknown argument {name!r}{_meant(name)}; accepted are {', '.join(ARGUMENTS)}"
+        f"unknown argument {name!r}{_suggestion(name)}; accepted are {', '.join(ACCEPTED)}"
         for name in arguments
-        if name not in ARGUMENTS
+        if name not in ACCEPTED
     ]
-    options = {name: given[name] for name in OPTIONS if name in given}
+    options = {name: given[name] for name in SETTINGS if name in given}
     problems.extend(_option_problems(options))
 
     streams = _collect(problems, _declared_streams, given.get("dcr"))
@@ -114,15 +97,15 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     return Settings(**address, **options, table=table)
 
 
-def _meant(name: str) -> str:
+def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, ARGUMENTS, 1)
+    near = get_close_matches(name, ACCEPTED, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _resolved(value: Any) -> Any:
-    """Rebuild what dictConfig hands over: its containers resolve ``ext://`` and ``cfg://`` item by item, when asked."""
+    """Rebuild dictConfig's containers, which resolve ``ext://`` and ``cfg://`` only when an item is asked for."""
     if not isinstance(value, dict | list | tuple) or getattr(value, "configurator", None) is None:
         return value
     if isinstance(value, dict):
@@ -131,12 +114,14 @@ def _resolved(value: Any) -> Any:
 
 
 def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
-    checked = {}
-    for field in dataclasses.fields(Settings):
-        if field.metadata and field.name in options:
-            check = validators.check_choice if "accepted" in field.metadata else validators.check_number
-            checked[field.name] = list(check(field.name, options[field.name], **field.metadata))
-            yield from checked[field.name]
+    checked: dict[str, list[str]] = {}
+    for name, value in options.items():
+        argument = ARGUMENTS[name]
+        if argument.words:
+            checked[name] = list(validators.check_choice(name, value, argument.words))
+        elif argument.span is not None:
+            checked[name] = list(validators.check_number(name, value, argument.span, is_whole=argument.is_whole))
+        yield from checked.get(name, ())
     if "credential" in options:
         yield from validators.check_credential(options["credential"])
     if "report" in options:
@@ -145,12 +130,9 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
         yield from validators.check_directory("spool", options["spool"])
     for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
         if not (checked.get(name) or checked.get("batch_bytes")):
-            room, batch_bytes = (
-                options.get(each, Settings.__dataclass_fields__[each].default) for each in (name, "batch_bytes")
-            )
-            if room < 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0):
-                needed = f"it must hold two batches of batch_bytes={batch_bytes}"
-                yield f"{name}={room} is too small: {needed}"
+            capacity, batch_bytes = (options.get(each, ARGUMENTS[each].default) for each in (name, "batch_bytes"))
+            if capacity < 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0):
+                yield f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes}"
 
 
 def _address_problems(address: Mapping[str, Any], credential: Any, streams: Streams | None) -> Iterator[str]:
@@ -166,7 +148,7 @@ def _address_problems(address: Mapping[str, Any], credential: Any, streams: Stre
 
 
 def _collect(problems: list[str], build: Callable[..., Any], *args: Any, **more: Any) -> Any:
-    """Build a part, or keep what is wrong with it so that the other parts are checked too."""
+    """Build a part; if that fails, collect its problems and return None, so that the other parts are checked too."""
     try:
         return build(*args, **more)
     except ConfigurationError as error:
@@ -194,11 +176,11 @@ def _table(columns: Any, streams: Streams | None, stream: Any, *, has_dcr: bool)
         if not has_dcr:
             columns.check_names()
     elif isinstance(columns, Mapping):
-        # A stream may have names that a table may not: the rule's transformation renames them.
+        # A declared name may be one that a table cannot have: the rule's transformation renames it.
         table = Table.from_mapping(columns, declared=has_dcr) if columns or not has_dcr else None
     else:
         raise ConfigurationError(
-            [f"columns={validators.shown(columns)} is not accepted; give a mapping, a Table or a preset's name"]
+            [f"columns={validators.shown(columns)} is not accepted; give a mapping, a Table or the name of a preset"]
         )
     if streams is None:
         return table
@@ -206,15 +188,15 @@ def _table(columns: Any, streams: Streams | None, stream: Any, *, has_dcr: bool)
 
 
 def _declared_table(mapped: Table | None, streams: Streams, stream: Any, *, must_be_declared: bool) -> Table | None:
-    """Take names and types from the rule; `mapped` may only say what fills the columns that the rule declares."""
-    from .dcr import table_of
+    """Take names and types from the rule; `mapped` only says what fills the columns that the rule declares."""
+    from .rule_table import table_of
 
     if not isinstance(stream, str) or not stream:
-        return None  # that is reported already
+        return None  # reported with the address
     declared = streams.get(stream)
     if declared is None:
         raise ConfigurationError(
-            [f"stream={validators.shown(stream)} is not declared in the given dcr; it has {', '.join(streams)}"]
+            [f"stream={validators.shown(stream)} is not declared in the given dcr; it declares {', '.join(streams)}"]
         )
     sources: dict[str, Source] = {}
     problems = []
@@ -223,7 +205,7 @@ def _declared_table(mapped: Table | None, streams: Streams, stream: Any, *, must
             sources[column.name] = column.source
         elif must_be_declared:
             problems.append(
-                f"column {column.name!r} is not declared for {stream}: the service would drop it in silence;"
+                f"column {column.name!r} is not declared for {stream}, so the service would drop it silently;"
                 f" declared are {', '.join(declared)}"
             )
     if problems:

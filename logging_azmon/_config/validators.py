@@ -1,6 +1,6 @@
-"""Checks arguments one by one: each check yields a sentence for every mistake, with the value and what is accepted.
+"""Check arguments one by one; each check yields one sentence for each mistake, with the value and what is accepted.
 
-What may hold a secret is never shown: a credential by its type alone, a URL with a login or a query not at all.
+A value that may be a secret is never shown: of a credential only its type, of a URL neither login nor query.
 """
 
 from __future__ import annotations
@@ -18,62 +18,63 @@ _WITH_OPTIONS = CREDENTIALS[:-1]
 _RULE_ID = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _STREAM = re.compile(r"(Custom|Microsoft)-[A-Za-z0-9_.-]+", re.ASCII)
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-_WANTED_URL = "give the logs ingestion endpoint of the rule or its DCE, https://…"
+_WANTED_URL = "give the logs ingestion endpoint of the rule or of its DCE, https://…"
 _SHOWN_LENGTH = 200
 
 
 def shown(value: object) -> str:
-    """Show a value in a message, whatever its ``__repr__`` does."""
+    """Return a value's repr for a message, cut if it is long; a ``__repr__`` that raises does no harm."""
     try:
         written = repr(value)
-    except Exception:  # noqa: BLE001 - a message about a bad value must not fail because of it
+    except Exception:  # noqa: BLE001 - a message about a bad value must not fail because of the value
         written = f"(a {type(value).__name__})"
     return written if len(written) <= _SHOWN_LENGTH else f"{written[:_SHOWN_LENGTH]}…"
 
 
-def check_number(name: str, value: Any, *, unit: type, low: float, high: float) -> Iterator[str]:
+def check_number(name: str, value: Any, span: tuple[float, float], *, is_whole: bool) -> Iterator[str]:
     """Check a numeric setting's type and range."""
-    accepted = int if unit is int else int | float
-    # NaN is not within any range.
+    low, high = span
+    accepted = int if is_whole else int | float
+    # The comparison also refuses NaN.
     if isinstance(value, bool) or not isinstance(value, accepted) or not low <= value <= high:
-        kind = "a whole number" if unit is int else "a number"
+        kind = "a whole number" if is_whole else "a number"
         yield f"{name}={shown(value)} is not accepted; give {kind} from {low:,} to {high:,}"
 
 
 def check_choice(name: str, value: Any, accepted: tuple[str, ...]) -> Iterator[str]:
-    """Check a setting that is one of a few words."""
+    """Check a setting that accepts only a few words."""
     if not isinstance(value, str) or value not in accepted:
-        yield f"{name}={shown(value)} is not known; accepted are {', '.join(map(repr, accepted))}"
+        yield f"{name}={shown(value)} is not accepted; give one of {', '.join(map(repr, accepted))}"
 
 
 def check_directory(name: str, path: Any) -> Iterator[str]:
-    """Check the path of a directory; whether it can be used shows when it is."""
+    """Check the path of a directory, which need not exist yet; that it can be written shows only when it is."""
     if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:
         yield f"{name}={shown(path)} is not accepted; give the path of a directory"
     elif "\0" in written or (os.path.exists(written) and not os.path.isdir(written)):
-        yield f"{name}={shown(path)} is no directory"
+        yield f"{name}={shown(path)} is not a directory"
 
 
 def check_report(report: Any) -> Iterator[str]:
-    """Check the callable that troubles are given to."""
+    """Check the callable that receives each `Trouble`."""
     if not callable(report):
         yield f"report={shown(report)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
 
 
 def check_credential(credential: Any) -> Iterator[str]:
-    """Check a credential's kind; what it holds is left to the SDK, on the delivering thread."""
+    """Check a credential's form; its options are checked by the SDK, on the delivering thread."""
     if isinstance(credential, Mapping):
         name, options = next(iter(credential.items())) if len(credential) == 1 else (None, None)
         if name not in _WITH_OPTIONS or not isinstance(options, Mapping):
             keys = ", ".join(map(shown, credential)) or "none"
             yield (
-                f"credential is a mapping with the keys {keys}; give one credential's name with its options, such as"
-                f" {{'managed_identity': {{'client_id': '…'}}}}; names are {', '.join(map(repr, _WITH_OPTIONS))}"
+                f"credential is a mapping with the keys {keys}; give the name of one credential with its options, such"
+                f" as {{'managed_identity': {{'client_id': '…'}}}}; the names are {', '.join(map(repr, _WITH_OPTIONS))}"
             )
     elif isinstance(credential, str):
         if credential not in CREDENTIALS:
-            # A secret pasted in the wrong place must not end up in a traceback.
-            yield f"credential is a text that is not known (not shown here); accepted are {_CREDENTIAL_FORMS}"
+            # It may be a secret that was pasted in the wrong place, and tracebacks are logged.
+            yield f"credential is an unknown name (not shown, it may be a secret); accepted are {_CREDENTIAL_FORMS}"
     elif isinstance(credential, type) or not callable(getattr(credential, "get_token", None)):
         kind = f"the class {credential.__name__}" if isinstance(credential, type) else type(credential).__name__
         yield f"credential is not accepted: {kind} has no get_token() to call; accepted are {_CREDENTIAL_FORMS}"
@@ -86,13 +87,13 @@ _CREDENTIAL_FORMS = (
 
 
 def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:
-    """Check the URL, and that no token would travel in clear text."""
+    """Check the URL, and that no token would be sent in clear text."""
     if isinstance(endpoint, str) and "@" in endpoint:
-        yield "endpoint holds a user name or password (not shown here); give the URL without: credential= has the token"
+        yield "endpoint contains a user name or password (not shown); remove it: the token comes from credential="
         return
     if isinstance(endpoint, str) and ("?" in endpoint or "#" in endpoint):
         start = shown(re.split("[?#]", endpoint)[0])
-        yield f"endpoint={start} is followed by a query or fragment; give the URL without"
+        yield f"endpoint={start} is followed by a query or fragment (not shown); remove it"
         return
     parts = _split(endpoint)
     if parts is None or parts.hostname is None:
@@ -105,7 +106,7 @@ def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:
 
 
 def normal_endpoint(endpoint: str) -> str:
-    """Write a checked URL in the one way that it is compared in: lower case, no slash at its end."""
+    """Return the canonical form of a checked URL: host in lower case, no slash at the end."""
     parts = urlsplit(endpoint)
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
@@ -116,12 +117,12 @@ def is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost"
-    # Asking whether it `is_loopback` would take in mapped addresses, on some Pythons.
+    # `is_loopback` of the address would also accept IPv4-mapped ones, on some versions of Python.
     return address in _LOOPBACK if address.version == 4 else str(address) == "::1"
 
 
 def check_rule_id(rule_id: Any) -> Iterator[str]:
-    """Check the immutable id, which people take for the rule's name or resource id."""
+    """Check the rule's immutable id, which is often confused with its name or resource id."""
     if not isinstance(rule_id, str) or not _RULE_ID.fullmatch(rule_id):
         yield (
             f"rule_id={shown(rule_id)} is not accepted; give the rule's immutable id, dcr-… (not its name or resource"
@@ -136,7 +137,7 @@ def check_stream(stream: Any) -> Iterator[str]:
 
 
 def _split(endpoint: Any) -> SplitResult | None:
-    """Take a URL apart; None unless it is one that every library on the way reads in the same way."""
+    """Split a URL; None if it is not an http(s) URL that every library on the way parses alike."""
     if not isinstance(endpoint, str) or not endpoint.isprintable() or " " in endpoint or "\\" in endpoint:
         return None
     try:

@@ -12,17 +12,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
+from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves
 from .._queue.ledger import Ledger
 from .._queue.memory import MemoryBuffer
-from .._rows.encoder import Encoder, shrink
+from .._rows.encoder import Encoder
+from .._rows.shrink import shrink_row
 from .breaker import Lane
 from .pacing import Budget, Pace
 from .reporter import Kind, Reporter, Trouble, clock_time, count, described, utc_time
 from .retry import (
-    MOST_WIRE_BYTES,
     Action,
     Answer,
     Decision,
@@ -36,7 +37,7 @@ from .retry import (
 )
 
 # What splitting may cost a pipeline in requests in a minute: a twentieth of a rule's quota.
-SPLITS_PER_MINUTE = 600
+SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
 # What gzip adds to a body that cannot be compressed: five bytes for 64 KB, and its frame.
 _GZIP_OVERHEAD = 1_024
 _LEAST_SHRUNK_BYTES = 4_096
@@ -228,8 +229,8 @@ class Delivery:
         if action is Action.SHRINK:
             # What is shorter than the wire's limit fits, however badly it compresses; a short row is better rejected
             # as it is than delivered without its words.
-            limit = max(_LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MOST_WIRE_BYTES - _GZIP_OVERHEAD))
-            data = shrink(bytes(part.data), limit)
+            limit = max(_LEAST_SHRUNK_BYTES, min(len(part.data) // 2, MAX_BODY_BYTES - _GZIP_OVERHEAD))
+            data = shrink_row(bytes(part.data), limit)
             smaller = [replace(part, data=data, is_shrunk=True, tries=0)]
         elif action is Action.REJECT:
             smaller = []

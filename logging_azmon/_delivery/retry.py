@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-# The service refuses longer bodies, as sent.
-MOST_WIRE_BYTES = 1_048_576
+# Our own bound: the service may ask for any wait.
 MOST_RETRY_AFTER_SECONDS = 300.0
 # What asks for less ("Retry-After: 0", a date in the past) asks for nothing: a service that always says so would be
 # called without a pause.

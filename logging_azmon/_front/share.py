@@ -1,7 +1,6 @@
 """A front door's share in a pipeline: one of its own, another front door's, or one that dictConfig has yet to make.
 
-Rules: a share is known to the pipeline as long as its front door has it, and with the last of them the pipeline goes.
-`uncounted` is filled at the end of the stack, where no function can be called, and counted by the pipeline later.
+Rules: a pipeline knows a share as long as its front door holds it, and is closed with the last of them.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ from typing import Any
 
 from .._config.validators import shown
 from .._delivery.reporter import print_line
+from .._pipeline.intake import Intake
 from ..errors import ConfigurationError
-from ..pipeline import Pipeline
-
-ARGUMENTS = ("endpoint", "rule_id", "stream", "credential")
+from ..pipeline import Pipeline, lifecycle_of
 
 
 def level_problems(level: Any) -> Iterator[str]:
@@ -28,11 +26,13 @@ class Share:
     """Make or find the pipeline that a front door gives its rows to."""
 
     def __init__(self, pipeline: Any, given: Mapping[str, Any], problems: Iterable[str]) -> None:
-        """Check what a front door was given; what it has found wrong itself is reported together with the rest."""
-        # None until the front door that was named has been made.
-        self.found: Pipeline | None = None
+        """Check what a front door was given; the problems that it has found itself are reported with the rest."""
+        # None until the handler that `pipeline` names has been made.
+        self.intake: Intake | None = None
+        # RecursionErrors of log calls, noted without a call; the pipeline counts them later.
         self.uncounted: dict[Any, None] = {}
-        self._has_told = False
+        self._pipeline: Pipeline | None = None
+        self._has_complained = False
         problems = list(problems)
         shared: Any = None
         try:
@@ -47,36 +47,48 @@ class Share:
             self._source: Share | _Referenced = shared
 
     def _attach(self, pipeline: Pipeline, *, is_maker: bool = False) -> Pipeline:
-        pipeline._uncounted.update(self.uncounted)
-        self.uncounted = pipeline._uncounted
-        self.found = pipeline._attach(self, is_maker=is_maker)
+        lifecycle = lifecycle_of(pipeline)
+        lifecycle.attach(self, is_maker=is_maker)
+        lifecycle.intake.uncounted.update(self.uncounted)
+        self.uncounted = lifecycle.intake.uncounted
+        self._pipeline = pipeline
+        self.intake = lifecycle.intake
         return pipeline
+
+    @property
+    def is_found(self) -> bool:
+        """Tell whether the pipeline has been made."""
+        return self._pipeline is not None
 
     @property
     def pipeline(self) -> Pipeline:
         """Return the pipeline."""
-        if self.found is not None:
-            return self.found
+        if self._pipeline is not None:
+            return self._pipeline
         seen: list[Share] = []
         share = self
-        while share.found is None:
+        while not share.is_found:
             if share in seen:
                 raise ConfigurationError(["pipeline: these handlers name each other, and none has a pipeline"])
             seen.append(share)
             source = share._source
             share = source.share() if isinstance(source, _Referenced) else source
-        return self._attach(share.found)
+        return self._attach(share.pipeline)
 
-    def tell_useless(self, error: ConfigurationError) -> None:
-        """Say once that what `pipeline` names came out of a factory as something else: too late to raise that."""
-        if not self._has_told:
-            self._has_told = True
+    def found_intake(self) -> Intake:
+        """Return the pipeline's intake, and find the pipeline first."""
+        return lifecycle_of(self.pipeline).intake
+
+    def complain(self, error: ConfigurationError) -> None:
+        """Report once that `pipeline` names no pipeline: a factory has made something else, too late to raise it."""
+        if not self._has_complained:
+            self._has_complained = True
             print_line(f"rows are lost: {error}")
 
     def close(self) -> None:
-        """Give it back; a pipeline is closed with the last share of those who made it."""
-        if self.found is not None:
-            self.found._detach(self)
+        """Give the share back; a pipeline is closed with the last share of the front doors that made it."""
+        if self._pipeline is not None:
+            lifecycle_of(self._pipeline).detach(self)
 
 
 def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | Share | _Referenced:
@@ -90,8 +102,8 @@ def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | Share | _Refe
         )
     if problems:
         raise ConfigurationError(problems)
-    if isinstance(found, Share) and found.found is not None:
-        return found.found
+    if isinstance(found, Share) and found.is_found:
+        return found.pipeline
     return found  # type: ignore[no-any-return]
 
 

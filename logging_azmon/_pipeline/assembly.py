@@ -33,7 +33,7 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
     encoder: Encoder,
     clock: Clock,
     shared_lane: Lane,
-    wake: Callable[[], None],
+    wake: Callable[[], object],
     disk: Disk | None = None,
 ) -> Parts:
     """Put the parts together; `disk` is for tests."""
@@ -47,7 +47,7 @@ def _buffer(  # noqa: PLR0917 - as above
     ledger: Ledger,
     reporter: Reporter,
     clock: Clock,
-    wake: Callable[[], None],
+    wake: Callable[[], object],
     disk: Disk | None,
 ) -> MemoryBuffer:
     memory = {

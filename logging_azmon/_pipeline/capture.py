@@ -1,4 +1,4 @@
-"""Takes the rows of all pipelines aside, while a test looks at them."""
+"""Give the rows of all pipelines to a test, instead of to their queues."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ Put = Callable[[bytes], bool]
 
 
 class Follower(Protocol):
-    """Give rows away while a capture wants them."""
+    """Put rows somewhere, and follow captures."""
 
-    def _redirect(self, put: Put | None) -> None: ...
+    def redirect(self, put: Put | None) -> None:
+        """Give rows to a capture, or to the queue again."""
+        ...
 
 
 followers: Registry[Follower] = Registry()
 
-# The last one takes the rows.
-_takers: list[Put] = []
+# Captures may be nested: the last one has the rows.
+_captures: list[Put] = []
 
 
 def current() -> Put | None:
-    """Return who takes the rows instead of the buffers, if anybody does."""
-    return _takers[-1] if _takers else None
+    """Return what takes the rows instead of the queues, if there is a capture."""
+    return _captures[-1] if _captures else None
 
 
 @contextmanager
 def captured(put: Put) -> Iterator[None]:
-    """Give the rows of all pipelines, also of those made meanwhile, to somebody else."""
-    _takers.append(put)
-    for pipeline in followers.alive():
-        pipeline._redirect(put)
+    """Give the rows of all pipelines to `put`, also of pipelines that are made meanwhile."""
+    _captures.append(put)
+    for follower in followers.alive():
+        follower.redirect(put)
     try:
         yield
     finally:
-        _takers.remove(put)
-        for pipeline in followers.alive():
-            pipeline._redirect(current())
+        _captures.remove(put)
+        for follower in followers.alive():
+            follower.redirect(current())

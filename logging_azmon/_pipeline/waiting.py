@@ -1,7 +1,8 @@
-"""Waits until rows have found their end, on behalf of those who flush and close.
+"""Wait until rows have found their end, for flush and close.
 
-Rules: no lock of ours is held. What no listener can deliver is delivered by who waits. Waits of the default length that
-follow each other, as a flush and a close at the end do, share one deadline; the process's exit shortens all of them.
+Rules: no lock of ours is held. What no listener can deliver, the waiting thread delivers itself. Waits of the default
+length that follow each other, as a flush and a close at the end of a program do, share one deadline. The exit of the
+process shortens every wait.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from .._process.threads import holds
 from .._queue.ledger import Ledger
 from .._queue.memory import MemoryBuffer
 
-# While somebody waits for listeners, he looks this often whether there are any: soon, then seldom.
-_FIRST_LOOK_SECONDS = 0.005
-_LOOK_SECONDS = 0.5
+# Poll for a free listener at first after 5 ms, doubling to 0.5 s.
+_FIRST_POLL_SECONDS = 0.005
+_POLL_SECONDS = 0.5
 # A close right after a flush that waited in vain does not wait a second time.
 _SAME_SHUTDOWN_SECONDS = 1.0
 
@@ -26,15 +27,15 @@ class Waiting:
     """Wait for the rows of one pipeline."""
 
     def __init__(
-        self, close_seconds: float, clock: Clock, ledger: Ledger, buffer: MemoryBuffer, listeners: Listeners
+        self, close_seconds: float, clock: Clock, ledger: Ledger, queue: MemoryBuffer, listeners: Listeners
     ) -> None:
         self._close_seconds = close_seconds
         self._clock = clock
         self._ledger = ledger
-        self._buffer = buffer
+        self._queue = queue
         self._listeners = listeners
-        # When waits of the default length end, and when one last ended in vain.
-        self._patience_ends = float("-inf")
+        # The deadline of all waits of the default length, until one has ended in vain a while ago.
+        self._default_deadline = float("-inf")
         self._gave_up_at = float("-inf")
 
     def deadline(self, timeout: float | None) -> float:
@@ -44,34 +45,37 @@ class Waiting:
             deadline = now + timeout
         else:
             if now - self._gave_up_at >= _SAME_SHUTDOWN_SECONDS:
-                self._patience_ends = now + self._close_seconds
-            deadline = self._patience_ends
+                self._default_deadline = now + self._close_seconds
+            deadline = self._default_deadline
         left = at_exit.seconds_left()
         return deadline if left is None else min(deadline, now + left)
 
-    def wait(self, mark: int, deadline: float, *, is_patient: bool) -> bool:
-        """Wait until all before the mark is settled; True if that is so, and nothing was dropped meanwhile."""
+    def wait(self, watermark: int, deadline: float, *, is_default: bool) -> bool:
+        """Wait until all rows before the watermark are settled; True if they are, and none was dropped meanwhile.
+
+        `is_default` says that the deadline is that of waits of the default length.
+        """
         lost_before = self._lost()
-        waiter: SimpleQueue[None] = SimpleQueue()
-        self._buffer.watch(waiter)
-        look = _FIRST_LOOK_SECONDS
+        tokens: SimpleQueue[None] = SimpleQueue()
+        self._queue.watch(tokens)
+        poll = _FIRST_POLL_SECONDS
         try:
             with at_exit.spending():
-                while not self._buffer.is_settled(mark):
+                while not self._queue.is_settled(watermark):
                     left = deadline - self._clock.monotonic()
                     if left <= 0:
-                        if is_patient:
+                        if is_default:
                             self._gave_up_at = self._clock.monotonic()
                         return False
-                    # Whoever interrupted a log call holds the lock that listeners need.
+                    # If this thread interrupted its own log call, it holds the lock that listeners need.
                     if not holds(self._ledger.lock) and self._listeners.attend():
                         pause = left
                     else:
                         pause = self._listeners.deliver_one(left)
-                    self._clock.wait(waiter, min(pause, left, look))
-                    look = min(2 * look, _LOOK_SECONDS)
+                    self._clock.wait(tokens, min(pause, left, poll))
+                    poll = min(2 * poll, _POLL_SECONDS)
         finally:
-            self._buffer.unwatch(waiter)
+            self._queue.unwatch(tokens)
         return self._lost() == lost_before
 
     def _lost(self) -> int:

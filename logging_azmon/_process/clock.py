@@ -1,4 +1,4 @@
-"""Time, as an argument: what a pipeline asks instead of the `time` module, so that tests can drive it."""
+"""Pass time as an argument: a pipeline asks a clock, not the `time` module, so that tests can drive it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tell the time, and wait for a token that long at most."""
+    """Tell the time, and wait with a limit."""
 
     def monotonic(self) -> float:
         """Return seconds that never go back."""
@@ -19,7 +19,7 @@ class Clock(Protocol):
         ...
 
     def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives or the time is over."""
+        """Return when a token arrives, or after so many seconds."""
         ...
 
 
@@ -31,7 +31,7 @@ class SystemClock:
 
     @staticmethod
     def wait(tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives or the time is over."""
+        """Return when a token arrives, or after so many seconds."""
         try:
             tokens.get(timeout=max(0.0, seconds))
         except Empty:

@@ -1,10 +1,11 @@
-"""Marks threads that deliver, so that what they log never enters a pipeline.
+"""Mark the threads that deliver, so that their own log records never enter a pipeline.
 
-The SDK, its HTTP library and a user's own `report` log on the thread that uploads; a row made of that would breed the
-next upload. Judged by thread, never by logger name: the application's own azure and urllib3 records do arrive.
+The SDK, its HTTP library and a user's `report` log on the thread that uploads; a row made of such a record would cause
+the next upload. A record is judged by its thread, never by its logger's name: the application's own records of azure
+and urllib3 do arrive.
 
-Rules: entries are added and removed only by the thread they name, so no lock is needed; a thread may enter again.
-A forked child begins with no entry: a process that a delivering thread has started is the application's.
+Rules: an entry is added and removed only by the thread that it names, so no lock is needed; a thread may enter again.
+A forked child begins without entries: a process that a delivering thread has started is the application's.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Any
 
 from . import at_fork
 
+# How often each delivering thread has entered, by the thread's number.
 depths: dict[int, int] = {}
-# Since when, in wall time: the number of a thread that has ended may be given to another.
+# When it entered first, in wall time: the number of a thread that has ended may be given to another.
 since: dict[int, float] = {}
 
 
@@ -30,7 +32,7 @@ def is_delivering() -> bool:
 
 
 def is_own(record: Any) -> bool:
-    """Tell whether a thread has made this while delivering; a record may have come round by a queue."""
+    """Tell whether a delivering thread has made this record, which may have come through a queue since."""
     if get_ident() in depths:
         return True
     try:
@@ -48,12 +50,12 @@ def delivering() -> Iterator[None]:
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
     try:
-        # If the module was never imported, nothing is instrumented; and it may be half imported.
+        # Nothing is instrumented if the module was never imported, and another thread may still be importing it.
         utils = sys.modules.get("opentelemetry.instrumentation.utils")
         with getattr(utils, "suppress_instrumentation", nullcontext)():
             yield
     finally:
-        depth = depths.pop(thread, 1)  # none in a child that was forked in between
+        depth = depths.pop(thread, 1)  # there is none in a child that was forked meanwhile
         if depth > 1:
             depths[thread] = depth - 1
         else:

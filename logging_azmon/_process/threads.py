@@ -23,7 +23,7 @@ _TOOLS = range(6)
 
 
 def holds(lock: Any) -> bool:
-    """Tell whether this thread has a re-entrant lock: then it is in the middle of what that guards."""
+    """Tell whether this thread holds a re-entrant lock, and so is in the middle of what the lock guards."""
     return bool(lock._is_owned())  # noqa: SLF001 - there is no other way to ask; threading.Condition does the same
 
 
@@ -60,15 +60,15 @@ def runs_event_loop() -> bool:
     return True
 
 
-def is_one_step() -> bool:
-    """Tell whether what is written without a call or a loop is done before another thread has its turn.
+def is_straight_line_atomic() -> bool:
+    """Tell whether code without a call or a loop is finished before another thread runs.
 
-    Debuggers watch all threads, or the one that asks.
+    A debugger watches all threads, or the one that asks.
     """
-    return not (_runs_side_by_side() or _is_watched())
+    return not (_runs_in_parallel() or _is_watched())
 
 
-def _runs_side_by_side() -> bool:
+def _runs_in_parallel() -> bool:
     has_global_lock = getattr(sys, "_is_gil_enabled", None)  # from 3.13 on
     return has_global_lock is not None and not has_global_lock()
 

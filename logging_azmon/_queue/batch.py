@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from .._config.service_limits import MAX_TIME_RANGE_SECONDS
+
 if TYPE_CHECKING:
     from .._spool.segment import Segment
 
-# The service refuses a body whose rows are more than 30 minutes apart; one second less for its own arithmetic.
-_TIME_RANGE_SECONDS = 30 * 60 - 1
+# One second less than the service accepts, for its own arithmetic.
+_TIME_RANGE_SECONDS = MAX_TIME_RANGE_SECONDS - 1
 # What isolating rows at fault may cost in requests.
 SPLITS_PER_BATCH = 256
 

@@ -10,7 +10,7 @@ Rules:
 - The open batch takes rows without the lock, up to its `room`, which counts as taken; they are counted later. Whoever
   needs the queue to stand still holds the lock and calls `_catch_up`: then there is no room, and who has a row must
   ask for the lock. It has room from its second row on, so that there is always one who wakes listeners for it, and
-  none where threads are let in at any line (see `is_one_step`).
+  none where threads are let in at any line (see `is_straight_line_atomic`).
 - A batch without rows is one that somebody is just beginning: it is left where it is.
 - A batch belongs to whoever took it until it is settled or given back. Its bytes count until it is settled.
 - A batch with a `segment` has its rows on disk, and is counted there: see `spool`, which adds such batches.
@@ -26,7 +26,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from .._process.clock import Clock
-from .._process.threads import is_one_step
+from .._process.threads import is_straight_line_atomic
 from .batch import Batch
 from .ledger import Ledger, Reason
 
@@ -38,7 +38,7 @@ class Batches:
     """Hold rows in memory, at most so many bytes."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, *, wake: Callable[[], None], queue_bytes: int, batch_bytes: int
+        self, ledger: Ledger, clock: Clock, *, wake: Callable[[], object], queue_bytes: int, batch_bytes: int
     ) -> None:
         # Never changed.
         self._ledger = ledger
@@ -98,7 +98,7 @@ class Batches:
         if not batch.is_known:
             try:
                 self._wake()
-                batch.gives_room = is_one_step()
+                batch.gives_room = is_straight_line_atomic()
                 batch.is_known = True
             except RecursionError:
                 pass  # the row is in, and whatever is raised now would count it twice: the next one wakes

@@ -1,13 +1,11 @@
-"""Encodes what changes rarely, once: the columns of a call site or a thread, and the text of a second.
+"""Cache the encoded columns of call sites and of threads, whose values rarely change.
 
-Rules: these are dicts that fill themselves, used by many threads without a lock, key by key. They are cleared when
-full, hold only what cannot change, and their keys are the values themselves: nothing that has been changed since is
-ever looked up by name or identity.
+Rules: a cache is a dict that fills itself, used by many threads without a lock, key by key, and cleared when full. It
+holds only values that cannot change, and its keys are these values themselves, so an entry is never out of date.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from types import NoneType
 from typing import Any
@@ -16,77 +14,60 @@ from ..errors import ConfigurationError
 from .jsonable import text
 from .layout import Key, Slot
 
-CACHED_PIECES = 1_024
-# Longer pieces are encoded anew each time, so that a cache never holds more than 2 MB.
-_CACHED_BYTES = 2_048
-_LASTING = (str, int, NoneType)
-_KNOWN_SECONDS = 16
-_LAST_SECOND = 253_402_300_799
+MAX_CACHED = 1_024
+# Longer columns are encoded each time, so that a cache never holds more than 2 MB.
+_MAX_CACHED_BYTES = 2_048
+_IMMUTABLE = (str, int, NoneType)
 
 
 class DoesNotFitError(Exception):
-    """Say that a site's or thread's value does not fit its column, so that the row must take the long way."""
+    """Tell that the value of a site or thread does not fit its column, so the encoder must place it elsewhere."""
 
 
-class Pieces(dict[tuple[Any, ...], bytes]):
-    """Remember what the columns of a call site, or of a thread, look like."""
+class ColumnCache(dict[tuple[Any, ...], bytes]):
+    """Encode the columns of a call site or of a thread by its values, and remember them."""
 
-    def __init__(self, prefix: bytes, columns: list[Slot]) -> None:
+    def __init__(self, prefix: bytes, slots: list[Slot]) -> None:
         self._prefix = prefix
-        self._columns = columns
+        self._slots = slots
 
     def __missing__(self, values: tuple[Any, ...]) -> bytes:
-        piece = self._prefix + join(
-            (key, values[place] if derive is None else derive(values[place])) for key, place, derive in self._columns
+        columns = self._prefix + join_columns(
+            (key, values[position] if derive is None else derive(values[position]))
+            for key, position, derive in self._slots
         )
-        # Only what cannot change, and what is not kept alive by being remembered.
-        if len(piece) <= _CACHED_BYTES and all(type(value) in _LASTING for value in values):
-            if len(self) >= CACHED_PIECES:
+        # Only immutable values, and only types that may be kept alive.
+        if len(columns) <= _MAX_CACHED_BYTES and all(type(value) in _IMMUTABLE for value in values):
+            if len(self) >= MAX_CACHED:
                 self.clear()
-            self[values] = piece
-        return piece
+            self[values] = columns
+        return columns
+
+    def __repr__(self) -> str:
+        names = ", ".join(slot.key.column for slot in self._slots)
+        return f"<{type(self).__name__} of [{names}]: {len(self)} of {MAX_CACHED} entries>"
 
 
-class Seconds(dict[float, str]):
-    """Remember how the last few seconds are written, up to the point."""
-
-    def stamp(self, moment: float) -> str:
-        """Write a moment as rows have it; what is none, or rounds to the next second, is a ValueError."""
-        second = moment // 1
-        micros = int((moment - second) * 1_000_000 + 0.5)
-        if micros == 1_000_000:
-            raise ValueError(moment)
-        return f"{self[second]}{micros:06}Z"
-
-    def __missing__(self, second: float) -> str:
-        if not 0 < second < _LAST_SECOND:  # -0.5 is second 0, too
-            raise ValueError(second)
-        if len(self) >= _KNOWN_SECONDS:
-            self.clear()
-        stamp = self[second] = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-        return stamp
-
-
-def join(pairs: Iterable[tuple[Key, Any]]) -> bytes:
-    """Encode columns that have a value, each with a comma behind it; what does not fit raises DoesNotFitError."""
-    piece = b""
+def join_columns(pairs: Iterable[tuple[Key, Any]]) -> bytes:
+    """Encode the columns that have a value, each with a comma behind it; raise DoesNotFitError for a misfit."""
+    columns = b""
     for key, value in pairs:
         if value is not None:
             encoded = key.encode(value)
             if encoded is None:
                 raise DoesNotFitError
-            piece += key.json + encoded + b","
-    return piece
+            columns += key.json + encoded + b","
+    return columns
 
 
-def numbered(key: Key) -> bytes:
-    """Return the form of a column that takes a row's number."""
+def sequence_template(key: Key) -> bytes:
+    """Return the column of a row's number as a template for ``%``."""
     # A rule may name a column ``100%``.
     return key.json.replace(b"%", b"%%") + (b'"%d",' if key.type == "string" else b"%d,")
 
 
 def refuse_misfits(pairs: Iterable[tuple[Key, Any]]) -> None:
-    """Refuse values that never fit their columns: they would be missing in every row."""
+    """Raise ConfigurationError for constants that do not fit their columns: they would be missing in every row."""
     problems = [
         f"column {key.column!r}: {text(value)!r} (of type {type(value).__name__}) does not fit its type {key.type!r}"
         for key, value in pairs

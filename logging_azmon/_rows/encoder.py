@@ -1,11 +1,11 @@
-"""Turns fields into a row: one line of JSON, an object whose keys are the table's columns. Never raises.
+"""Encode a row: one line of JSON, an object whose keys are the table's columns. Never raise.
 
-A row is joined from pieces, each ending in a comma: what never changes was encoded once, what belongs to a thread or a
-call site was encoded when that was first seen, and only time, sequence, message and extras are encoded anew.
+A row is joined from encoded columns, each with a comma behind it. Those that never change are encoded once, those of a
+thread or a call site when they are first seen; only time, sequence, message and extras are encoded for each row.
 
-Rules: an encoder is used by many threads at once and takes no lock. Its caches are dicts that are filled key by key
-and cleared when full. An object that logs while it is being encoded finds the encoder in order, because nothing is kept
-on it between two steps. Keys are unique: each column is written once, and names are made unique among the rest.
+Rules: many threads use an encoder at once, and it takes no lock. Its caches are dicts that are filled key by key and
+cleared when full. It is re-entrant: between two steps it keeps no state of a row, so an object that logs while it is
+being encoded does no harm. Keys are unique: each column is written once, and names among the rest are made unique.
 """
 
 from __future__ import annotations
@@ -23,251 +23,247 @@ from typing import Any
 import orjson
 
 from ..table import Column, Constant, Table
-from .column_cache import Pieces, Seconds, join, numbered, refuse_misfits
-from .fast.event import Event, can_events_be_quick, quick_event
-from .fast.extras import spreader
-from .fast.record import Lent, Record, can_be_quick, finisher, quick
-from .fields import Fields, merge, span_ids
-from .jsonable import readable, text
+from .column_cache import ColumnCache, join_columns, refuse_misfits, sequence_template
+from .context import span_ids
+from .fast import Caches, EncodeEvent, EncodeRecord, make_event_encoder, make_record_encoder
+from .fields import Fields, merge
+from .jsonable import convert, text
 from .layout import Key, Layout, Slot
+from .read_event import EventReader
+from .read_record import RecordReader
+from .shrink import shrink_row
+from .timestamps import SecondCache, utc_text
 from .tracebacks import exception_text
-from .values import LENIENT, as_string, datetime_text, fit
+from .values import LENIENT, as_datetime, as_string
 
-# Columns that take the moment as ISO text.
-_WRITTEN_TIMES = ("datetime", "string", "dynamic")
+# The types of columns that take a time as text; others take it as a number.
+_TIME_TEXT_TYPES = ("datetime", "string", "dynamic")
+# Values without a column of their own, under the names they came by.
+Leftover = dict[str, Any] | None
 
 
 class Encoder:
     """Encode the rows of one table in one process."""
 
     def __init__(self, table: Table, *, max_line_bytes: int, on_misfit: Callable[[], None]) -> None:
-        """Prepare for a table; `on_misfit` is told of each value that did not fit its column.
+        """Prepare for a table; `on_misfit` is called for each value that does not fit its column.
 
-        `record` encodes a LogRecord, with a formatter or None; `event` an event dict; calling the encoder itself,
-        whatever has been read.
+        `record` encodes a LogRecord with a formatter or None; `event` encodes an event dict; the encoder itself is
+        called with fields that were read before.
         """
         self._max_line_bytes = max_line_bytes
         self._on_misfit = on_misfit
         self._layout = layout = Layout.of(table)
-        self.reader = layout.reader
+        self.event_reader = EventReader(layout.wanted)
+        self.record_reader = RecordReader(layout.wanted, self.event_reader)
         self._message = layout.message.json if layout.message else None
         self._message_is_placed = layout.message is not None or any(key.field == "message" for key, _ in layout.always)
         refuse_misfits(layout.extras.defaults.items())
-        self._defaults = join(layout.extras.defaults.items())
-        # What a notice of the library's own is written to: some column that takes text.
-        self._text = self._message or next(
+        self._defaults = join_columns(layout.extras.defaults.items())
+        # The column that takes the text of a notice: the message column, or else any column that takes text.
+        self._notice_text = self._message or next(
             (b'"%b":' % c.name.encode() for kind in ("string", "dynamic") for c in table if _takes_text(c, kind)), None
         )
-        self._sequence = numbered(layout.sequence) if layout.sequence is not None else None
-        self._seconds = Seconds()
-        self.renew()
+        self._sequence = sequence_template(layout.sequence) if layout.sequence is not None else None
+        self._seconds = SecondCache()
+        self.restart()
 
-    def renew(self) -> None:
-        """Begin a new life: a new instance, rows counted from 0. A forked child does so, too."""
+    def restart(self) -> None:
+        """Begin again, here or in a forked child: with a new instance, and rows counted from 0."""
         layout = self._layout
         self.instance = secrets.token_hex(8)
         own = {"host": socket.gethostname(), "instance": self.instance}
         fixed = [(key, s.value if isinstance(s, Constant) else own[s]) for key, s in layout.fixed]
         refuse_misfits(fixed)
-        self._fixed = join(fixed)
-        self._threads = Pieces(self._fixed, layout.thread)
-        self._sites = Pieces(b"", layout.site)
-        self._next = itertools.count().__next__
-        self.record: Record = self._record
-        self.event: Event = self._event
-        if can_be_quick(layout):
-            spread = spreader(layout.extras) if layout.extras else None
-            finish = finisher(layout, spans=self._spans, limited=self._limited)
-            lent = Lent(self._threads, self._sites, self._next, spread, finish)
-            self.record = quick(layout, lent, otherwise=self._record)
-            if can_events_be_quick(layout):
-                self.event = quick_event(layout, lent, otherwise=self._event)
+        self._fixed = join_columns(fixed)
+        self._threads = ColumnCache(self._fixed, layout.thread)
+        self._sites = ColumnCache(b"", layout.site)
+        self._next_number = itertools.count().__next__
+        caches = Caches(self._threads, self._sites, self._next_number, self._encode_spans, self._limit)
+        self.record: EncodeRecord = make_record_encoder(layout, caches, self._encode_record)
+        self.event: EncodeEvent = make_event_encoder(layout, caches, self._encode_event)
 
-    def _record(
+    def _encode_record(
         self, record: logging.LogRecord, formatter: logging.Formatter | None, number: int | None = None
     ) -> bytes:
-        return self(self.reader.record(record, formatter), number)
+        return self(self.record_reader.read(record, formatter), number)
 
-    def _event(self, event: Any, method: Any, logger_name: str | None, number: int | None = None) -> bytes:
-        return self(self.reader.event(event, method, logger_name), number)
+    def _encode_event(self, event: Any, method: Any, logger_name: str | None, number: int | None = None) -> bytes:
+        return self(self.event_reader.read(event, method, logger_name), number)
 
-    # In one piece, because a call costs as much as what it would do.
+    # One function, because a call costs as much as each of its steps.
     def __call__(self, fields: Fields, number: int | None = None) -> bytes:  # noqa: C901 - see above
-        """Encode one row, with a number that was taken before if there is one."""
+        """Encode one row; `number` is its sequence number if that was taken before."""
         moment, site, thread, message, exception, stack, extras, _ = fields
         layout = self._layout
-        # What could not go to its column, under the name it came by.
-        left: dict[str, Any] | None = None
+        leftover: Leftover = None
         try:
             parts = [self._threads[thread], self._sites[site]]
-        except Exception:  # noqa: BLE001 - an unhashable or unfitting value, set by hand
-            parts, left = [self._fixed], {}
-            self._spell(parts, layout.thread, thread, left)
-            self._spell(parts, layout.site, site, left)
+        except Exception:  # noqa: BLE001 - a value that was set by hand is unhashable or does not fit
+            parts, leftover = [self._fixed], {}
+            self._put_slots(parts, layout.thread, thread, leftover)
+            self._put_slots(parts, layout.site, site, leftover)
 
         if layout.times:
-            left = self._put_time(parts, moment, left)
+            leftover = self._put_time(parts, moment, leftover)
         if self._sequence is not None:
-            parts.append(self._sequence % (self._next() if number is None else number))
+            parts.append(self._sequence % (self._next_number() if number is None else number))
 
         if extras is not None:
             if layout.extras:
-                left = self._put_extras(parts, extras, left)
+                leftover = self._put_extras(parts, extras, leftover)
             elif layout.rest is not None:
-                left = merge(left, extras) if left else extras
+                leftover = merge(leftover, extras) if leftover else extras
         elif self._defaults:
             parts.append(self._defaults)
         if exception is not None:
-            left = self._put_exception(parts, exception, left)
+            leftover = self._put_exception(parts, exception, leftover)
         if stack is not None or layout.always or self._message is None:
-            left = self._put_rare(parts, fields, left)
+            leftover = self._put_rare(parts, fields, leftover)
         if layout.spans and "opentelemetry.trace" in sys.modules:
-            left = self._put_spans(parts, left)
-        if left:
-            message = self._put_rest(parts, left, message)
+            leftover = self._put_spans(parts, leftover)
+        if leftover:
+            message = self._put_leftover(parts, leftover, message)
         if message is not None and self._message is not None:
             parts += (self._message, as_string(message), b",")
 
-        return self._limited(b"{%b}\n" % b"".join(parts)[:-1])
-
-    def _limited(self, line: bytes) -> bytes:
-        return line if len(line) <= self._max_line_bytes else shrink(line, self._max_line_bytes)
+        return self._limit(b"{%b}\n" % b"".join(parts)[:-1])
 
     def notice(self, message: str, level: str, number: int) -> bytes:
-        """Encode a row of the library's own; its text arrives whatever the table's columns are."""
-        values = {"level": level, "level_number": number, "logger": "logging_azmon"}
-        site = tuple(values.get(name) for name in self.reader.site_fields)
-        thread = (None,) * len(self.reader.thread_fields)
+        """Encode a row of the library's own, at a level given by name and number; its text fits any table."""
         has_place = self._message is not None or self._layout.rest is not None
-        row = self((time.time(), site, thread, message if has_place else None, None, None, None, None))
-        if has_place or self._text is None:
+        row = self(
+            self._layout.wanted.pack(
+                {"level": level, "level_number": number, "logger": "logging_azmon"},
+                time=time.time(),
+                message=message if has_place else None,
+            )
+        )
+        if has_place or self._notice_text is None:
             return row
-        # The column may be filled already (by the level, say): the notice takes its place.
-        return orjson.dumps(orjson.loads(row) | orjson.loads(b"{%b%b}" % (self._text, as_string(message)))) + b"\n"
+        # The column may be filled already, by the level, say: the notice replaces that value.
+        notice = orjson.loads(b"{%b%b}" % (self._notice_text, as_string(message)))
+        return orjson.dumps(orjson.loads(row) | notice) + b"\n"
 
-    def _put_time(self, parts: list[bytes], moment: Any, left: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Write the moment; one that cannot be read is kept elsewhere, and the row is stamped now."""
-        written = self._stamp(moment) if type(moment) is float else None
-        if written is None:
-            known = None if moment is None else datetime_text(moment)
-            if known is None:
-                if moment is not None:
-                    self._on_misfit()
-                    left = merge({"time": moment}, left)
-                known = str(datetime_text(time.time()))
-            written = known.encode()
-        for key in self._layout.times:
-            if key.type in _WRITTEN_TIMES:
-                parts.append(b'%b"%b",' % (key.json, written))
-            else:
-                seconds = dt.datetime.fromisoformat(written.decode()).timestamp()
-                left = self._put(parts, key, key.field, seconds if key.type == "real" else int(seconds), left)
-        return left
+    def _limit(self, line: bytes) -> bytes:
+        return line if len(line) <= self._max_line_bytes else shrink_row(line, self._max_line_bytes)
 
-    def _stamp(self, moment: float) -> bytes | None:
-        """Write a record's time quickly, if it is an ordinary one."""
-        try:
-            return self._seconds.stamp(moment).encode()
-        except ValueError:
-            return None
-
-    def _put_extras(
-        self, parts: list[bytes], extras: dict[str, Any], left: dict[str, Any] | None
-    ) -> dict[str, Any] | None:
-        columns = self._layout.extras
-        found, rest = columns.match(extras)
-        if self._layout.rest is not None and rest:
-            left = merge(left, rest)
-        for key, (name, value) in found.items():
-            left = self._put(parts, key, name, value, left)
-        if self._defaults:
-            parts.append(join((key, value) for key, value in columns.defaults.items() if key not in found))
-        return left
-
-    def _spans(self) -> bytes:
+    def _encode_spans(self) -> bytes:
         """Encode the current span as the middle of a row."""
         parts: list[bytes] = []
         self._put_spans(parts, None)
-        joined = b"".join(parts)
-        return b"," + joined[:-1] if joined else b""
+        columns = b"".join(parts)
+        return b"," + columns[:-1] if columns else b""
 
-    def _put_exception(self, parts: list[bytes], exception: Any, left: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Write what an exception has columns for; if none of them takes all of it, it is left over as text."""
-        is_shown = False
+    def _put_slots(
+        self, parts: list[bytes], slots: list[Slot], values: tuple[Any, ...], leftover: dict[str, Any]
+    ) -> None:
+        """Write the columns of a site or thread one by one, because they cannot be cached."""
+        for key, position, derive in slots:
+            value = values[position] if derive is None else derive(values[position])
+            leftover |= self._put(parts, key, key.field, value, None) or {}
+
+    def _put_time(self, parts: list[bytes], moment: Any, leftover: Leftover) -> Leftover:
+        """Write the time; one that cannot be read becomes a leftover, and the row gets the present time."""
+        encoded = self._cached_time(moment) if type(moment) is float else None
+        if encoded is None:
+            encoded = None if moment is None else as_datetime(moment)
+            if encoded is None:
+                if moment is not None:
+                    self._on_misfit()
+                    leftover = merge({"time": moment}, leftover)
+                encoded = b'"%b"' % utc_text(dt.datetime.fromtimestamp(time.time(), dt.UTC)).encode()
+        for key in self._layout.times:
+            if key.type in _TIME_TEXT_TYPES:
+                parts += (key.json, encoded, b",")
+            else:
+                seconds = dt.datetime.fromisoformat(encoded[1:-1].decode()).timestamp()
+                leftover = self._put(parts, key, key.field, seconds if key.type == "real" else int(seconds), leftover)
+        return leftover
+
+    def _cached_time(self, moment: float) -> bytes | None:
+        """Encode a time by the cached text of its second; return None for a time that takes more care."""
+        try:
+            return b'"%b"' % self._seconds.write(moment).encode()
+        except ValueError:
+            return None
+
+    def _put_extras(self, parts: list[bytes], extras: dict[str, Any], leftover: Leftover) -> Leftover:
+        columns = self._layout.extras
+        filled, rest = columns.match(extras)
+        if self._layout.rest is not None and rest:
+            leftover = merge(leftover, rest)
+        for key, (name, value) in filled.items():
+            leftover = self._put(parts, key, name, value, leftover)
+        if self._defaults:
+            parts.append(join_columns((key, value) for key, value in columns.defaults.items() if key not in filled))
+        return leftover
+
+    def _put_exception(self, parts: list[bytes], exception: Any, leftover: Leftover) -> Leftover:
+        """Write the columns of an exception; if none of them takes the whole of it, its text becomes a leftover."""
+        is_complete = False
         for key, get in self._layout.exception:
-            value = _ask(get, exception)
-            left = self._put(parts, key, key.field, value, left)
-            is_shown = is_shown or (value is not None and key.field in ("exception", "exceptions"))
-        shown = None if is_shown else _ask(exception_text, exception)
-        return left if shown is None else merge({"exception": shown}, left)
+            value = _value_or_error(get, exception)
+            leftover = self._put(parts, key, key.field, value, leftover)
+            is_complete = is_complete or (value is not None and key.field in ("exception", "exceptions"))
+        rendered = None if is_complete else _value_or_error(exception_text, exception)
+        return leftover if rendered is None else merge({"exception": rendered}, leftover)
 
-    def _put_rare(self, parts: list[bytes], fields: Fields, left: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Write what few rows have, and columns that must be asked each time."""
+    def _put_rare(self, parts: list[bytes], fields: Fields, leftover: Leftover) -> Leftover:
+        """Write a stack, which few rows have, and the columns that are computed for each row."""
         layout = self._layout
         _, _, _, message, _, stack, _, _ = fields
         if stack is not None:
             for key in layout.stack:
-                left = self._put(parts, key, key.field, stack, left)
+                leftover = self._put(parts, key, key.field, stack, leftover)
             if not layout.stack:
-                left = merge({"stack": stack}, left)
-        for key, ask in layout.always:
-            left = self._put(parts, key, key.field, _ask(ask, fields), left)
+                leftover = merge({"stack": stack}, leftover)
+        for key, compute in layout.always:
+            leftover = self._put(parts, key, key.field, _value_or_error(compute, fields), leftover)
         if not self._message_is_placed and message is not None:
-            left = merge({"message": message}, left)
-        return left
+            leftover = merge({"message": message}, leftover)
+        return leftover
 
-    def _put_spans(self, parts: list[bytes], left: dict[str, Any] | None) -> dict[str, Any] | None:
-        ids = _ask(lambda _: span_ids(), None)
-        if type(ids) is tuple:  # else there is no span, or the tracer is broken, which must not cost the row
+    def _put_spans(self, parts: list[bytes], leftover: Leftover) -> Leftover:
+        ids = _value_or_error(lambda _: span_ids(), None)
+        if type(ids) is tuple:  # otherwise there is no span, or the tracer is broken, which must not cost the row
             for key, index in self._layout.spans:
-                left = self._put(parts, key, key.field, ids[index], left)
-        return left
+                leftover = self._put(parts, key, key.field, ids[index], leftover)
+        return leftover
 
-    def _put(
-        self, parts: list[bytes], key: Key, name: str, value: Any, left: dict[str, Any] | None
-    ) -> dict[str, Any] | None:
-        """Write one column; a value that does not fit is counted and left over, under the name it came by."""
+    def _put(self, parts: list[bytes], key: Key, name: str, value: Any, leftover: Leftover) -> Leftover:
+        """Write one column; a value that does not fit is counted, and becomes a leftover under the name it came by."""
         if value is None:
-            return left
+            return leftover
         encoded = key.encode(value)
         if encoded is None:
             self._on_misfit()
             lenient = LENIENT.get(key.type) if self._layout.rest is None else None
             encoded = lenient(value) if lenient is not None else None
         if encoded is None:
-            return merge({name: value}, left)
+            return merge({name: value}, leftover)
         parts += (key.json, encoded, b",")
-        return left
+        return leftover
 
-    def _put_rest(self, parts: list[bytes], left: dict[str, Any], message: Any) -> Any:
-        """Write what has no column of its own; without a column for it, it joins the message."""
+    def _put_leftover(self, parts: list[bytes], leftover: dict[str, Any], message: Any) -> Any:
+        """Write the leftover to the star column, or append it to the message if there is none; return the message."""
         rest = self._layout.rest
         if rest is not None:
-            parts += (rest.json, rest.encode(left) or b"null", b",")
+            parts += (rest.json, rest.encode(leftover) or b"null", b",")
             return message
-        said = "" if message is None else text(message)
+        written = "" if message is None else text(message)
         # A formatter may have put the traceback into the message already.
-        shown = [f"{text(name)}: {shown}" for name, value in left.items() if (shown := text(value)) not in said]
-        return "\n".join([said, *shown] if message is not None else shown)
-
-    def _spell(self, parts: list[bytes], pieces: list[Slot], values: tuple[Any, ...], left: dict[str, Any]) -> None:
-        for key, place, derive in pieces:
-            value = values[place] if derive is None else derive(values[place])
-            left |= self._put(parts, key, key.field, value, None) or {}
-
-
-def shrink(line: bytes, limit: int) -> bytes:
-    """Make a row at most so long, the largest values first."""
-    return orjson.dumps(fit(orjson.loads(line), limit - 1)) + b"\n"
+        lines = [f"{text(name)}: {line}" for name, value in leftover.items() if (line := text(value)) not in written]
+        return "\n".join([written, *lines] if message is not None else lines)
 
 
 def _takes_text(column: Column, kind: str) -> bool:
     return column.type == kind and not isinstance(column.source, Constant)
 
 
-def _ask(get: Callable[[Any], Any], subject: Any) -> Any:
-    """Ask a source for its value; what it raises is the value, so that it can be seen."""
+def _value_or_error(get: Callable[[Any], Any], subject: Any) -> Any:
+    """Return the value, or the error that was raised in its place: it must not cost the row, and is shown in it."""
     try:
         return get(subject)
-    except Exception as error:  # noqa: BLE001 - a column's callable or an exception's __str__ must not cost the row
-        return readable(error)
+    except Exception as error:  # noqa: BLE001 - a column's callable or an exception's __str__ may raise anything
+        return convert(error)

@@ -1,14 +1,14 @@
-"""Sorts a table's columns, once, by how often their values change and what a call must have to fill them.
+"""Sort a table's columns, once, by how often their values change and by what fills them.
 
 fixed      constants, host, instance: the same in every row of a process
-thread     process and thread
+thread     process and thread: the same in every row of a thread
 site       level, logger, module, function, line: the same for every call from one place
-times      the moment, in whatever form the columns want it
-sequence, message          the one column of each that is written in the quickest way
+times      the moment, in the form that each column wants
+sequence, message          the one column of each that has a shortcut
 exception, stack, spans    filled in few rows
 extras     filled by names among the extras
-rest       the column that takes every extra left over
-always     all others, asked in every row
+rest       the column that takes all remaining extras
+always     all others, computed in every row
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ from typing import Any, NamedTuple
 
 from ..table import Column, Constant, Extra, Table
 from . import tracebacks
-from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, Reader, message_of, origin_of, task_name
-from .jsonable import simple
+from .context import task_name
+from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
+from .jsonable import simplify
 from .values import ENCODERS
 
 
 class Key(NamedTuple):
-    """Hold what stands before a column's value, how that value is encoded, and what it is called elsewhere."""
+    """Know how to write one column."""
 
+    # The column's name as JSON, with the colon.
     json: bytes
+    # Encodes a value; None if the value does not fit.
     encode: Callable[[Any], bytes | None]
     type: str
+    # The name of a value that does not fit, among the extras.
     field: str
 
     @property
@@ -40,10 +44,10 @@ class Key(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """Fill a column from one of the values of a site or a thread: the one at this place, or what is derived from it."""
+    """Fill a column with the value at a position of a site or thread, or with a value derived from it."""
 
     key: Key
-    place: int
+    position: int
     derive: Callable[[Any], Any] | None
 
 
@@ -54,14 +58,14 @@ _NO_COLUMN = (None, 0)
 class ExtraColumns:
     """Find the columns that extras fill."""
 
-    # By plain name: the column and the place of this name among those it accepts.
+    # By name: the column, and the rank of this name among those that the column accepts.
     named: dict[str, tuple[Key | None, int]] = field(default_factory=dict)
-    # By path into nested mappings; the outermost extra itself stays among the rest.
+    # Columns filled by a path into nested mappings; the outermost mapping itself stays among the rest.
     paths: list[tuple[Key, str]] = field(default_factory=list)
     defaults: dict[Key, Any] = field(default_factory=dict)
 
     def add(self, key: Key, source: Extra) -> None:
-        """Add a column; of two columns that accept a name, the first has it."""
+        """Add a column; of two columns that accept a name, the first takes it."""
         for rank, name in enumerate(source.names):
             self.named.setdefault(name, (key, rank))
             if "." in name:
@@ -73,8 +77,8 @@ class ExtraColumns:
         return bool(self.named)
 
     def match(self, extras: Mapping[str, Any]) -> tuple[dict[Key, tuple[str, Any]], dict[str, Any]]:
-        """Return what fills each column, as name and value, and what no column takes."""
-        found: dict[Key, tuple[str, Any]] = {}
+        """Return the name and value that fill each column, and the extras that no column takes."""
+        filled: dict[Key, tuple[str, Any]] = {}
         ranks: dict[Key, int] = {}
         rest: dict[str, Any] = {}
         for name, value in extras.items():
@@ -83,17 +87,17 @@ class ExtraColumns:
                 rest[name] = value
             elif value is None:
                 continue
-            elif key not in found or rank < ranks[key]:
-                if key in found:
-                    rest[found[key][0]] = found[key][1]
-                found[key], ranks[key] = (name, value), rank
+            elif key not in filled or rank < ranks[key]:
+                if key in filled:
+                    rest[filled[key][0]] = filled[key][1]
+                filled[key], ranks[key] = (name, value), rank
             else:
                 rest[name] = value
         for key, path in self.paths:
-            value = None if key in found else follow(extras, path.split("."))
+            value = None if key in filled else follow(extras, path.split("."))
             if value is not None:
-                found[key] = (path, value)
-        return found, rest
+                filled[key] = (path, value)
+        return filled, rest
 
 
 @dataclass
@@ -112,13 +116,13 @@ class Layout:
     extras: ExtraColumns = field(default_factory=ExtraColumns)
     rest: Key | None = None
     always: list[tuple[Key, Callable[[Fields], Any]]] = field(default_factory=list)
-    reader: Reader = field(init=False)
+    wanted: WantedFields = field(init=False)
 
     @classmethod
     def of(cls, table: Table) -> Layout:
         """Sort a table's columns."""
         layout = cls()
-        layout.reader = Reader(column.source for column in table if isinstance(column.source, str))
+        layout.wanted = WantedFields(column.source for column in table if isinstance(column.source, str))
         for column in table:
             layout._place(column)
         return layout
@@ -134,17 +138,17 @@ class Layout:
         elif isinstance(source, str):
             self._place_field(key, source)
         else:
-            self.always.append((key, lambda fields: _asked(source, origin_of(fields))))
+            self.always.append((key, lambda fields: _call(source, origin_of(fields))))
 
     def _place_field(self, key: Key, source: str) -> None:
         if source in ("host", "instance"):
             self.fixed.append((key, source))
         elif source in _DERIVED:
-            self.site.append(Slot(key, self.reader.site_fields.index("level_number"), _DERIVED[source]))
+            self.site.append(Slot(key, self.wanted.site.index("level_number"), _DERIVED[source]))
         elif source in SITE_FIELDS:
-            self.site.append(Slot(key, self.reader.site_fields.index(source), None))
+            self.site.append(Slot(key, self.wanted.site.index(source), None))
         elif source in THREAD_FIELDS:
-            self.thread.append(Slot(key, self.reader.thread_fields.index(source), None))
+            self.thread.append(Slot(key, self.wanted.thread.index(source), None))
         elif source in _OF_EXCEPTION:
             self.exception.append((key, _OF_EXCEPTION[source]))
         elif source == "stack":
@@ -156,33 +160,33 @@ class Layout:
         elif source == "sequence":
             self.sequence = key
         else:
-            self._place_quick(key, source)
+            self._place_time_or_message(key, source)
 
-    def _place_quick(self, key: Key, source: str) -> None:
+    def _place_time_or_message(self, key: Key, source: str) -> None:
         if source == "time":
             self.times.append(key)
         elif source == "message" and key.type == "string" and self.message is None:
             self.message = key
         else:
-            self.always.append((key, _ASKED[source]))
+            self.always.append((key, _COMPUTED[source]))
 
 
-def _asked(source: Callable[[Any], Any], origin: Any) -> Any:
-    """Ask a column's callable; the library's own notices have no origin to ask it about."""
+def _call(source: Callable[[Any], Any], origin: Any) -> Any:
+    """Call a column's callable, but not for a notice, which has no record or event to pass."""
     return None if origin is None else source(origin)
 
 
 def follow(extras: Mapping[str, Any], path: list[str]) -> Any:
-    """Reach into nested mappings, and into what is shown as one: a Django request, a dataclass."""
+    """Follow a path into nested mappings, and into objects that are shown as one: a Django request, a dataclass."""
     node: Any = extras
     for name in path:
-        node = node if issubclass(type(node), dict) else simple(node)
+        node = node if issubclass(type(node), dict) else simplify(node)
         node = dict.get(node, name) if issubclass(type(node), dict) else None
     return node
 
 
 def _stepped(*steps: tuple[int, Any]) -> Callable[[Any], Any]:
-    """Map a level number to the word of the highest step that it reaches."""
+    """Return a function that maps a level's number to the word of the highest step that it reaches."""
 
     def derive(number: Any) -> Any:
         if type(number) is not int:
@@ -221,7 +225,7 @@ _OF_EXCEPTION: Mapping[str, Callable[[Any], Any]] = {
     "exceptions": tracebacks.exceptions,
 }
 _SPAN_FIELDS = ("trace_id", "span_id")
-_ASKED: Mapping[str, Callable[[Fields], Any]] = {
+_COMPUTED: Mapping[str, Callable[[Fields], Any]] = {
     "message": message_of,
     "task": lambda fields: task_name(origin_of(fields)),
 }

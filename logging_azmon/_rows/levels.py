@@ -1,7 +1,8 @@
-"""Names and numbers of levels: each from the other, whoever has given the one.
+"""Know the names and numbers of levels, and fill in each from the other.
 
-structlog tells a level by the method that was called, and its processors write it as text, or as a number. The words
-are those of the standard library, so that a query finds the rows of both in one column.
+structlog passes the method that was called as the level, and its processors write it as text or as a number. Rows use
+the standard library's words, so that a query finds the rows of both in one column. Other programs have further words;
+these are understood in entries and rows that come from elsewhere, not in a log call.
 """
 
 from __future__ import annotations
@@ -10,30 +11,50 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from .jsonable import simple, text
+from .jsonable import simplify, text
 
-# What the standard library calls by another name, or not at all.
-_SAME = {"EXCEPTION": "ERROR", "WARN": "WARNING", "FATAL": "CRITICAL", "MSG": "INFO", "LOG": "INFO"}
-_NUMBERS = {
+STANDARD_NAMES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# The words of all programs for a level, with the numbers that they have here, in ascending order.
+NUMBER_OF_WORD: Mapping[str, int] = {
     "TRACE": 5,
-    **{name: logging.getLevelNamesMapping()[name] for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")},
+    "DEBUG": 10,
+    "VERBOSE": 10,
+    "INFO": 20,
+    "INFORMATION": 20,
+    "INFORMATIONAL": 20,
+    "NOTICE": 25,
+    "WARN": 30,
+    "WARNING": 30,
+    "ERR": 40,
+    "ERROR": 40,
+    "CRIT": 50,
+    "CRITICAL": 50,
+    "FATAL": 50,
+    "ALERT": 50,
+    "EMERG": 50,
 }
-# Numbers that no level has are not printed by the standard library, either.
-_LEVEL_BITS = 64
+# The names that are understood without an addLevelName; the standard library does not know structlog's TRACE.
+_STANDARD_NUMBERS = {name: NUMBER_OF_WORD[name] for name in ("TRACE", *STANDARD_NAMES)}
+# The methods of structlog whose level has another name.
+_NAME_OF_METHOD = {"EXCEPTION": "ERROR", "WARN": "WARNING", "FATAL": "CRITICAL", "MSG": "INFO", "LOG": "INFO"}
+# The words in entries of other programs that are written as a standard name.
+_NAME_OF_WORD = {"WARN": "WARNING", "ERR": "ERROR", "FATAL": "CRITICAL", "CRIT": "CRITICAL", "INFORMATION": "INFO"}
+# The standard library does not print a number of more bits than this, and no level has one.
+_PRINTABLE_BITS = 64
 
 
 def complete(values: dict[str, Any], *, is_given: bool) -> None:
-    """Put a level's name and number in place, from whichever is there; a level that is given tells the number, too."""
-    level, number = simple(values.get("level")), values.get("level_number")
+    """Fill in `level` and `level_number` from each other; a level that the event gives itself decides the number."""
+    level, number = simplify(values.get("level")), values.get("level_number")
     if not is_given and type(number) is int and level == _name(number):
-        return  # a record has both, whatever its level is called
+        return  # a record has both, and its level may have any name
     if type(level) is int:
         values["level_number"] = level
         level = _name(level)
     elif issubclass(type(level), str):
         name = str.upper(level)
-        level = _SAME.get(name, name)
-        number = _NUMBERS.get(level) or logging.getLevelNamesMapping().get(level)
+        level = _NAME_OF_METHOD.get(name, name)
+        number = _STANDARD_NUMBERS.get(level) or logging.getLevelNamesMapping().get(level)
         if number is not None and (is_given or "level_number" not in values):
             values["level_number"] = number
     values["level"] = level
@@ -41,12 +62,8 @@ def complete(values: dict[str, Any], *, is_given: bool) -> None:
         values["level_number"] = logging.INFO
 
 
-def _name(number: int) -> str:
-    return logging.getLevelName(number) if number.bit_length() < _LEVEL_BITS else text(number)
-
-
 def number_of(event: Mapping[str, Any], method: str) -> int:
-    """Return the number of an event's level; the method called stands in where the event does not say."""
+    """Return the number of an event's level; the method called fills in for a missing level."""
     level, number = event.get("level"), event.get("level_number")
     record: Any = event.get("_record")
     values: dict[str, Any] = {"level": method}
@@ -58,3 +75,28 @@ def number_of(event: Mapping[str, Any], method: str) -> int:
         values["level_number"] = number
     complete(values, is_given=level is not None)
     return int(values["level_number"])
+
+
+def of_entry(level: Any, number: Any) -> tuple[Any, Any]:
+    """Return the name and number of a level that another program has written, each filled in from the other."""
+    if isinstance(level, bool):
+        return level, None
+    if isinstance(level, int):
+        return logging.getLevelName(level), level
+    if isinstance(level, str):
+        name = level.upper()
+        name = _NAME_OF_WORD.get(name, name)
+        known = logging.getLevelNamesMapping().get(name)
+        return name, known if known is not None else number if isinstance(number, int) else None
+    if level is None and isinstance(number, int):
+        return logging.getLevelName(number), number
+    return level, None
+
+
+def number_of_word(word: str) -> int:
+    """Return the number of a level by any program's word for it; an unknown word is NOTSET."""
+    return NUMBER_OF_WORD.get(word.upper(), logging.NOTSET)
+
+
+def _name(number: int) -> str:
+    return logging.getLevelName(number) if number.bit_length() < _PRINTABLE_BITS else text(number)

@@ -1,7 +1,7 @@
-"""Tells what an exception is: as text, by type and message, or structured with its causes.
+"""Render an exception: as text, by type and message, or structured with its causes.
 
-Callers give True, an exception, what `sys.exc_info` returns, text already rendered, or a list already structured.
-`normalized` brings these to a tuple, text, a list or None; the other functions take what it returns.
+Callers pass True, an exception, a tuple as from `sys.exc_info`, text already rendered, or a list already structured.
+`normalized` reduces these to a tuple, text, a list or None; the other functions take its result.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from .._config.service_limits import MAX_VALUE_BYTES
 from .jsonable import text
-from .values import MAX_VALUE_BYTES, cut_inside
+from .shrink import cut_inside
 
-# What formatters and older structlogs write where no exception is being handled.
+# Formatters and older versions of structlog write this if no exception is being handled.
 _NO_EXCEPTION = "NoneType: None"
 _HEADER = "Traceback (most recent call last):"
 _CAUSE = "The above exception was the direct cause of the following exception:"
@@ -22,7 +23,7 @@ _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
 def normalized(value: Any) -> Any:
-    """Bring what callers may give to what records hold."""
+    """Reduce any form of an exception that a caller may pass to those that records hold."""
     if value is None or (type(value) is str and value == _NO_EXCEPTION):
         return None
     if type(value) is bool or type(value) is int:
@@ -33,42 +34,42 @@ def normalized(value: Any) -> Any:
 
 
 def _is_none(exception: Any) -> bool:
-    """Tell whether this is what `sys.exc_info` returns where no exception is being handled."""
+    """Tell whether this is the result of `sys.exc_info` outside of any except clause."""
     return type(exception) is tuple and all(part is None for part in exception)
 
 
 def exception_text(exception: Any) -> str:
     """Render an exception as the standard library does."""
     if _raised(exception) is not None:
-        shown = "".join(traceback.format_exception(*exception)).rstrip("\n")
+        rendered = "".join(traceback.format_exception(*exception)).rstrip("\n")
     elif type(exception) is list:
-        shown = _rendered(exception)
+        rendered = _rendered(exception)
     else:
-        shown = text(exception)
-    return cut_inside(shown, MAX_VALUE_BYTES)
+        rendered = text(exception)
+    return cut_inside(rendered, MAX_VALUE_BYTES)
 
 
 def exception_type(exception: Any) -> str | None:
-    """Name the exception's class with its module, as tracebacks do; structlog's structure has no modules."""
+    """Return the name of the exception's class with its module, as tracebacks do; structlog structures it without."""
     value = _raised(exception)
     if value is None:
-        return _told(exception, "exc_type")
+        return _attribute(exception, "exc_type")
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def exception_message(exception: Any) -> str | None:
-    """Return the exception's own words."""
+    """Return the exception's message."""
     value = _raised(exception)
-    return _told(exception, "exc_value") if value is None else str(value)
+    return _attribute(exception, "exc_value") if value is None else str(value)
 
 
 def exceptions(exception: Any) -> Any:
-    """Structure the exception and its causes as structlog does, without local variables: these hold secrets."""
+    """Structure the exception and its causes as structlog does; without local variables, which may hold secrets."""
     if type(exception) is list:
         return exception
     value = _raised(exception)
-    if value is None or _is_endless(value):
+    if value is None or _has_cycle(value):
         return None
     from structlog.tracebacks import ExceptionDictTransformer
 
@@ -76,36 +77,36 @@ def exceptions(exception: Any) -> Any:
 
 
 def _raised(exception: Any) -> BaseException | None:
-    """Return the exception itself, if this is what `sys.exc_info` returns."""
+    """Return the exception itself if this is a tuple as from `sys.exc_info`."""
     if type(exception) is tuple and len(exception) == 3 and issubclass(type(exception[1]), BaseException):
         return exception[1]  # type: ignore[no-any-return]
     return None
 
 
-def _is_endless(exception: BaseException) -> bool:
-    """Tell whether causes lead back to where they began: structlog before 25.5 follows them for ever."""
+def _has_cycle(exception: BaseException) -> bool:
+    """Tell whether an exception is among its own causes: structlog before 25.5 follows them for ever."""
     seen: set[int] = set()
     cause: BaseException | None = exception
     while cause is not None:
         if id(cause) in seen:
             return True
         seen.add(id(cause))
-        if isinstance(cause, BaseExceptionGroup) and any(_is_endless(part) for part in cause.exceptions):
+        if isinstance(cause, BaseExceptionGroup) and any(_has_cycle(part) for part in cause.exceptions):
             return True
-        given = cause.__cause__
-        cause = cause.__context__ if given is None and not cause.__suppress_context__ else given
+        explicit = cause.__cause__
+        cause = cause.__context__ if explicit is None and not cause.__suppress_context__ else explicit
     return False
 
 
-def _told(structured: Any, key: str) -> str | None:
-    """Return what a structured exception says of itself."""
+def _attribute(structured: Any, key: str) -> str | None:
+    """Return one value of a structured exception as text."""
     first = structured[0] if type(structured) is list and structured else None
-    said = first.get(key) if type(first) is dict else None
-    return None if said is None else text(said)
+    value = first.get(key) if type(first) is dict else None
+    return None if value is None else text(value)
 
 
 def _rendered(structured: list[Any]) -> str:
-    """Render what structlog has structured as text; if it is something else, as JSON."""
+    """Render as text what structlog has structured; render any other list as JSON."""
     try:
         return "\n".join(_lines(structured)) or text(structured)
     except Exception:  # noqa: BLE001 - any processor may write this key
@@ -113,8 +114,8 @@ def _rendered(structured: list[Any]) -> str:
 
 
 def _lines(structured: list[dict[str, Any]]) -> Iterator[str]:
-    # The exception comes first, then what it was caused by: the other way round from how it is read.
-    for place, stack in reversed(list(enumerate(structured))):
+    # The list has the exception first and then its causes; a traceback has them the other way round.
+    for depth, stack in reversed(list(enumerate(structured))):
         if frames := stack["frames"]:
             yield _HEADER
             yield from (f'  File "{frame["filename"]}", line {frame["lineno"]}, in {frame["name"]}' for frame in frames)
@@ -122,5 +123,5 @@ def _lines(structured: list[dict[str, Any]]) -> Iterator[str]:
         yield from stack.get("exc_notes", ())
         for group in stack.get("exceptions", ()):
             yield from (f"  | {line}" for line in _lines(group))
-        if place:
+        if depth:
             yield from ("", _CAUSE if stack["is_cause"] else _CONTEXT, "")

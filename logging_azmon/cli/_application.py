@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._config.settings import ENVIRONMENT, OPTIONS
+from .._config.settings import ENVIRONMENT, SETTINGS
 from .._config.validators import shown
 from ..errors import ConfigurationError
 from ..handler import AzureMonitorHandler
@@ -239,7 +239,7 @@ def _of_pipeline(found: Pipeline | AzureMonitorHandler) -> dict[str, Any]:
     """Say how a pipeline like this one is made; its rule declares the columns, so that any name goes."""
     settings = (found.pipeline if isinstance(found, AzureMonitorHandler) else found).settings
     declared = [{"name": column.name, "type": column.type} for column in settings.table]
-    names = [name for name in (*ENVIRONMENT, *OPTIONS) if name not in _NOT_ARGUMENTS]
+    names = [name for name in (*ENVIRONMENT, *SETTINGS) if name not in _NOT_ARGUMENTS]
     return {name: getattr(settings, name) for name in names} | {
         "columns": settings.table,
         "dcr": {"streamDeclarations": {settings.stream: {"columns": declared}}},

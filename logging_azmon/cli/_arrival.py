@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._delivery.reporter import Trouble
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, lifecycle_of
 from ..table import Table
 from ._steps import Step
 from ._workspace import QueryError, Workspace
@@ -43,7 +43,7 @@ def send(arguments: Mapping[str, Any], mark: str) -> Step:
     )
     began = time.monotonic()
     try:
-        pipeline._accept(record, None)
+        lifecycle_of(pipeline).intake.accept(record, None)
         is_through = pipeline.flush(SEND_SECONDS)
         seconds = time.monotonic() - began
         stats = pipeline.stats()

@@ -12,11 +12,6 @@ from typing import Any
 from .._rows.jsonable import one_line
 from ..errors import AzureMonitorLoggingError
 
-MANAGERS: Mapping[str, str] = {
-    "public": "https://management.azure.com",
-    "china": "https://management.chinacloudapi.cn",
-    "usgov": "https://management.usgovcloudapi.net",
-}
 _GRAPH = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"
 _WORKSPACE_API = "2022-10-01"
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from .._config.clouds import CLOUDS
 from .._config.settings import ENVIRONMENT, Settings
 from .._config.validators import check_endpoint
 from ..cli import _arrival, _identity, _network, _service
 from ..errors import ConfigurationError
 from ..table import FIELD_TYPES, Extra, Table
-from ._azure import MANAGERS, ManagerError, ResourceManager
+from ._azure import ManagerError, ResourceManager
 from ._comparison import compare
 from ._configuration import settings_of
 from ._deployed import Deployed, from_file, from_manager
@@ -140,7 +141,7 @@ class Check:
     def _manager(self, settings: Settings) -> ResourceManager:
         named = self._arguments.resource_manager
         if named is None:
-            named = settings.endpoint if settings.is_local else MANAGERS[settings.cloud]
+            named = settings.endpoint if settings.is_local else CLOUDS[settings.cloud].resource_manager
         problems = [problem.replace("endpoint=", "resource-manager=") for problem in check_endpoint(named, None)]
         if problems and not settings.is_local:
             raise ConfigurationError(problems)

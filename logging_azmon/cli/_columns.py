@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from .._config.presets import DEFAULT
+from .._rows.levels import NUMBER_OF_WORD, STANDARD_NAMES, number_of_word
 from ..table import Table
 from ._cells import visible
 
@@ -81,8 +82,8 @@ class Choice:
         ]
 
     def _levels(self) -> list[str]:
-        least = _number(self.level or "")
-        return [name for name in _NUMBERS if _NUMBERS[name] >= least]
+        least = number_of_word(self.level or "")
+        return [word for word, number in NUMBER_OF_WORD.items() if number >= least]
 
     def kql(self) -> str:
         """Return the conditions, to stand behind others."""
@@ -110,31 +111,6 @@ class Choice:
         return any(self.text.casefold() in text.casefold() for text in said)
 
 
-_NUMBERS = {
-    "TRACE": 5,
-    "DEBUG": 10,
-    "VERBOSE": 10,
-    "INFO": 20,
-    "INFORMATION": 20,
-    "INFORMATIONAL": 20,
-    "NOTICE": 25,
-    "WARN": 30,
-    "WARNING": 30,
-    "ERR": 40,
-    "ERROR": 40,
-    "CRIT": 50,
-    "CRITICAL": 50,
-    "FATAL": 50,
-    "ALERT": 50,
-    "EMERG": 50,
-}
-LEVEL_NAMES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-def _number(level: str) -> int:
-    return _NUMBERS.get(level.upper(), logging.NOTSET)
-
-
 def _column(name: str) -> str:
     return f"['{name}']"
 
@@ -157,7 +133,7 @@ def line(row: Row, roles: Roles) -> Text:
         said.append(f" {visible(str(row[roles.logger]))}", "cyan")
     if roles.message:
         said.append(
-            f" {_indented(str(row.get(roles.message) or ''))}", style if _number(level) >= logging.ERROR else ""
+            f" {_indented(str(row.get(roles.message) or ''))}", style if number_of_word(level) >= logging.ERROR else ""
         )
     shown = {roles.time, roles.level, roles.logger, roles.message, roles.exception, roles.rest} | roles.quiet
     more = {name: value for name, value in row.items() if name not in shown and value not in (None, "")}
@@ -181,8 +157,8 @@ def date(row: Row, roles: Roles) -> str:
 def _style(level: str) -> str:
     from ._pictures import LEVELS
 
-    number = _number(level)
-    name = next((name for name in reversed(LEVEL_NAMES) if number >= _NUMBERS[name]), "")
+    number = number_of_word(level)
+    name = next((name for name in reversed(STANDARD_NAMES) if number >= number_of_word(name)), "")
     return LEVELS.get(name, "")
 
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .._config.settings import CLOUDS, ENVIRONMENT, Settings, read
+from .._config.clouds import CLOUDS
+from .._config.settings import ENVIRONMENT, Settings, read
 from .._config.validators import CREDENTIALS
 from ..errors import ConfigurationError
 from ._application import handler_arguments

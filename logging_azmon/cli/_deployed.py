@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._config.dcr import Flow, Rule, read_rules
 from .._config.presets import BUILT_IN, preset
 from ..errors import ConfigurationError
-from ..local.rules import Flow, Rule, read_rules
 from ._azure import ManagerError, ResourceManager
 from ._comparison import Columns
 

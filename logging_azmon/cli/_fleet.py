@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .._config.service_limits import QUOTA_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 
-# What a rule takes in a minute before it answers 429 (soft limits: they grow slowly).
-QUOTA_REQUESTS = 12_000
-QUOTA_BYTES = 2_000_000_000
 # A plan leaves room for bursts and retries.
 HEADROOM = 0.8
 # The jitter of a batch's age, on average.
@@ -18,7 +16,6 @@ _MEAN_JITTER = 0.9
 BILLED_SHARE = 0.75
 # Longer than that, rows of a process that is killed are many, and nobody wants to wait for a log.
 _LONGEST_BATCH_SECONDS = 120.0
-SPOOL_BYTES = 1024**3
 _DAY = 86_400
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._azure.credential import make_credential, why_none
-from .._azure.uploader import AUDIENCES
+from .._config.clouds import CLOUDS
 from .._config.settings import Settings
 from .._rows.jsonable import one_line
 from ._steps import Step
@@ -24,7 +24,7 @@ def ask(settings: Settings) -> tuple[Step, Any]:
     name = _name(settings.credential)
     try:
         credential = make_credential(settings.credential, settings.cloud)
-        token = credential.get_token(AUDIENCES[settings.cloud])
+        token = credential.get_token(CLOUDS[settings.cloud].ingestion_scope)
     except Exception as error:  # noqa: BLE001 - a credential may be anybody's, and raise anything
         advice = (
             "on your own machine: az login; in Azure: give the machine a managed identity; elsewhere set"

@@ -8,15 +8,16 @@ An entry's key goes to the column of its name, or to the one whose field it is c
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import math
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._config.dcr import lookup
-from .._rows.fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, Reader
-from .._rows.values import datetime_text
+from .._config.rule_table import lookup
+from .._config.service_limits import MAX_AGE, MAX_LEAD
+from .._rows import levels
+from .._rows.fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields
+from .._rows.timestamps import moment_text
 from ..table import Column, Constant, Extra, Table
 from ._journal import is_journal, read_journal
 
@@ -42,13 +43,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "trace_id": ("trace_id", "traceId", "trace.id", "otelTraceID"),
     "span_id": ("span_id", "spanId", "span.id", "otelSpanID"),
 }
-_LEVELS = {"WARN": "WARNING", "ERR": "ERROR", "FATAL": "CRITICAL", "CRIT": "CRITICAL", "INFORMATION": "INFO"}
 # What can be said by the tuple of `Fields`; every other field becomes an extra under its column's name.
 _IN_FIELDS = (
     frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS) | LEVEL_FIELDS
 )
-# The service replaces times outside of this by the time of receipt.
-_OLDEST, _NEWEST = dt.timedelta(days=2), dt.timedelta(days=1)
 ORIGINAL_TIME = "OriginalTime"
 _MOST_NAMES = 50
 
@@ -76,7 +74,7 @@ class Mapper:
 
     def __init__(self, table: Table, origin: Table, instance: str, now: float) -> None:
         """Prepare; `origin` is the table as it was, `instance` marks rows that do not say where they are from."""
-        self._reader = Reader(column.source for column in table if isinstance(column.source, str))
+        self._table_fields = WantedFields(column.source for column in table if isinstance(column.source, str))
         self._now = now
         # By a key in lower case: the field or column that it fills, and how telling it is.
         self._places: dict[str, tuple[str, int]] = {}
@@ -148,14 +146,14 @@ class Mapper:
             values.setdefault(own["instance"], self._instance)
 
     def _fields(self, values: dict[str, Any], extras: dict[str, Any]) -> Fields:
-        values["level"], values["level_number"] = _level(values.get("level"), values.get("level_number"))
+        values["level"], values["level_number"] = levels.of_entry(values.get("level"), values.get("level_number"))
         moment = read_time(values.get("time"))
         if moment is None and values.get("time") is not None:
             extras.setdefault("time", values["time"])
-        if moment is not None and not -_NEWEST.total_seconds() < self._now - moment < _OLDEST.total_seconds():
+        if moment is not None and not -MAX_LEAD.total_seconds() < self._now - moment < MAX_AGE.total_seconds():
             self.old += 1
             if self.has_rest:
-                extras.setdefault(ORIGINAL_TIME, datetime_text(moment))
+                extras.setdefault(ORIGINAL_TIME, moment_text(moment))
         for name in ("exception", "stack"):
             if values.get(name) is not None and not isinstance(values[name], str):
                 extras.setdefault(name, values.pop(name))  # a flag, or somebody's structure
@@ -164,32 +162,14 @@ class Mapper:
                 if key not in self._wanted and len(self.left_out) < _MOST_NAMES:
                     self.left_out[key] = None
         extras |= {place: value for place, value in values.items() if place not in _IN_FIELDS}
-        return (
-            moment,
-            tuple(values.get(name) for name in self._reader.site_fields),
-            tuple(values.get(name) for name in self._reader.thread_fields),
-            values.get("message"),
-            values.get("exception"),
-            values.get("stack"),
-            extras or None,
-            None,
+        return self._table_fields.pack(
+            values,
+            time=moment,
+            message=values.get("message"),
+            exception=values.get("exception"),
+            stack=values.get("stack"),
+            extras=extras or None,
         )
-
-
-def _level(level: Any, number: Any) -> tuple[Any, Any]:
-    """Write a level as logging does, and complete its name and number from each other."""
-    if isinstance(level, bool):
-        return level, None
-    if isinstance(level, int):
-        return logging.getLevelName(level), level
-    if isinstance(level, str):
-        name = level.upper()
-        name = _LEVELS.get(name, name)
-        known = logging.getLevelNamesMapping().get(name)
-        return name, known if known is not None else number if isinstance(number, int) else None
-    if level is None and isinstance(number, int):
-        return logging.getLevelName(number), number
-    return level, None
 
 
 def read_time(value: Any) -> float | None:
@@ -202,7 +182,7 @@ def read_time(value: Any) -> float | None:
         try:
             value = float(value)
         except ValueError:
-            written = datetime_text(value)
+            written = moment_text(value)
             return None if written is None else dt.datetime.fromisoformat(written).timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None

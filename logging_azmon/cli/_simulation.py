@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
+from .._config.service_limits import QUOTA_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._delivery.breaker import Lane
 from .._delivery.delivery import Delivery
@@ -35,8 +36,8 @@ class Fleet:
     processes: int
     rows_per_second: float
     row_bytes: int
-    quota_requests: int = 12_000
-    quota_bytes: int = 2_000_000_000
+    quota_requests: int = QUOTA_REQUESTS
+    quota_bytes: int = QUOTA_BYTES
     # All processes start within so many seconds.
     deploy_seconds: float = 1.0
     # Whether the service says with a 429 when to come back.

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from .._azure.credential import why_none
 from .._azure.error_mapping import why_broken
+from .._config.clouds import CLOUDS
 from .._config.settings import ENVIRONMENT
 from .._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
 from ..errors import AzureMonitorLoggingError, ConfigurationError
@@ -22,11 +23,6 @@ from ._configuration import add_options, pipeline_arguments
 # The name that Microsoft's samples use.
 VARIABLE = "LOGS_WORKSPACE_ID"
 LOCAL_ID = "local"
-_SERVICES = {
-    "public": "https://api.loganalytics.io",
-    "china": "https://api.loganalytics.azure.cn",
-    "usgov": "https://api.loganalytics.us",
-}
 _CONNECT_SECONDS = 10
 # The service itself gives up after three minutes.
 _READ_SECONDS = 200
@@ -127,7 +123,7 @@ def place_of(options: argparse.Namespace, environ: Mapping[str, str] | None = No
     if problems:
         raise ConfigurationError(problems)
     cloud = arguments.get("cloud", "public")
-    return Place(service=_SERVICES[cloud], workspace_id=workspace, credential=credential, cloud=cloud)
+    return Place(service=CLOUDS[cloud].query_endpoint, workspace_id=workspace, credential=credential, cloud=cloud)
 
 
 def is_local(endpoint: str, credential: Any) -> bool:

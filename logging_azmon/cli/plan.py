@@ -12,8 +12,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .._config.service_limits import QUOTA_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings, read
-from ._fleet import HEADROOM, QUOTA_BYTES, QUOTA_REQUESTS, SPOOL_BYTES, Need, Paper
+from ._fleet import HEADROOM, Need, Paper
 from ._numbers import counted, number, whole
 from ._simulation import Course, Fleet, Minute, Simulation
 from ._timespan import read_duration, said
@@ -176,7 +177,7 @@ def _outage(paper: Paper) -> tuple[str, str]:
     full = f"queue_bytes={queue:,} is full after {_words(paper.memory_lasts)}"
     if kept <= queue:
         where = f"queue_bytes={queue:,} (the default) holds that"
-    elif kept <= SPOOL_BYTES:
+    elif kept <= paper.settings.spool_bytes:
         where = f"{full}; set queue_bytes={math.ceil(kept):,} or a spool (its default, 1 GiB, holds that)"
     else:
         where = f"{full}; that takes a spool with spool_bytes={math.ceil(kept):,}"

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .._delivery.reporter import Trouble
 from ..errors import ConfigurationError
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, lifecycle_of
 from ._configuration import add_options, pipeline_arguments, settings_of
 from ._interrupts import Interrupts
 from ._kept import Kept, Position
@@ -137,6 +137,7 @@ class _Sending:
         # Set by delivering threads, shown by this one.
         self._troubles: deque[Trouble] = deque(maxlen=100)
         self._pipeline = Pipeline(**given | {"report": self._listen})
+        self._lifecycle = lifecycle_of(self._pipeline)
         # By how much a line's number differs from its row's, from which row on: bad lines are none.
         self._shifts: deque[tuple[int, int]] = deque([(0, self._skip + 1)])
         self._rows = 0
@@ -149,7 +150,7 @@ class _Sending:
             is_whole = self._read(lines, show, interrupts)
             is_done = self._finish(show, interrupts)
         finally:
-            settled = self._pipeline._settled_before()
+            settled = self._lifecycle.settled_before()
             self._pipeline.close(0)
             self._note()
             self._bad.close()
@@ -185,8 +186,8 @@ class _Sending:
                     self._bad.add(line.raw, number=line.number)
                     show.bad_line(line, self._bad)
                 else:
-                    row = self._pipeline._encode(self.mapper(line.entry, line.number))
-                    while not self._pipeline._offer(row, _SLICE_SECONDS):
+                    row = self._lifecycle.intake.encode(self.mapper(line.entry, line.number))
+                    while not self._lifecycle.intake.offer(row, _SLICE_SECONDS):
                         self._look(lines, show)
                         if interrupts.stopped.is_set():
                             return False
@@ -207,8 +208,8 @@ class _Sending:
         deadline = None if limit is None else time.monotonic() + limit
         # Once more is heard as: do not wait any longer.
         interrupts.stopped.clear()
-        self._pipeline._urge()
-        while not (is_done := self._pipeline._drain(_SLICE_SECONDS)):
+        self._lifecycle.urge()
+        while not (is_done := self._lifecycle.drain(_SLICE_SECONDS)):
             if interrupts.stopped.is_set() or (deadline is not None and time.monotonic() >= deadline):
                 break
             self._look(None, show)
@@ -217,7 +218,7 @@ class _Sending:
         return is_done
 
     def _look(self, lines: Lines | None, show: Show) -> None:
-        settled = self._pipeline._settled_before()
+        settled = self._lifecycle.settled_before()
         while len(self._shifts) > 1 and self._shifts[1][0] <= settled:
             self._shifts.popleft()
         if time.monotonic() - self._noted_at >= _NOTE_SECONDS:

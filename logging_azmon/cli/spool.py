@@ -157,7 +157,7 @@ def _send(directory: str, credential: str) -> int:
 def _sent(directory: str, target: Target, rows: int, credential: str, stopped: threading.Event) -> bool:
     """Deliver what dead owners have left for one target; return whether nothing of it is left."""
     from ..errors import ConfigurationError
-    from ..pipeline import Pipeline
+    from ..pipeline import Pipeline, lifecycle_of
 
     print(f"{visible(str(target))}: {counted(rows, 'row')}")
     try:
@@ -166,18 +166,19 @@ def _sent(directory: str, target: Target, rows: int, credential: str, stopped: t
             target.rule_id,
             target.stream,
             credential,
-            cloud=target.cloud,
+            cloud=target.cloud,  # type: ignore[arg-type]  # the pipeline checks it
             spool=directory,
             report=_report,
         )
     except ConfigurationError as error:
         print(f"logging-azmon spool: {error}", file=sys.stderr)
         return False
-    pipeline._tell_in_reports_only()
-    pipeline._urge()
+    lifecycle = lifecycle_of(pipeline)
+    lifecycle.report_losses_without_rows()
+    lifecycle.urge()
     is_done = False
     while not is_done and not stopped.is_set():
-        is_done = pipeline._drain(_SLICE_SECONDS)
+        is_done = lifecycle.drain(_SLICE_SECONDS)
         _tell(pipeline.stats().delivered, rows)
     pipeline.close(0)
     stats = pipeline.stats()

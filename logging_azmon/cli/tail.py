@@ -37,12 +37,12 @@ _TABLE = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    from ._columns import LEVEL_NAMES
+    from .._rows.levels import STANDARD_NAMES
 
     parser.add_argument(
         "table", nargs="?", metavar="TABLE", help="the table; else the one of the stream: App_CL for Custom-App"
     )
-    parser.add_argument("--level", type=str.upper, choices=LEVEL_NAMES, help="rows of this level and above")
+    parser.add_argument("--level", type=str.upper, choices=STANDARD_NAMES, help="rows of this level and above")
     parser.add_argument("--logger", metavar="NAME", help="rows of this logger and those below it")
     parser.add_argument("--grep", metavar="TEXT", help="rows whose message or exception contains this, in any case")
     parser.add_argument(

@@ -160,7 +160,7 @@ class Design:
         if self.plan != "Analytics" or self.retention_days or self.total_retention_days:
             yield f"{self.table} has its plan and retention already: leave them out for one of Azure's own tables"
         for name, type_name in self.declared.items():
-            if name in known and not _fits(type_name, known[name]):
+            if name in known and not _is_held(type_name, known[name]):
                 yield f"column {name!r} is sent as {type_name}, and {self.table} holds {known[name]}: make it that"
         for old, new in self.renamed.items():
             if len(new) > 45:
@@ -173,7 +173,8 @@ def _listed(columns: Columns) -> list[dict[str, str]]:
     return [{"name": name, "type": type_name} for name, type_name in columns.items()]
 
 
-def _fits(sent: str, held: str) -> bool:
+def _is_held(sent: str, held: str) -> bool:
+    """Tell whether a table's column keeps every value that the stream sends: int and long fit wider numbers."""
     return sent == held or (sent in ("int", "long") and held in ("long", "real"))
 
 

@@ -1,6 +1,6 @@
 """Put the parts together: a whole workspace in this process, on a port of its own.
 
-`start` and `close` belong to one thread; everything else may be called from any. Nothing is opened before `start`.
+One thread calls `start` and `close`; any thread may call all else. Nothing is opened before `start`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from .._config.dcr import Document, read_rules
 from ..errors import ConfigurationError
-from .app import App, places
-from .faults import Faults
-from .intake import Intake
-from .management import Management
-from .queries import MAX_SECONDS, Queries
-from .quota import Quota
-from .rules import Document, read_rules
-from .server import Server
-from .store import Store
-from .tokens import MANAGED_IDENTITY_PATH, Tokens
+from .azure_fakes.management import Management
+from .azure_fakes.tokens import MANAGED_IDENTITY_PATH, Tokens
+from .http.message import Request, Response
+from .http.origin_check import origin_check
+from .http.server import Server
+from .ingest.faults import Faults
+from .ingest.intake import Intake
+from .ingest.quota import Quota
+from .page.api import PageApi
+from .query.queries import MAX_SECONDS, Queries
+from .routes import Routes
+from .storage.store import Store
 
 LOOPBACK = "127.0.0.1"
 
@@ -34,7 +37,7 @@ def _utc_now() -> dt.datetime:
 
 
 class Workspace:
-    """Run a local workspace for the time of a `with` block.
+    """Run a local workspace for the duration of a `with` block.
 
     >>> with Workspace() as ws:
     ...     ws.query("App_CL | count")
@@ -57,7 +60,19 @@ class Workspace:
         discard: bool = False,
         now: Callable[[], dt.datetime] = _utc_now,
     ) -> None:
-        """Take one rule or several, else the default rule; `data` keeps the tables, else they live in memory."""
+        """Configure the workspace; nothing is opened before `start`.
+
+        `dcr`: one data collection rule or several, as paths or mappings; by default the default rule.
+        `data`: the directory that keeps the tables; by default they are in memory.
+        `host`, `port`: where to listen; port 0 takes any free one.
+        `tls`: serve https, with a certificate authority of its own: see `ca_path`.
+        `names`: further host names that the workspace answers to.
+        `faults`: faults to play on the first uploads, as `fault` takes them.
+        `requests_per_minute`, `rows_per_minute`: quotas of each rule; by default there are none.
+        `query_seconds`: how long a query may run.
+        `discard`: acknowledge rows without storing them.
+        `now`: the clock.
+        """
         self._rules = read_rules([dcr] if isinstance(dcr, str | Path | Mapping) else dcr)
         self._faults = Faults()
         for fault in faults:
@@ -77,7 +92,7 @@ class Workspace:
         self._address: tuple[str, str, int] | None = None
         self.workspace_id = "local"
         self.ca_path: Path | None = None
-        """The certificate to trust, with `tls`."""
+        """The certificate for clients to trust; None without `tls`."""
 
     def __enter__(self) -> Self:
         return self.start()
@@ -89,11 +104,11 @@ class Workspace:
         return f"<Workspace {self.endpoint if self._address else 'not started'}>"
 
     def start(self) -> Self:
-        """Open the tables and begin to listen."""
+        """Open the tables and start to listen; starting twice is fine."""
         if self._store is not None:
             return self
         if self._data is not None:
-            _own_directory(self._data)
+            _prepare_directory(self._data)
         self._store = Store(self._rules, data=self._data, discard=self._discard, now=self._now)
         try:
             self._listen(self._store)
@@ -103,7 +118,7 @@ class Workspace:
         return self
 
     def close(self) -> None:
-        """Stop listening, store what was acknowledged, and let go of everything; twice is fine."""
+        """Stop listening, store all rows that were acknowledged, and close the database; closing twice is fine."""
         server, store, scratch = self._server, self._store, self._scratch
         self._faults.clear()
         if store is not None:
@@ -118,7 +133,7 @@ class Workspace:
 
     @property
     def endpoint(self) -> str:
-        """Return the address, for DATA_COLLECTION_ENDPOINT."""
+        """Return the address for DATA_COLLECTION_ENDPOINT."""
         if self._address is None:
             raise RuntimeError("the workspace has not started: use it in a `with` block, or call start()")
         scheme, host, port = self._address
@@ -126,17 +141,17 @@ class Workspace:
 
     @property
     def rule_id(self) -> str:
-        """Return the first rule's immutable id, for LOGS_DCR_RULE_ID."""
+        """Return the first rule's immutable id for LOGS_DCR_RULE_ID."""
         return self._rules[0].rule_id
 
     @property
     def stream(self) -> str:
-        """Return the first rule's first stream, for LOGS_DCR_STREAM_NAME."""
+        """Return the first rule's first stream for LOGS_DCR_STREAM_NAME."""
         return next(iter(self._rules[0].streams))
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the variables that a sender needs."""
+        """Return the environment variables that a sender needs."""
         return {
             "DATA_COLLECTION_ENDPOINT": self.endpoint,
             "LOGS_DCR_RULE_ID": self.rule_id,
@@ -145,60 +160,60 @@ class Workspace:
 
     @property
     def trust_environment(self) -> dict[str, str]:
-        """Return the variables that make clients trust the certificate; empty without `tls`."""
+        """Return the environment variables that make clients trust the certificate; empty without `tls`."""
         if self.ca_path is None:
             return {}
         return dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"), str(self.ca_path))
 
     @property
     def identity_environment(self) -> dict[str, str]:
-        """Return the variables that let ManagedIdentityCredential find a token here."""
+        """Return the environment variables that let ManagedIdentityCredential get a token here."""
         return {"IDENTITY_ENDPOINT": f"{self.endpoint}{MANAGED_IDENTITY_PATH}", "IDENTITY_HEADER": "local"}
 
     @property
     def tables(self) -> dict[str, dict[str, str]]:
-        """Return every table's columns and their types."""
+        """Return the columns of every table, with their types."""
         return {name: dict(columns) for name, columns in self._running().schema().items()}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows in the order they came, once all that was acknowledged can be queried."""
+        """Return the rows of a table in order of arrival, with every row that was acknowledged before the call."""
         store = self._running()
         store.sync()
         schema = store.schema()
         if table not in schema:
-            raise LookupError(f"there is no table {table!r}, only {', '.join(schema)}")
+            raise LookupError(f"there is no table {table!r}; the tables are {', '.join(schema)}")
         return self._queries.rows(f"['{table}']")
 
     def query(self, kql: str) -> list[dict[str, Any]]:
-        """Return a query's rows, once all that was acknowledged can be queried."""
+        """Return the rows of a query, over every row that was acknowledged before the call."""
         self._running().sync()
         return self._queries.rows(kql)
 
     def wait_for(self, kql: str, rows: int = 1, timeout: float = 10.0) -> list[dict[str, Any]]:
-        """Wait until a query has so many rows, and return them; raise TimeoutError if it does not come to that."""
+        """Wait until a query returns at least `rows` rows, and return them; raise TimeoutError if it does not."""
         store = self._running()
         deadline = time.monotonic() + timeout
         version = store.wait_for_change(-1, 0)
-        while len(found := self._queries.rows(kql)) < rows:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"{kql!r} has {len(found)} rows after {timeout:g} s, not {rows}")
-            version = store.wait_for_change(version, left)
-        return found
+        while len(result := self._queries.rows(kql)) < rows:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError(f"{kql!r} has {len(result)} rows after {timeout:g} s, not {rows}")
+            version = store.wait_for_change(version, remaining)
+        return result
 
     def problems(self) -> list[dict[str, Any]]:
-        """Return what was dropped, cut, replaced, mistyped or refused, newest first."""
+        """Return all that was dropped, cut, replaced, mistyped or refused, newest first."""
         names = ("stream", "column", "kind", "count", "message", "advice")
         self._running().sync()
         return [{name: getattr(each, name) for name in names} for each in self._running().problems.newest()]
 
     def fault(self, *faults: str) -> None:
-        """Play these with the next uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10."""
+        """Play these faults on the next uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10."""
         for fault in faults:
             self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget the faults that were not played yet."""
+        """Forget the faults that have not been played yet."""
         self._faults.clear()
 
     def _running(self) -> Store:
@@ -209,7 +224,7 @@ class Workspace:
     def _listen(self, store: Store) -> None:
         context = None
         if self._tls:
-            from .tls import server_context
+            from .http.tls import server_context
 
             if self._data is None:
                 self._scratch = Path(tempfile.mkdtemp(prefix="logging-azmon-"))
@@ -218,35 +233,35 @@ class Workspace:
         try:
             self._server = Server((self._host, self._port), self._answer, context)
         except (OSError, OverflowError) as error:
-            said = "ports go from 0 to 65535" if isinstance(error, OverflowError) else error.strerror or error
+            reason = "ports go from 0 to 65535" if isinstance(error, OverflowError) else error.strerror or error
             raise ConfigurationError(
-                [f"cannot listen on {self._host}:{self._port}: {said}; try another port, or 0 for any free one"]
+                [f"cannot listen on {self._host}:{self._port}: {reason}; try another port, or 0 for any free one"]
             ) from error
         scheme = "https" if self._tls else "http"
         shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared, not bound
         self._address = (scheme, shown, self._server.port)
-        self._app = App(
-            places=places(scheme, self._host, self._server.port, self._names),
-            store=store,
+        self._routes = Routes(
+            origins=origin_check(scheme, self._host, self._server.port, self._names),
             intake=Intake(store, self._quota),
             queries=self._queries,
             faults=self._faults,
             tokens=Tokens(self.endpoint),
             management=Management(self._rules, store, self.workspace_id),
+            page=PageApi(store),
         )
         self._server.start()
 
-    def _answer(self, request: Any) -> Any:
-        return self._app(request)
+    def _answer(self, request: Request) -> Response:
+        return self._routes(request)
 
 
-def _own_directory(path: Path) -> None:
-    """Make the data directory, for this user alone; never change the mode of one that holds something else."""
+def _prepare_directory(path: Path) -> None:
+    """Make the data directory private to this user; refuse, and do not touch, a directory that holds other files."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {entry.name for entry in path.iterdir()}
         if names and "workspace.duckdb" not in names:
-            raise ConfigurationError([f"data directory {str(path)!r} holds other files: give one of its own"])
+            raise ConfigurationError([f"data directory {str(path)!r} holds other files: choose an empty one"])
         if os.name == "posix":  # pragma: no branch - Windows has no modes
             path.chmod(0o700)
     except OSError as error:

@@ -18,6 +18,7 @@ import trustme
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._azure.uploader import Uploader
 from logging_azmon._delivery.retry import TIME_RANGE
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import ManualClock
 from support.delivering import Bench, line, messages
 from support.endpoint import STORED, Endpoint, Hang, Held, Reset, status, when
@@ -436,7 +437,7 @@ class TestWithThreads:
         made = self.pipelines(server, clock, 3, uploads=1)
         for logger, handler in made:
             logger.warning("row")
-            handler.pipeline._urge()
+            lifecycle_of(handler.pipeline).urge()
         clock.wait_for_waiters(3)
         assert 1 <= len(server.requests) <= 3
         for _ in range(3):
@@ -469,12 +470,12 @@ class TestWithThreads:
         server.default = when(lambda request: request.stream == "Custom-App0_CL", status(403))
         made = self.pipelines(server, clock, 2, uploads=1)
         made[0][0].warning("forbidden")
-        made[0][1].pipeline._urge()
+        lifecycle_of(made[0][1].pipeline).urge()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(5):
             made[1][0].warning("row %s", number)
-            made[1][1].pipeline._urge()
+            lifecycle_of(made[1][1].pipeline).urge()
             server.wait_for_rows(number + 1)
         assert made[0][1].stats().delivered == 0
         server.default = STORED

@@ -28,7 +28,9 @@ from logging_azmon import AzureMonitorHandler
 from logging_azmon._azure import credential as credential_of
 from logging_azmon._azure.error_mapping import answer_to
 from logging_azmon._azure.uploader import Uploader
-from logging_azmon._delivery.retry import MOST_WIRE_BYTES, Failure
+from logging_azmon._config.service_limits import MAX_BODY_BYTES
+from logging_azmon._delivery.retry import Failure
+from logging_azmon.pipeline import lifecycle_of
 from support.delivering import AZURE, Bench, closing, line, messages, settings_of
 from support.endpoint import Endpoint, status
 
@@ -89,7 +91,7 @@ class TestWire:
             bench.put(*noise)
             bench.run()
         assert messages(server.rows) == noise
-        assert all(len(request.raw) <= MOST_WIRE_BYTES for request in server.requests)
+        assert all(len(request.raw) <= MAX_BODY_BYTES for request in server.requests)
         assert all(len(request.body) <= batch_bytes for request in server.requests)
         assert bench.stats.requests == len(server.requests)
         assert bench.stats.rejected == 0
@@ -640,7 +642,12 @@ class TestSecrets:
 
         for credential in (Credential(), {"managed_identity": {"client_id": self.SECRET}}):
             handler = AzureMonitorHandler(**AZURE, credential=credential)
-            for thing in (handler, handler.pipeline, handler.pipeline.settings, handler.pipeline._destination):
+            for thing in (
+                handler,
+                handler.pipeline,
+                handler.pipeline.settings,
+                lifecycle_of(handler.pipeline)._destination,
+            ):
                 assert self.SECRET not in repr(thing)
             handler.close()
 

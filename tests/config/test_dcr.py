@@ -1,6 +1,7 @@
 """A data collection rule, in whatever form it was saved, tells a stream's columns and what fills them."""
 
 import contextlib
+import doctest
 import json
 import re
 from types import MappingProxyType
@@ -9,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._config.dcr import lookup, read_streams, table_of
+from logging_azmon._config import rule_table
+from logging_azmon._config.dcr import read_streams
 from logging_azmon._config.presets import DEFAULT, LEAN
+from logging_azmon._config.rule_table import lookup, table_of
+from logging_azmon._config.validators import shown
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.table import FIELD_TYPES, TYPES, Column, Extra
 
 STREAM = "Custom-Shop"
-KNOWN_TYPES = "a stream knows string, int, long, real, boolean, datetime, dynamic"
+KNOWN_TYPES = "accepted are string, int, long, real, boolean, datetime, dynamic"
 COLUMNS = {"TimeGenerated": "datetime", "Message": "string", "DurationMs": "real"}
 DECLARED = {STREAM: {"columns": [{"name": name, "type": kind} for name, kind in COLUMNS.items()]}}
 FLOWS = [{"streams": [STREAM], "destinations": ["workspace"], "outputStream": "Custom-Shop_CL"}]
@@ -93,30 +97,30 @@ def _save(tmp_path):
 class TestForms:
     @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
     def test_every_form_of_a_rule_gives_its_columns(self, form):
-        """REST's answer, az's flattened one, a template, one in another: what is at hand will do."""
+        """The REST form, az's flat form, a template, and a nested template."""
         assert read_streams(form) == {STREAM: COLUMNS}
 
     @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-    def test_every_form_can_be_a_file(self, form, save):
-        """By a Path or by its text, as dictConfig can only give."""
+    def test_every_form_of_a_rule_can_be_a_file(self, form, save):
+        """Given by a Path or, as in dictConfig, by a text."""
         path = save(form)
 
         assert read_streams(path) == read_streams(str(path)) == {STREAM: COLUMNS}
 
-    def test_a_file_may_begin_with_a_byte_order_mark(self, save):
+    def test_a_rule_file_may_begin_with_a_byte_order_mark(self, save):
         """PowerShell writes one when az's output is redirected into a file."""
         path = save(b"\xef\xbb\xbf" + json.dumps(REST).encode())
 
         assert read_streams(path) == {STREAM: COLUMNS}
 
-    def test_a_file_may_hold_a_list_of_rules(self, save):
-        """That is how `az monitor data-collection rule list` prints them."""
+    def test_a_file_may_contain_a_list_of_rules(self, save):
+        """`az monitor data-collection rule list` prints one."""
         other = {"streamDeclarations": {"Custom-Other": {"columns": [{"name": "Text", "type": "string"}]}}}
 
         assert read_streams(save([AZ_SHOW, other])) == {STREAM: COLUMNS, "Custom-Other": {"Text": "string"}}
 
     def test_a_rule_may_be_any_mapping(self):
-        """Frozen configuration is configuration."""
+        """Not only a dict."""
         frozen = MappingProxyType({"streamDeclarations": MappingProxyType(DECLARED)})
 
         assert read_streams(frozen) == {STREAM: COLUMNS}
@@ -128,24 +132,24 @@ class TestForms:
         assert list(read_streams({"streamDeclarations": dict.fromkeys(names, DECLARED[STREAM])})) == names
 
     def test_columns_keep_the_rules_order(self):
-        """A row reads as its rule does."""
+        """A row reads like its rule."""
         assert list(read_streams(REST)[STREAM]) == list(COLUMNS)
 
     @pytest.mark.parametrize("spelling", ["datetime", "dateTime", "DateTime"])
-    def test_types_are_read_in_any_case(self, spelling):
+    def test_column_types_are_read_in_any_case(self, spelling):
         """Microsoft's own samples write dateTime as often as datetime."""
         declared = {STREAM: {"columns": [{"name": "TimeGenerated", "type": spelling}]}}
 
         assert read_streams({"streamDeclarations": declared}) == {STREAM: {"TimeGenerated": "datetime"}}
 
-    def test_more_about_a_column_is_no_harm(self):
+    def test_further_keys_of_a_column_are_ignored(self):
         """Templates add descriptions."""
         column = {"name": "Message", "type": "string", "description": "what happened"}
 
         assert read_streams({"streamDeclarations": {STREAM: {"columns": [column]}}}) == {STREAM: {"Message": "string"}}
 
     @given(st.lists(st.sampled_from(["list", "properties", "template"]), max_size=6))
-    def test_declarations_are_found_however_deep(self, path):
+    def test_declarations_are_found_at_any_depth(self, path):
         """The form around them does not matter."""
         document = {"streamDeclarations": DECLARED}
         for step in path:
@@ -155,29 +159,32 @@ class TestForms:
 
 
 class TestRefusals:
-    def test_a_missing_file_is_named(self, tmp_path):
-        """With what the system says, and no traceback of an OSError."""
+    def test_a_missing_rule_file_is_refused_by_its_path(self, tmp_path):
+        """With the system's reason, and without a traceback of an OSError."""
         path = tmp_path / "missing.json"
 
         assert refusal(path) == refusal(str(path)) == f"dcr={str(path)!r} cannot be read: No such file or directory"
 
-    def test_a_directory_is_named(self, tmp_path):
-        """The words are the system's."""
+    def test_a_directory_in_place_of_a_rule_file_is_refused(self, tmp_path):
+        """With the system's reason."""
         assert re.fullmatch(re.escape(f"dcr={str(tmp_path)!r} cannot be read: ") + ".+", refusal(tmp_path))
 
     @pytest.mark.parametrize(
         "content", [b"", b'{"properties": ', b"resource rule 'Microsoft.Insights' = {", b"\xff\xfe{\x00"]
     )
-    def test_what_is_not_json_is_named_with_the_parsers_words(self, content, save):
+    def test_a_rule_file_that_is_not_json_is_refused_with_the_parsers_reason(self, content, save):
         """An empty file, a torn one, Bicep, UTF-16."""
         path = save(content)
 
         assert re.fullmatch(re.escape(f"dcr={str(path)!r} is not JSON: ") + ".+", refusal(path))
 
     @pytest.mark.parametrize("wrong", [None, 3, [REST], b"rule.json"])
-    def test_what_is_neither_path_nor_mapping_is_refused(self, wrong):
-        """The message shows the value and says what would be right."""
-        assert refusal(wrong) == f"dcr={wrong!r} is not accepted; give the path of a JSON file or the rule as a mapping"
+    def test_a_rule_that_is_neither_path_nor_mapping_is_refused(self, wrong):
+        """The message shows the value, cut if it is long, and says what is accepted."""
+        assert (
+            refusal(wrong)
+            == f"dcr={shown(wrong)} is not accepted; give the path of a JSON file, or the rule as a mapping"
+        )
 
     @pytest.mark.parametrize(
         "document",
@@ -191,41 +198,74 @@ class TestRefusals:
         ],
     )
     def test_a_rule_without_declarations_is_refused(self, document, save):
-        """A rule for agents declares no streams, so there is nothing to learn from it."""
+        """A rule for agents declares no streams, so nothing can be sent to it."""
         path = save(document)
 
-        assert refusal(document) == "dcr: the given mapping holds no streamDeclarations, so it names no columns"
-        assert refusal(path) == f"dcr: {str(path)!r} holds no streamDeclarations, so it names no columns"
+        assert refusal(document) == "dcr: the given mapping has no streamDeclarations, so it declares no stream"
+        assert refusal(path) == f"dcr: {str(path)!r} has no streamDeclarations, so it declares no stream"
 
     @pytest.mark.parametrize("text", [b"[]", b"null", b'"rule"', b"3"])
-    def test_json_that_is_no_rule_is_refused(self, text, save):
-        """Any JSON may stand in a file."""
-        assert refusal(save(text)).endswith("holds no streamDeclarations, so it names no columns")
+    def test_json_without_a_rule_is_refused(self, text, save):
+        """A file can contain any JSON."""
+        assert refusal(save(text)).endswith("has no streamDeclarations, so it declares no stream")
 
     @pytest.mark.parametrize(
         "declared",
-        [
-            None,
-            [],
-            {},
-            {"columns": None},
-            {"columns": {"name": "Message", "type": "string"}},
-            {"columns": ["Message"]},
-            {"columns": [{"name": "Message"}]},
-            {"columns": [{"type": "string"}]},
-            {"columns": [{"name": 3, "type": "string"}]},
-            {"columns": [{"name": "Message", "type": None}]},
-        ],
+        [None, [], {}, {"columns": None}, {"columns": []}, {"columns": {"name": "Message", "type": "string"}}],
     )
-    def test_a_stream_without_proper_columns_is_named(self, declared):
-        """Half a declaration is not guessed at."""
+    def test_a_stream_without_a_list_of_columns_is_refused(self, declared):
+        """Half a declaration is not completed by guesses."""
         assert refusal({"streamDeclarations": {"Custom-Broken": declared}}) == (
-            "dcr: stream 'Custom-Broken' in the given mapping has no list of columns, each with a name and a type"
+            "dcr: stream 'Custom-Broken' in the given mapping: it has no list of columns, each with a name and a type"
         )
 
+    @pytest.mark.parametrize(
+        "column",
+        [
+            "Message",
+            {"name": "Message"},
+            {"type": "string"},
+            {"name": 3, "type": "string"},
+            {"name": "Message", "type": None},
+        ],
+    )
+    def test_a_column_without_name_or_type_is_refused_by_its_json(self, column):
+        """So that it is found in a list of fifty."""
+        assert refusal({"streamDeclarations": {"Custom-Broken": {"columns": [column]}}}) == (
+            f"dcr: stream 'Custom-Broken' in the given mapping: {column!r} is not a column with a name and a type"
+        )
+
+    @pytest.mark.parametrize("second", ["Text", "text"])
+    def test_a_streams_column_names_that_are_equal_ignoring_case_are_refused(self, second):
+        """A dict would silently keep the last one."""
+        columns = [{"name": "Text", "type": "string"}, {"name": second, "type": "int"}]
+
+        assert refusal({"streamDeclarations": {STREAM: {"columns": columns}}}) == (
+            f"dcr: stream 'Custom-Shop' in the given mapping: columns 'Text' and {second!r} have the same name,"
+            " ignoring case: Log Analytics keeps only one of them"
+        )
+
+    def test_every_mistake_in_a_rule_is_reported_together(self):
+        """One run is enough to find them all."""
+        columns = [{"name": "Text", "type": "guid"}, 7, {"name": "Count", "type": "decimal"}]
+        with pytest.raises(ConfigurationError) as caught:
+            read_streams({"streamDeclarations": {"Custom-A": {"columns": columns}, "Custom-B": None}})
+
+        where = "dcr: stream 'Custom-A' in the given mapping:"
+        assert caught.value.problems == (
+            f"{where} column 'Text': unknown type 'guid'; {KNOWN_TYPES}",
+            f"{where} 7 is not a column with a name and a type",
+            f"{where} column 'Count': unknown type 'decimal'; {KNOWN_TYPES}",
+            "dcr: stream 'Custom-B' in the given mapping: it has no list of columns, each with a name and a type",
+        )
+
+    def test_a_path_with_a_nul_is_refused_as_unreadable(self):
+        """Python raises a ValueError for it, not an OSError."""
+        assert refusal("a\0b") == "dcr='a\\x00b' cannot be read: embedded null byte"
+
     @given(JSON)
-    def test_any_json_is_read_or_refused_as_configuration(self, document):
-        """Nothing but a ConfigurationError ever comes out."""
+    def test_any_json_is_read_or_refused_by_a_configuration_error(self, document):
+        """No other error is raised."""
         with contextlib.suppress(ConfigurationError):
             streams = read_streams({"rule": document})
             assert streams
@@ -234,7 +274,7 @@ class TestRefusals:
 
 class TestLookup:
     @pytest.mark.parametrize("column", [column for column in DEFAULT if column.source != "*"], ids=lambda it: it.name)
-    def test_the_default_tables_names_take_its_fields(self, column):
+    def test_a_column_of_the_default_table_takes_its_field(self, column):
         """A rule made by our template needs no mapping: Thread is thread_name."""
         assert lookup(column.name) == column.source
 
@@ -252,8 +292,8 @@ class TestLookup:
             ("SyslogSeverity", "syslog_severity"),
         ],
     )
-    def test_a_fields_name_in_any_style_takes_the_field(self, column, field):
-        """Camel case, snake case and abbreviations in capitals name the same thing."""
+    def test_a_column_named_like_a_field_in_any_style_takes_the_field(self, column, field):
+        """Camel case, snake case and capitalised abbreviations name the same thing."""
         assert lookup(column) == field
 
     @pytest.mark.parametrize(
@@ -273,18 +313,18 @@ class TestLookup:
             ("user_id", "user_id"),
         ],
     )
-    def test_any_other_name_takes_the_extra_it_stands_for(self, column, extra):
+    def test_any_other_column_takes_the_extra_that_its_name_stands_for(self, column, extra):
         """Python's extras are in snake case, Log Analytics' columns in camel case."""
         assert extra in lookup(column).names
 
-    def test_the_extra_of_the_very_name_comes_first(self):
-        """Then snake case, as Python writes it; no name is tried twice."""
+    def test_the_extra_of_exactly_the_columns_name_comes_first(self):
+        """Then the one in snake case; no name is tried twice."""
         assert lookup("DurationMs") == Extra(("DurationMs", "duration_ms", "durationMs", "durationms"))
         assert lookup("status") == Extra(("status",))
 
     @given(SNAKE)
-    def test_the_camel_case_of_a_name_takes_that_name(self, words):
-        """Whatever the extra is called, the column called alike has it."""
+    def test_a_column_in_camel_case_takes_the_extra_in_snake_case(self, words):
+        """Whatever the words are."""
         snake, camel = "_".join(words), "".join(word.title() for word in words)
         default = next((column.source for column in DEFAULT if column.name == camel and column.source != "*"), None)
 
@@ -296,7 +336,7 @@ class TestLookup:
         else:
             assert source in {default, snake} & {*FIELD_TYPES}
 
-    def test_properties_is_an_extra_when_looked_up_by_name(self):
+    def test_properties_alone_is_looked_up_as_an_extra(self):
         """Whether it takes the rest depends on its type and on the other columns."""
         assert lookup("Properties") == Extra(("Properties", "properties"))
 
@@ -310,14 +350,14 @@ class TestTableOf:
     @given(
         st.dictionaries(st.from_regex("Col[A-Za-z0-9_]{1,20}", fullmatch=True).map(str.lower), st.sampled_from(TYPES))
     )
-    def test_names_types_and_order_are_the_rules(self, declared):
-        """The rule is the truth: what it declares is sent, and nothing else."""
+    def test_column_names_types_and_order_are_those_of_the_rule(self, declared):
+        """What it declares is sent, and nothing else."""
         declared = {"TimeGenerated": "datetime", **declared}
 
         assert [(column.name, column.type) for column in table_of(declared, {})] == list(declared.items())
 
     def test_a_mapping_says_what_fills_the_columns_it_names(self):
-        """The others are looked up."""
+        """The others are looked up by name."""
         table = table_of({"Message": "string", "Who": "string", "UserId": "string"}, {"Who": "logger"})
 
         assert table.columns == (
@@ -326,64 +366,64 @@ class TestTableOf:
             Column("UserId", "string", Extra(("UserId", "user_id", "userId", "userid"))),
         )
 
-    def test_a_mapping_wins_over_the_name(self):
-        """A column called Level may hold something else."""
+    def test_a_mapping_wins_over_the_lookup_by_name(self):
+        """A column called Level may contain something else."""
         (column,) = table_of({"Level": "string"}, {"Level": "extra.level"})
 
         assert column.source == Extra(("level",))
 
-    def test_the_type_is_the_rules_whatever_the_field_is(self):
-        """A line number may be declared a long."""
+    def test_a_columns_type_is_the_rules_not_the_fields(self):
+        """A line number may be declared as a long."""
         (column,) = table_of({"Line": "long"}, {})
 
         assert column == Column("Line", "long", "line")
 
-    def test_properties_takes_the_rest(self):
+    def test_a_dynamic_properties_column_takes_the_rest(self):
         """As in the default table."""
         assert table_of({"Properties": "dynamic"}, {}).columns == (Column("Properties", "dynamic", "*"),)
 
     @pytest.mark.parametrize("type_name", [name for name in TYPES if name != "dynamic"])
-    def test_properties_of_another_type_is_an_extra(self, type_name):
+    def test_a_properties_column_of_another_type_is_an_extra(self, type_name):
         """A string called Properties may mean anything."""
         (column,) = table_of({"Properties": type_name}, {})
 
         assert column.source == Extra(("Properties", "properties"))
 
-    def test_properties_is_an_extra_where_another_column_takes_the_rest(self):
-        """Everything else arrives once."""
+    def test_properties_is_an_extra_if_another_column_takes_the_rest(self):
+        """The rest arrives only once."""
         table = table_of({"Properties": "dynamic", "Rest": "dynamic"}, {"Rest": "*"})
 
         assert [column.source for column in table] == [Extra(("Properties", "properties")), "*"]
 
     def test_properties_can_be_mapped_to_something_else(self):
-        """Then nothing takes the rest."""
+        """Then no column takes the rest."""
         (column,) = table_of({"Properties": "dynamic"}, {"Properties": "props"})
 
         assert column.source == Extra(("props",))
 
-    def test_no_other_dynamic_column_takes_the_rest_unasked(self):
+    def test_no_other_dynamic_column_takes_the_rest_by_default(self):
         """A rule's Tags are not ours to fill."""
         (column,) = table_of({"Tags": "dynamic"}, {})
 
         assert column.source == Extra(("Tags", "tags"))
 
-    def test_all_that_is_wrong_is_reported_together(self):
-        """One run is enough to find every mistake in a rule."""
+    def test_every_mistake_in_a_streams_columns_is_reported_together(self):
+        """One run finds them all."""
         with pytest.raises(ConfigurationError) as caught:
             table_of({"Message": "guid", "Level": "string", "Count": "decimal"}, {"Level": 3})
 
         assert caught.value.problems == (
             f"column 'Message': unknown type 'guid'; {KNOWN_TYPES}",
-            "column 'Level': source 3 is neither a field's or extra's name nor a callable",
+            "column 'Level': source 3 is neither the name of a field or extra nor a callable",
             f"column 'Count': unknown type 'decimal'; {KNOWN_TYPES}",
         )
 
-    def test_a_stream_without_columns_is_refused(self):
+    def test_a_table_of_a_stream_without_columns_is_refused(self):
         """There would be nothing to send."""
         with pytest.raises(ConfigurationError, match="columns is empty"):
             table_of({}, {})
 
-    def test_the_rest_cannot_go_to_a_number(self):
+    def test_the_rest_cannot_fill_a_number_column(self):
         """The rule's type decides, and the message says so."""
         with pytest.raises(
             ConfigurationError, match="column 'Count' takes '\\*', so its type must be dynamic or string"
@@ -391,8 +431,14 @@ class TestTableOf:
             table_of({"Count": "int"}, {"Count": "*"})
 
 
+def test_every_example_in_the_docstrings_runs():
+    results = doctest.testmod(rule_table)
+
+    assert (results.failed, results.attempted) == (0, 1)
+
+
 def test_a_rule_read_from_a_file_becomes_a_table(save):
-    """All the way, as `dcr="rule.json"` goes it."""
+    """The whole way of `dcr="rule.json"`."""
     streams = read_streams(save(REST))
 
     assert table_of(streams[STREAM], {}).columns == (

@@ -1,5 +1,6 @@
 """The presets hold what they promise, and what they promise is what Azure's tables have."""
 
+import doctest
 import json
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def azure_table(name):
 
 class TestOurTables:
     def test_default_has_exactly_the_designed_columns_in_order(self):
-        """Stream, templates and stored rows agree on these: a change is one that users have to follow."""
+        """Stream, templates and stored rows agree on them, so that users have to follow each change."""
         assert DEFAULT.columns == (
             Column("TimeGenerated", "datetime", "time"),
             Column("Level", "string", "level"),
@@ -113,40 +114,40 @@ class TestOurTables:
 
 @pytest.mark.parametrize("name", BUILT_IN_NAMES)
 class TestBuiltInTables:
-    def test_columns_and_types_are_all_that_azure_accepts(self, name):
-        """No column is missing, none is invented, and none has a type that Azure would turn to null."""
+    def test_a_built_in_table_has_all_columns_that_azure_accepts(self, name):
+        """No column is missing or invented, and none has a type that Azure would turn to null."""
         assert {column.name: column.type for column in preset(name)} == azure_table(name)["columns"]
 
-    def test_columns_come_in_the_references_order(self, name):
+    def test_a_built_in_tables_columns_are_in_the_references_order(self, name):
         """A declaration can be compared with Azure's reference line by line."""
         assert [column.name for column in preset(name)] == list(azure_table(name)["columns"])
 
-    def test_a_column_takes_its_field_and_otherwise_the_extra_of_its_name(self, name):
-        """`extra={"SourceIP": …}` arrives; a field is taken only where no caller would know better."""
+    def test_a_built_in_column_takes_its_field_or_the_extra_of_its_name(self, name):
+        """`extra={"SourceIP": …}` arrives; a field is taken only if no caller could know better."""
         expected = {column: FILLED[name].get(column, Extra((column,))) for column in azure_table(name)["columns"]}
 
         assert {column.name: column.source for column in preset(name)} == expected
 
-    def test_time_message_logger_and_host_arrive(self, name):
-        """Whatever the table calls them, every row tells when, what, who and where."""
+    def test_a_built_in_table_holds_time_message_logger_and_host(self, name):
+        """Whatever it calls them."""
         sources = [column.source for column in preset(name)]
 
         assert {"time", "message", "logger", "host"} <= {source for source in sources if isinstance(source, str)}
 
     def test_number_columns_take_only_fields_that_are_numbers_of_their_size(self, name):
-        """A field that never fits its column would be counted as a misfit in every single row."""
+        """A field that never fits its column would count as a misfit in every row."""
         fitting = {"int": {"int"}, "datetime": {"datetime"}, "long": {"int", "long"}, "real": set()}
 
         for column in preset(name):
             if column.type in fitting and isinstance(column.source, str):
                 assert FIELD_TYPES[column.source] in fitting[column.type], column
 
-    def test_names_the_stream_that_its_rule_puts_out(self, name):
-        """`BUILT_IN` is what a template writes as outputStream."""
+    def test_a_built_in_table_names_its_rules_output_stream(self, name):
+        """Templates write `BUILT_IN` as outputStream."""
         assert BUILT_IN[name] == azure_table(name)["stream"]
 
-    def test_sends_nothing_that_only_the_service_may_write(self, name):
-        """TenantId, Type and the columns with an underscore are Azure's own."""
+    def test_a_built_in_table_leaves_out_the_services_own_columns(self, name):
+        """TenantId, Type and the columns with an underscore."""
         names = [column.name.lower() for column in preset(name)]
 
         assert not RESERVED_NAMES & set(names)
@@ -154,20 +155,20 @@ class TestBuiltInTables:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "syslog"])
-def test_what_has_no_column_has_a_place(name):
-    """Other extras and an exception's text go to the column that takes `*`; Syslog alone has none."""
+def test_extras_without_a_column_have_a_place_except_in_syslog(name):
+    """They go to the column that takes `*`, and so does the traceback."""
     assert [column.source for column in preset(name)].count("*") == 1
 
 
 @pytest.mark.parametrize("name", ["security_event", "event"])
-def test_level_columns_that_count_otherwise_are_left_to_the_caller(name):
-    """Event has 1 for an error and 2 for a warning: event_level there would make warnings of errors."""
+def test_level_columns_with_other_numbers_are_left_to_the_caller(name):
+    """Event has 1 for an error and 2 for a warning: event_level would make warnings of errors."""
     assert "event_level" not in [column.source for column in preset(name)]
 
 
 class TestNames:
     def test_presets_are_found_under_every_documented_name(self):
-        """These names stand in users' configuration."""
+        """These names are in users' configuration."""
         assert list(PRESETS) == NAMES
         assert list(BUILT_IN) == BUILT_IN_NAMES
 
@@ -178,13 +179,13 @@ class TestNames:
         assert preset(name) is PRESETS[name] is getattr(presets, name.upper())
 
     def test_presets_cannot_be_changed(self):
-        """One handler's configuration is not another's."""
+        """Handlers share them."""
         with pytest.raises(TypeError):
             PRESETS["default"] = LEAN  # type: ignore[index]
 
     @pytest.mark.parametrize("wrong", ["sysog", "Default", "SYSLOG", "", "_build", ["lean"], None])
-    def test_an_unknown_name_is_refused_with_the_known_ones(self, wrong):
-        """The message shows the value and every accepted name; dictConfig hands over any type."""
+    def test_an_unknown_presets_name_is_refused_with_the_known_ones(self, wrong):
+        """dictConfig passes on any type; the message shows the value."""
         with pytest.raises(ConfigurationError) as caught:
             preset(wrong)
 
@@ -194,15 +195,21 @@ class TestNames:
         )
 
     @pytest.mark.parametrize("wrong", ["SYSLOGS", "syslog", "nothing"])
-    def test_the_module_has_no_other_attributes(self, wrong):
-        """A misspelt constant is an AttributeError, as in any module."""
+    def test_a_misspelt_preset_constant_is_an_attribute_error(self, wrong):
+        """As in any module."""
         with pytest.raises(AttributeError, match=f"module 'logging_azmon._config.presets' has no attribute '{wrong}'"):
             getattr(presets, wrong)
 
 
-def test_importing_builds_no_big_table():
-    """Who sends to a table of their own does not pay for the 428 columns of Azure's."""
-    code = "from logging_azmon import presets; print(presets._build.cache_info().currsize)"
+def test_every_example_in_the_docstrings_runs():
+    results = doctest.testmod(presets)
+
+    assert (results.failed, results.attempted) == (0, 1)
+
+
+def test_importing_the_presets_builds_none_of_azures_tables():
+    """Applications with a table of their own do not pay for Azure's 428 columns."""
+    code = "from logging_azmon._config import presets; print(presets._build.cache_info().currsize)"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 

@@ -14,7 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Column, ConfigurationError, Pipeline, Table
-from logging_azmon._config.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, MIB, OPTIONS, OVERFLOW, Settings, read
+from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.options import ARGUMENTS, MIB
+from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, SETTINGS, read
 from logging_azmon._config.validators import CREDENTIALS
 from logging_azmon.testing import capture
 
@@ -28,7 +30,8 @@ ENVIRON = {
     "LOGS_DCR_STREAM_NAME": "Custom-Environ",
 }
 SECRET = "hunter2-do-not-show"
-NUMBERS = [field for field in dataclasses.fields(Settings) if "unit" in field.metadata]
+NUMBERS = [argument for argument in ARGUMENTS.values() if argument.span is not None]
+WORDS = [argument for argument in ARGUMENTS.values() if argument.words]
 
 
 class Credential:
@@ -85,9 +88,9 @@ def importable(monkeypatch):
 
 
 class TestDefaults:
-    def test_are_the_documented_ones(self):
+    def test_every_default_is_the_documented_one(self):
         """A change here is a change for every user."""
-        found = {name: getattr(settings(), name) for name in OPTIONS}
+        found = {name: getattr(settings(), name) for name in SETTINGS}
 
         assert found == {
             "credential": "default",
@@ -109,12 +112,12 @@ class TestDefaults:
             "close_seconds": 10,
         }
 
-    def test_none_means_the_default(self):
+    def test_none_stands_for_the_default(self):
         """A configuration file may have empty entries."""
-        assert settings(**dict.fromkeys(OPTIONS), columns=None, dcr=None) == settings()
+        assert settings(**dict.fromkeys(SETTINGS), columns=None, dcr=None) == settings()
 
-    def test_the_table_is_the_default_one(self):
-        """Without columns= and dcr=."""
+    def test_without_columns_and_dcr_the_table_is_the_default_one(self):
+        """The preset "default"."""
         assert [column.name for column in settings().table][:4] == ["TimeGenerated", "Level", "Logger", "Message"]
 
     def test_settings_cannot_be_changed(self):
@@ -131,29 +134,29 @@ class TestDefaults:
 
 
 class TestEnvironment:
-    def test_names_the_address(self):
-        """The names that Microsoft's own samples use."""
+    def test_environment_variables_fill_in_a_missing_address(self):
+        """They have the names that Microsoft's own samples use."""
         found = read({}, ENVIRON)
 
         assert (found.endpoint, found.rule_id, found.stream) == tuple(ENVIRON.values())
 
-    def test_an_argument_wins(self):
-        """The environment fills in what is missing."""
+    def test_an_argument_wins_over_its_environment_variable(self):
+        """The environment only fills in what is missing."""
         found = read({"rule_id": RULE}, ENVIRON)
 
         assert (found.rule_id, found.stream) == (RULE, "Custom-Environ")
 
     @pytest.mark.parametrize("name", ENVIRONMENT)
-    def test_a_line_end_of_a_mounted_secret_is_no_part_of_the_value(self, name):
-        """`echo value > file` adds one."""
+    def test_whitespace_around_an_environment_variables_value_is_stripped(self, name):
+        """`echo value > file` adds a line end to a mounted secret."""
         variable = ENVIRONMENT[name]
 
         assert getattr(read({}, ENVIRON | {variable: f" {ENVIRON[variable]}\n"}), name) == ENVIRON[variable]
 
     @pytest.mark.parametrize("empty", ["", " \n", None])
     @pytest.mark.parametrize("name", ENVIRONMENT)
-    def test_what_is_missing_is_named_by_argument_and_variable(self, name, empty):
-        """An empty variable is no value."""
+    def test_a_missing_address_is_reported_by_argument_and_variable(self, name, empty):
+        """An empty variable counts as missing."""
         variable = ENVIRONMENT[name]
         environ = {key: value for key, value in ENVIRON.items() if key != variable} | (
             {} if empty is None else {variable: empty}
@@ -161,12 +164,12 @@ class TestEnvironment:
 
         assert problems(environ) == (f"{name} is missing: give {name}=… or set the environment variable {variable}",)
 
-    def test_all_that_is_missing_is_reported_together(self):
-        """One run is enough to find out."""
+    def test_every_missing_part_of_the_address_is_reported_together(self):
+        """One run is enough to find them all."""
         assert [said.split()[0] for said in problems({})] == ["endpoint", "rule_id", "stream"]
 
-    def test_the_process_environment_is_used(self, monkeypatch):
-        """By handler and pipeline alike."""
+    def test_handler_and_pipeline_read_the_process_environment(self, monkeypatch):
+        """They pass `os.environ`."""
         for variable, value in ENVIRON.items():
             monkeypatch.setenv(variable, value)
 
@@ -174,44 +177,44 @@ class TestEnvironment:
         handler.close()
         assert handler.pipeline.settings.rule_id == Pipeline().settings.rule_id == "dcr-environ"
 
-    def test_a_bad_value_in_the_environment_is_refused_as_an_argument_is(self):
-        """Its name is the argument's."""
+    def test_a_bad_value_in_the_environment_is_refused_like_an_argument(self):
+        """Under the name of the argument."""
         (said,) = problems(ENVIRON | {"LOGS_DCR_STREAM_NAME": "App"})
 
         assert said.startswith("stream='App' is not accepted")
 
 
 class TestUnknownArguments:
-    def test_are_named_with_those_there_are(self):
+    def test_an_unknown_argument_is_refused_with_the_accepted_ones(self):
         """A typo is found at once."""
-        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ARGUMENTS)}"
+        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ACCEPTED)}"
 
     @pytest.mark.parametrize(
         ("typed", "meant"), [("endpont", "endpoint"), ("colums", "columns"), ("batch_second", "batch_seconds")]
     )
-    def test_what_was_probably_meant_comes_first(self, typed, meant):
-        """The list is long."""
+    def test_a_typo_is_answered_with_the_nearest_argument(self, typed, meant):
+        """Before the list, which is long."""
         assert f"unknown argument '{typed}' (did you mean '{meant}'?); accepted are" in problem(**{typed: 3})
 
-    def test_their_values_are_not_shown(self):
-        """People try client_secret=."""
+    def test_the_value_of_an_unknown_argument_is_not_shown(self):
+        """It may be a secret: people try client_secret=."""
         assert SECRET not in problem(client_secret=SECRET)
 
-    def test_none_is_no_excuse(self):
+    def test_an_unknown_argument_is_refused_even_if_it_is_none(self):
         """The name is wrong, whatever the value."""
         assert "unknown argument 'batch_size'" in problem(batch_size=None)
 
 
 class TestNumbers:
-    @pytest.mark.parametrize("end", ["low", "high"])
-    @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
-    def test_both_ends_of_the_range_are_accepted(self, field, end):
-        """The message names them."""
-        value = field.metadata[end]
-        room = {"queue_bytes": 2**40} if field.name == "batch_bytes" else {}
-        small = {"batch_bytes": 4_096} if field.name == "queue_bytes" else {}
+    @pytest.mark.parametrize("end", [0, 1], ids=["lowest", "highest"])
+    @pytest.mark.parametrize("argument", NUMBERS, ids=lambda argument: argument.name)
+    def test_both_ends_of_a_numbers_range_are_accepted(self, argument, end):
+        """The message names both."""
+        value = argument.span[end]
+        room = {"queue_bytes": 2**40} if argument.name == "batch_bytes" else {}
+        small = {"batch_bytes": 4_096} if argument.name == "queue_bytes" else {}
 
-        assert getattr(settings(**{field.name: value}, **room, **small), field.name) == value
+        assert getattr(settings(**{argument.name: value}, **room, **small), argument.name) == value
 
     @pytest.mark.parametrize(
         "wrong",
@@ -232,32 +235,33 @@ class TestNumbers:
         ],
         ids=lambda wrong: str(wrong)[:12],
     )
-    @pytest.mark.parametrize("field", NUMBERS, ids=lambda field: field.name)
-    def test_anything_else_is_refused_with_the_range(self, field, wrong):
-        """With the argument's name and the value."""
-        said = problem(**{field.name: wrong})
+    @pytest.mark.parametrize("argument", NUMBERS, ids=lambda argument: argument.name)
+    def test_a_number_of_another_type_or_range_is_refused_with_the_range(self, argument, wrong):
+        """The message has the argument's name and the value."""
+        said = problem(**{argument.name: wrong})
 
-        kind = "a whole number" if field.metadata["unit"] is int else "a number"
-        assert said.startswith(f"{field.name}={repr(wrong)[:200]}")
-        assert said.endswith(f"; give {kind} from {field.metadata['low']:,} to {field.metadata['high']:,}")
+        kind = "a whole number" if argument.is_whole else "a number"
+        low, high = argument.span
+        assert said.startswith(f"{argument.name}={repr(wrong)[:200]}")
+        assert said.endswith(f"; give {kind} from {low:,} to {high:,}")
 
     @pytest.mark.parametrize("name", ["batch_bytes", "queue_bytes", "uploads"])
-    def test_a_fraction_is_no_whole_number(self, name):
-        """Not even a round one: half a byte is a mistake somewhere."""
+    def test_a_float_is_refused_for_a_whole_number(self, name):
+        """Even a round one: half a byte is a mistake somewhere."""
         assert f"{name}=8192.0 is not accepted; give a whole number" in problem(**{name: 8192.0})
 
-    def test_a_value_that_cannot_be_shown_is_refused_all_the_same(self):
-        """Its repr raises, or is longer than Python prints."""
+    def test_a_value_without_a_repr_is_refused_by_its_type(self):
+        """Its `__repr__` raises, or the number is longer than Python prints."""
         assert problem(uploads=Unprintable()).startswith("uploads=(a Unprintable) is not accepted")
         assert problem(uploads=10**5000).startswith("uploads=(a int) is not accepted")
 
-    def test_a_long_value_is_cut(self):
+    def test_a_long_value_is_cut_in_the_message(self):
         """A traceback should be readable."""
         assert len(problem(uploads="9" * 10_000)) < 300
 
     @pytest.mark.parametrize(("queue_bytes", "batch_bytes"), [(1_999_999, None), (8_192, 4_097), (None, 50 * MIB)])
     def test_the_queue_must_hold_two_batches(self, queue_bytes, batch_bytes):
-        """One fills while the other is on its way."""
+        """One fills while the other is being sent."""
         said = problem(queue_bytes=queue_bytes, batch_bytes=batch_bytes)
 
         assert said == (
@@ -265,31 +269,31 @@ class TestNumbers:
             f" batch_bytes={batch_bytes or 1_000_000}"
         )
 
-    def test_the_smallest_queue_holds_exactly_two_batches(self):
-        """The bound itself is fine."""
+    def test_a_queue_of_exactly_two_batches_is_accepted(self):
+        """The limit itself is allowed."""
         assert settings(queue_bytes=8_192, batch_bytes=4_096).queue_bytes == 8_192
 
 
 class TestSpool:
     @pytest.mark.parametrize("kind", [str, Path])
-    def test_is_a_path_that_stays_where_it_was_meant(self, kind, tmp_path, monkeypatch):
-        """Whatever the working directory is later, and whether it is there yet or not."""
+    def test_a_relative_spool_path_is_made_absolute(self, kind, tmp_path, monkeypatch):
+        """A later change of the working directory does not move it; it need not exist yet."""
         monkeypatch.chdir(tmp_path)
         assert settings(spool=kind("spool")).spool == str(tmp_path / "spool")
         assert settings(spool=tmp_path).spool == str(tmp_path)
 
     @pytest.mark.parametrize("wrong", [5, True, b"spool", ""], ids=repr)
-    def test_anything_else_is_refused(self, wrong):
-        """With what is accepted."""
+    def test_a_spool_that_is_not_a_path_is_refused(self, wrong):
+        """The message says what is accepted."""
         assert problem(spool=wrong) == f"spool={wrong!r} is not accepted; give the path of a directory"
 
-    def test_a_file_is_refused(self):
+    def test_a_spool_path_that_is_not_a_directory_is_refused(self):
         """Nothing could be written there."""
-        assert problem(spool=__file__) == f"spool={__file__!r} is no directory"
-        assert problem(spool="a\0b") == "spool='a\\x00b' is no directory"
+        assert problem(spool=__file__) == f"spool={__file__!r} is not a directory"
+        assert problem(spool="a\0b") == "spool='a\\x00b' is not a directory"
 
-    def test_it_must_hold_two_batches(self, tmp_path):
-        """With their first lines; without a spool nobody asks."""
+    def test_the_spool_must_hold_two_batches(self, tmp_path):
+        """With the first lines of their files; without a spool its size does not matter."""
         said = problem(spool=tmp_path, spool_bytes=2_000_000)
         assert said == "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000"
         assert settings(spool=tmp_path, spool_bytes=2_016_384).spool_bytes == 2_016_384
@@ -297,21 +301,31 @@ class TestSpool:
 
 
 class TestWords:
-    @pytest.mark.parametrize(("name", "accepted"), [("overflow", OVERFLOW), ("cloud", CLOUDS), ("spool_fsync", FSYNC)])
-    def test_each_is_accepted(self, name, accepted):
-        """All that the message lists."""
-        assert [getattr(settings(**{name: word}), name) for word in accepted] == list(accepted)
+    @pytest.mark.parametrize("argument", WORDS, ids=lambda argument: argument.name)
+    def test_each_documented_word_is_accepted(self, argument):
+        """Every word that the message lists."""
+        found = [getattr(settings(**{argument.name: word}), argument.name) for word in argument.words]
+
+        assert found == list(argument.words)
+
+    def test_the_accepted_words_are_the_documented_ones(self):
+        """A change here is a change for every user."""
+        assert {argument.name: argument.words for argument in WORDS} == {
+            "overflow": ("drop_new", "drop_old", "block"),
+            "spool_fsync": ("never", "batch", "row"),
+            "cloud": tuple(CLOUDS),
+        }
 
     @pytest.mark.parametrize("wrong", ["", "Block", "drop", 3, ["block"], True])
-    def test_others_are_refused_with_those_there_are(self, wrong):
-        """Spelled as they are accepted."""
+    def test_an_unknown_word_is_refused_with_the_accepted_ones(self, wrong):
+        """As they are spelled."""
         assert problem(overflow=wrong) == (
-            f"overflow={wrong!r} is not known; accepted are 'drop_new', 'drop_old', 'block'"
+            f"overflow={wrong!r} is not accepted; give one of 'drop_new', 'drop_old', 'block'"
         )
-        assert problem(cloud=wrong) == f"cloud={wrong!r} is not known; accepted are 'public', 'china', 'usgov'"
+        assert problem(cloud=wrong) == f"cloud={wrong!r} is not accepted; give one of 'public', 'china', 'usgov'"
 
     def test_report_must_be_callable(self):
-        """From dictConfig it comes by ext://."""
+        """In dictConfig it is given as ext://."""
         assert settings(report=print).report is print
         assert problem(report="app.report") == (
             "report='app.report' is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
@@ -331,8 +345,8 @@ class TestEndpoint:
             ("https://dce.bücher.example", "https://dce.bücher.example"),
         ],
     )
-    def test_any_https_url_is_accepted_and_written_in_one_way(self, written, read_as):
-        """Pipelines of one endpoint share their pauses, however it is spelled."""
+    def test_any_https_endpoint_is_accepted_in_canonical_form(self, written, read_as):
+        """Pipelines of one endpoint share their back-off, however it is spelled."""
         found = settings(endpoint=written)
 
         assert found.endpoint == read_as
@@ -351,8 +365,8 @@ class TestEndpoint:
             "hTTp://127.0.0.1",
         ],
     )
-    def test_http_is_accepted_for_this_machine_and_never_with_a_real_token(self, url):
-        """However the scheme is spelled: a real credential is not even asked."""
+    def test_http_is_accepted_for_loopback_and_never_sends_a_real_token(self, url):
+        """However the scheme is spelled; a given credential is never asked."""
         assert settings(endpoint=url).is_local
         assert settings(endpoint=url, credential=Credential()).is_local
 
@@ -397,17 +411,17 @@ class TestEndpoint:
 
     @pytest.mark.parametrize("url", ["http://workspace:8080", "http://10.0.0.7", "HTTP://workspace"])
     def test_credential_local_allows_http_for_another_host(self, url):
-        """A compose service, say. No token is asked."""
+        """A compose service, say. No token is asked for."""
         assert settings(endpoint=url, credential="local").is_local
 
     @pytest.mark.parametrize("credential", [None, "default", {"environment": {}}, Credential()])
-    def test_nothing_but_local_allows_it(self, credential):
+    def test_no_other_credential_allows_http_for_another_host(self, credential):
         """A real credential least of all."""
         assert "would send a token in clear text" in problem(endpoint="http://workspace:8080", credential=credential)
 
     @pytest.mark.parametrize("url", ["https://127.0.0.1:8443", "https://localhost", "https://[::1]"])
-    def test_https_on_this_machine_uses_the_real_credential(self, url):
-        """A tunnel or a gateway may end here."""
+    def test_https_on_loopback_uses_the_real_credential(self, url):
+        """A tunnel or a gateway may end there."""
         assert not settings(endpoint=url).is_local
         assert settings(endpoint=url, credential="local").is_local
 
@@ -441,10 +455,10 @@ class TestEndpoint:
             {"url": "https://dce.example.org"},
         ],
     )
-    def test_what_is_no_such_url_is_refused(self, wrong):
-        """Also what two libraries could read differently."""
+    def test_an_endpoint_that_is_not_a_plain_http_url_is_refused(self, wrong):
+        """Including URLs that two libraries could parse differently."""
         assert problem(endpoint=wrong) == (
-            f"endpoint={wrong!r} is not an http(s) URL; give the logs ingestion endpoint of the rule or its DCE, https://…"
+            f"endpoint={wrong!r} is not an http(s) URL; give the logs ingestion endpoint of the rule or of its DCE, https://…"
         )
 
     @pytest.mark.parametrize(
@@ -462,20 +476,20 @@ class TestEndpoint:
             "http://@127.0.0.1",
         ],
     )
-    def test_a_login_in_the_url_is_refused_and_never_shown(self, url):
+    def test_a_login_in_the_endpoint_is_refused_and_never_shown(self, url):
         """Not even when something else is wrong with the URL."""
         said = problem(endpoint=url)
 
-        assert said.startswith("endpoint holds a user name or password (not shown here)")
+        assert said.startswith("endpoint contains a user name or password (not shown)")
         assert SECRET not in said
 
     @pytest.mark.parametrize("end", [f"/?sig={SECRET}", f"#{SECRET}", f"?api-version={SECRET}", f":99999?{SECRET}"])
-    def test_a_query_or_fragment_is_refused_and_never_shown(self, end):
+    def test_a_query_or_fragment_in_the_endpoint_is_refused_and_never_shown(self, end):
         """A signature is a secret, too."""
         said = problem(endpoint=f"{ENDPOINT}{end}")
 
         assert said.startswith(f"endpoint='{ENDPOINT}")
-        assert said.endswith("is followed by a query or fragment; give the URL without")
+        assert said.endswith("is followed by a query or fragment (not shown); remove it")
         assert SECRET not in said
 
 
@@ -493,8 +507,8 @@ class TestRuleAndStream:
             ["dcr-1"],
         ],
     )
-    def test_what_is_no_immutable_id_is_refused(self, wrong):
-        """It becomes a part of the URL."""
+    def test_a_rule_id_that_is_not_an_immutable_id_is_refused(self, wrong):
+        """It becomes part of the URL."""
         assert problem(rule_id=wrong) == (
             f"rule_id={wrong!r} is not accepted; give the rule's immutable id, dcr-… (not its name or resource id:"
             " it is 'immutableId' in the rule's JSON)"
@@ -502,15 +516,15 @@ class TestRuleAndStream:
 
     @pytest.mark.parametrize("wrong", ["App", "custom-App", "Custom-", "Custom-A/B", "Custom-A B", "Custom-A\n", 7, []])
     @pytest.mark.parametrize("dcr", [None, rule(App={"Message": "string"})], ids=["without a rule", "with a rule"])
-    def test_what_is_no_streams_name_is_refused(self, wrong, dcr):
-        """With its form."""
+    def test_a_stream_that_is_not_a_streams_name_is_refused(self, wrong, dcr):
+        """The message shows the form."""
         said = problems(stream=wrong, dcr=dcr)[0]
 
         assert said == f"stream={wrong!r} is not accepted; give the stream's name as the rule declares it, Custom-…"
 
     @pytest.mark.parametrize("stream", ["Custom-App", "Custom-App_CL", "Microsoft-Syslog", "Custom-a.b-c_1"])
-    def test_every_streams_name_is_accepted(self, stream):
-        """Also those of built-in tables."""
+    def test_every_form_of_a_streams_name_is_accepted(self, stream):
+        """Those of built-in tables, too."""
         assert settings(stream=stream).stream == stream
 
 
@@ -525,8 +539,8 @@ class TestCredential:
         ],
         ids=str,
     )
-    def test_every_documented_form_is_accepted(self, credential):
-        """Nothing is asked of it yet."""
+    def test_every_documented_form_of_a_credential_is_accepted(self, credential):
+        """It is not asked for a token yet."""
         assert settings(credential=credential).credential is credential
 
     @pytest.mark.parametrize(
@@ -548,7 +562,7 @@ class TestCredential:
         ],
         ids=lambda wrong: type(wrong).__name__,
     )
-    def test_anything_else_is_refused_and_its_value_never_shown(self, wrong):
+    def test_any_other_credential_is_refused_and_never_shown(self, wrong):
         """The message says what is accepted."""
         with pytest.raises(ConfigurationError) as caught:
             AzureMonitorHandler(**ADDRESS, credential=wrong)
@@ -560,42 +574,42 @@ class TestCredential:
 
 
 class TestColumns:
-    def test_are_a_preset_by_name(self):
-        """The documented ones."""
+    def test_columns_can_be_a_preset_by_name(self):
+        """ "lean" has six."""
         assert len(settings(columns="lean").table.columns) == 6
 
-    def test_are_a_mapping(self):
-        """From column to what fills it."""
+    def test_columns_can_be_a_mapping(self):
+        """From a column's name to what fills it."""
         table = settings(columns={"TimeGenerated": "time", "Text": "message"}).table
 
         assert [column.name for column in table] == ["TimeGenerated", "Text"]
 
-    def test_are_a_table(self):
+    def test_columns_can_be_a_table(self):
         """Built in Python."""
         table = Table((Column("TimeGenerated", "datetime", "time"), Column("Text", "string", str)))
 
         assert settings(columns=table).table is table
 
     @pytest.mark.parametrize("wrong", [7, ["Message"], b"default", {"Message"}])
-    def test_nothing_else(self, wrong):
-        """With the forms there are."""
+    def test_columns_of_another_type_are_refused(self, wrong):
+        """The message lists the accepted forms."""
         assert problem(columns=wrong) == (
-            f"columns={wrong!r} is not accepted; give a mapping, a Table or a preset's name"
+            f"columns={wrong!r} is not accepted; give a mapping, a Table or the name of a preset"
         )
 
-    def test_an_unknown_preset_is_named(self):
-        """With those there are."""
+    def test_an_unknown_preset_is_refused_with_the_known_ones(self):
+        """Spelled as they are accepted."""
         assert problem(columns="defualt").startswith("columns='defualt' is not a preset; use 'default', 'lean', ")
 
-    def test_an_empty_mapping_is_refused(self):
-        """Rather than taken for the default."""
+    def test_empty_columns_are_refused(self):
+        """They do not stand for the default."""
         assert problem(columns={}) == "columns is empty: a row needs at least one column"
 
     @pytest.mark.parametrize(
         "name", ["Tenant Id", "1st", "_x", "A" * 46, "TenantId", "type", "Größe", "", 'a"b', 7, "a\ud800"]
     )
-    def test_names_that_log_analytics_refuses_are_refused(self, name):
-        """In a mapping; and in a Table, as far as it can be built at all."""
+    def test_column_names_that_log_analytics_refuses_are_refused(self, name):
+        """In a mapping, and in a Table if it can be built at all."""
         said = problem(columns={name: "message"})
         assert said.startswith(f"column name {name!r} is ")
 
@@ -603,20 +617,20 @@ class TestColumns:
             settings(columns=Table((Column(name, "string", "message"),)))
         assert repr(name) in str(caught.value)
 
-    def test_time_generated_of_another_type_is_refused_in_a_table_too(self):
-        """The service needs it."""
+    def test_a_table_whose_time_generated_is_not_a_datetime_is_refused(self):
+        """The service requires a datetime."""
         table = Table((Column("TimeGenerated", "string", "time"),))
 
         assert problem(columns=table) == "column 'TimeGenerated' must be a datetime, not 'string'"
 
-    def test_unknown_types_are_refused(self):
-        """With those a stream knows."""
-        assert "unknown type 'guid'; a stream knows string, int" in problem(columns={"Text": "message:guid"})
+    def test_an_unknown_column_type_is_refused_with_the_known_ones(self):
+        """Spelled as they are accepted."""
+        assert "unknown type 'guid'; accepted are string, int" in problem(columns={"Text": "message:guid"})
 
 
 class TestRule:
-    def test_gives_names_and_types(self):
-        """And the one stream that it declares."""
+    def test_a_rule_gives_column_names_types_and_its_only_stream(self):
+        """The stream need not be given then."""
         found = read(
             {"endpoint": ENDPOINT, "rule_id": RULE, "dcr": rule(App={"Message": "string", "DurationMs": "real"})}, {}
         )
@@ -624,15 +638,15 @@ class TestRule:
         assert found.stream == "Custom-App"
         assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("DurationMs", "real")]
 
-    def test_can_be_a_file(self, tmp_path):
-        """By str or Path."""
+    def test_a_rule_can_be_the_path_of_a_file(self, tmp_path):
+        """As a str or a Path."""
         path = tmp_path / "rule.json"
         path.write_text(json.dumps(rule(App={"Message": "string"})), "utf-8")
 
         assert settings(dcr=path).table == settings(dcr=str(path)).table
 
-    def test_with_several_streams_asks_for_one(self):
-        """And lists them."""
+    def test_a_rule_with_several_streams_asks_for_one_of_them(self):
+        """The message lists them."""
         dcr = rule(App={"Message": "string"}, Audit={"Message": "string"})
 
         (said,) = problems({}, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr)
@@ -642,60 +656,61 @@ class TestRule:
         )
         assert settings(dcr=dcr, stream="Custom-Audit").stream == "Custom-Audit"
 
-    def test_without_the_stream_is_refused_with_those_it_has(self):
-        """Whether the stream came as an argument or from the environment."""
-        said = ("stream='Custom-Other' is not declared in the given dcr; it has Custom-App",)
+    def test_a_stream_that_the_rule_does_not_declare_is_refused(self):
+        """Whether it comes as an argument or from the environment."""
+        said = ("stream='Custom-Other' is not declared in the given dcr; it declares Custom-App",)
         dcr = rule(App={"Message": "string"})
 
         assert problems(dcr=dcr, stream="Custom-Other") == said
         environ = {"LOGS_DCR_STREAM_NAME": "Custom-Other"}
         assert problems(environ, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr) == said
 
-    def test_a_mapping_says_what_fills_its_columns(self):
-        """The types are the rule's."""
+    def test_beside_a_rule_a_mapping_says_what_fills_the_columns(self):
+        """The types remain the rule's."""
         found = settings(dcr=rule(App={"Message": "string", "Count": "int"}), columns={"Count": "extra.number:long"})
 
         assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("Count", "int")]
 
-    def test_a_table_says_what_fills_its_columns(self):
-        """Under names that the rule alone may have, too."""
+    def test_beside_a_rule_a_table_says_what_fills_the_columns(self):
+        """Under names that only a rule may have, too."""
         table = Table((Column("_id", "string", "message"),))
 
         assert settings(dcr=rule(App={"_id": "string"}), columns=table).table == table
 
-    def test_a_column_it_does_not_declare_is_refused(self):
-        """The service would drop it without a word."""
+    def test_a_column_that_the_rule_does_not_declare_is_refused(self):
+        """The service would drop it silently."""
         assert problem(dcr=rule(App={"Message": "string"}), columns={"Txt": "message", "Message": "message"}) == (
-            "column 'Txt' is not declared for Custom-App: the service would drop it in silence; declared are Message"
+            "column 'Txt' is not declared for Custom-App, so the service would drop it silently; declared are Message"
         )
 
-    def test_a_presets_columns_need_not_all_be_declared(self):
-        """Its fields serve the columns that there are."""
+    def test_the_rule_need_not_declare_all_columns_of_a_preset(self):
+        """The preset's fields fill those that it does declare."""
         found = settings(dcr=rule(App={"Message": "string", "Line": "int"}), columns="default")
 
         assert [column.source for column in found.table] == ["message", "line"]
 
-    def test_names_that_no_table_has_may_be_declared(self):
-        """The rule's transformation renames them."""
+    def test_a_rule_may_declare_names_that_a_table_cannot_have(self):
+        """Its transformation renames them."""
         found = settings(dcr=rule(App={"_id": "string", "x": "string"}), columns={"_id": "message"})
 
         assert [column.name for column in found.table] == ["_id", "x"]
 
     @pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\ud800"])
-    def test_names_that_would_break_the_json_are_refused(self, name):
+    def test_a_rules_column_names_that_are_not_json_keys_are_refused(self, name):
         """No stream has them; a file might."""
         assert problem(dcr=rule(App={name: "string"})) == (
-            f"column {name!r}: a name must be printable text without quotes and backslashes"
+            f"dcr: stream 'Custom-App' in the given mapping: column {name!r}:"
+            " a name must be printable text without quotes or backslashes"
         )
 
-    def test_that_cannot_be_read_is_the_only_complaint(self):
-        """Nothing is said about columns that it might have declared."""
+    def test_a_rule_that_cannot_be_read_is_the_only_problem(self):
+        """Columns that it might have declared are not reported."""
         assert problem(dcr="/nowhere/rule.json", columns={"_id": "message"}) == (
             "dcr='/nowhere/rule.json' cannot be read: No such file or directory"
         )
 
-    def test_nested_beyond_reason_is_refused(self):
-        """As a ConfigurationError like everything else."""
+    def test_a_rule_nested_too_deeply_is_refused(self):
+        """As a ConfigurationError, not a RecursionError."""
         document = rule(App={"Message": "string"})
         for _ in range(5_000):
             document = {"properties": document}
@@ -704,8 +719,8 @@ class TestRule:
 
 
 class TestSeveralMistakes:
-    def test_are_reported_together(self):
-        """One run finds them all, whatever part of the configuration they are in."""
+    def test_mistakes_in_all_arguments_are_reported_together(self):
+        """One run finds them all."""
         found = problems(
             endpoint="http://workspace:8080",
             rule_id="my rule",
@@ -735,27 +750,27 @@ class TestSeveralMistakes:
         assert len(found) == len(beginnings)
         assert [said for said, begins in zip(found, beginnings, strict=True) if not said.startswith(begins)] == []
 
-    def test_of_the_rule_stand_beside_the_others(self):
-        """A file that is missing does not hide a typo."""
+    def test_mistakes_in_the_rule_are_reported_with_the_others(self):
+        """A missing file does not hide a typo."""
         assert [said.split("=")[0] for said in problems(dcr="/nowhere", uploads="four")] == ["uploads", "dcr"]
 
 
 class TestFrontDoors:
     @pytest.mark.parametrize("door", [AzureMonitorHandler, Pipeline])
-    def test_refuse_at_construction(self, door):
+    def test_front_doors_refuse_a_bad_value_at_construction(self, door):
         """Not when the first row is sent."""
         with pytest.raises(ConfigurationError, match="uploads='four' is not accepted"):
             door(**ADDRESS, uploads="four")
 
     def test_a_bad_level_is_reported_with_the_rest(self):
-        """It is the handler's own argument, and the application does not see the difference."""
+        """It is the handler's own argument, but users do not see the difference."""
         with pytest.raises(ConfigurationError) as caught:
             AzureMonitorHandler(**ADDRESS, level="LOUD", uploads=0)
 
         assert [said.split(" is ")[0] for said in caught.value.problems] == ["level='LOUD'", "uploads=0"]
 
-    def test_a_handler_that_was_refused_leaves_nothing_behind(self):
-        """Logging would flush it at exit, and print a second traceback that hides the first."""
+    def test_a_refused_handler_leaves_nothing_registered_with_logging(self):
+        """logging would flush it at exit, and print a second traceback that hides the first."""
         script = "import logging_azmon; logging_azmon.AzureMonitorHandler(uploads=0)"
 
         said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
@@ -764,8 +779,8 @@ class TestFrontDoors:
         assert said.stderr.count("Traceback") == 1
         assert said.stderr.rstrip().endswith("set the environment variable LOGS_DCR_STREAM_NAME")
 
-    def test_the_error_reaches_another_process_whole(self):
-        """A worker's error is pickled."""
+    def test_a_configuration_error_survives_pickling(self):
+        """A worker process pickles its errors."""
         with pytest.raises(ConfigurationError) as caught:
             AzureMonitorHandler(uploads=0)
 
@@ -800,24 +815,24 @@ def shout(record):
 
 @pytest.mark.usefixtures("forget")
 class TestDictConfig:
-    def test_a_mistake_is_readable_in_the_traceback(self):
-        """dictConfig says which handler, the error beneath says the rest."""
+    def test_dict_config_shows_every_mistake_in_its_traceback(self):
+        """dictConfig says which handler, and the error beneath it says the rest."""
         with pytest.raises(ValueError, match="Unable to configure handler 'azure'") as caught:
             configure({"uploads": "four", "overflow": "wait"})
 
         shown = "".join(traceback.format_exception(caught.value))
-        assert "logging_azmon.errors.ConfigurationError: 5 problems:\n  - overflow='wait' is not known" in shown
+        assert "logging_azmon.errors.ConfigurationError: 5 problems:\n  - overflow='wait' is not accepted" in shown
         assert "\n  - uploads='four' is not accepted; give a whole number from 1 to 32\n" in shown
         assert "\n  - endpoint is missing: give endpoint=… or set the environment variable DATA_COLL" in shown
 
-    def test_an_unknown_key_is_named(self):
-        """A typo in a file of settings."""
+    def test_dict_config_names_an_unknown_key(self):
+        """A typo in a settings file."""
         with pytest.raises(ValueError, match="azure") as caught:
             configure(ADDRESS | {"batch_sise": 3})
 
         assert "unknown argument 'batch_sise'" in str(caught.value.__cause__)
 
-    def test_references_are_resolved_however_deep_they_stand(self):
+    def test_dict_config_references_are_resolved_at_any_depth(self):
         """dictConfig resolves a handler's own entries, and nested ones only when they are asked for."""
         with capture() as rows:
             logger = configure(
@@ -840,7 +855,7 @@ class TestDictConfig:
         found = logger.handlers[0].pipeline.settings.credential
         assert found == {"managed_identity": {"client_id": "1.2.3"}}
 
-    def test_a_credential_and_a_report_come_by_reference(self):
+    def test_dict_config_can_reference_a_credential_and_a_report(self):
         """Whatever Python object they are."""
         logger = configure(
             ADDRESS | {"credential": "ext://test_settings_objects.credential", "report": "ext://builtins.print"}
@@ -850,7 +865,7 @@ class TestDictConfig:
         assert isinstance(found.credential, Credential)
         assert found.report is print
 
-    def test_a_rule_can_stand_in_the_configuration(self):
+    def test_dict_config_can_contain_the_rule(self):
         """As a mapping."""
         logger = configure({"endpoint": ENDPOINT, "rule_id": RULE, "dcr": rule(App={"Message": "string"})})
 
@@ -892,8 +907,8 @@ class TestFileConfig:
         yield run
         root.handlers[:], root.level = before
 
-    def test_takes_the_address_by_position_and_settings_by_name(self, configure_file):
-        """The args tuple is what fileConfig has had for ever."""
+    def test_file_config_gives_the_address_by_position_and_settings_by_name(self, configure_file):
+        """In `args` and `kwargs`."""
         args = f"args=({ENDPOINT!r}, {RULE!r}, {STREAM!r}, 'managed_identity')"
 
         with capture() as rows:
@@ -911,7 +926,7 @@ class TestFileConfig:
         )
         assert [row["Message"] for row in rows] == ["hello you"]
 
-    def test_numbers_in_quotes_are_refused(self, configure_file):
-        """They are Python there; a string is a mistake."""
+    def test_file_config_numbers_in_quotes_are_refused(self, configure_file):
+        """`kwargs` is Python, so that a text is a mistake."""
         with pytest.raises(ConfigurationError, match="uploads='2' is not accepted; give a whole number"):
             configure_file(f"args=({ENDPOINT!r}, {RULE!r}, {STREAM!r})\nkwargs={{'uploads': '2'}}\n")

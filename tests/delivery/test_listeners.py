@@ -18,6 +18,7 @@ import pytest
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery import listeners as listeners_module
 from logging_azmon._delivery.reporter import Trouble
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 from support.interrupting import at
 
@@ -218,19 +219,19 @@ class TestNone:
             pipeline = make(destination, clock=clock, report=lambda _: None)
             with monkeypatch.context() as patched:
                 patched.setattr(_thread, "start_new_thread", refuse)
-                pipeline._accept(record("first"), None)
-            put, wake = pipeline._put, pipeline._listeners.wake
+                lifecycle_of(pipeline).intake.accept(record("first"), None)
+            put, wake = lifecycle_of(pipeline).intake._put, lifecycle_of(pipeline).listeners.wake
             clock.advance(1.1)
 
             def interrupted() -> bool:
-                pipeline._listeners.wake = wake  # type: ignore[method-assign]
+                lifecycle_of(pipeline).listeners.wake = wake  # type: ignore[method-assign]
                 raise error
 
-            pipeline._listeners.wake = interrupted  # type: ignore[method-assign]
+            lifecycle_of(pipeline).listeners.wake = interrupted  # type: ignore[method-assign]
             with suppress(KeyboardInterrupt):
-                pipeline._accept(record("second"), None)
-            assert pipeline._put == put
-            pipeline._accept(record("third"), None)
+                lifecycle_of(pipeline).intake.accept(record("second"), None)
+            assert lifecycle_of(pipeline).intake._put == put
+            lifecycle_of(pipeline).intake.accept(record("third"), None)
             assert pipeline.flush()
             assert [row["Message"] for row in destination.rows] == ["first", "second", "third"]
             assert pipeline.stats().dropped == {}
@@ -241,8 +242,8 @@ class TestNone:
         with FakeDestination() as destination:
             pipeline = make(destination, clock=ManualClock(), report=lambda _: None)
             for _ in range(100):
-                pipeline._accept(record(), None)
-            assert pipeline._listeners.tokens.qsize() <= 1
+                lifecycle_of(pipeline).intake.accept(record(), None)
+            assert lifecycle_of(pipeline).listeners.tokens.qsize() <= 1
 
     @pytest.mark.parametrize("is_started", [True, False])
     @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
@@ -267,11 +268,11 @@ class TestNone:
             told: list[Trouble] = []
             pipeline = make(destination, clock=clock, report=told.append)
             with suppress(KeyboardInterrupt):
-                pipeline._accept(record("first"), None)
-            assert (pipeline._listeners._live, pipeline._listeners._free) == (0, 0)
+                lifecycle_of(pipeline).intake.accept(record("first"), None)
+            assert (lifecycle_of(pipeline).listeners._live, lifecycle_of(pipeline).listeners._free) == (0, 0)
             clock.advance(1.1)
-            pipeline._accept(record("second"), None)
-            assert pipeline._listeners._live == 1
+            lifecycle_of(pipeline).intake.accept(record("second"), None)
+            assert lifecycle_of(pipeline).listeners._live == 1
             assert pipeline.flush()
             assert [row["Message"] for row in destination.rows] == ["first", "second"]
             assert len(listeners()) == 1
@@ -299,7 +300,7 @@ class TestNone:
             handler.handle(record("sent"))
             with capture() as rows:
                 clock.advance(2)
-                handler.pipeline._urge()
+                lifecycle_of(handler.pipeline).urge()
                 handler.handle(record("captured"))
             assert [row["Message"] for row in rows] == ["captured"]
             refusal.clear()
@@ -453,7 +454,7 @@ def test_ctrl_c_while_a_listener_is_asked_for_leaves_none_that_is_only_counted()
     def first_row() -> tuple[Pipeline, FakeDestination, Callable[[], None]]:
         destination = FakeDestination()
         pipeline = Pipeline(*where(), destination=destination, batch_seconds=0.01)
-        return pipeline, destination, lambda: pipeline._accept(record("first"), None)
+        return pipeline, destination, lambda: lifecycle_of(pipeline).intake.accept(record("first"), None)
 
     pipeline, _, log = first_row()
     places = at(modules, 0, interrupt, log)
@@ -463,7 +464,7 @@ def test_ctrl_c_while_a_listener_is_asked_for_leaves_none_that_is_only_counted()
         pipeline, destination, log = first_row()
         with pytest.raises(KeyboardInterrupt):
             at(modules, place, interrupt, log)
-        pipeline._accept(record("second"), None)
+        lifecycle_of(pipeline).intake.accept(record("second"), None)
         assert pipeline.flush(LIMIT_SECONDS), place
         assert [row["Message"] for row in destination.rows][-1] == "second"
         pipeline.close()

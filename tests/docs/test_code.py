@@ -11,9 +11,8 @@ import pytest
 from logging_azmon.local import Workspace
 from support.endpoint import Endpoint
 from support.local_client import send
-from support.pages import PAGES, blocks, pick
+from support.pages import NAMES, blocks, pick
 
-NAMES = [page.stem for page in PAGES]
 ADDRESS = {"LOGS_DCR_RULE_ID": "dcr-1", "LOGS_DCR_STREAM_NAME": "Custom-App"}
 RULE = {
     "properties": {

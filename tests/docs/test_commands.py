@@ -13,9 +13,8 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, cli
 from logging_azmon.local import Workspace
-from support.pages import PAGES, ROOT, blocks, names, pick, read, section, table
+from support.pages import NAMES, ROOT, blocks, names, pick, read, section, table
 
-NAMES = [page.stem for page in PAGES]
 CONSOLE = [(name, heading, code) for name in NAMES for heading, code in blocks(name, "console")]
 COMMANDS = dict(cli.find_commands())
 FIRST_QUERY = "logging-azmon query 'App_CL | project TimeGenerated, Level, Message, Properties'"

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from logging_azmon._config.settings import ARGUMENTS, CLOUDS, ENVIRONMENT, FSYNC, OVERFLOW, read
+from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.options import ARGUMENTS
+from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
 from logging_azmon._config.validators import CREDENTIALS
 from support.pages import names, table
 
@@ -25,7 +27,7 @@ def test_every_argument_has_a_line():
     """And no other has."""
     documented = [names(row[0])[0] for row in SETTINGS]
 
-    assert sorted(documented) == sorted({*ARGUMENTS, "level", "pipeline"} - set(ENVIRONMENT))
+    assert sorted(documented) == sorted({*ACCEPTED, "level", "pipeline"} - set(ENVIRONMENT))
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])
@@ -48,9 +50,11 @@ def test_every_word_that_is_accepted_is_named():
 
     assert set(CREDENTIALS) <= set(credentials)
     assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
-    assert [word.strip('"') for word in meanings["overflow"]] == list(OVERFLOW)
-    assert [word.strip('"') for word in meanings["spool_fsync"]] == list(FSYNC)
-    assert [names(row[0])[0].strip('"') for row in table("spool", "A power cut", "`spool_fsync`")] == list(FSYNC)
+    assert [word.strip('"') for word in meanings["overflow"]] == list(ARGUMENTS["overflow"].words)
+    assert [word.strip('"') for word in meanings["spool_fsync"]] == list(ARGUMENTS["spool_fsync"].words)
+    assert [names(row[0])[0].strip('"') for row in table("spool", "A power cut", "`spool_fsync`")] == list(
+        ARGUMENTS["spool_fsync"].words
+    )
 
 
 def test_every_number_has_its_unit():

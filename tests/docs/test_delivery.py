@@ -6,8 +6,9 @@ import pytest
 
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._delivery.pacing import MOST_STRETCHED_SECONDS
-from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Answer, Decision, Failure, judge
+from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Decision, judge
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
+from logging_azmon.testing import Answer, Failure
 from support.pages import names, table
 
 STATUS = re.compile(r"\b\d{3}\b").findall

@@ -9,14 +9,14 @@ import pytest
 
 from logging_azmon.local import Workspace
 from support.local_client import send
-from support.pages import PAGES, ROOT, anchor, blocks, read
+from support.pages import NAMES, ROOT, anchor, blocks, read
 
 TEXT = read("frameworks")
 QUOTES = [
-    (page.name, file, code)
-    for page in PAGES
+    (name, file, code)
+    for name in NAMES
     for language in ("python", "yaml", "ini")
-    for _, file, code in blocks(page.stem, language, quoting=True)
+    for _, file, code in blocks(name, language, quoting=True)
 ]
 QUERIES = [code for _, code in blocks("frameworks", "kusto")]
 

@@ -4,11 +4,12 @@ import re
 
 import pytest
 
-from support.pages import DOCS, PAGES, README, ROOT, anchor, headings, toctree, without_code
+from support.pages import DOCS, NAMES, README, ROOT, anchor, headings, read, toctree, without_code
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-SOURCES = [README, *sorted(DOCS.glob("*.md")), *OTHERS]
+WRITTEN = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("charts/*.md"))]
+SOURCES = [README, *WRITTEN, *OTHERS]
 
 
 def links(page):
@@ -49,14 +50,15 @@ def test_links_are_relative():
 
 def test_pages_link_to_pages_and_not_to_readme():
     """The site has no README."""
-    assert [page.name for page in DOCS.glob("*.md") if "README" in "".join(links(page))] == []
+    assert [page.name for page in WRITTEN if "README" in "".join(links(page))] == []
 
 
 def test_every_page_is_in_the_table_of_contents():
-    """Once, and every entry is a page."""
-    pages = sorted(path.stem for path in DOCS.glob("*.md"))
+    """Once, and every entry is a page. The notes are a part of the page on performance."""
+    pages = sorted(path.relative_to(DOCS).with_suffix("").as_posix() for path in WRITTEN)
 
-    assert sorted([*toctree(), "index"]) == pages
+    assert sorted([*toctree(), "index", "charts/notes"]) == pages
+    assert "{include} charts/notes.md" in read("performance")
 
 
 def test_every_page_is_found_from_readme():
@@ -78,10 +80,9 @@ def test_every_picture_is_shown():
 
 def test_no_heading_is_there_twice():
     """On a page: two would have one anchor. And each page begins with its title, the only one of the first level."""
-    for page in PAGES:
-        if page.name == "changelog.md":
+    for name in NAMES:
+        if name == "changelog":
             continue
-        found = headings(page.stem)
-        assert sorted(set(found)) == sorted(found), page.name
-        firsts = re.findall(r"^# ", without_code(page.read_text("utf-8")), re.MULTILINE)
-        assert len(firsts) == 1, page.name
+        found = headings(name)
+        assert sorted(set(found)) == sorted(found), name
+        assert len(re.findall(r"^# ", without_code(read(name)), re.MULTILINE)) == 1, name

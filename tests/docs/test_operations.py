@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import fields
-from typing import get_args
+from typing import get_args, get_type_hints
 
-from logging_azmon._delivery.reporter import Kind
-from logging_azmon._queue.ledger import Reason, Stats
+from logging_azmon import Stats, Trouble
+from logging_azmon._queue.ledger import Reason
 from support.pages import names, section, table
 
 
@@ -13,7 +13,9 @@ def test_every_kind_of_trouble_is_named():
     """And no other; mypy lets the code make no other, either."""
     told = re.search(r"^`kind` is (.*?)\n\n", section("operations", "Reports"), re.DOTALL | re.MULTILINE)[1]
 
-    assert [name.strip('"') for name in names(told) if name.startswith('"')] == list(get_args(Kind))
+    assert [name.strip('"') for name in names(told) if name.startswith('"')] == list(
+        get_args(get_type_hints(Trouble)["kind"])
+    )
 
 
 def test_every_reason_for_a_loss_is_named():

@@ -1,6 +1,4 @@
-"""The examples for web frameworks and task queues, run by their real servers, judged by the rows that arrive."""
-
-from __future__ import annotations
+"""The examples for web frameworks and task queues, run by their real servers and judged by the rows that arrive."""
 
 import os
 import re
@@ -11,32 +9,29 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.endpoint import Endpoint, Held
-from support.lifecycle import LIMIT_SECONDS, assert_each_once
+from support.lifecycle import address_variables, assert_each_once
+from support.pipelines import LIMIT_SECONDS, messages
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 LONGEST_TURN_SECONDS = 1.0
-# A lonely worker need not look for others.
+# A single worker need not look for others.
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
-def environment(endpoint: Endpoint, *paths: Path, **more: str) -> dict[str, str]:
-    """Return what a program finds its endpoint by, and its modules."""
+def server_environment(endpoint, *paths, **more):
+    """Return the environment in which a server finds its endpoint and its modules."""
     inherited = os.environ.get("PYTHONPATH", "")
     return (
         os.environ
+        | address_variables(endpoint.url, stream="Custom-App")
         | {
-            "DATA_COLLECTION_ENDPOINT": endpoint.url,
-            "LOGS_DCR_RULE_ID": "dcr-1",
-            "LOGS_DCR_STREAM_NAME": "Custom-App",
             "PYTHONPATH": os.pathsep.join([*map(str, paths), inherited]).rstrip(os.pathsep),
             "PYTHONUNBUFFERED": "1",
         }
@@ -45,8 +40,8 @@ def environment(endpoint: Endpoint, *paths: Path, **more: str) -> dict[str, str]
 
 
 @contextmanager
-def server(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a server, and end it whatever happens."""
+def server(command, **options):
+    """Run a server while the block runs, and kill it if it is still there."""
     process = subprocess.Popen(
         [sys.executable, *map(str, command)],
         stdin=subprocess.DEVNULL,
@@ -63,19 +58,19 @@ def server(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[str]
         process.communicate()
 
 
-def read_until(process: subprocess.Popen[str], *patterns: str) -> list[re.Match[str]]:
-    """Read what it prints until each pattern has been found, in whatever order, and return the matches."""
+def read_until(process, *patterns):
+    """Read its output until each pattern has been found, in any order, and return the matches."""
     assert process.stdout is not None
-    found: dict[str, re.Match[str]] = {}
+    found = {}
     for line in process.stdout:
         found |= {pattern: match for pattern in patterns if (match := re.search(pattern, line))}
         if len(found) == len(patterns):
             return [found[pattern] for pattern in patterns]
-    raise AssertionError(f"it ended without saying {set(patterns) - set(found)}")
+    raise AssertionError(f"the server ended without printing {set(patterns) - set(found)}")
 
 
-def get(url: str, **headers: str) -> int:
-    """Ask for a page; return the status."""
+def get(url, **headers):
+    """Request a page, and return the status."""
     request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
     try:
         with urllib.request.urlopen(request, timeout=LIMIT_SECONDS) as answer:
@@ -85,24 +80,24 @@ def get(url: str, **headers: str) -> int:
         return error.code
 
 
-def pick(rows: list[dict[str, Any]], *columns: str, **wanted: Any) -> list[tuple[Any, ...]]:
-    """Return some columns of the rows that have these values, in order of their time."""
+def pick(rows, *columns, **wanted):
+    """Return some columns of the rows that have these values, in the order of their times."""
     rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
     return [tuple(row.get(name) for name in columns) for row in sorted(rows, key=lambda row: row["TimeGenerated"])]
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Copy the Django example, which keeps its database and its files beside its settings."""
+def project(tmp_path):
+    """Copy the Django example, which keeps its database beside its settings."""
     return shutil.copytree(EXAMPLES / "django_shop", tmp_path / "shop")
 
 
-def test_django_never_asks_the_database_on_behalf_of_a_log_call(project: Path) -> None:
-    """Neither a synchronous nor an asynchronous request; what a view has loaded is told by its key."""
+def test_a_log_call_in_django_never_queries_the_database(project):
+    """In synchronous and asynchronous requests; an object that the view has loaded is logged by its key."""
     with Endpoint() as endpoint:
         done = subprocess.run(
             [sys.executable, SCRIPTS / "example_django.py"],
-            env=environment(endpoint, project, DJANGO_SETTINGS_MODULE="shop.settings", DEBUG="1"),
+            env=server_environment(endpoint, project, DJANGO_SETTINGS_MODULE="shop.settings", DEBUG="1"),
             capture_output=True,
             text=True,
             timeout=LIMIT_SECONDS,
@@ -118,18 +113,18 @@ def test_django_never_asks_the_database_on_behalf_of_a_log_call(project: Path) -
         ("WARNING", "GET", "/async/missing", 404, None, "Not Found: /async/missing"),
         ("WARNING", "GET", "/async/mine", 403, 1, "Forbidden: /async/mine"),
     ]
-    # The users that the two views load, and no other.
-    messages = [row["Message"] for row in rows]
-    asked = rows[messages.index("begin") :]
+    # Only the users that the two views load.
+    asked = rows[messages(rows).index("begin") :]
     users = [row for row in asked if '"auth_user"' in row.get("Sql", "")]
+
     assert len(users) == 2
     assert all(row["Logger"] == "django.db.backends" and row["SqlSeconds"] >= 0 for row in users)
-    # A session is of interest to no row, so its queries belong to the views as well.
+    # No row needs the session, so its queries belong to the views as well.
     assert len([row for row in asked if "Sql" in row]) == 4
     assert not [row for row in rows if "secret" in str(row) or "<" in str(row.get("Properties", {}).get("request"))]
 
 
-# Appended to the settings: the reloader says when it has seen the file that is to be changed.
+# Appended to the settings: the reloader prints a line once it has seen the file that the test will change.
 SAY_WHEN_SEEN = """
 LOGGING["filters"] = {"seen": {"()": lambda: lambda record: "urls.py first seen" in record.getMessage()}}
 LOGGING["handlers"]["seen"] = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "filters": ["seen"]}
@@ -137,8 +132,8 @@ LOGGING["loggers"]["django.utils.autoreload"] = {"level": "DEBUG", "handlers": [
 """
 
 
-def test_django_runserver_reloads_at_once_and_doubles_no_row(project: Path) -> None:
-    """Two processes are configured, one serves; at each reload the one before delivers its tail."""
+def test_django_runserver_reloads_at_once_and_doubles_no_row(project):
+    """Two processes are configured and one serves; at each reload the old one delivers its last rows."""
     with project.joinpath("shop", "settings.py").open("a", encoding="utf-8") as settings:
         settings.write(SAY_WHEN_SEEN)
     with (
@@ -146,12 +141,12 @@ def test_django_runserver_reloads_at_once_and_doubles_no_row(project: Path) -> N
         server(
             ["manage.py", "runserver", "127.0.0.1:0"],
             cwd=project,
-            env=environment(endpoint, project, DEBUG="1"),
+            env=server_environment(endpoint, project, DEBUG="1"),
             stderr=subprocess.DEVNULL,
         ) as process,
     ):
 
-        def address() -> str:
+        def address():
             found, _ = read_until(process, r"Starting .*development server at (http://\S+)", "shop/urls.py first seen")
             return found[1]
 
@@ -161,14 +156,14 @@ def test_django_runserver_reloads_at_once_and_doubles_no_row(project: Path) -> N
             os.utime(project / "shop" / "urls.py", (2**31 - 99 + number, 2**31 - 99 + number))
             url = address()
             assert get(f"{url}orders/{number}") == 200
-        # Ctrl-C leaves the one that serves a quarter of a second: whether its last rows arrive is up to luck.
+        # After Ctrl-C the serving process has a quarter of a second, so its last rows may or may not arrive.
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=LIMIT_SECONDS)
 
     served = [row["Instance"] for row in endpoint.rows if row["Message"].endswith("urls.py changed, reloading.")]
     assert len(served) == len(set(served)) == 2
     assert_each_once(row for row in endpoint.rows if row["Instance"] in served)
-    # Of all processes, so that none repeats what another has said.
+    # The rows of all processes, so that a row sent by two of them would show.
     rows = [row for row in endpoint.rows if not re.search(r"orders?.9 ", row["Message"])]
     assert pick(rows, "Message", Logger="shop") == [("order 7 shown",), ("order 8 shown",)]
     assert pick(rows, "Level", "Method", "Path", "Status", Logger="django.request") == [
@@ -178,13 +173,14 @@ def test_django_runserver_reloads_at_once_and_doubles_no_row(project: Path) -> N
     (failed,) = [row for row in rows if row.get("Path") == "/broken"]
     assert failed["Exception"].endswith("ZeroDivisionError: division by zero")
     assert pick(rows, "Status", Logger="django.server") == [(200,), (404,), (500,), (200,)]
-    # What Django calls the request here is a socket, whose other end may have gone.
+    # The request that django.server logs is a socket, whose peer may already have gone.
     shown = {row["Properties"]["request"].partition(":")[0] for row in rows if row["Logger"] == "django.server"}
+
     assert shown <= {"127.0.0.1", "(socket, not connected)"}
 
 
-def test_flask_tells_which_request_a_record_belongs_to() -> None:
-    """Of its own records, Flask's, and exceptions; with an access log that the example writes."""
+def test_records_in_flask_name_the_request_they_belong_to():
+    """Those of the application, of Flask, of exceptions, and of the example's access log."""
     source = """
 import logging
 from flask_app import app
@@ -196,7 +192,7 @@ logging.getLogger("flask_app").info("outside")
     with Endpoint() as endpoint:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", source],
-            env=environment(endpoint, EXAMPLES),
+            env=server_environment(endpoint, EXAMPLES),
             capture_output=True,
             text=True,
             timeout=LIMIT_SECONDS,
@@ -214,26 +210,27 @@ logging.getLogger("flask_app").info("outside")
         ("INFO", "outside", None, None, None, None),
     ]
     (failed,) = [row for row in rows if "Exception" in row]
+
     assert failed["Exception"].endswith("ZeroDivisionError: division by zero")
     assert rows[0]["Properties"] == {"order": 7}
 
 
-def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
-    """Requests are answered and the loop turns; the access log has columns; the last words arrive after SIGTERM."""
+def test_fastapi_on_uvicorn_answers_while_an_upload_hangs_and_delivers_its_last_rows_after_sigterm():
+    """The event loop keeps turning, and the access log has columns."""
     held = Held()
     with (
         Endpoint(held) as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
         server(
             [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "handled"],
-            env=environment(endpoint),
+            env=server_environment(endpoint),
             pass_fds=[listening.fileno()],
         ) as process,
     ):
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         assert get(f"{url}/orders/1?token=secret", X_Request_Id="r-1") == 200
         assert held.arrived.wait(LIMIT_SECONDS)
-        # Whoever waited for the upload would wait for ever.
+        # A request that waited for the upload would never be answered.
         assert [get(f"{url}/orders/{number}") for number in range(2, 22)] == [200] * 20
         assert [get(f"{url}/{path}") for path in ("orders/2000", "broken")] == [404, 500]
         held.go()
@@ -253,19 +250,20 @@ def test_fastapi_on_uvicorn_goes_on_while_an_upload_hangs() -> None:
         {"order": 1},
     )
     (failed,) = [row for row in rows if "Exception" in row]
+
     assert (failed["Logger"], failed["Level"]) == ("uvicorn.error", "ERROR")
     assert failed["Exception"].endswith("ZeroDivisionError: division by zero\n") or failed["Exception"].endswith("zero")
     assert pick(rows, "Message")[-1][0].startswith("Finished server process")
 
 
-def test_fastapi_loses_no_row_of_a_request_where_nothing_handles_the_signal() -> None:
-    """uvicorn ends the process by the signal, without exit handlers: the lifespan has delivered what waited."""
+def test_fastapi_loses_no_row_of_a_request_when_sigterm_is_not_handled():
+    """uvicorn ends the process by the signal, without exit handlers; the lifespan has delivered the rows before."""
     with (
         Endpoint() as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
         server(
             [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "unhandled"],
-            env=environment(endpoint),
+            env=server_environment(endpoint),
             pass_fds=[listening.fileno()],
         ) as process,
     ):
@@ -274,20 +272,21 @@ def test_fastapi_loses_no_row_of_a_request_where_nothing_handles_the_signal() ->
         process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == -signal.SIGTERM
 
-    messages = [message for (message,) in pick(endpoint.rows, "Message")]
-    assert "order 1 shown" in messages
-    assert messages[-1] == "Waiting for application shutdown."
+    logged = [message for (message,) in pick(endpoint.rows, "Message")]
+
+    assert "order 1 shown" in logged
+    assert logged[-1] == "Waiting for application shutdown."
 
 
-def test_gunicorn_with_preload_sends_its_access_and_error_logs() -> None:
-    """As columns, from master and workers, and no header of a request among them."""
+def test_gunicorn_with_preload_sends_its_access_and_error_logs_as_columns():
+    """From the master and the workers, and without the headers of a request."""
     with (
         Endpoint() as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
         server(
             ["-m", "gunicorn", f"--bind=fd://{listening.fileno()}", "--workers=2", "app:application"],
             cwd=EXAMPLES / "gunicorn_app",
-            env=environment(endpoint, EXAMPLES / "gunicorn_app"),
+            env=server_environment(endpoint, EXAMPLES / "gunicorn_app"),
             pass_fds=[listening.fileno()],
         ) as process,
     ):
@@ -318,10 +317,10 @@ def test_gunicorn_with_preload_sends_its_access_and_error_logs() -> None:
     assert_each_once(rows)
 
 
-def test_celery_tells_which_task_a_record_belongs_to(tmp_path: Path) -> None:
-    """In the pool's processes, and in the one that hands out the tasks."""
+def test_records_in_celery_name_the_task_they_belong_to(tmp_path):
+    """In the processes of the pool and in the one that hands out the tasks."""
     with Endpoint() as endpoint:
-        env = environment(endpoint, EXAMPLES, SCRIPTS, BROKER_FILES=str(tmp_path))
+        env = server_environment(endpoint, EXAMPLES, SCRIPTS, BROKER_FILES=str(tmp_path))
         sent = subprocess.run(
             [
                 sys.executable,
@@ -360,8 +359,8 @@ def test_celery_tells_which_task_a_record_belongs_to(tmp_path: Path) -> None:
     assert_each_once(rows)
 
 
-def test_celery_removes_handlers_unless_it_is_told_to_leave_them(tmp_path: Path) -> None:
-    """What the example's comment says of worker_hijack_root_logger, for those who configure logging elsewhere."""
+def test_celery_removes_the_handlers_of_the_root_logger_unless_hijacking_is_off(tmp_path):
+    """As the example's comment on worker_hijack_root_logger says."""
     source = """
 import logging, sys
 from celery import Celery
@@ -379,9 +378,10 @@ logging.warning(sys.argv[1])
         for word in ("hijack", "leave"):
             subprocess.run(
                 [sys.executable, "-W", "ignore::DeprecationWarning", "-c", source, word],
-                env=environment(endpoint),
+                env=server_environment(endpoint),
                 stderr=subprocess.DEVNULL,
                 timeout=LIMIT_SECONDS,
                 check=True,
             )
-    assert [row["Message"] for row in endpoint.rows] == ["leave"]
+
+    assert messages(endpoint.rows) == ["leave"]

@@ -15,10 +15,11 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery.reporter import Trouble
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.endpoint import Endpoint
 
-# Trouble with one rule is everybody's who sends to it, so each test has its own.
+# All pipelines that send to one rule share its circuit breaker, so each test has a rule of its own.
 RULES = itertools.count()
 LIMIT_SECONDS = 20
 OUTAGE = Answer(failure=Failure.CONNECTION, message="refused")
@@ -47,7 +48,7 @@ class Gate:
 @contextmanager
 def logging_to(pipeline: Pipeline) -> Iterator[logging.Logger]:
     """Give a logger of its own that logs to a pipeline."""
-    logger = logging.Logger("app")  # not in the tree, so nobody else hears it
+    logger = logging.Logger("app")  # not in the tree, so no other handler gets its records
     handler = AzureMonitorHandler(pipeline=pipeline)
     logger.addHandler(handler)
     yield logger
@@ -68,9 +69,9 @@ def _no_thread_is_left() -> Iterator[None]:
 
 
 class TestFlush:
-    """Everything logged before the call."""
+    """Flush delivers every row logged before the call."""
 
-    def test_before_the_first_row(self) -> None:
+    def test_flush_before_the_first_row_is_true(self) -> None:
         """There is nothing to wait for, and nothing is started."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
@@ -78,7 +79,7 @@ class TestFlush:
             assert listeners() == []
             assert destination.batches == []
 
-    def test_delivers(self) -> None:
+    def test_flush_delivers_what_waits(self) -> None:
         """True says that all rows are there."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
@@ -89,7 +90,7 @@ class TestFlush:
                 assert [row["Message"] for row in destination.rows] == [str(number) for number in range(10)]
             pipeline.close()
 
-    def test_gives_up_in_time(self) -> None:
+    def test_flush_gives_up_at_its_timeout(self) -> None:
         """False when the time is over; the rows are kept, and arrive later."""
         gate = Gate()
         with FakeDestination(gate) as destination:
@@ -104,7 +105,7 @@ class TestFlush:
             pipeline.close()
             assert len(destination.rows) == 1
 
-    def test_does_not_wait_for_later_rows(self) -> None:
+    def test_flush_does_not_wait_for_rows_logged_after_the_call(self) -> None:
         """What is logged during the flush is not part of it."""
         with FakeDestination() as destination:
             clock = ManualClock(jumps=True)
@@ -123,7 +124,7 @@ class TestFlush:
                 assert pipeline.stats().queued == 1
             pipeline.close()
 
-    def test_tells_a_loss_meanwhile(self) -> None:
+    def test_flush_is_false_if_a_row_was_dropped_meanwhile(self) -> None:
         """False if rows were lost while it waited, although none is left."""
         with FakeDestination(OUTAGE) as destination:
             clock = ManualClock(jumps=True)
@@ -135,7 +136,7 @@ class TestFlush:
                 assert pipeline.stats().dropped == {"gave_up": 1}
             pipeline.close()
 
-    def test_waits_for_a_pause_on_the_calling_thread(self) -> None:
+    def test_flush_without_listeners_waits_for_a_pause_to_end(self) -> None:
         """Without listeners, too, a pause is waited for: neither given up at once nor looked at all the time."""
         with FakeDestination(OUTAGE, OUTAGE) as destination:
             clock = ManualClock(jumps=True)
@@ -145,7 +146,7 @@ class TestFlush:
                 assert pipeline.flush() is True
             pipeline.close()
 
-    def test_ends_during_a_pause_on_the_calling_thread(self) -> None:
+    def test_flush_without_listeners_ends_during_a_longer_pause(self) -> None:
         """A pause ordered by the service may be longer than the time there is."""
         with FakeDestination(Answer(status=429, retry_after="120")) as destination:
             clock = ManualClock(jumps=True)
@@ -160,7 +161,7 @@ class TestFlush:
             assert pipeline.stats().dropped == {"closed": 1}
 
     @pytest.mark.parametrize("act", ["flush", "close"])
-    def test_on_a_delivering_thread(self, act: str) -> None:
+    def test_flush_and_close_on_a_delivering_thread_do_not_wait(self, act: str) -> None:
         """A `report` that flushes or closes does not wait for itself."""
         called = threading.Event()
 
@@ -178,14 +179,14 @@ class TestFlush:
             pipeline.close()
             assert len(destination.rows) == 1
 
-    def test_in_the_middle_of_a_log_call(self) -> None:
+    def test_flush_in_the_middle_of_a_log_call_does_not_deadlock(self) -> None:
         """A signal handler that interrupted a log call holds what listeners need: it delivers by itself."""
 
         class Interrupting(ManualClock):
             is_armed = False
 
             def monotonic(self) -> float:
-                if self.is_armed and pipeline._fork_lock._is_owned():  # noqa: SLF001 - as Condition does
+                if self.is_armed and lifecycle_of(pipeline).fork_lock._is_owned():  # noqa: SLF001 - as Condition does
                     self.is_armed = False
                     flushed.append(pipeline.flush(5))
                 return super().monotonic()
@@ -208,15 +209,15 @@ class TestFlush:
 
 
 class TestClose:
-    """The end of a pipeline, not of the process."""
+    """Close ends a pipeline, not the process."""
 
-    def test_before_the_first_row(self) -> None:
+    def test_close_before_the_first_row_starts_nothing(self) -> None:
         """Nothing was started, so nothing is waited for."""
         handler = AzureMonitorHandler(*where())
         handler.close()
         assert handler.stats().accepted == 0
 
-    def test_twice(self) -> None:
+    def test_close_twice_is_fine(self) -> None:
         """The second time does nothing."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
@@ -227,7 +228,7 @@ class TestClose:
                 logger.handlers[0].close()
             assert len(destination.rows) == 1
 
-    def test_delivers_and_stops(self) -> None:
+    def test_close_delivers_what_waits_and_ends_the_threads(self) -> None:
         """Rows are there and the threads are gone when it returns."""
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
@@ -236,7 +237,7 @@ class TestClose:
             assert listeners() == []
             assert len(destination.rows) == 1
 
-    def test_a_row_after_it_is_counted(self) -> None:
+    def test_a_row_after_close_is_counted_and_reported(self) -> None:
         """Counted and told, not raised; told again at each power of ten."""
         told: list[Trouble] = []
         handler = AzureMonitorHandler(*where(), report=told.append)
@@ -250,7 +251,7 @@ class TestClose:
             "10 rows logged after close dropped: after_close",
         ]
 
-    def test_right_after_a_flush_in_vain_it_does_not_wait_again(self) -> None:
+    def test_close_right_after_a_flush_in_vain_does_not_wait_again(self) -> None:
         """As logging.shutdown does it: one close_seconds for both."""
         clock = ManualClock(jumps=True)
         with FakeDestination(*[OUTAGE] * 999) as destination:
@@ -263,7 +264,7 @@ class TestClose:
                 assert clock.monotonic() - begun == pytest.approx(10)
             assert pipeline.stats().dropped == {"closed": 1}
 
-    def test_long_after_a_flush_in_vain_it_waits_again(self) -> None:
+    def test_close_long_after_a_flush_in_vain_waits_again(self) -> None:
         """Only what belongs together shares the time."""
         clock = ManualClock(jumps=True)
         with FakeDestination(*[OUTAGE] * 999) as destination:
@@ -276,7 +277,7 @@ class TestClose:
                 pipeline.close()
                 assert clock.monotonic() - begun == pytest.approx(10)
 
-    def test_what_is_on_the_way_closes_the_connection_later(self) -> None:
+    def test_an_upload_in_flight_at_close_closes_the_connection_when_it_ends(self) -> None:
         """Close does not wait for ever; the listener that comes back finds nothing to do, and ends."""
         gate = Gate()
         said: list[str] = []
@@ -297,7 +298,7 @@ class TestClose:
                 listener.join(LIMIT_SECONDS)
                 assert pipeline.stats().delivered == 1
 
-    def test_a_notice_on_its_way_is_waited_for(self) -> None:
+    def test_close_waits_for_a_notice_in_flight(self) -> None:
         """A row of our own about rows that came too late is not lost by the close itself, nor told as a loss."""
 
         def refuse_one(rows: list[dict[str, Any]]) -> Answer:
@@ -325,8 +326,8 @@ class TestClose:
                 "1 row dropped: after_close",
             ]
 
-    def test_while_others_log(self) -> None:
-        """Every row is delivered or counted as after_close; nobody hangs, nothing is raised."""
+    def test_close_while_other_threads_log_loses_no_row_uncounted(self) -> None:
+        """Every row is delivered or counted as after_close; no thread hangs, and nothing is raised."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination, report=lambda _: None)
             with logging_to(pipeline) as logger:
@@ -354,7 +355,7 @@ class TestClose:
                 assert stats.accepted == stats.delivered + sum(stats.dropped.values())
                 assert stats.delivered == len(destination.rows)
 
-    def test_by_two_threads_at_once(self) -> None:
+    def test_close_by_two_threads_at_once_closes_once(self) -> None:
         """Only one of them closes."""
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
@@ -368,8 +369,8 @@ class TestClose:
             assert len(destination.rows) == 1
 
 
-class TestOwners:
-    """Who closes a pipeline."""
+class TestUsers:
+    """A pipeline is closed by the front doors that made it, or by its maker."""
 
     def test_a_shared_pipeline_is_closed_by_its_last_handler(self) -> None:
         """The one that made it may go first."""

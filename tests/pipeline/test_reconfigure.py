@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from logging_azmon import Pipeline
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
 from support.delivering import a_rule
 from support.endpoint import Endpoint, Hang, Held
@@ -49,8 +50,8 @@ HOWS = {
 
 
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
-def test_configuring_again_during_an_upload(how: str) -> None:
-    """It is back within 2 s, nothing is lost, and the old pipeline's threads end by themselves."""
+def test_dictconfig_during_an_upload_returns_in_time_and_loses_nothing(how: str) -> None:
+    """It returns within 2 s, and the old pipeline's threads end by themselves."""
     source = f"""
 logging.config.dictConfig(CONFIG)
 log.info('in flight')
@@ -81,7 +82,7 @@ wait()
         assert_each_once(endpoint.rows)
 
 
-def test_configuring_again_and_again_keeps_neither_threads_nor_rows() -> None:
+def test_repeated_dictconfig_leaves_no_threads_and_no_rows_behind() -> None:
     """Ten configurations with a row each: all rows arrive, and one pipeline's threads are left."""
     source = """
 for number in range(10):
@@ -97,8 +98,8 @@ assert threading.active_count() <= 2, threading.enumerate()
         assert messages(endpoint.rows) == [str(number) for number in range(10)]
 
 
-def test_configuring_again_during_an_outage_leaves_the_rows_to_the_exit() -> None:
-    """Nothing is waited for; the exit waits close_seconds for all together, and tells what was lost."""
+def test_dictconfig_during_an_outage_leaves_the_rows_to_the_exit() -> None:
+    """dictConfig does not wait; the exit waits close_seconds for all pipelines together and reports what was lost."""
     source = """
 for number in range(3):
     in_time(lambda: logging.config.dictConfig(CONFIG), 2)
@@ -115,7 +116,7 @@ say('end')
         endpoint.release()
 
 
-def test_threads_may_log_while_logging_is_configured() -> None:
+def test_rows_logged_during_dictconfig_are_not_dropped() -> None:
     """The old handler takes their rows until dictConfig, which closes it first, is done: none of them is dropped."""
     source = """
 stop = threading.Event()
@@ -150,11 +151,11 @@ for handler in handlers:
         assert len(numbers) == len(set(numbers))
 
 
-def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
-    """However often listeners ask meanwhile, and also if somebody configures again."""
+def test_a_thread_that_has_just_found_the_old_handler_has_time_to_log_its_row() -> None:
+    """However often listeners ask meanwhile, and also if logging is configured again."""
     clock = ManualClock()
     pipeline = Pipeline(**a_rule(), destination=FakeDestination(), clock=clock, background=False, report=lambda _: None)
-    try_to_close = pipeline._close_when_lock_is_free
+    try_to_close = lifecycle_of(pipeline)._close_when_lock_is_free
     with contextlib.closing(pipeline):
         assert [try_to_close(), try_to_close(), try_to_close()] == [False] * 3
         clock.advance(0.04)
@@ -163,16 +164,16 @@ def test_who_has_just_found_the_old_handler_has_time_for_his_row() -> None:
             assert not elsewhere.submit(try_to_close).result(LIMIT_SECONDS)
         clock.advance(0.04)
         assert not try_to_close()
-        pipeline._accept(logging.makeLogRecord({"msg": "late"}), None)
+        lifecycle_of(pipeline).intake.accept(logging.makeLogRecord({"msg": "late"}), None)
         assert pipeline.stats().queued == 1
         clock.advance(0.06)
         assert try_to_close()
         assert try_to_close(), "also if it is closed already"
-        pipeline._accept(logging.makeLogRecord({"msg": "too late"}), None)
+        lifecycle_of(pipeline).intake.accept(logging.makeLogRecord({"msg": "too late"}), None)
         assert pipeline.stats().dropped == {"after_close": 1}
 
 
-def test_shutdown_during_an_upload_waits_for_it() -> None:
+def test_logging_shutdown_waits_for_an_upload_in_flight() -> None:
     """logging.shutdown holds the handler's lock and the library logs: the rows arrive as soon as the server answers."""
     source = """
 logging.config.dictConfig(CONFIG)
@@ -195,8 +196,8 @@ assert root.handlers[0].stats().delivered == 2
         assert messages(endpoint.rows) == ["in flight", "queued"]
 
 
-def test_shutdown_of_a_hanging_upload_takes_close_seconds_once() -> None:
-    """The flush and the close that follows share one wait; what was lost is told."""
+def test_logging_shutdown_with_a_hanging_upload_takes_close_seconds_once() -> None:
+    """The flush and the close that follows share one wait; the loss is reported."""
     source = """
 logging.config.dictConfig(CONFIG)
 log.info('row')

@@ -10,7 +10,7 @@ from support.lifecycle import assert_each_once, messages, run, running
 # Beyond close_seconds: the interpreter's own end, on a machine with other things to do.
 MARGIN_SECONDS = 2.5
 
-# Where little time is given, importing the SDK must not take it.
+# Importing the SDK must not use up a short close_seconds.
 IMPORTED = "import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic\n"
 
 ENDINGS = {
@@ -42,8 +42,8 @@ threading.Thread(target=go_on).start()
 
 
 @pytest.mark.parametrize(("ending", "code"), ENDINGS.values(), ids=ENDINGS)
-def test_what_was_logged_before_the_end_is_delivered(ending: str, code: int) -> None:
-    """However a process ends in order, its rows arrive, and nothing is said about it."""
+def test_rows_logged_before_the_process_ends_are_delivered(ending: str, code: int) -> None:
+    """Normal end, sys.exit and an unhandled exception: the rows arrive, and nothing is reported."""
     with Endpoint() as endpoint:
         stderr = run("handle()\nlog.info('1')\nlog.info('2')\n" + ending, endpoint, code=code)
         assert [m for m in messages(endpoint.rows) if m != "0"] == ["1", "2"]
@@ -51,14 +51,14 @@ def test_what_was_logged_before_the_end_is_delivered(ending: str, code: int) -> 
         assert "logging_azmon:" not in stderr
 
 
-def test_rows_of_atexit_callbacks_are_delivered_or_told() -> None:
-    """Callbacks that run before logging's own have their rows delivered; those of later ones are counted and told."""
+def test_rows_of_atexit_callbacks_are_delivered_or_reported() -> None:
+    """Rows of callbacks that run before logging's own are delivered, those of later ones are counted and reported."""
     source = """
 atexit.register(lambda: log.info('first to run'))
 handle()
 log.info('main')
 """
-    # What is registered before logging runs after it.
+    # A callback registered before logging's own runs after it.
     early = """
 import atexit
 atexit.register(lambda: [logging.getLogger('app').info('too late') for _ in range(12)])
@@ -73,8 +73,8 @@ atexit.register(lambda: logging.getLogger('app').info('after ours'))
         assert "10 rows logged after close dropped: after_close" in stderr
 
 
-def test_slow_callbacks_of_others_do_not_use_up_the_time() -> None:
-    """What the application's own atexit callbacks take is not counted against close_seconds."""
+def test_slow_atexit_callbacks_of_the_application_do_not_use_up_close_seconds() -> None:
+    """Only the time spent on waiting for delivery counts."""
     early = """
 import atexit, logging, threading
 atexit.register(lambda: (threading.Event().wait(1.2), logging.getLogger('app').info('late')))
@@ -85,8 +85,8 @@ atexit.register(lambda: (threading.Event().wait(1.2), logging.getLogger('app').i
         assert stderr == ""
 
 
-def test_a_daemon_thread_may_log_to_the_end() -> None:
-    """Rows accepted before close arrive without gaps, those after it are told; the process ends in order."""
+def test_a_daemon_thread_may_log_until_the_process_has_ended() -> None:
+    """Rows accepted before close arrive without gaps, rows after it are reported, and the process ends normally."""
     source = """
 handle()
 begun, never = threading.Event(), threading.Event()
@@ -104,7 +104,7 @@ begun.wait()
         assert_each_once(rows)
 
 
-def test_a_hanging_server_holds_up_the_end_for_close_seconds_only() -> None:
+def test_a_hanging_server_delays_the_exit_by_close_seconds_at_most() -> None:
     """The process ends in time, and says how many rows were lost and how many may have arrived."""
     source = """
 handle()
@@ -127,8 +127,8 @@ say('end')
         endpoint.release()
 
 
-def test_a_refused_endpoint_is_told_with_the_number_of_rows() -> None:
-    """Nobody listens: the process ends in time, and names the loss."""
+def test_the_loss_at_a_refused_endpoint_is_reported_with_the_number_of_rows() -> None:
+    """The port is closed: the process ends in time and names the loss."""
     source = IMPORTED + "handle()\nfor _ in range(5): log.info('row')\nsay('end')"
     with running(source, None, close_seconds=0.5) as program:
         program.wait_until("end")
@@ -137,8 +137,8 @@ def test_a_refused_endpoint_is_told_with_the_number_of_rows() -> None:
         assert "5 rows lost: not delivered within close_seconds=0.5" in program.stderr
 
 
-def test_logging_from_atexit_only_starts_no_thread() -> None:
-    """No listener ever ran: the rows are delivered on the calling thread, and no thread is started to do it."""
+def test_rows_logged_only_at_exit_are_delivered_without_starting_a_thread() -> None:
+    """No listener ever ran, so the rows are delivered on the calling thread."""
     early = """
 import atexit, logging
 def last():
@@ -164,8 +164,8 @@ atexit.register(watch)
         assert stderr == "looked\n"
 
 
-def test_a_hanging_server_does_not_hold_up_delivery_from_atexit() -> None:
-    """What is delivered on the calling thread is bounded by close_seconds, too."""
+def test_delivery_on_the_exiting_thread_is_bounded_by_close_seconds() -> None:
+    """Also where the server accepts the connection and never answers."""
     source = IMPORTED + "handle()\natexit.register(lambda: (log.info('from atexit'), say('end')))"
     with Endpoint() as endpoint:
         endpoint.default = Hang("answer")
@@ -178,7 +178,7 @@ def test_a_hanging_server_does_not_hold_up_delivery_from_atexit() -> None:
 
 @pytest.mark.parametrize("order", [("hangs", "works"), ("works", "hangs")], ids=" ".join)
 @pytest.mark.parametrize("when", ["while running", "from atexit"])
-def test_a_pipeline_that_hangs_does_not_cost_another_one_its_rows(order: tuple[str, str], when: str) -> None:
+def test_a_hanging_pipeline_does_not_cost_another_pipeline_its_rows_at_exit(order: tuple[str, str], when: str) -> None:
     """Two servers, one of them hanging: the other has all rows, and the end takes one close_seconds, not two."""
     source = f"""
 handlers = {{name: AzureMonitorHandler(OPTIONS[name], close_seconds=1.5) for name in {order}}}
@@ -203,8 +203,8 @@ else:
         hangs.release()
 
 
-def test_one_upload_that_hangs_does_not_cost_the_others_their_rows() -> None:
-    """At the end nobody can start a listener: beside the one that hangs, the exiting thread delivers."""
+def test_a_hanging_upload_does_not_cost_the_other_batches_their_rows_at_exit() -> None:
+    """No listener can be started any more: beside the one that hangs, the exiting thread delivers."""
     source = """
 handle()
 log.info('on the way')
@@ -230,7 +230,7 @@ root.addHandler(AzureMonitorHandler(pipeline=pipeline))
 log.info('row')
 root.handlers.pop().close()
 assert pipeline.stats().accepted == 1
-log.info('nobody takes this')
+log.info('too late')
 """,
     "a handler that was dropped": """
 handle()
@@ -246,24 +246,24 @@ root.handlers.clear()
 
 
 @pytest.mark.parametrize("source", OWNERS.values(), ids=OWNERS)
-def test_what_nobody_owns_is_delivered_at_exit(source: str) -> None:
-    """Rows arrive although nobody closes the pipeline, or is left to."""
+def test_rows_of_a_pipeline_without_an_owner_are_delivered_at_exit(source: str) -> None:
+    """Rows arrive although nothing closes the pipeline."""
     with Endpoint() as endpoint:
         assert run(source, endpoint) == ""
         assert messages(endpoint.rows) == ["row"]
 
 
 @pytest.mark.parametrize("source", OWNERS.values(), ids=OWNERS)
-def test_what_nobody_owns_is_told_when_it_is_lost(source: str) -> None:
-    """Also where nobody would close the pipeline, its loss is named."""
+def test_lost_rows_of_a_pipeline_without_an_owner_are_reported_at_exit(source: str) -> None:
+    """The loss is named although nothing closes the pipeline."""
     with Endpoint() as endpoint:
         endpoint.default = status(503)
         stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
         assert "1 row lost: not delivered within close_seconds=0.3" in stderr
 
 
-def test_rows_dropped_before_the_end_are_told_at_the_end() -> None:
-    """A queue that overflowed is named when the process ends, if no row could tell."""
+def test_rows_dropped_earlier_are_reported_at_exit_if_no_row_could_tell() -> None:
+    """An overflow is reported when the process ends before a notice could be delivered."""
     source = "handle(batch_bytes=4096, queue_bytes=8192)\nfor _ in range(100): log.info('x' * 200)"
     with Endpoint() as endpoint:
         endpoint.default = status(503)

@@ -36,7 +36,7 @@ def join(*pids):
 """
 
 
-# Where threads run at the fork, coverage's own lock may be held, and its children wait for it for ever.
+# With threads running at the fork, coverage's own lock may be held, and the child would wait for it for ever.
 UNMEASURED = {"is_measured": False}
 
 
@@ -44,8 +44,8 @@ def fork_and_run(source: str, endpoint: Endpoint, **options: Any) -> str:
     return run(HELPERS + source, endpoint, **options)
 
 
-def test_a_fork_while_another_thread_runs_dictconfig() -> None:
-    """Both take logging's lock and a pipeline's, in the same order: neither waits for the other."""
+def test_a_fork_beside_dictconfig_deadlocks_neither() -> None:
+    """Both take logging's lock before a pipeline's."""
     source = """
 configuration = {
     'version': 1, 'disable_existing_loggers': False, 'root': {'handlers': ['a']},
@@ -111,8 +111,8 @@ stop.set()
 
 
 @pytest.mark.parametrize("module", ["azure.monitor.ingestion", "azure.core.pipeline.policies", "requests", "isal"])
-def test_a_fork_in_the_middle_of_an_import_of_the_sdk(module: str) -> None:
-    """The fork waits until the import is over, or else the child could never upload."""
+def test_a_fork_waits_for_an_import_of_the_sdk_to_end(module: str) -> None:
+    """Otherwise the child could never upload."""
     source = f"""
 class Gate:
     reached, opened = threading.Event(), threading.Event()
@@ -138,11 +138,11 @@ join(fork(child))
         assert_each_once(endpoint.rows)
 
 
-def test_forks_while_threads_fight_for_the_buffer() -> None:
-    """Ten children, each forked while other threads are in the middle of log calls, hang in none of our locks."""
+def test_children_forked_while_threads_log_hang_in_none_of_our_locks() -> None:
+    """Ten children, each forked while other threads are in the middle of log calls."""
     source = """
 handle()
-# What is measured by coverage is looked at under a lock of its own when it first runs: not while there are threads.
+# Coverage takes a lock of its own when code first runs, so that happens before there are threads.
 log.info('warm')
 assert root.handlers[0].flush()
 stop = threading.Event()
@@ -165,8 +165,8 @@ join(*pids)
         assert_each_once(endpoint.rows)
 
 
-def test_two_threads_may_fork_at_once() -> None:
-    """Each fork gives back the locks that it took, and no other's."""
+def test_two_threads_may_fork_at_the_same_time() -> None:
+    """Each fork releases the locks that it took, and no others."""
     source = """
 handle()
 def work():
@@ -181,7 +181,7 @@ log.info('done')
         assert messages(endpoint.rows) == ["done"]
 
 
-def test_a_child_starts_with_an_empty_ledger_and_no_thread() -> None:
+def test_a_forked_child_starts_with_an_empty_ledger_and_no_thread() -> None:
     """Nothing of the parent's is counted; the first row of the child starts a listener of its own."""
     source = """
 handler = handle()
@@ -204,8 +204,8 @@ log.info('parent again')
         assert_each_once(endpoint.rows)
 
 
-def test_what_the_parent_closed_stays_closed_in_the_child() -> None:
-    """A handler that was closed before the fork takes no rows after it, either."""
+def test_a_handler_closed_before_the_fork_stays_closed_in_the_child() -> None:
+    """It takes no rows after the fork, either."""
     source = """
 handler = handle()
 log.info('parent')
@@ -221,7 +221,7 @@ join(fork(child))
 
 
 def test_a_child_forked_by_a_delivering_thread_may_log() -> None:
-    """A `report` that starts a process: there the thread is no listener any more, so its rows are the application's."""
+    """A `report` may start a process: in the child the thread is not a listener, so its rows are the application's."""
     source = """
 import multiprocessing
 done = threading.Event()
@@ -243,8 +243,8 @@ assert done.wait(30)
         assert_each_once(endpoint.rows)
 
 
-def test_a_fork_in_the_middle_of_a_log_call() -> None:
-    """The row belongs to the parent; the child goes on logging."""
+def test_a_fork_in_the_middle_of_a_log_call_leaves_the_row_to_the_parent() -> None:
+    """The child goes on logging."""
     source = """
 class Forks:
     def __str__(self):
@@ -265,7 +265,7 @@ if pid: join(pid)
 
 
 @pytest.mark.parametrize("worker", ["sync", "gthread"])
-def test_gunicorn_with_preload(worker: str) -> None:
+def test_gunicorn_with_preload_delivers_rows_of_master_and_workers(worker: str) -> None:
     """The master logs before it forks, so its listener runs; all rows of it and of the workers arrive, the last too."""
     with Endpoint() as endpoint, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -295,8 +295,8 @@ def test_gunicorn_with_preload(worker: str) -> None:
         assert_each_once(endpoint.rows)
 
 
-def test_celery_prefork(tmp_path: Path) -> None:
-    """A pool's worker ends by os._exit, without finalizers: its last rows arrive all the same."""
+def test_celery_prefork_workers_deliver_their_last_rows(tmp_path: Path) -> None:
+    """A worker of the pool ends by os._exit, without finalizers."""
     with Endpoint(status(503)) as endpoint:
         env = environment(endpoint, {}) | {"BROKER": str(tmp_path)}
         celery = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "celery", "-A", "lifecycle_celery"]
@@ -338,8 +338,8 @@ def test_celery_prefork(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_multiprocessing(method: str) -> None:
-    """Children and their children deliver all their rows, also of threads that outlive the child's function."""
+def test_children_of_multiprocessing_deliver_all_their_rows(method: str) -> None:
+    """Grandchildren do, too, and threads that outlive the child's function."""
     with Endpoint() as endpoint:
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", SCRIPTS / "lifecycle_children.py", method],
@@ -376,7 +376,7 @@ assert process.exitcode == 0
         assert_each_once(endpoint.rows)
 
 
-def test_a_child_of_multiprocessing_tells_what_it_lost() -> None:
+def test_a_child_of_multiprocessing_reports_what_it_lost() -> None:
     """A child that cannot deliver ends in time and says so."""
     source = """
 import multiprocessing

@@ -6,8 +6,8 @@ import threading
 from logging_azmon._process import feedback
 
 
-class TestGuard:
-    def test_marks_are_of_a_thread_and_may_be_nested(self):
+class TestDelivering:
+    def test_the_mark_of_a_delivering_thread_is_its_own_and_may_be_nested(self):
         with feedback.delivering():
             with feedback.delivering():
                 pass
@@ -25,7 +25,7 @@ class TestGuard:
             assert not feedback.is_delivering()
         assert not feedback.is_delivering()
 
-    def test_opentelemetry_may_be_half_imported(self, monkeypatch):
+    def test_a_half_imported_opentelemetry_does_no_harm(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.utils", type(sys)("utils"))
         with feedback.delivering():
             assert feedback.is_delivering()

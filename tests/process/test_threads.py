@@ -1,10 +1,10 @@
-"""Where threads take turns, and how it is found out that they do so elsewhere."""
+"""Where CPython switches threads, and how the library notices that it does so elsewhere."""
 
 import sys
 
 import pytest
 
-from logging_azmon._process.threads import is_one_step
+from logging_azmon._process.threads import is_straight_line_atomic
 from support.interrupting import traced_by
 
 
@@ -17,39 +17,39 @@ def untraced(monkeypatch):
         )
 
 
-def test_what_has_no_call_is_one_step():
-    assert is_one_step()
+def test_straight_line_code_is_atomic_in_cpython():
+    assert is_straight_line_atomic()
 
 
-def test_not_where_a_debugger_is_let_in_at_each_line():
+def test_straight_line_code_is_not_atomic_under_a_debugger():
     class Debugger:
         def trace(self, *_):
             return self.trace
 
     with traced_by(lambda *_: None):
-        assert not is_one_step()
+        assert not is_straight_line_atomic()
     with traced_by(Debugger().trace):
-        assert not is_one_step()
-    assert is_one_step()
+        assert not is_straight_line_atomic()
+    assert is_straight_line_atomic()
 
 
-def test_a_tracer_in_c_lets_nobody_in(monkeypatch):
-    """Coverage has one; without room for rows it would measure another program than the one that runs."""
+def test_straight_line_code_is_atomic_under_a_tracer_written_in_c(monkeypatch):
+    """Coverage has one; a lock for each row would have it measure another program than the one that runs."""
     monkeypatch.setattr(sys, "gettrace", lambda: len)
-    assert is_one_step()
+    assert is_straight_line_atomic()
 
 
 @pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="from 3.12 on")
-def test_not_where_a_tool_watches():
+def test_straight_line_code_is_not_atomic_under_a_monitoring_tool():
     sys.monitoring.use_tool_id(4, "a debugger")
     try:
-        assert not is_one_step()
+        assert not is_straight_line_atomic()
     finally:
         sys.monitoring.free_tool_id(4)
-    assert is_one_step()
+    assert is_straight_line_atomic()
 
 
 @pytest.mark.parametrize("has_global_lock", [True, False])
-def test_not_where_threads_run_side_by_side(monkeypatch, has_global_lock):
+def test_straight_line_code_is_atomic_only_with_the_global_lock(monkeypatch, has_global_lock):
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: has_global_lock, raising=False)
-    assert is_one_step() is has_global_lock
+    assert is_straight_line_atomic() is has_global_lock

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery.retry import TIME_RANGE
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.delivering import a_rule, is_balanced
 
@@ -91,9 +92,9 @@ class Ledger(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 20))
     def deliver(self, steps):
         for _ in range(steps):
-            work, pause = self.pipeline._delivery.next_batch()
+            work, pause = lifecycle_of(self.pipeline).delivery.next_batch()
             if work is not None:
-                self.pipeline._delivery.deliver(*work)
+                lifecycle_of(self.pipeline).delivery.deliver(*work)
             else:
                 self.clock.advance(pause)
 
@@ -122,7 +123,7 @@ class Ledger(RuleBasedStateMachine):
         if chance:
             return
         was_closed = self.is_closed
-        self.pipeline._start_afresh()
+        lifecycle_of(self.pipeline).restart()
         self.begin_life(self.next)
         self.is_closed = was_closed
         stats = self.handler.stats()

@@ -645,7 +645,7 @@ class TestInterrupted:
     @pytest.fixture(params=[True, False], ids=["with room", "without room"])
     def gives_room(self, request, monkeypatch):
         """Give room although the test traces, as in production; or none, as where somebody is debugging."""
-        monkeypatch.setattr(batches_module, "is_one_step", lambda: request.param)
+        monkeypatch.setattr(batches_module, "is_straight_line_atomic", lambda: request.param)
 
     @pytest.mark.usefixtures("gives_room")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES)
@@ -919,7 +919,7 @@ class TestOneStep:
         assert 1 < len(lines) < place, "it was let in everywhere"
 
     def test_where_others_are_let_in_at_each_line_no_room_is_given(self, monkeypatch):
-        monkeypatch.setattr(batches_module, "is_one_step", lambda: False)
+        monkeypatch.setattr(batches_module, "is_straight_line_atomic", lambda: False)
         buffer = buffer_of()
         for _ in range(7):
             buffer.put(ROW)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.delivering import a_rule, is_balanced, messages
 from support.endpoint import STORED, Endpoint, status
@@ -44,7 +45,7 @@ def test_what_is_kept_and_what_is_told_after_an_outage(overflow, kept):
         )
         logger, handler = logger_of(pipeline)
         logger.warning("before")
-        pipeline._urge()
+        lifecycle_of(pipeline).urge()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(3_000):

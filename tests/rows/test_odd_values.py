@@ -1,4 +1,4 @@
-"""Odd values through every front door: valid JSON, something readable, no neighbour harmed."""
+"""An odd value that is logged arrives as valid JSON, readable, without harm to its neighbours."""
 
 import logging
 
@@ -25,7 +25,7 @@ COLUMNS = {
 
 @pytest.fixture(scope="module")
 def handler():
-    """Give a handler whose pipeline sends nothing."""
+    """Return a handler whose pipeline sends nothing."""
     pipeline = Pipeline(
         "http://127.0.0.1:9",
         "dcr-0123456789abcdef0123456789abcdef",
@@ -42,14 +42,14 @@ def handler():
 
 @pytest.fixture
 def logger(handler):
-    """Give a logger with this handler alone, which pytest does not know of."""
+    """Return a logger with this handler alone, which pytest's own handlers do not reach."""
     logger = logging.Logger("odd.values")
     logger.addHandler(handler)
     return logger
 
 
 def check(handler, rows, accepted):
-    """Hold rows to the promise: each log call's row is there, and its good values arrived."""
+    """Check that no row is lost, and that its good values arrived."""
     stats = handler.stats()
     assert stats.dropped == {}
     assert stats.accepted == accepted
@@ -61,7 +61,7 @@ def check(handler, rows, accepted):
 
 class TestHandler:
     @ODD
-    def test_as_extra_of_any_type(self, handler, logger, odd):
+    def test_an_odd_extra_arrives_in_a_column_of_any_type(self, handler, logger, odd):
         """In a column of each type, and without a column."""
         accepted = handler.stats().accepted
         extra = {"text": odd(), "number": odd(), "when": odd(), "truth": odd(), "bag": odd(), "none": odd()}
@@ -74,7 +74,7 @@ class TestHandler:
         assert "Text" in rows[0] or odd() is None
 
     @ODD
-    def test_as_message(self, handler, logger, odd):
+    def test_an_odd_message_arrives(self, handler, logger, odd):
         """logger.error(exception), logger.info(a_list)."""
         accepted = handler.stats().accepted
         with capture() as rows:
@@ -84,8 +84,8 @@ class TestHandler:
         assert len(rows) == 1
 
     @ODD
-    def test_as_argument(self, handler, logger, odd):
-        """%s asks for its text, and may fail."""
+    def test_an_odd_argument_arrives_with_its_neighbour(self, handler, logger, odd):
+        """%s calls its __str__, which may raise."""
         accepted = handler.stats().accepted
         with capture() as rows:
             logger.info("hello %s and %s", odd(), "neighbour", extra={"good": "good"})
@@ -97,8 +97,8 @@ class TestHandler:
 
 class TestStructlogThroughStdlib:
     @ODD
-    def test_in_an_event_dict(self, handler, logger, odd):
-        """Under a key of its own, and under those that mean something."""
+    def test_an_odd_value_under_any_key_of_an_event_dict_arrives(self, handler, logger, odd):
+        """Under a key of its own, and under those with a meaning."""
         accepted = handler.stats().accepted
         bound = structlog.wrap_logger(
             logger,

@@ -1,4 +1,4 @@
-"""Records that came through the standard library's QueueHandler: in this process, and from another one."""
+"""A record that came through a QueueHandler becomes the same row as one that did not, also from another process."""
 
 import datetime as dt
 import io
@@ -18,6 +18,7 @@ from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor
 from logging_azmon.testing import capture
 from support import queueing
 from support.doors import Crossing, stdlib_logger
+from support.rows import exc_info
 
 ADDRESS = ("http://127.0.0.1:9", "dcr-queued", "Custom-App")
 COLUMNS = {
@@ -42,8 +43,8 @@ def handler():
 
 @pytest.fixture
 def logger(handler):
-    """Log through a QueueHandler, whose records are pickled as on their way to another process."""
-    logger = logging.getLogger("shop.orders")  # structlog's events bring their logger, which is pickled by its name
+    """Log through a QueueHandler whose records are pickled, as on their way to another process."""
+    logger = logging.getLogger("shop.orders")  # structlog's events carry their logger, which is pickled by its name
     logger.addHandler(Crossing(handler))
     logger.propagate = False
     logger.setLevel(1)
@@ -58,7 +59,7 @@ def rows():
 
 
 class LinesError(Exception):
-    """Has lines that look like a traceback's."""
+    """Raise this to have lines in the message that look like a traceback's."""
 
     def __str__(self):
         return "lost\n  and found"
@@ -71,17 +72,9 @@ def fail(kind=LookupError):
         raise kind("lost") from error
 
 
-def raised(error):
-    """Give an exception its traceback."""
-    try:
-        raise error
-    except type(error) as caught:
-        return caught
-
-
 class TestRecords:
-    def test_arrive_as_they_were_logged(self, logger, rows):
-        """Time, name, level, extras; the message is formatted already."""
+    def test_a_queued_record_arrives_as_it_was_logged(self, logger, rows):
+        """With its time, name, level and extras; the message is formatted already."""
         before = time.time()
         logger.warning("%s of %d", "one", 2, extra={"user_id": 7, "note": "x"})
 
@@ -97,7 +90,7 @@ class TestRecords:
         }
 
     @pytest.mark.parametrize("kind", [LookupError, LinesError])
-    def test_have_their_exception_in_its_column(self, logger, rows, kind):
+    def test_a_queued_record_has_its_exception_in_the_exception_column(self, logger, rows, kind):
         """The QueueHandler has appended it to the message."""
         try:
             fail(kind)
@@ -110,14 +103,14 @@ class TestRecords:
         assert rows[0]["Exception"].endswith(str(kind("lost")))
         assert "Rest" not in rows[0]
 
-    def test_have_groups_of_exceptions_there_too(self, logger, rows):
-        """Their tracebacks begin in another way."""
-        logger.error("failed", exc_info=raised(ExceptionGroup("several", [ValueError("one"), KeyError("two")])))
+    def test_a_queued_record_has_its_exception_group_in_the_exception_column(self, logger, rows):
+        """The traceback of a group has another header."""
+        logger.error("failed", exc_info=exc_info(ExceptionGroup("several", [ValueError("one"), KeyError("two")])))
 
         assert rows[0]["Message"] == "failed"
         assert rows[0]["Exception"].startswith("  + Exception Group Traceback (most recent call last):\n")
 
-    def test_have_their_stack_in_its_column(self, logger, rows):
+    def test_a_queued_record_has_its_stack_in_the_stack_column(self, logger, rows):
         """With an exception, and without."""
         try:
             fail()
@@ -129,23 +122,23 @@ class TestRecords:
         assert all(row["Stack"].startswith("Stack (most recent call last):\n  File") for row in rows)
         assert [row.get("Exception", "")[-17:] for row in rows] == ["LookupError: lost", ""]
 
-    def test_without_an_exception_have_none(self, logger, rows):
-        """exc_info=True, and nothing is being handled: a formatter writes "NoneType: None"."""
+    def test_a_queued_record_with_exc_info_true_outside_an_except_clause_has_no_exception(self, logger, rows):
+        """A formatter writes "NoneType: None" there."""
         logger.error("hello", exc_info=True)
 
         assert rows[0]["Message"] == "hello"
         assert "Exception" not in rows[0]
 
-    def test_that_another_handler_has_formatted_have_none_either(self, handler, rows):
-        """It leaves its text on the record."""
+    def test_a_record_formatted_by_another_handler_outside_an_except_clause_has_no_exception(self, handler, rows):
+        """The formatter leaves its text on the record."""
         console = logging.StreamHandler(io.StringIO())
         stdlib_logger(console, handler).error("hello", exc_info=True)
 
         assert "NoneType: None" in console.stream.getvalue()
         assert (rows[0]["Message"], rows[0].get("Exception")) == ("hello", None)
 
-    def test_with_a_formatter_read_as_they_would_without_a_queue(self, rows):
-        """The formatter's output is the message; the rest has its columns all the same."""
+    def test_a_formatter_gives_the_same_row_with_and_without_a_queue(self, rows):
+        """Its output is the message; everything else has its columns all the same."""
         handler = AzureMonitorHandler(*ADDRESS, columns=COLUMNS)
         handler.setFormatter(logging.Formatter("<%(message)s>"))
         for logger in (stdlib_logger(handler), stdlib_logger(Crossing(handler))):
@@ -160,15 +153,14 @@ class TestRecords:
         assert direct["Message"].startswith("<failed>\nTraceback")
         assert direct["Exception"] == queued["Exception"]
 
-    def test_records_made_of_parts_are_read_as_they_are(self, handler, rows):
-        """From a socket, say, without arguments and with a text of another handler's."""
+    def test_a_record_without_arguments_that_was_not_queued_keeps_its_message(self, handler, rows):
+        """It may come from a socket, with another handler's text on it."""
         for msg in ("mine", 5):
             handler.handle(logging.makeLogRecord({"msg": msg, "args": None, "message": "another's"}))
 
         assert [row["Message"] for row in rows] == ["mine", "5"]
 
-    def test_text_that_only_looks_like_it_is_left_alone(self, handler, rows):
-        """A message of the application's, which no QueueHandler has seen."""
+    def test_a_message_with_the_text_of_a_traceback_is_not_split_if_it_was_not_queued(self, handler, rows):
         text = "see below\nTraceback (most recent call last):\nnothing"
         console = logging.StreamHandler(io.StringIO())
         console.setFormatter(logging.Formatter("%(message)s"))
@@ -179,7 +171,7 @@ class TestRecords:
 
 
 class TestEvents:
-    """structlog's: a QueueHandler turns the event dict to its repr."""
+    """A QueueHandler turns structlog's event dict into its repr."""
 
     def bound(self, logger, *processors):
         return structlog.wrap_logger(
@@ -188,16 +180,15 @@ class TestEvents:
             wrapper_class=structlog.stdlib.BoundLogger,
         )
 
-    def test_arrive_as_events(self, logger, rows):
-        """Their keys are columns and extras, and nothing of structlog's own is among them."""
+    def test_a_queued_event_arrives_as_an_event(self, logger, rows):
+        """Its keys are columns and extras, without structlog's own."""
         log = self.bound(logger, structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso"))
         log.bind(user_id=7).warning("hello", basket={"7": [1, 2.5, None, True]}, note="it's")
 
         assert (rows[0]["Message"], rows[0]["Level"], rows[0]["UserId"]) == ("hello", "WARNING", 7)
         assert rows[0]["Rest"] == {"basket": {"7": [1, 2.5, None, True]}, "note": "it's"}
 
-    def test_keep_what_python_can_write_down(self, logger, rows):
-        """Other values as their repr; their neighbours are what they were."""
+    def test_a_queued_event_keeps_its_literals_and_the_repr_of_other_values(self, logger, rows):
         number = uuid.UUID(int=7)
         self.bound(logger).info("hello", user_id=7, when=dt.date(2026, 1, 2), number=number)
 
@@ -205,15 +196,15 @@ class TestEvents:
         assert rows[0]["Rest"] == {"when": "datetime.date(2026, 1, 2)", "number": repr(number)}
 
     @pytest.mark.parametrize("odd", [object(), "x" * 70_000], ids=["no Python", "too long"])
-    def test_are_text_where_they_cannot_be_read(self, logger, rows, odd):
-        """Nothing is lost but the columns; structlog's own is still none of the row's."""
+    def test_a_queued_event_that_cannot_be_parsed_is_the_message(self, logger, rows, odd):
+        """Only its columns are lost; structlog's own keys are not extras."""
         self.bound(logger).info("hello", odd=odd)
 
         assert rows[0]["Message"].startswith("{'odd': ")
         assert "Rest" not in rows[0]
 
-    def test_are_text_where_the_parser_would_overrun_a_small_stack(self, logger, rows):
-        """And end the process: a value's repr may be nested as deep as somebody likes."""
+    def test_a_queued_event_is_not_parsed_on_a_small_stack(self, logger, rows):
+        """A deeply nested repr would overrun the parser's stack and crash the process."""
 
         class Deep:
             def __repr__(self):
@@ -230,15 +221,15 @@ class TestEvents:
 
         assert rows[0]["Message"].startswith("{'odd': ((((")
 
-    def test_that_are_no_dict_are_text(self, logger, rows):
-        """A formatter on the QueueHandler can make anything of them."""
+    def test_a_queued_event_that_a_formatter_has_made_text_is_the_message(self, logger, rows):
+        """A formatter on the QueueHandler can turn it into anything."""
         logger.handlers[0].setFormatter(logging.Formatter("event: %(message)s"))
         self.bound(logger).info("hello")
 
         assert rows[0]["Message"] == "event: {'event': 'hello'}"
 
-    def test_that_a_formatter_has_rendered_as_json_arrive_as_events_too(self, logger, rows):
-        """ProcessorFormatter on the QueueHandler."""
+    def test_a_queued_event_rendered_as_json_arrives_as_an_event(self, logger, rows):
+        """By a ProcessorFormatter on the QueueHandler."""
         logger.handlers[0].setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 processors=[
@@ -252,8 +243,8 @@ class TestEvents:
         assert (rows[0]["Message"], rows[0]["UserId"]) == ("hello", 7)
         assert rows[0]["Rest"] == {"flag": True, "nothing": None}
 
-    def test_keep_their_exception_if_it_was_rendered(self, logger, rows):
-        """Which structlog's own advice is: before an event goes elsewhere."""
+    def test_a_queued_event_keeps_an_exception_that_was_rendered_before(self, logger, rows):
+        """structlog advises to render it before an event goes elsewhere."""
         try:
             fail()
         except LookupError:
@@ -262,8 +253,8 @@ class TestEvents:
         assert rows[0]["Message"] == "failed"
         assert rows[0]["Exception"].endswith("LookupError: lost")
 
-    def test_that_a_processor_has_taken_before_lose_nothing(self, rows):
-        """The row is made where the call is made; the QueueHandler is for others."""
+    def test_an_event_that_a_processor_takes_before_the_queue_loses_nothing(self, rows):
+        """The row is made where the call is made; the QueueHandler serves other handlers."""
         processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS)
         records = queue.SimpleQueue()
         log = self.bound(stdlib_logger(logging.handlers.QueueHandler(records)), processor)
@@ -279,8 +270,8 @@ class TestEvents:
         assert records.get_nowait().msg.startswith("{")
 
 
-def test_records_of_another_process_keep_exception_extras_and_time(handler, rows):
-    """QueueHandler there, QueueListener here."""
+def test_a_queued_record_from_another_process_keeps_exception_extras_and_time(handler, rows):
+    """With a QueueHandler there and a QueueListener here."""
     context = multiprocessing.get_context("spawn")
     records = context.Queue()
     listener = logging.handlers.QueueListener(records, handler)

@@ -1,6 +1,6 @@
-"""Run the Celery example with a broker of files, in BROKER_FILES, and say when a task's rows have been delivered.
+"""Run the Celery example with files in BROKER_FILES as its broker; print a line once a task's rows are delivered.
 
-That spares the test the worker's own end, which takes seconds.
+So the test need not wait for the worker to shut down, which takes seconds.
 """
 
 import logging

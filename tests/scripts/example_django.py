@@ -1,4 +1,4 @@
-"""Ask the Django example as two logged-in clients do, one synchronous, one not."""
+"""Send requests to the Django example from two logged-in clients, one synchronous and one asynchronous."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
-"""Run the FastAPI example on a socket that is open already; say how long its event loop's longest turn took.
+"""Run the FastAPI example on a socket that is already open; print how long the longest turn of its event loop took.
 
-The loop is asked at every turn, from the first word of the lifespan on. "unhandled" takes away what the example has
-set for SIGTERM, as if uvicorn's own command had started it.
+Every turn is timed from the start of the lifespan on. "unhandled" removes the example's handler of SIGTERM, as if
+uvicorn's own command had started it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A Celery application whose logging goes to Azure; messages are files below the directory in BROKER."""
+"""Run a Celery application that logs to Azure; its broker is files in the directory BROKER."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ app.conf.broker_transport_options = {
     "polling_interval": 0.05,
 }
 app.conf.broker_connection_retry_on_startup = True
-# What tasks print becomes rows: sys.stderr is replaced by one that logs.
+# Output of tasks becomes rows: Celery replaces sys.stderr by a stream that logs.
 app.conf.worker_redirect_stdouts = True
 log = logging.getLogger("app")
 
@@ -26,7 +26,7 @@ log = logging.getLogger("app")
 def set_up(**_):
     root = logging.getLogger()
     root.setLevel("INFO")
-    # Only the first row goes at once: the others wait for the end.
+    # The first row is sent at once, the others wait for the end.
     root.addHandler(AzureMonitorHandler(batch_seconds=3600, retry_seconds=0.1, close_seconds=40))
     app.log.redirect_stdouts("WARNING")
 
@@ -34,7 +34,7 @@ def set_up(**_):
 @app.task
 def work(number):
     log.info("task %s begins", number)
-    # From here on rows wait for the end.
+    # Later rows wait for the end.
     logging.getLogger().handlers[0].flush()
     print(f"task {number} prints", file=sys.stderr)  # noqa: T201 - Celery logs it
     log.info("task %s ends", number)

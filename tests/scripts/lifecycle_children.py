@@ -1,4 +1,4 @@
-"""Children of multiprocessing that log; started by the tests, with the start method as argument."""
+"""Log in children of multiprocessing; the argument is the start method."""
 
 import logging
 import multiprocessing
@@ -12,7 +12,7 @@ log = logging.getLogger("app")
 
 
 def set_up() -> None:
-    """Log to Azure, unless a fork has brought that along."""
+    """Log to Azure, unless the handler was inherited by fork."""
     root = logging.getLogger()
     if not root.handlers:
         root.setLevel("DEBUG")
@@ -25,7 +25,7 @@ def grandchild(method: str) -> None:
 
 
 def child(method: str) -> None:
-    """Log, have a child that logs, and leave threads behind that log after the end."""
+    """Log, start a child that logs, and leave threads running that log after the end."""
     set_up()
     log.info("%s child", method)
     process = multiprocessing.get_context(method).Process(target=grandchild, args=(method,))
@@ -37,7 +37,7 @@ def child(method: str) -> None:
         log.info("%s thread", method)
 
     threading.Thread(target=after_the_end).start()
-    # Its idle worker must not keep the child from ending.
+    # The idle worker of the pool must not keep this child from ending.
     ThreadPoolExecutor(1).submit(log.info, "%s pool", method).result()
     sys.exit(7)
 

@@ -1,4 +1,4 @@
-"""Workers of multiprocessing that are given a bound logger with each task; started by the tests."""
+"""Pass a bound logger to workers of multiprocessing with each task."""
 
 import multiprocessing
 import sys

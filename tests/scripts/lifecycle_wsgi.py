@@ -1,11 +1,11 @@
-"""An application that logs while it is loaded, and at each request."""
+"""A WSGI application that logs while it is loaded and at each request."""
 
 import logging
 
 from logging_azmon import AzureMonitorHandler
 
 logging.getLogger().setLevel("DEBUG")
-# Only the first row goes at once: the others wait for the end.
+# The first row is sent at once, the others wait for the end.
 logging.getLogger().addHandler(AzureMonitorHandler(batch_seconds=3600, close_seconds=40))
 log = logging.getLogger("app")
 log.info("preloaded")
@@ -13,7 +13,7 @@ log.info("preloaded")
 
 def application(environ, start_response):
     log.info("request %s", environ["PATH_INFO"])
-    # From here on rows wait for the end.
+    # Later rows wait for the end.
     logging.getLogger().handlers[0].flush()
     log.info("request %s answered", environ["PATH_INFO"])
     start_response("200 OK", [("Content-Type", "text/plain"), ("Connection", "close")])

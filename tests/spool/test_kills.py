@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from logging_azmon import AzureMonitorHandler
+from logging_azmon.pipeline import lifecycle_of
 from support.endpoint import STORED, Endpoint, status
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -76,9 +77,9 @@ def finish(endpoint, spool):
     handler = AzureMonitorHandler(
         endpoint.url, "dcr-1", "Custom-App_CL", columns={"Message": "message"}, spool=spool, report=lambda _: None
     )
-    handler.pipeline._urge()
+    lifecycle_of(handler.pipeline).urge()
     deadline = time.monotonic() + 60
-    while not handler.pipeline._drain(10):
+    while not lifecycle_of(handler.pipeline).drain(10):
         assert time.monotonic() < deadline, handler.stats()
     handler.close()
     assert list(spool.glob("*-*.ndjson")) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.delivering import a_rule, leave_in_spool
 from support.endpoint import STORED, Endpoint, status
@@ -124,9 +125,9 @@ class TestHandler:
             logger.warning("late")
             assert first.stats().dropped == {}
             assert first.stats().spooled == 1
-            first.pipeline._buffer.disown()  # noqa: SLF001 - its process is over
+            lifecycle_of(first.pipeline).queue.disown()
             logger.removeHandler(first)
-            for owner in first.pipeline._buffer._owners.values():  # noqa: SLF001
+            for owner in lifecycle_of(first.pipeline).queue._owners.values():  # noqa: SLF001
                 owner.release()
             handler_of(endpoint, spool).close()
         assert messages(endpoint.rows) == ["late"]
@@ -271,17 +272,18 @@ for pid in pids: assert os.waitpid(pid, 0)[1] == 0
     def test_a_fork_in_the_middle_of_a_write(self, spool):
         """By a signal handler: the row is the parent's, and the child writes to no descriptor of his."""
         source = """
+from logging_azmon.pipeline import lifecycle_of
 handler = handle()
 log.info('first')
-segment = handler.pipeline._buffer._open.segment
-real, pid = handler.pipeline._buffer._write, None
+segment = lifecycle_of(handler.pipeline).queue._open.segment
+real, pid = lifecycle_of(handler.pipeline).queue._write, None
 def write(fd, line):
     global pid
     if pid is None:
         pid = os.fork()
         if pid == 0: os.open('/dev/null', os.O_WRONLY)
     return real(fd, line) if pid else real(segment.fd, line)
-handler.pipeline._buffer._write = write
+lifecycle_of(handler.pipeline).queue._write = write
 log.info('the parent\\'s')
 log.info('child' if pid == 0 else 'parent')
 if pid: assert os.wait()[1] == 0

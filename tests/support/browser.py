@@ -1,7 +1,7 @@
-"""Drive a headless Chromium over the DevTools protocol, through a pair of pipes: nothing to install but the browser.
+"""Drive a headless Chromium over the DevTools protocol, through a pair of pipes: only the browser must be installed.
 
-Threads: each browser has one reader thread, which hands replies to whoever waits for them and appends events to a
-list. A `Page` is used by one thread. Every call has a limit; waiting for a condition happens in the page itself.
+Each browser has one reader thread, which passes replies to the calls that wait for them and appends events to a list.
+One thread uses a `Page`. Every call has a limit; conditions are waited for in the page itself.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ LIMIT = 30.0
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
-# Chromium reads commands from descriptor 3 and writes to 4; a child of its own moves them there, since doing it after
-# fork() in a process with threads is not safe. They take a place above first: either may be 3 or 4 already.
+# Chromium reads commands from descriptor 3 and writes to 4. A process in between moves the pipes there, because moving
+# them after fork() is not safe in a process with threads. First it moves them away: either may be 3 or 4 already.
 _EXEC = (
     "import fcntl, os, sys; r, w = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3]);"
     "os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
 
-# DOM code and windowsVirtualKeyCode, where the text of the key does not say them.
+# DOM code and windowsVirtualKeyCode of keys whose text does not determine them.
 _KEYS: Mapping[str, tuple[str, int]] = {
     "ArrowDown": ("ArrowDown", 40),
     "ArrowLeft": ("ArrowLeft", 37),
@@ -52,7 +52,7 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """A running Chromium with its own, empty profile."""
+    """Run Chromium with an empty profile of its own."""
 
     def __init__(self, path: str, profile: Path) -> None:
         to_read, self._to = os.pipe()
@@ -69,7 +69,7 @@ class Browser:
             "--mute-audio",
             "--no-default-browser-check",
             "--no-first-run",
-            # Nobody looks at a headless window, but its timers shall run as if somebody did.
+            # A headless window counts as hidden, but its timers should run as in a visible one.
             "--disable-background-timer-throttling",
             "--disable-renderer-backgrounding",
         ]
@@ -118,7 +118,7 @@ class Browser:
         try:
             reply = replies.get(timeout=LIMIT)
         except Empty:
-            raise BrowserError(f"{method}: no answer in {LIMIT:g} s") from None
+            raise BrowserError(f"{method}: no answer within {LIMIT:g} s") from None
         if "error" in reply:
             raise BrowserError(f"{method}: {reply['error']['message']}")
         return reply["result"]
@@ -164,7 +164,7 @@ class Browser:
 
 
 class Page:
-    """One page: its scripts, keys, mouse, and what it said and asked for."""
+    """Control one page: its scripts, keys and mouse; and read its console and requests."""
 
     def __init__(self, browser: Browser, session: str, context: str) -> None:
         self._browser = browser
@@ -177,11 +177,11 @@ class Page:
         return self._browser.call(method, self._session, **params)
 
     def resize(self, width: int, height: int) -> None:
-        """Give the window another size."""
+        """Set the size of the window."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def goto(self, url: str) -> None:
-        """Load a page; `wait` for what it shows."""
+        """Load a page, without waiting for its content."""
         answer = self.call("Page.navigate", url=url)
         if answer.get("errorText"):
             raise BrowserError(f"{url}: {answer['errorText']}")
@@ -228,7 +228,7 @@ class Page:
             self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into the focused element."""
         self.call("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
@@ -242,7 +242,7 @@ class Page:
         self.drag((x, y), (x, y))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press the left button at one place and release it at another."""
+        """Press the left mouse button at one point and release it at another."""
         for kind, (x, y), buttons in (
             ("mouseMoved", start, 0),
             ("mousePressed", start, 1),
@@ -253,17 +253,17 @@ class Page:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1)
 
     def screenshot(self, path: Path) -> None:
-        """Write what is in sight as a PNG."""
+        """Write the visible part of the page as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def requests(self) -> list[str]:
-        """Return the addresses that the page has asked for."""
+        """Return the URLs that the page has requested."""
         return [
             event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]
 
     def complaints(self) -> list[str]:
-        """Return what the console shows: messages, uncaught exceptions, refused styles and scripts, failed requests."""
+        """Return the console: messages, uncaught exceptions, refused styles and scripts, failed requests."""
         found = []
         for event in list(self.events):
             params = event["params"]

@@ -17,6 +17,7 @@ from logging_azmon._delivery.reporter import Reporter, Trouble
 from logging_azmon._pipeline.assembly import assemble
 from logging_azmon._queue.ledger import Stats
 from logging_azmon._rows.encoder import Encoder
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
 
 AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
@@ -142,7 +143,7 @@ def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App
         report=lambda _: None,
     )
     for row in rows:
-        pipeline._accept(logging.makeLogRecord({"msg": str(row)}), None)
+        lifecycle_of(pipeline).intake.accept(logging.makeLogRecord({"msg": str(row)}), None)
     pipeline.close(0)
     return pipeline.stats()
 

@@ -1,4 +1,4 @@
-"""Sets Django up, once a process, for the tests that log its objects. Import it before any of Django's models."""
+"""Set Django up once in a process, for the tests that log its objects; import this before any model of Django."""
 
 import django
 from django.conf import settings

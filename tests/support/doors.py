@@ -1,20 +1,20 @@
-"""The front doors, each opened in the way that its users open it, behind one way to log.
+"""Every front door, set up as its users do, behind one way to log.
 
-A door gives a logger whose methods take keywords as extras, as structlog's do, and the rows that came of it.
+A door has a logger whose methods take keywords as extras, as structlog's do, and the rows that its calls made.
 """
 
 import contextlib
 import io
-import itertools
 import logging
 import logging.handlers
 import pickle
 
 import structlog
 
-from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, Pipeline
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor
 from logging_azmon.table import FIELD_TYPES
-from logging_azmon.testing import FakeDestination, ManualClock
+from logging_azmon.testing import FakeDestination
+from support.pipelines import manual_pipeline
 
 NAME = "shop.orders"
 COLUMNS = {f"The_{name}": name for name in FIELD_TYPES if name != "*"} | {
@@ -27,7 +27,6 @@ COLUMNS = {f"The_{name}": name for name in FIELD_TYPES if name != "*"} | {
     "Region": "cloud.region",
     "Release": {"value": "1.4.2"},
 }
-_numbers = itertools.count()
 
 
 class Keywords(logging.LoggerAdapter):
@@ -39,24 +38,16 @@ class Keywords(logging.LoggerAdapter):
 
 
 class Door:
-    """Log through one front door, and look at the rows behind it."""
+    """Log through one front door, and read the rows behind it."""
 
     def __init__(self, open_door, **options):
         self.destination = FakeDestination()
-        pipeline = Pipeline(
-            "http://127.0.0.1:9",
-            f"dcr-doors{next(_numbers)}",
-            "Custom-App",
-            columns=options.pop("columns", COLUMNS),
-            destination=self.destination,
-            clock=ManualClock(jumps=True),
-            background=False,
-        )
+        pipeline = manual_pipeline(self.destination, columns=options.pop("columns", COLUMNS))
         self.pipeline = pipeline
         self.front, self.log, self.bound = open_door(pipeline, options)
 
     def rows(self):
-        """Return the rows of all that was logged."""
+        """Return the rows of all calls so far."""
         assert self.pipeline.flush()
         return self.destination.rows
 
@@ -70,7 +61,7 @@ class Door:
 
 
 def stdlib_logger(*handlers):
-    """Make a logger that nobody else hears, and that lets everything through."""
+    """Make a logger outside the tree of loggers that passes every record to these handlers."""
     logger = logging.Logger(NAME)
     for handler in handlers:
         logger.addHandler(handler)
@@ -155,7 +146,7 @@ def structlog_through_stdlib(pipeline, options):
 
 
 def the_processor_over_stdlib(pipeline, options):
-    """Before the event goes to the standard library, whose handlers are none of ours."""
+    """Process events on their way to the standard library, which has none of our handlers."""
     processor = AzureMonitorProcessor(pipeline=pipeline, **options)
     log = structlog.wrap_logger(
         stdlib_logger(logging.NullHandler()),
@@ -173,7 +164,7 @@ def the_processor_over_stdlib(pipeline, options):
 
 
 def the_processor_in_a_formatter(pipeline, options):
-    """For records of the standard library, in the chain of another handler's formatter."""
+    """Process records of the standard library in the chain of another handler's formatter."""
     processor = AzureMonitorProcessor(pipeline=pipeline, **options)
     other = logging.StreamHandler(io.StringIO())
     other.setFormatter(
@@ -196,7 +187,7 @@ DOORS = {
 
 
 class Crossing(logging.handlers.QueueHandler):
-    """The standard library's own handler, whose queue is another process away."""
+    """Pickle each record, as the standard library's handler does on the way to another process."""
 
     def __init__(self, handler):
         super().__init__(None)

@@ -1,6 +1,6 @@
-"""Interrupt code where Python would: where a call returns, a function begins, or a loop goes round.
+"""Interrupt code wherever CPython could: after a call, at the start of a function, at a backward jump.
 
-And where an object is made: there, 3.11 may collect garbage.
+On 3.11 also where a container is built, because garbage may be collected there.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ import threading
 from types import CodeType, FunctionType
 
 PLACES = ("CALL", "RESUME", "JUMP_BACKWARD") + (("BUILD_",) if sys.version_info < (3, 12) else ())
-TOOL = 4  # neither Python nor Hypothesis has a use for it
+TOOL = 4  # Neither Python nor Hypothesis uses this id.
 
 
 def at(modules, place, act, run):
-    """Run, and act at that place; return how many places there are."""
+    """Call `run`, and `act` at the place of that number; return how many places there were."""
     before = {}
     count = 0
     is_busy = False
@@ -34,7 +34,7 @@ def at(modules, place, act, run):
                 finally:
                     is_busy = False
 
-    # What another run has left would be collected in the middle of this one, and its finalisers counted as places.
+    # Otherwise the garbage of an earlier run could be collected during this one, and its finalizers counted as places.
     gc.disable()
     try:
         with (watching if sys.version_info >= (3, 12) else tracing)(modules, see):
@@ -46,7 +46,7 @@ def at(modules, place, act, run):
 
 @contextlib.contextmanager
 def tracing(modules, see):
-    """See each instruction of these modules on this thread."""
+    """Call `see` for each instruction of these modules on this thread."""
 
     def trace(frame, event, _):
         if frame.f_code.co_filename not in modules:
@@ -62,7 +62,7 @@ def tracing(modules, see):
 
 @contextlib.contextmanager
 def traced_by(tracer):
-    """Have this thread traced, and whoever traced it before afterwards."""
+    """Trace this thread during the block, then restore its former tracer."""
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
@@ -73,7 +73,7 @@ def traced_by(tracer):
 
 @contextlib.contextmanager
 def watching(modules, see):
-    """As `tracing`; but once a frame has traced opcodes, 3.12 traces those of all code until the process ends."""
+    """Do as `tracing` does, by monitoring: on 3.12 tracing opcodes once slows all code until the process ends."""
     thread = threading.get_ident()
     codes = codes_of(modules)
     names = names_of(modules)
@@ -101,15 +101,15 @@ def watching(modules, see):
 
 @functools.cache
 def codes_of(modules):
-    """Return all code of these modules."""
+    """Return all code objects of these modules."""
     found = [one.__code__ for one in gc.get_objects() if isinstance(one, FunctionType)]
     found = [code for code in found if code.co_filename in modules]
-    for code in found:  # which grows
+    for code in found:  # The list grows as its code objects are searched.
         found += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
     return found
 
 
 @functools.cache
 def names_of(modules):
-    """Return the names of each code's instructions; by its identity, for to compare it takes long."""
+    """Return the instruction names of each code object, by its id, because comparing code objects is slow."""
     return {id(code): [dis.opname[opcode] for opcode in code.co_code[::2]] for code in codes_of(modules)}

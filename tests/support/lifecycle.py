@@ -1,4 +1,4 @@
-"""Run programs that log, as processes of their own, and judge what arrived."""
+"""Run programs that log in processes of their own, and check the rows that arrive."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from support.endpoint import Endpoint
+from support.pipelines import LIMIT_SECONDS, NOWHERE, sorted_messages
 
-LIMIT_SECONDS = 60
-# What programs whose rows must arrive have for it, on a machine that is slow and busy.
+# `close_seconds` of programs whose rows must arrive, on a machine that is slow and busy.
 PATIENT_SECONDS = 40
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
-# What every program begins with. `OPTIONS` are the handler's settings.
+# The first lines of every program. `OPTIONS` are the handler's settings.
 PREAMBLE = """
 import atexit, json, logging, os, signal, sys, threading
 from logging_azmon import AzureMonitorHandler, Pipeline
@@ -45,40 +45,46 @@ def wait():
 
 
 def environment(endpoint: Endpoint | None, options: dict[str, Any], *, is_measured: bool = True) -> dict[str, str]:
-    """Return the environment in which a program finds its endpoint; and coverage, if it is to be measured."""
+    """Return the environment in which a program finds its endpoint, and coverage unless it is not to be measured."""
     inherited = {name: value for name, value in os.environ.items() if is_measured or not name.startswith("COVERAGE_")}
-    return inherited | {
-        "DATA_COLLECTION_ENDPOINT": endpoint.url if endpoint else "http://127.0.0.1:9",
-        "LOGS_DCR_RULE_ID": "dcr-1",
-        "LOGS_DCR_STREAM_NAME": "Custom-App_CL",
-        "OPTIONS": json.dumps({"close_seconds": PATIENT_SECONDS} | options),
-        "PYTHONPATH": os.pathsep.join([str(SCRIPTS.parent), str(SCRIPTS)]),
-    }
+    return (
+        inherited
+        | address_variables(endpoint.url if endpoint else NOWHERE)
+        | {
+            "OPTIONS": json.dumps({"close_seconds": PATIENT_SECONDS} | options),
+            "PYTHONPATH": os.pathsep.join([str(SCRIPTS.parent), str(SCRIPTS)]),
+        }
+    )
+
+
+def address_variables(url: str, rule_id: str = "dcr-1", stream: str = "Custom-App_CL") -> dict[str, str]:
+    """Return the variables that name an endpoint, a rule and a stream to a handler made without arguments."""
+    return {"DATA_COLLECTION_ENDPOINT": url, "LOGS_DCR_RULE_ID": rule_id, "LOGS_DCR_STREAM_NAME": stream}
 
 
 @dataclass
 class Program:
-    """Talk to a running program."""
+    """Talk to a program while it runs."""
 
     process: subprocess.Popen[str]
     stderr: str = ""
 
     def wait_until(self, line: str) -> None:
-        """Read what it prints up to a line."""
+        """Read its output up to a line."""
         assert self.process.stdout is not None
         for printed in self.process.stdout:
             if printed.strip() == line:
                 return
-        raise AssertionError(f"it ended without saying {line!r}: {self.process.communicate()[1]}")
+        raise AssertionError(f"the program ended without printing {line!r}: {self.process.communicate()[1]}")
 
     def go_on(self) -> None:
-        """End a `wait()` in it."""
+        """Let it return from `wait()`."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
     def finish(self) -> float:
-        """Wait for its end, and return how many seconds that took."""
+        """Wait until it has ended, and return how many seconds that took."""
         begun = time.monotonic()
         _, self.stderr = self.process.communicate(timeout=LIMIT_SECONDS)
         return time.monotonic() - begun
@@ -88,7 +94,7 @@ class Program:
 def running(
     source: str, endpoint: Endpoint | None = None, *, early: str = "", is_measured: bool = True, **options: Any
 ) -> Iterator[Program]:
-    """Run a program while the block runs; `early` comes before everything else."""
+    """Run a program while the block runs; the code in `early` comes before the preamble."""
     process = subprocess.Popen(
         [sys.executable, "-c", early + PREAMBLE + source],
         env=environment(endpoint, options, is_measured=is_measured),
@@ -105,20 +111,19 @@ def running(
 
 
 def run(source: str, endpoint: Endpoint | None = None, *, early: str = "", code: int = 0, **options: Any) -> str:
-    """Run a program to its end, and return what it wrote to stderr."""
+    """Run a program to its end, check its exit status, and return its stderr."""
     with running(source, endpoint, early=early, **options) as program:
         program.finish()
         assert program.process.returncode == code, program.stderr
         return program.stderr
 
 
-def messages(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Return what the rows say, in order of their text."""
-    return sorted(row["Message"] for row in rows)
+# The name by which tests of processes ask for them.
+messages = sorted_messages
 
 
 def assert_each_once(rows: Iterable[dict[str, Any]]) -> None:
-    """See that no row came twice and none is missing, whichever process made it."""
+    """Check that no row arrived twice and none is missing, for each process that logged."""
     numbers = defaultdict(list)
     for row in rows:
         numbers[row["Instance"]].append(row["Sequence"])

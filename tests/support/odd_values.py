@@ -1,6 +1,6 @@
-"""Values that applications log, and that have broken one logging library or another.
+"""Provide values that applications log, and that have broken one logging library or another.
 
-Each is made anew by a callable, because some are used up, or changed, by looking at them.
+Each comes as a callable that makes a new one, because reading some of them uses them up or changes them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Text(str):
 
 
 class Whole(int):
-    """Refuses to be compared or converted."""
+    """Refuse to be compared or converted."""
 
     def _refuse(self, *_: object) -> bool:
         raise TypeError("not me")
@@ -81,7 +81,7 @@ class Whole(int):
 
 
 class Items(list):
-    """A list with a method of its own."""
+    """Be a list of a class of its own."""
 
 
 class StrRaises:
@@ -114,7 +114,7 @@ class ClassRaises:
 
 
 class ClassLies:
-    """Says that it is a dict, as mocks and proxies do."""
+    """Claim to be a dict, as mocks and proxies do."""
 
     __class__ = dict  # type: ignore[assignment]
 
@@ -148,7 +148,7 @@ class EqualsRaises:
 
 
 class OddMeta(type):
-    """Makes classes that can be neither hashed nor named."""
+    """Make classes that can be neither hashed nor named."""
 
     def __eq__(cls, other: object) -> bool:
         raise RuntimeError("no comparison")
@@ -176,7 +176,7 @@ class MappingRaises(Mapping):
 
 
 class NumpyLike:
-    """Stands for NumPy's scalars, which are known by name only."""
+    """Stand in for NumPy's scalars, which are known by name only."""
 
     def __init__(self, value: object) -> None:
         self.value = value
@@ -195,7 +195,7 @@ class LongDouble(NumpyGeneric):  # type: ignore[valid-type, misc]
 
 
 class NotATime(dt.datetime):
-    """Stands for pandas.NaT, a datetime that is none."""
+    """Stand in for pandas.NaT, a datetime that is not a moment."""
 
     def astimezone(self, tz: object = None) -> NotATime:
         return self

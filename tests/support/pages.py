@@ -15,7 +15,8 @@ def toctree():
     return [line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")]
 
 
-PAGES = [README, INDEX, *(DOCS / f"{name}.md" for name in toctree())]
+# By these names, `read` and all below know the pages.
+NAMES = ["README", "index", *toctree()]
 
 # A fence may be indented, in a list. What follows the language is the file that the block quotes.
 _BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)

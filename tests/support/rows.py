@@ -1,4 +1,4 @@
-"""Records as loggers make them, and the rows that a table makes of them."""
+"""Make records as loggers do, encode them with a table, and decode the rows."""
 
 import json
 import logging
@@ -7,11 +7,14 @@ import sys
 import pytest
 
 from logging_azmon._rows.encoder import Encoder
-from logging_azmon.table import Table
+from logging_azmon.table import FIELD_TYPES, Table
+
+EVERY_FIELD = Table.from_mapping({f"The_{name}": name for name in FIELD_TYPES if name != "*"} | {"Rest": "*"})
+DEFAULT_COLUMNS = {"Time": "time", "Level": "level", "Message": "message", "Exception": "exception", "Rest": "*"}
 
 
 class Rows:
-    """Encode with a table and decode again; `misfits` counts."""
+    """Encode with a table and decode again; `misfits` counts the values that did not fit."""
 
     def __init__(self, table, **options):
         self.misfits = 0
@@ -31,7 +34,7 @@ class Rows:
 
 
 def load(line):
-    """Decode a row, and hold it to what every row is: one line, one object, no key twice."""
+    """Decode a row, and check what holds for every row: one line, one object, no key twice."""
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
 
@@ -44,7 +47,7 @@ def load(line):
     return row
 
 
-def make(msg="hello", *args, extra=None, exc_info=None, name="app", level=20, **options):
+def make_record(msg="hello", *args, extra=None, exc_info=None, name="app", level=20, **options):
     """Make a record as a logger does."""
     logger = logging.getLogger(name)
     return logger.makeRecord(name, level, __file__, 12, msg, args, exc_info, "function", extra, **options)
@@ -54,9 +57,9 @@ def fail():
     raise LookupError("lost")
 
 
-def raised():
-    """Return what sys.exc_info says of an exception."""
+def exc_info(error=None):
+    """Raise an error, by default a LookupError, and return the result of sys.exc_info."""
     try:
-        fail()
-    except LookupError:
+        raise LookupError("lost") if error is None else error  # noqa: TRY301 - its traceback is wanted
+    except Exception:  # noqa: BLE001 - any error may be given
         return sys.exc_info()

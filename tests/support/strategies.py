@@ -1,4 +1,4 @@
-"""All Hypothesis strategies."""
+"""Define all Hypothesis strategies."""
 
 import logging
 
@@ -8,24 +8,24 @@ from hypothesis import strategies as st
 from logging_azmon.table import FIELD_TYPES, Column, Table
 from support.odd_values import ODD_VALUES
 
-# A busy machine is no failure.
+# An example that is slow on a busy machine is not a failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-# With surrogates, which no UTF-8 can hold.
+# With lone surrogates, which UTF-8 cannot hold.
 texts = st.text(st.characters(), max_size=40)
 
 odd_values = st.sampled_from(ODD_VALUES).map(lambda named: named[1]())
-# Those that take long to show, or much room, would leave no time for the others.
+# Values that take much time or memory would leave no time for the others.
 _HEAVY = ("million", "100,000", "40,000", "2,000 deep", "environment", "all")
-# Hypothesis looks its examples' types up, too.
+# Hypothesis itself inspects the types of its examples, and some of these raise.
 _NOT_FOR_HYPOTHESIS = ("metaclass", "class raises", "attribute raises", "comparison", "dead weak")
 light_odd_values = st.sampled_from(
     [(name, make) for name, make in ODD_VALUES if not any(word in name for word in _HEAVY + _NOT_FOR_HYPOTHESIS)]
 ).map(lambda named: named[1]())
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts
-# Whatever JSON can say, and some of what it cannot.
+# Values that JSON can hold, and some that it cannot.
 jsonish = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(texts, inner, max_size=6),
@@ -55,7 +55,7 @@ _STANDARD = tuple(logging.LogRecord("", 0, "", 0, "", None, None).__dict__)
 
 @st.composite
 def records(draw):
-    """Make records as loggers do, then let a careless filter at them."""
+    """Make a record as a logger does, and then change it as a careless filter might."""
     record = logging.LogRecord(
         draw(st.sampled_from(["app", "app.orders", ""])),
         draw(st.sampled_from([10, 20, 25, 30, 40, 50, 0, -1])),
@@ -77,7 +77,6 @@ def records(draw):
     return record
 
 
-# What `copy_of_row` compares needs records that can be read twice.
 event_keys = st.sampled_from(
     [
         "event",
@@ -117,7 +116,7 @@ _FIELDS = tuple(name for name in FIELD_TYPES if name not in ("*", "sequence"))
 
 @st.composite
 def tables(draw):
-    """Make tables of any field in any type, with or without a column for the rest."""
+    """Make a table with any field in any type, with or without a star column."""
     columns = {}
     for number, field in enumerate(draw(st.lists(st.sampled_from([*_FIELDS, "user_id", "a.b", "ip"]), max_size=8))):
         columns[f"Column{number}"] = f"{field}:{draw(st.sampled_from(_TYPES))}"
@@ -127,7 +126,7 @@ def tables(draw):
         columns["Sequence"] = "sequence:" + draw(st.sampled_from(["long", "string", "real", "dynamic"]))
     if draw(st.booleans()):
         columns["Own"] = Column("Own", draw(st.sampled_from(_TYPES)), lambda origin: origin.__dict__["user_id"])
-    # Where the field's type is not the column's, a host name, say, the table is refused.
+    # A table is refused if a constant, such as the host name, does not fit its column.
     columns = {
         name: spec
         for name, spec in columns.items()

@@ -1,7 +1,7 @@
-"""Puts the extras that have columns of their own into a row that is encoded in one call, for `quick` and `quick_event`.
+"""Place the extras that have columns of their own into a row that is encoded in one step.
 
-A value that is just what its column takes goes there as it is; any other is encoded by its column first. What takes a
-rule to decide (two extras for one column, a value that does not fit) is left to the general way.
+A value of exactly the column's type is placed as it is; the column encodes any other value first. A case that takes a
+rule to decide (two extras for one column, a value that does not fit) is left to the fallback.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ import orjson
 from ..layout import ExtraColumns, follow
 from ..values import INT_BITS, LONG_BITS
 
-# Puts what has a column into the row and returns the rest; None if that is for the general way to decide.
-Spread = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
+# Places extras into the row and returns the rest; returns None if the fallback must decide.
+PlaceExtras = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 
-# What a column takes as it is: the type, and the bounds of numbers. What is no number, as NaN, is in no bounds.
-_AS_IT_IS: Mapping[str, tuple[type, Any, Any]] = {
+# The values that a column takes as they are: their type, and the bounds of numbers. NaN is within no bounds.
+_UNCHANGED: Mapping[str, tuple[type, Any, Any]] = {
     "string": (str, None, None),
     "int": (int, -(1 << INT_BITS), (1 << INT_BITS) - 1),
     "long": (int, -(1 << LONG_BITS), (1 << LONG_BITS) - 1),
     "real": (float, -sys.float_info.max, sys.float_info.max),
     "boolean": (bool, None, None),
 }
-_NOTHING = (type(None), None, None)
+_NO_VALUE = (type(None), None, None)
 
 
-def spreader(columns: ExtraColumns) -> Spread:
-    """Make the function for a table's columns."""
-    spread = _by_name(columns)
-    return _further(columns, spread) if columns.paths or columns.defaults else spread
+def make_place_extras(columns: ExtraColumns) -> PlaceExtras:
+    """Make the function that places extras for a table's columns."""
+    place = _by_name(columns)
+    return _by_path_and_default(columns, place) if columns.paths or columns.defaults else place
 
 
-def _by_name(columns: ExtraColumns) -> Spread:
-    places = {
-        name: (key.column, key.encode, *_AS_IT_IS.get(key.type, _NOTHING))
+def _by_name(columns: ExtraColumns) -> PlaceExtras:
+    columns_by_name = {
+        name: (key.column, key.encode, *_UNCHANGED.get(key.type, _NO_VALUE))
         for name, (key, _) in columns.named.items()
         if key is not None
     }
     fragment = orjson.Fragment
 
-    def spread(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
+    def place(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
         rest = {}
         for name, value in extras.items():
-            if name not in places:
+            if name not in columns_by_name:
                 rest[name] = value
             elif value is not None:
-                column, encode, kind, least, most = places[name]
+                column, encode, kind, least, most = columns_by_name[name]
                 if column in row:
                     return None
                 if type(value) is kind and (least is None or least <= value <= most):
@@ -61,17 +61,17 @@ def _by_name(columns: ExtraColumns) -> Spread:
                     row[column] = fragment(encoded)
         return rest
 
-    return spread
+    return place
 
 
-def _further(columns: ExtraColumns, by_name: Spread) -> Spread:
-    """Look into extras, too, where a column's name has dots, and fill in what columns hold otherwise."""
+def _by_path_and_default(columns: ExtraColumns, place_by_name: PlaceExtras) -> PlaceExtras:
+    """Look into nested extras, too, where a column's name has dots, and fill empty columns with their defaults."""
     paths = [(key.column, key.encode, path.split(".")) for key, path in columns.paths]
-    # One that does not fit was refused when the table was taken.
+    # Defaults that do not fit were refused when the encoder was made.
     defaults = {key.column: orjson.Fragment(key.encode(value) or b"") for key, value in columns.defaults.items()}
 
-    def spread(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
-        rest = by_name(row, extras)
+    def place(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
+        rest = place_by_name(row, extras)
         for column, encode, path in paths:
             value = None if column in row else follow(extras, path)
             if value is not None:
@@ -83,4 +83,4 @@ def _further(columns: ExtraColumns, by_name: Spread) -> Spread:
             row.setdefault(column, default)
         return rest
 
-    return spread
+    return place

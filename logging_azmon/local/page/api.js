@@ -1,4 +1,4 @@
-/** What the page asks of the server that it came from; nothing else is ever asked. */
+/** The requests of the page, all to the server that it came from. */
 
 export class QueryError extends Error {
   /** `line` and `column` count from 1 and are null where the server does not know them. */
@@ -22,7 +22,7 @@ export const problems = () => getJson("/api/problems");
 export async function query(kql, timespan = null, signal = undefined) {
   const answer = await fetch("/v1/workspaces/local/query", {
     method: "POST",
-    // The endpoint is the service's own, which wants a token; locally any will do.
+    // The endpoint imitates the service, which requires a token; any token will do here.
     headers: { "Content-Type": "application/json", Authorization: "Bearer page" },
     body: JSON.stringify({ query: kql, timespan }),
     signal,
@@ -31,14 +31,14 @@ export async function query(kql, timespan = null, signal = undefined) {
   try {
     document = await answer.json();
   } catch {
-    throw new QueryError(`The workspace answered ${answer.status} and no JSON.`);
+    throw new QueryError(`The workspace answered ${answer.status}, without JSON.`);
   }
   if (document.error) throw queryError(document.error);
   if (!answer.ok || !document.tables?.length) throw new QueryError(`The workspace answered ${answer.status}.`);
   return document.tables[0];
 }
 
-/** The innermost message is the one that says what is wrong; a position may stand at any depth. */
+/** Build an error from the innermost message, which is the most specific; the position may be at any depth. */
 function queryError(error) {
   let { message } = error;
   let line = null;
@@ -52,8 +52,8 @@ function queryError(error) {
 }
 
 /**
- * Follow a table: `onRows(rows)` is given each batch. Each connection, also one after a broken one, begins again with
- * the newest rows stored; `onOpen()` comes before them. Returns a function that ends it.
+ * Follow a table: `onRows(rows)` receives each batch. Every connection, a reconnection too, starts again with the newest
+ * stored rows; `onOpen()` is called before them. Returns a function that stops following.
  */
 export function tail(table, { onOpen, onRows, onState }) {
   onState("connecting");
@@ -63,7 +63,7 @@ export function tail(table, { onOpen, onRows, onState }) {
     onState("live");
   };
   source.onmessage = (event) => onRows(JSON.parse(event.data));
-  // A browser tries again by itself after a broken connection, but not after an answer that is no stream.
+  // A browser reconnects by itself after a broken connection, but not after an answer that is not a stream.
   let again;
   let ended = false;
   let replaced = () => {};

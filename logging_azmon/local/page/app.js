@@ -1,4 +1,4 @@
-/** Puts the page together: tables at the side, three views, the theme, and the keys that work everywhere. */
+/** Put the page together: the tables at the side, three views, the theme, and the keys that work everywhere. */
 
 import * as api from "./api.js";
 import { byId, h, number } from "./dom.js";
@@ -139,12 +139,12 @@ async function refresh() {
     drawTables();
     if (tables.length === 0) host.showEmpty(null, true);
   } catch {
-    // The tail says that the workspace is away, and comes back by itself.
+    // The tail shows that the workspace is offline, and reconnects by itself.
     if (logs.table === null) host.onState("offline");
   }
 }
 
-/** Ask again and again, but not while nobody looks. */
+/** Refresh periodically, but not while the page is hidden. */
 async function keepFresh() {
   if (!document.hidden) await refresh();
   setTimeout(keepFresh, REFRESH_MS);
@@ -162,7 +162,7 @@ function setTheme(name) {
   try {
     localStorage.setItem("theme", name);
   } catch {
-    // It holds for this visit.
+    // Without storage the choice lasts for this visit.
   }
   drawTheme();
   logs.redraw();
@@ -174,8 +174,8 @@ const theme = () => document.documentElement.dataset.theme ?? "system";
 function drawTheme() {
   const [name, sign] = THEMES.find(([known]) => known === theme());
   byId("theme").textContent = sign;
-  byId("theme").setAttribute("aria-label", `Theme: ${name === "system" ? "as the system" : name}`);
-  byId("theme").title = `Theme: ${name === "system" ? "as the system" : name} (t)`;
+  byId("theme").setAttribute("aria-label", `Theme: ${name === "system" ? "same as the system" : name}`);
+  byId("theme").title = `Theme: ${name === "system" ? "same as the system" : name} (t)`;
 }
 
 function nextTheme() {

@@ -1,4 +1,4 @@
-/** What both charts share: uPlot's axes in the page's type and colours, times on a 24-hour clock. */
+/** The axes of both charts: uPlot's, in the font and colours of the page, with times on a 24-hour clock. */
 
 import { colour } from "./dom.js";
 
@@ -6,7 +6,7 @@ const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFra
 const day = new Intl.DateTimeFormat("en-US", { month: "short", day: "numeric" });
 const pad = (n, width = 2) => String(n).padStart(width, "0");
 
-/** Ticks `step` seconds apart: a day, hours and minutes, seconds, or less, whatever tells them apart. */
+/** Label ticks `step` seconds apart, with no more precision than tells them apart. */
 function timeTicks(ticks, step) {
   return ticks.map((seconds) => {
     const t = new Date(seconds * 1000);
@@ -18,7 +18,7 @@ function timeTicks(ticks, step) {
   });
 }
 
-/** Axes for times below and numbers at the left; `whole` leaves out ticks that are no whole numbers. */
+/** Return axes for times below and numbers at the left; `whole` leaves out labels that are not whole numbers. */
 export function axes({ whole = false, width = 46 } = {}) {
   const axis = { stroke: colour("muted"), font: `11px ${getComputedStyle(document.body).fontFamily}`, ticks: { show: false } };
   return [

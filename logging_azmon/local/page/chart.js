@@ -1,4 +1,4 @@
-/** The chart of a result over time: which results have one, and how it is drawn. */
+/** Charts over time: decide which results have one, and draw it. */
 
 import uPlot from "./vendor/uplot.js";
 import { axes } from "./axes.js";
@@ -10,8 +10,8 @@ const NUMBERS = new Set(["int", "long", "real", "decimal"]);
 const HEIGHT = 220;
 
 /**
- * Return the series of a result of `summarize … by bin(TimeGenerated, …)`, or null if it is none: a time column,
- * numbers, and texts that name the series. Each is `{name, values}`, aligned to `times` (seconds).
+ * Return the series of a result, or null if it does not come from the like of `summarize … by bin(TimeGenerated, …)`: it
+ * must have a time column and numbers; text columns name the series. Each is `{name, values}`, aligned to `times` (seconds).
  */
 export function seriesOf(kql, { columns, rows }) {
   const code = kql.replace(/\/\/.*$/gm, "");
@@ -38,7 +38,7 @@ export function seriesOf(kql, { columns, rows }) {
   const weight = ({ values: points }) => points.reduce((sum, n) => sum + Math.abs(n ?? 0), 0);
   if (all.length > MAX_SERIES) all.sort((a, b) => weight(b) - weight(a));
   const shown = all.slice(0, MAX_SERIES);
-  // Counts add up, so they are stacked; a percentile or an average does not, so those are lines.
+  // Counts add up, so they are stacked; percentiles and averages do not, so they are lines.
   const stacked = /\b(count|countif|dcount|sum|sumif)\s*\(/i.test(code) && !/\b(avg|avgif|percentiles?|min|max|stdev|arg_\w+)\s*\(/i.test(code);
   const ranks = shown.map(({ name }) => levelRank(name));
   const levels = ranks.every((rank) => rank < 5) && new Set(ranks).size === ranks.length;
@@ -46,7 +46,7 @@ export function seriesOf(kql, { columns, rows }) {
   return { times, series: shown, hidden: all.length - shown.length, stacked, levels };
 }
 
-/** Draw into `root`; returns `{redraw, destroy}`. */
+/** Draw into `root`; return `{redraw, destroy}`. */
 export function drawChart(root, { times, series, hidden, stacked, levels }) {
   const colourOf = (at) => colour(levels ? `bar-${LEVELS[levelRank(series[at].name)]}` : `series-${at % 8}`);
   const readout = h("span.chart-at");
@@ -57,11 +57,11 @@ export function drawChart(root, { times, series, hidden, stacked, levels }) {
     keys.map(({ swatch, name, value }) => h("li", swatch, name, " ", value)),
     hidden > 0 && h("li.muted", `${hidden} more not drawn`),
   );
-  const area = h("div.plot", { role: "img", "aria-label": `Chart over time of ${series.map(({ name }) => name).join(", ")}. The table below has its numbers.` });
+  const area = h("div.plot", { role: "img", "aria-label": `Chart over time of ${series.map(({ name }) => name).join(", ")}. The table below has the numbers.` });
   root.replaceChildren(h("div.chart-head", legend, readout), area);
 
   const step = Math.min(...times.slice(1).map((t, at) => t - times[at]), Infinity);
-  // Bars stand on every bin of the range, also on those that had no rows.
+  // Every bin of the range has its place, even one without rows.
   const bins = Math.round((times.at(-1) - times[0]) / step) + 1;
   const even = stacked && Number.isFinite(step) && bins < 5000;
   const x = even ? Array.from({ length: bins }, (_, at) => times[0] + at * step) : times;

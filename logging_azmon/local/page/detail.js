@@ -1,10 +1,10 @@
-/** A row with all its columns. */
+/** The opened row: all its columns. */
 
 import { clockTime, copyButton, h, localDate } from "./dom.js";
 import { inline, LEVEL_NAMES, LEVELS, levelRank } from "./schema.js";
 import { parsed, traceback, tree } from "./tree.js";
 
-/** Fill `panel` with the row; `close` and `move(step)` answer its buttons. */
+/** Fill `panel` with the row; its buttons call `close()` and `move(step)`. */
 export function showDetail(panel, { row, columns, roles }, { close, move }) {
   const rank = roles.level === null ? 5 : levelRank(row[roles.level]);
   const ms = Date.parse(row[roles.time]);
@@ -19,7 +19,7 @@ export function showDetail(panel, { row, columns, roles }, { close, move }) {
   );
   const body = h("div.detail-body");
   if (!Number.isNaN(ms)) {
-    body.append(h("p.detail-time", `${localDate(ms)} ${clockTime(ms)}`, h("span.muted", " on this machine's clock")));
+    body.append(h("p.detail-time", `${localDate(ms)} ${clockTime(ms)}`, h("span.muted", " local time")));
   }
   if (roles.message !== null) body.append(h("p.detail-message", inline(row[roles.message])));
   const exception = roles.exception !== null && row[roles.exception];

@@ -1,6 +1,6 @@
 /**
- * Elements without markup: whatever comes from a row, a query or the server becomes a text node or an attribute's
- * value, never HTML. No module of the page uses innerHTML.
+ * Build elements without markup: all text from a row, a query or the server becomes a text node or the value of an
+ * attribute, never HTML. No module of the page uses innerHTML.
  */
 
 export const byId = (id) => document.getElementById(id);
@@ -23,7 +23,7 @@ export function h(selector, ...rest) {
   return element;
 }
 
-/** Set an element's text only if it differs: the list is written many times a second. */
+/** Set an element's text only if it differs: the list is updated many times a second. */
 export function setText(element, text) {
   if (element.firstChild === null) {
     if (text !== "") element.append(text);
@@ -37,7 +37,7 @@ export const count = (n, noun) => `${number.format(n)} ${noun}${n === 1 ? "" : "
 
 const pad = (n, width = 2) => String(n).padStart(width, "0");
 
-/** The time of day on this machine's clock, to the millisecond. */
+/** Format the local time of day, to the millisecond. */
 export function clockTime(ms) {
   const t = new Date(ms);
   return `${pad(t.getHours())}:${pad(t.getMinutes())}:${pad(t.getSeconds())}.${pad(t.getMilliseconds(), 3)}`;
@@ -48,7 +48,7 @@ export function localDate(ms) {
   return `${t.getFullYear()}-${pad(t.getMonth() + 1)}-${pad(t.getDate())}`;
 }
 
-/** A button that copies what `text()` returns and says so. */
+/** Return a button that copies the result of `text()` and confirms it. */
 export function copyButton(text, label = "Copy") {
   const button = h("button.button.quiet.copy", { type: "button" }, label);
   button.addEventListener("click", async () => {
@@ -67,21 +67,21 @@ export function copyButton(text, label = "Copy") {
 const probe = document.createElement("span");
 probe.hidden = true;
 
-/** The present value of a colour of the style sheet, for canvases. */
+/** Return the current value of a colour of the style sheet, for canvases. */
 export function colour(name) {
   if (!probe.isConnected) document.body.append(probe);
   probe.style.color = `var(--${name})`;
   return getComputedStyle(probe).color;
 }
 
-/** Run `work` once before the next paint, however often it is asked for; while the page is hidden, when it is shown. */
+/** Return a function that runs `work` once before the next paint, however often it is called in between. */
 export function oncePerFrame(work) {
-  let asked = false;
+  let requested = false;
   return () => {
-    if (asked) return;
-    asked = true;
+    if (requested) return;
+    requested = true;
     requestAnimationFrame(() => {
-      asked = false;
+      requested = false;
       work();
     });
   };

@@ -1,4 +1,4 @@
-/** What is shown while a table has no rows: how to send the first one. */
+/** The view of a table without rows: how to send the first one. */
 
 import { copyButton, h } from "./dom.js";
 
@@ -18,14 +18,14 @@ const SHELLS = {
   PowerShell: (name, value) => `$env:${name} = "${value}"`,
 };
 
-/** Fill `root`; a table other than the default one has a rule of the user's own, whose names only they know. */
+/** Fill `root`. Only the default table's rule is known; for another table the user must fill in the names. */
 export function showEmpty(root, table) {
   if (table?.name === ERRORS) {
     root.replaceChildren(
       h(
         "div.empty-card.calm",
         h("h2", "Nothing to report"),
-        h("p.muted", "What the workspace drops, cuts or replaces becomes a row here, as in Azure when the rule's diagnostic settings ask for it."),
+        h("p.muted", "Each value that the workspace drops, cuts or replaces is reported here, as in Azure if the rule's diagnostic settings say so."),
       ),
     );
     return;
@@ -46,12 +46,12 @@ export function showEmpty(root, table) {
     h(
       "div.empty-card",
       h("h2", table === null ? "No tables yet" : `No rows in ${table.name} yet`),
-      h("p.muted", "Send the first one: it appears here as soon as it is stored, without a reload."),
+      h("p.muted", "Send the first row: it appears here as soon as it is stored, without a reload."),
       step(1, "Set three variables", select, copyButton(() => block.textContent)),
       block,
       step(2, "Log something", copyButton(() => SNIPPET)),
       h("pre.code", { tabindex: "0", role: "region", "aria-label": "Python" }, SNIPPET.trimEnd()),
-      h("p.muted", "Rows leave within 5 seconds, or when the program ends."),
+      h("p.muted", "Rows are sent within 5 seconds, or when the program ends."),
     ),
   );
 }

@@ -1,9 +1,9 @@
-/** The keyboard's map, shown by `?`. What is listed here is what app.js, logs.js, histogram.js and kql.js do. */
+/** The list of keyboard shortcuts, shown by `?`. app.js, logs.js, histogram.js and kql-editor.js implement them. */
 
 import { byId, h } from "./dom.js";
 
 const SHORTCUTS = [
-  ["Everywhere", [["1  2  3", "Logs, query, problems"], ["[  ]", "Previous, next table"], ["t", "Theme: system, light, dark"], ["?", "This help"]]],
+  ["Everywhere", [["1  2  3", "Logs, Query, Problems"], ["[  ]", "Previous or next table"], ["t", "Theme: system, light, dark"], ["?", "This help"]]],
   [
     "Logs",
     [
@@ -11,12 +11,12 @@ const SHORTCUTS = [
       ["↑ ↓  j k", "Move; also PgUp, PgDn, Home, End"],
       ["Enter", "Open the row"],
       ["Esc", "Close the row, then clear the filters"],
-      ["f", "Follow new rows, or stop following"],
-      ["e", "Errors and worse, or all"],
-      ["q", "Open what is shown as a query"],
+      ["f", "Follow new rows or stop following"],
+      ["e", "Show errors and worse only, or all rows"],
+      ["q", "Open the filtered rows as a query"],
     ],
   ],
-  ["Histogram", [["← →", "From bar to bar"], ["Shift ← →", "Select a range"], ["Enter", "Zoom to it"], ["Esc", "Back to the whole time"]]],
+  ["Histogram", [["← →", "Move from bar to bar"], ["Shift ← →", "Select a range"], ["Enter", "Zoom to the range"], ["Esc", "Show the whole time range"]]],
   ["Query", [["Ctrl Enter", "Run"], ["Ctrl Space", "Complete a name"], ["Ctrl /", "Comment a line"], ["Tab", "Leave the editor"], ["Enter", "Open a row of the result"]]],
 ];
 

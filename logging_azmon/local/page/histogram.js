@@ -1,6 +1,6 @@
 /**
- * Rows over time by level, drawn with uPlot as stacked bars; a range is brushed with the mouse, or with the keyboard:
- * arrows move, Shift+arrows select, Enter zooms, Escape goes back.
+ * The histogram of rows over time by level, drawn with uPlot as stacked bars. A range is selected with the mouse or the
+ * keyboard: arrows move, Shift+arrows select, Enter zooms, Escape goes back.
  */
 
 import uPlot from "./vendor/uplot.js";
@@ -12,7 +12,7 @@ const HEIGHT = 104;
 const MS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const STEPS = [...MS, ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map((s) => s * 1000)];
 
-/** The bins' width that gives at most `most` bins. */
+/** Return the bin width that divides a span into at most `most` bins. */
 export function binWidth(span, most) {
   const wanted = span / most;
   return STEPS.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400_000) * 86_400_000;
@@ -39,22 +39,22 @@ export class Histogram {
   #anchor = -1;
   #held = false;
 
-  /** `zoomed({from, to} | null)` is called when a range was chosen or given up. */
+  /** `zoomed({from, to} | null)` is called when a range is chosen or left. */
   constructor(root, zoomed) {
     this.#root = root;
     this.#zoomed = zoomed;
     this.plotArea = h("div.plot", {
       tabindex: "0",
       role: "group",
-      "aria-label": "Rows over time. Arrows move, Shift and arrows select a range, Enter zooms, Escape goes back.",
+      "aria-label": "Rows over time. Arrows move, Shift+arrows select a range, Enter zooms, Escape goes back.",
       "aria-describedby": "histogram-at",
     });
     this.readout = h("span", { id: "histogram-at" });
-    this.reset = h("button.button.quiet", { type: "button", hidden: true, onclick: () => zoomed(null) }, "Whole time");
+    this.reset = h("button.button.quiet", { type: "button", hidden: true, onclick: () => zoomed(null) }, "Whole time range");
     const hint = h("span.muted.hint", "drag to zoom");
     root.replaceChildren(h("div.histogram-head", this.readout, hint, h("span.grow"), this.reset), this.plotArea);
     this.plotArea.addEventListener("dblclick", () => this.range && zoomed(null));
-    // New rows move the bars; not under a hand that is selecting.
+    // New rows move the bars, but not while a range is being selected.
     this.plotArea.addEventListener("pointerdown", () => (this.#held = true));
     addEventListener("pointerup", () => (this.#held = false));
     this.plotArea.addEventListener("keydown", (event) => this.#key(event));
@@ -69,7 +69,7 @@ export class Histogram {
     }).observe(this.plotArea);
   }
 
-  /** Draw these entries, of all time or of the range zoomed to. */
+  /** Draw these entries, over their whole time range or the zoomed one. */
   show(entries, range) {
     this.entries = entries;
     this.range = range;
@@ -96,7 +96,7 @@ export class Histogram {
     this.#draw(width, range);
   }
 
-  /** Draw again, for another theme or width. */
+  /** Draw again, after a change of theme or width. */
   redraw() {
     this.#plot?.destroy();
     this.#plot = null;
@@ -106,7 +106,7 @@ export class Histogram {
   #draw(width, range) {
     const { from, step, bins, counts } = this.#data;
     const x = Array.from({ length: bins }, (_, at) => (from + at * step) / 1000);
-    // Each series holds its own count and those of graver levels; the longest bar is drawn first, the gravest last.
+    // Each series is the sum of its level and all more severe ones; the longest bar is drawn first, the most severe last.
     const sums = [];
     let below = new Array(bins).fill(0);
     for (const level of counts) sums.push((below = below.map((n, at) => n + level[at])));
@@ -150,7 +150,7 @@ export class Histogram {
 
   #brushed(from, to) {
     this.#plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    // A bar that was touched is meant as a whole.
+    // A selection that touches a bar includes the whole bar.
     const { from: first, step } = this.#data;
     this.#zoomed({ from: first + Math.floor((from - first) / step) * step, to: first + Math.ceil((to - first) / step) * step });
   }
@@ -160,7 +160,7 @@ export class Histogram {
     const { from, step, bins, counts } = this.#data;
     if (index === null || index === undefined || index >= bins) {
       const all = counts.reduce((sum, level) => sum + level.reduce((a, b) => a + b, 0), 0);
-      this.readout.textContent = `${count(all, "row")} over time, ${stepName(step)} a bar`;
+      this.readout.textContent = `${count(all, "row")} over time, ${stepName(step)} per bar`;
       return;
     }
     const parts = LEVEL_NAMES.map((name, level) => [name.toLowerCase(), counts[level][index]]).filter(([, n]) => n);

@@ -1,7 +1,7 @@
 /**
- * A list of rows of one height, of which only those in sight have elements. A slot is an element that is written again
- * for another row as the list scrolls; the row at index `i` always takes slot `i % slots`, so that scrolling by one row
- * writes one slot.
+ * A list of rows of equal height that keeps elements only for the visible ones. A slot is an element that is reused for
+ * another row as the list scrolls. The row at index `i` always takes slot `i % slots`, so that scrolling by one row
+ * updates one slot.
  */
 
 import { h, oncePerFrame } from "./dom.js";
@@ -35,7 +35,7 @@ export class VirtualList {
     return this.#length;
   }
 
-  /** Set the number of rows; `shift` rows went from (or, below zero, came to) the front: what is in sight stays there. */
+  /** Set the number of rows. `shift` rows were removed from the front (negative: added to it); the view stays in place. */
   setLength(length, shift = 0) {
     const { rowHeight } = this.#options;
     if (length !== this.#length) {
@@ -57,7 +57,7 @@ export class VirtualList {
     this.refresh();
   }
 
-  /** Bring the row at `index` into sight. */
+  /** Scroll the row at `index` into view. */
   reveal(index) {
     const { rowHeight } = this.#options;
     const from = index * rowHeight;
@@ -67,12 +67,12 @@ export class VirtualList {
     this.#render(true);
   }
 
-  /** Rows that fit, for PageUp and PageDown. */
+  /** The number of rows that fit, for PageUp and PageDown. */
   get page() {
     return Math.max(1, Math.floor((this.#container.clientHeight - this.#top) / this.#options.rowHeight) - 1);
   }
 
-  /** The element that shows the row at `index` now, or null. */
+  /** Return the element that currently shows the row at `index`, or null. */
   elementAt(index) {
     return this.#slots.find((slot) => slot.index === index)?.element ?? null;
   }
@@ -110,7 +110,7 @@ export class VirtualList {
   }
 }
 
-/** The index that a key moves to, or null if it is not for moving. */
+/** Return the index that a key moves to, or null for a key that does not move. */
 export function moved(key, index, length, page) {
   const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page };
   if (length === 0) return null;

@@ -1,4 +1,4 @@
-/** The view of a table's rows: filter bar, histogram, live list, and the row opened beside it. */
+/** The view of a table's rows: filter bar, histogram, live list, and the opened row beside it. */
 
 import { query, tail } from "./api.js";
 import { byId, clockTime, count, h, number, oncePerFrame, setText } from "./dom.js";
@@ -40,7 +40,7 @@ export class Logs {
 
   #draw;
 
-  /** Follow this table from now on. */
+  /** Show this table and follow it. */
   open(table) {
     this.#end();
     this.table = table;
@@ -56,7 +56,7 @@ export class Logs {
     });
   }
 
-  /** Take the new number of rows stored. */
+  /** Update the number of rows stored in the table. */
   setTotal(table) {
     if (this.table?.name === table.name) this.table = table;
     this.#draw();
@@ -83,7 +83,7 @@ export class Logs {
 
   toggleFollow() {
     this.setFollow(!this.#follow);
-    this.host.announce(this.#follow ? "Following new rows" : "No longer following");
+    this.host.announce(this.#follow ? "Following new rows" : "No longer following new rows");
   }
 
   #wire() {
@@ -151,7 +151,7 @@ export class Logs {
     setText(parts.time, entry.time ? clockTime(entry.time) : "");
     setText(parts.level, roles.level === null ? "" : inline(row[roles.level]));
     setText(parts.logger, entry.logger);
-    // A long message is cut here: the row has one line, and opens to the whole.
+    // The list shows the start of a long message; the opened row shows all of it.
     setText(parts.text, roles.message === null ? "" : inline(row[roles.message]).slice(0, 600));
     setText(parts.error, roles.exception !== null && row[roles.exception] ? raised(inline(row[roles.exception])).slice(0, 200) : "");
     setText(parts.rest, restOf(row, roles));
@@ -192,7 +192,7 @@ export class Logs {
     this.host.showEmpty(table, total === 0);
   }
 
-  /** The loggers held, and those of whose children there are several, as `logging` names them. */
+  /** List the loggers of the rows, and each parent that has several of them below it, as `logging` names them. */
   #drawLoggers() {
     const counts = new Map();
     for (const [name, n] of this.store.loggers) {
@@ -263,13 +263,13 @@ export class Logs {
   #select(index, open) {
     this.#selected = this.store.visible[index] ?? null;
     if (this.#selected === null) return;
-    // What somebody looks at stays where it is.
+    // New rows must not move the selected one.
     if (this.#follow) this.setFollow(false);
     this.list.reveal(index);
     if (open || !this.detail.hidden) this.#openDetail();
   }
 
-  /** After another filter: the opened row stays in sight if it still passes. */
+  /** After a change of filter, keep the selected row in view if it still passes. */
   #keepSelected() {
     const index = this.#index();
     if (index >= 0 && !this.#follow) this.list.reveal(index);
@@ -335,7 +335,7 @@ export class Logs {
     const time = oldest.row[roles.time];
     button.disabled = true;
     try {
-      // Rows of the oldest moment are held already, some or all of them.
+      // Some or all rows of the oldest timestamp are held already.
       const key = (row) => JSON.stringify(table.columns.map(({ name }) => row[name] ?? null));
       const held = new Set(store.entries.filter((entry) => entry.time === oldest.time).map((entry) => key(entry.row)));
       const limit = Math.min(EARLIER, CAPACITY - store.entries.length) + held.size;
@@ -355,7 +355,7 @@ export class Logs {
     }
   }
 
-  /** The rows in sight as a query: what the filter says, in KQL. */
+  /** Return the current filter as a KQL query. */
   asQuery() {
     const { roles, table } = this;
     const { levels, logger, words, from, to } = this.store.filter;

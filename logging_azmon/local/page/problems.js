@@ -1,4 +1,4 @@
-/** The view of what was dropped, cut or replaced, and why: where Azure is silent, this workspace is not. */
+/** The view of all that was dropped, cut or replaced, with the reasons: Azure gives none, this workspace does. */
 
 import { problems } from "./api.js";
 import { byId, h, number, localDate, clockTime } from "./dom.js";
@@ -6,7 +6,7 @@ import { byId, h, number, localDate, clockTime } from "./dom.js";
 const KINDS = {
   dropped: "The value was left out.",
   cut: "The value was shortened.",
-  replaced: "Another value was stored.",
+  replaced: "Another value was stored instead.",
   mistyped: "The value did not fit its column and became null.",
   refused: "The request was refused.",
 };
@@ -33,17 +33,17 @@ export class Problems {
     badge.textContent = number.format(list.length);
     if (list.length === 0) {
       this.root.replaceChildren(
-        h("div.empty-card.calm", h("h2", "Nothing was dropped, cut or replaced"), h("p.muted", "Azure stays silent when a row does not fit its table. Here you are told: which column, why, and what to change.")),
+        h("div.empty-card.calm", h("h2", "Nothing was dropped, cut or replaced"), h("p.muted", "Azure says nothing when a row does not fit its table. This page says which column, why, and what to change.")),
       );
       return;
     }
     this.root.replaceChildren(
       h(
         "div.problem-list",
-        h("p.muted", "Azure does the same, and says nothing. Each line is one column and one reason, newest first."),
+        h("p.muted", "Azure does the same without a message. Each line is one column and one reason, newest first."),
         h(
           "table",
-          h("thead", h("tr", ["What", "Column", "Times", "Last", "Why, and what to change"].map((title) => h("th", { scope: "col" }, title)))),
+          h("thead", h("tr", ["Problem", "Column", "Count", "Last seen", "Reason, and what to change"].map((title) => h("th", { scope: "col" }, title)))),
           h("tbody", list.map((problem) => row(problem))),
         ),
       ),

@@ -1,9 +1,9 @@
-/** The view of queries: the editor, its examples, and what came back. */
+/** The view of queries: the editor, its examples, and the result. */
 
 import { query, QueryError } from "./api.js";
 import { drawChart, seriesOf } from "./chart.js";
 import { byId, copyButton, count, h } from "./dom.js";
-import { examples, KqlEditor } from "./kql.js";
+import { examples, KqlEditor } from "./kql-editor.js";
 import { ResultTable, toCsv } from "./results.js";
 import { rolesOf } from "./schema.js";
 
@@ -26,7 +26,7 @@ export class Query {
     this.#results([h("p.muted.hint", "Write KQL and press Ctrl+Enter, or choose an example.")]);
   }
 
-  /** Offer this table's examples, and the first of them to begin with. */
+  /** Offer the examples of this table, and start with the first. */
   setTables(tables, table) {
     this.editor.tables = tables;
     if (!table || this.table === table.name) return;
@@ -94,7 +94,7 @@ export class Query {
       root.append(h("p.muted.hint", "No rows."));
       return;
     }
-    root.append(h("div.result-tools", h("span.muted", "Click or Enter opens a row; headings sort."), h("span.grow"), copyButton(() => toCsv(result), "Copy as CSV")));
+    root.append(h("div.result-tools", h("span.muted", "Click a row or press Enter to open it; click a heading to sort."), h("span.grow"), copyButton(() => toCsv(result), "Copy as CSV")));
     new ResultTable(root, result);
   }
 

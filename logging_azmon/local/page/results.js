@@ -1,4 +1,4 @@
-/** A query's result as a table: any number of rows, sorted by its headings, each row opening to all its columns. */
+/** The result of a query as a table: of any length, sortable by its headings, with rows that open to all columns. */
 
 import { byId, h, setText } from "./dom.js";
 import { showDetail } from "./detail.js";
@@ -7,7 +7,7 @@ import { inline, levelRank, LEVELS, rolesOf } from "./schema.js";
 
 const ROW_HEIGHT = 26;
 const NUMBERS = new Set(["int", "long", "real", "decimal"]);
-// In characters of the cells' font.
+// Widths in characters of the cells' font; `sampled` rows are measured.
 const WIDTH = { least: 6, most: 60, sampled: 200 };
 
 export class ResultTable {
@@ -32,7 +32,7 @@ export class ResultTable {
       update: (element, index) => this.#updateRow(element, index),
     });
     this.list.setLength(rows.length);
-    // A short result takes no more height than it has rows; the last part is for a horizontal scroll bar.
+    // A short result is only as high as its rows; the last summand leaves room for a horizontal scroll bar.
     this.grid.style.setProperty("--rows-height", `${Math.min(rows.length, 1000) * ROW_HEIGHT + 30 + 18}px`);
     this.grid.addEventListener("keydown", (event) => this.#key(event));
     this.grid.addEventListener("click", (event) => {
@@ -129,7 +129,7 @@ export class ResultTable {
       event.preventDefault();
       show(this.#selected + step);
     };
-    // Closing gives the focus back to what has it now.
+    // When the dialog closes, the focus returns to the element that has it now.
     this.grid.focus({ preventScroll: true });
     show(index);
   }
@@ -141,11 +141,11 @@ function widthOf({ name, type }, rows, at) {
   return Math.min(type === "string" || type === "dynamic" ? WIDTH.most : 34, Math.max(WIDTH.least, longest)) + 1;
 }
 
-/** The rows as comma-separated values, as spreadsheets read them. */
+/** Return the rows as comma-separated values for a spreadsheet. */
 export function toCsv({ columns, rows }) {
   const cell = (value) => {
     let text = inline(value);
-    // A text that a spreadsheet would take for a formula stays a text.
+    // Keep a spreadsheet from taking text for a formula.
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };

@@ -1,6 +1,6 @@
-/** Which columns of a table play which part on the page, and what a level's many names mean. */
+/** The role of each column on the page, and the rank of each level name. */
 
-// The order is the rank: the gravest first. `other` is what has no level that we know.
+// In order of rank, the most severe first. `other` stands for no level and for an unknown one.
 export const LEVELS = ["critical", "error", "warning", "info", "debug", "other"];
 export const LEVEL_NAMES = ["Critical", "Error", "Warning", "Info", "Debug", "Other"];
 
@@ -10,7 +10,7 @@ const LOGGER = ["Logger", "LoggerName", "ProcessName", "Provider", "ProviderName
 const MESSAGE = ["Message", "SyslogMessage", "RenderedDescription", "Activity", "EventData", "Event", "RawData", "Body"];
 const EXCEPTION = ["Exception", "StackTrace", "Stack", "Error"];
 
-/** `{time, level, logger, message, exception, dynamic}`: names of columns, null where the table has none. */
+/** Return `{time, level, logger, message, exception, dynamic}`: names of columns, null if the table has none. */
 export function rolesOf(columns) {
   const names = new Map(columns.map((column) => [column.name.toLowerCase(), column.name]));
   const first = (candidates) => names.get(candidates.map((name) => name.toLowerCase()).find((name) => names.has(name))) ?? null;
@@ -24,7 +24,7 @@ export function rolesOf(columns) {
   };
 }
 
-// Names of logging, structlog, syslog, CEF and Windows, in the order in which they are tried.
+// Level names of logging, structlog, syslog, CEF and Windows; the first match counts.
 const PATTERNS = [
   [/^(crit|fatal|emerg|alert|panic|very-high)/, 0],
   [/^(err|severe|fail|high$)/, 1],
@@ -34,7 +34,7 @@ const PATTERNS = [
 ];
 const known = new Map();
 
-/** The rank of a level's name in `LEVELS`. */
+/** Return the rank of a level name: its index in `LEVELS`. */
 export function levelRank(text) {
   if (text === null || text === undefined || text === "") return 5;
   let rank = known.get(text);
@@ -46,13 +46,13 @@ export function levelRank(text) {
   return rank;
 }
 
-/** A value of any type as one line of text. */
+/** Return a value of any type as one line of text. */
 export function inline(value) {
   if (value === null || value === undefined) return "";
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** What a row says beside its message: the members of its dynamic columns, or for a table without a message all else. */
+/** Summarize a row beside its message: the members of its dynamic columns or, in a table without messages, all columns. */
 export function restOf(row, roles, limit = 300) {
   const parts = [];
   let length = 0;
@@ -77,5 +77,5 @@ export function restOf(row, roles, limit = 300) {
   return parts.join("  ").slice(0, limit);
 }
 
-/** Escape a text for a KQL string literal. */
+/** Return a text as a KQL string literal. */
 export const kqlString = (text) => `"${String(text).replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n").replace(/\r/g, "\\r").replace(/\t/g, "\\t")}"`;

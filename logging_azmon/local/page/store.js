@@ -1,9 +1,9 @@
 /**
- * The rows that the page holds, and those of them that pass the filter. No DOM here.
+ * The rows that the page holds, and the subset that passes the filter. No DOM here.
  *
- * `entries` are in order of arrival, oldest first, at most `CAPACITY`; `visible` is a subsequence of it. A batch is
- * filtered as it comes; a changed filter goes over all rows in slices, so that typing never waits for it. What a row is
- * searched for is written out once, when the first text filter asks for it.
+ * `entries` are in order of arrival, oldest first, at most `CAPACITY`; `visible` is a subsequence. New rows are filtered
+ * as they arrive. A changed filter is applied to all rows in slices, so that typing never waits for it. The text of a row
+ * to search in is built once, when a text filter first needs it.
  */
 
 import { inline, levelRank, LEVELS } from "./schema.js";
@@ -17,7 +17,7 @@ export class Store {
   #nextId = 1;
   #firstId = 0;
 
-  /** `changed({dropped, filtering})`: rows came or went, `dropped` of the visible ones at the front. */
+  /** `changed({dropped, refiltered})` is called after each change; `dropped` visible rows were removed at the front. */
   constructor(changed) {
     this.#changed = changed;
     this.filter = noFilter();
@@ -61,7 +61,7 @@ export class Store {
     this.#changed({ dropped });
   }
 
-  /** Put earlier rows, oldest first, before the held ones. */
+  /** Add earlier rows, oldest first, in front. */
   prepend(rows) {
     const room = Math.max(0, CAPACITY - this.entries.length);
     const kept = rows.slice(Math.max(0, rows.length - room));
@@ -123,7 +123,7 @@ export class Store {
 
 export const noFilter = () => ({ levels: new Set(), logger: "", words: [], from: null, to: null });
 
-/** `slow "two words" -healthz` as words that must (not) occur, in lower case. */
+/** Parse `slow "two words" -healthz` into words that must or must not occur, in lower case. */
 export function parseWords(text) {
   const words = [];
   for (const [, minus, phrase, word] of text.matchAll(/(-?)(?:"([^"]*)"?|(\S+))/g)) {
@@ -151,5 +151,5 @@ function searchText(row, roles) {
   return text.toLowerCase();
 }
 
-/** Give input and painting their turn. */
+/** Yield to input and painting. */
 const pause = () => (globalThis.scheduler?.yield ? scheduler.yield() : new Promise((resolve) => setTimeout(resolve)));

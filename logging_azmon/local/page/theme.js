@@ -1,7 +1,7 @@
-// Applied before the first paint, hence a classic script: the theme chosen earlier, else the system's.
+// Apply the theme chosen earlier, else the system's. A classic script, so that it runs before the first paint.
 try {
   const chosen = localStorage.getItem("theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 } catch {
-  // A browser that keeps nothing shows the system's theme.
+  // Without storage the page uses the system's theme.
 }

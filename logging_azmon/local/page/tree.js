@@ -1,11 +1,11 @@
-/** Values of an opened row: dynamic ones as a tree, exceptions with their frames told apart, the rest as text. */
+/** The values of an opened row: dynamic values as a tree, exceptions with marked frames, the rest as text. */
 
 import { h } from "./dom.js";
 
 const OPEN_MEMBERS = 30;
 const MAX_MEMBERS = 500;
 
-/** A dynamic value as a tree that opens with the browser's own keys. */
+/** Return a dynamic value as a tree of `details` elements, which the browser makes operable by keyboard. */
 export function tree(value, depth = 0) {
   if (value === null || typeof value !== "object") return scalar(value);
   const isArray = Array.isArray(value);
@@ -32,7 +32,7 @@ function scalar(value) {
   return h(`span.json-${value === null ? "null" : typeof value}`, String(value));
 }
 
-/** Text that may be JSON: dynamic columns come as text from a query and as values from the tail. */
+/** Return the value of a text that may be JSON: a query returns dynamic columns as text, the tail as values. */
 export function parsed(value) {
   if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
   try {
@@ -47,7 +47,7 @@ const CARET = /^\s*[~^]+\s*$/;
 const CHAIN = /^(The above exception was|During handling of the above)/;
 const RAISED = /^([\w.]*\w)(:\s?(.*))?$/;
 
-/** A Python traceback with its parts as elements; a text of another shape comes out as it is. */
+/** Return a Python traceback with its parts as elements; text of another form is left as it is. */
 export function traceback(text) {
   const block = h("pre.traceback", { tabindex: "0", role: "region", "aria-label": "Exception" });
   const lines = text.split("\n");
@@ -68,7 +68,7 @@ export function traceback(text) {
   return block;
 }
 
-/** The last line of a traceback that names the exception. */
+/** Return the last line of a traceback that names the exception. */
 export function raised(text) {
   const lines = text.trimEnd().split("\n");
   for (let at = lines.length - 1; at >= 0; at -= 1) if (/^[A-Za-z_]/.test(lines[at])) return lines[at];

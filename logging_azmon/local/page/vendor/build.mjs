@@ -1,4 +1,4 @@
-// Writes the files of this folder again, from npm's packages at the versions below. Usage: node build.mjs
+// Rebuild the files of this folder from npm packages of the versions below. Usage: node build.mjs
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ try {
   writeFileSync(join(scratch, "editor.js"), EDITOR);
   const options = { bundle: true, format: "esm", target: "es2022", legalComments: "none", write: false };
   const bundle = await esbuild.build({ ...options, absWorkingDir: scratch, entryPoints: ["editor.js"] });
-  // Templates with a style attribute: the policy "default-src 'self'" refuses those, so each becomes a class.
+  // The page's Content-Security-Policy refuses style attributes in templates, so each becomes a class.
   const styles = [];
   const classed = bundle.outputFiles[0].text.replace(
     /<div(?: class=([\w-]+))? style=(?:"([^"]+)"|([^\s>]+))/g,

@@ -1,0 +1,282 @@
+"""Every argument of the front doors: its type, default, range and the sentence that documents it.
+
+`ARGUMENTS` is the table. Settings take their defaults and checks from it, and `documented` completes the signatures and
+docstrings of the front doors. Type checkers and editors cannot read a table, so `Options` repeats the names with their
+types; a test holds that the table, `Options` and `Settings` agree.
+
+Annotations are evaluated here, hence no ``from __future__ import annotations``: `inspect.signature` shows them.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, get_args
+
+from ..table import Table
+from .clouds import CLOUDS
+from .service_limits import MAX_DECOMPRESSED_BYTES
+
+Overflow = Literal["drop_new", "drop_old", "block"]
+Fsync = Literal["never", "batch", "row"]
+CloudName = Literal["public", "china", "usgov"]
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+_LINE_LENGTH = 100
+
+_FrontDoor = TypeVar("_FrontDoor", bound=type[Any])
+
+
+class Options(TypedDict, total=False):
+    """Name the settings that front doors take by keyword; None stands for the default."""
+
+    columns: str | Mapping[str, Any] | Table | None
+    dcr: str | Path | Mapping[str, Any] | None
+    batch_bytes: int | None
+    batch_seconds: float | None
+    queue_bytes: int | None
+    overflow: Overflow | None
+    block_seconds: float | None
+    spool: str | os.PathLike[str] | None
+    spool_bytes: int | None
+    spool_fsync: Fsync | None
+    uploads: int | None
+    connect_seconds: float | None
+    read_seconds: float | None
+    retry_seconds: float | None
+    give_up_seconds: float | None
+    close_seconds: float | None
+    cloud: CloudName | None
+    report: Callable[[Any], object] | None
+
+
+class Argument(NamedTuple):
+    """Describe one argument."""
+
+    name: str
+    text: str
+    """What the argument means, in whole sentences, without its default and range."""
+    default: Any = None
+    span: tuple[float, float] | None = None
+    """The lowest and the highest number that is accepted."""
+    is_whole: bool = False
+    """Whether that must be a whole number."""
+    words: tuple[str, ...] = ()
+    """The only texts that are accepted."""
+    variable: str | None = None
+    """The environment variable that stands in where the argument is missing."""
+
+    @property
+    def documentation(self) -> str:
+        """Return the text with the default, the range and the environment variable."""
+        sentences = [self.text]
+        if self.words:
+            sentences.append(f"One of {', '.join(map(_quoted, self.words))}.")
+        if self.variable is not None:
+            sentences.append(f"Default: the environment variable {self.variable}.")
+        elif self.default is not None:
+            accepted = f", from {self.span[0]:_} to {self.span[1]:_}" if self.span else ""
+            sentences.append(f"Default: {_written(self.default)}{accepted}.")
+        return " ".join(sentences)
+
+
+_TABLE = (
+    Argument(
+        "endpoint",
+        "URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).",
+        variable="DATA_COLLECTION_ENDPOINT",
+    ),
+    Argument(
+        "rule_id",
+        "Immutable id of the data collection rule (DCR), dcr-…: neither its name nor its resource id.",
+        variable="LOGS_DCR_RULE_ID",
+    ),
+    Argument(
+        "stream",
+        "Name of the stream, Custom-…, as the rule declares it. Not needed if `dcr` declares only one.",
+        variable="LOGS_DCR_STREAM_NAME",
+    ),
+    Argument(
+        "credential",
+        'Identity that sends: "default", "managed_identity", "workload_identity", "environment" or "azure_cli"; one'
+        ' of these with its options, as in {"managed_identity": {"client_id": "…"}}; any TokenCredential; or "local",'
+        " which sends no token, for a local workspace.",
+        default="default",
+    ),
+    Argument("level", "Lowest level that becomes a row, as a number or a name.", default=0),
+    Argument(
+        "pipeline",
+        "Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as"
+        ' "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By default a new'
+        " pipeline is made from the other arguments.",
+    ),
+    Argument(
+        "drop",
+        "Whether to end the chain here: every event is dropped, whether or not it became a row.",
+        default=False,
+    ),
+    Argument("destination", "For tests: where batches go instead of Azure, such as a `testing.FakeDestination`."),
+    Argument("clock", "For tests: the clock, such as a `testing.ManualClock`."),
+    Argument(
+        "background",
+        "For tests: False starts no threads, so that rows are delivered in `flush` and `close` only.",
+        default=True,
+    ),
+    Argument(
+        "columns",
+        "What fills each column: a mapping by column name, a `Table`, or the name of a preset. By default, the columns"
+        ' that `dcr` declares, each filled by what its name says; without `dcr`, the preset "default".',
+    ),
+    Argument(
+        "dcr",
+        "Data collection rule to read column names and types from: the path of its JSON file, or the rule as a mapping."
+        " Default: none.",
+    ),
+    Argument(
+        "batch_bytes",
+        "Maximum bytes of JSON in one request, before compression.",
+        default=1_000_000,
+        span=(4 * KIB, MAX_DECOMPRESSED_BYTES),
+        is_whole=True,
+    ),
+    Argument(
+        "batch_seconds",
+        "Maximum seconds that a row waits for its batch to fill. The first row after a quiet time is sent at once,"
+        " within 0.2 s.",
+        default=5.0,
+        span=(0.01, 3_600),
+    ),
+    Argument(
+        "queue_bytes",
+        "Maximum bytes of rows that wait in memory; at least two batches.",
+        default=64 * MIB,
+        span=(8 * KIB, 1024 * GIB),
+        is_whole=True,
+    ),
+    Argument(
+        "overflow",
+        "What to do with a row when the queue is full: drop it, drop the oldest rows, or block the log call.",
+        default="drop_new",
+        words=get_args(Overflow),
+    ),
+    Argument(
+        "block_seconds",
+        'With overflow="block", maximum seconds that a log call waits for room. After one call has waited in vain, no'
+        " other waits until there is room again. An event loop is never blocked.",
+        default=1.0,
+        span=(0, 60),
+    ),
+    Argument(
+        "spool",
+        "Directory that holds the queue in place of memory, so that rows survive the process. Default: none.",
+    ),
+    Argument(
+        "spool_bytes",
+        "Maximum bytes in the spool; at least two batches. When it is full, `overflow` decides.",
+        default=GIB,
+        span=(32 * KIB, 1024 * 1024 * GIB),
+        is_whole=True,
+    ),
+    Argument(
+        "spool_fsync",
+        "When to sync the spool to disk, so that rows survive a power cut as well: never, after each batch, or after"
+        " each row.",
+        default="never",
+        words=get_args(Fsync),
+    ),
+    Argument("uploads", "Maximum number of requests in flight.", default=4, span=(1, 32), is_whole=True),
+    Argument("connect_seconds", "Maximum seconds to wait for a connection.", default=5.0, span=(0.01, 300)),
+    Argument("read_seconds", "Maximum seconds to wait for a response.", default=30.0, span=(0.01, 300)),
+    Argument(
+        "retry_seconds",
+        "Maximum seconds between two tries; waits start shorter and double. A longer wait that the service asks for is"
+        " honoured up to 300 s.",
+        default=60.0,
+        span=(0.01, 3_600),
+    ),
+    Argument(
+        "give_up_seconds",
+        "Seconds after which a batch that could not be delivered is dropped. Default: never.",
+        span=(0.01, 10**9),
+    ),
+    Argument(
+        "close_seconds",
+        "Maximum seconds that `flush`, `close` and the exit of the process take.",
+        default=10.0,
+        span=(0, 3_600),
+    ),
+    Argument("cloud", "Azure cloud that the rule is in.", default="public", words=tuple(CLOUDS)),
+    Argument("report", "Callable that receives each `Trouble`. By default, they are printed to stderr."),
+)
+
+ARGUMENTS: Mapping[str, Argument] = {argument.name: argument for argument in _TABLE}
+
+
+def documented(front_door: _FrontDoor) -> _FrontDoor:
+    """Let `inspect.signature` and `help` list each option of a class whose ``__init__`` takes ``**options``.
+
+    Neither is built before it is asked for, so that importing the class stays cheap.
+    """
+    front_door.__signature__ = _Signature(front_door)
+    if front_door.__doc__ is not None:  # python -OO strips docstrings
+        front_door.__doc__ = _Docstring(front_door)  # type: ignore[assignment]  # read as the text that it makes
+    return front_door
+
+
+class _Signature:
+    """Stand for the signature of a class until it is asked for."""
+
+    def __init__(self, owner: type[Any]) -> None:
+        self._owner = owner
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        import inspect
+
+        # An instance has the signature of its __call__, and a subclass that of its own constructor.
+        is_inherited = (owner.__init__, owner.__new__) != (self._owner.__init__, self._owner.__new__)
+        if instance is not None or is_inherited:
+            raise AttributeError("__signature__")
+        signature = inspect.signature(self._owner.__init__)
+        _, *named, _ = signature.parameters.values()
+        options = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=ARGUMENTS[name].default, annotation=annotation
+            )
+            for name, annotation in Options.__annotations__.items()
+        ]
+        return signature.replace(parameters=[*named, *options])
+
+
+class _Docstring:
+    """Stand for the docstring of a class until it is asked for."""
+
+    def __init__(self, owner: type[Any]) -> None:
+        self._written = owner.__doc__ or ""
+        code = owner.__init__.__code__
+        self._names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+
+    def __get__(self, instance: object, owner: type[Any]) -> str:
+        import inspect
+        import textwrap
+
+        lines = [
+            textwrap.fill(
+                f"{name}: {ARGUMENTS[name].documentation}",
+                _LINE_LENGTH,
+                initial_indent=" " * 4,
+                subsequent_indent=" " * 8,
+                break_on_hyphens=False,
+            )
+            for name in (*self._names, *Options.__annotations__)
+        ]
+        return "\n".join([inspect.cleandoc(self._written), "", "Args:", *lines, ""])
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"'
+
+
+def _written(value: Any) -> str:
+    """Write a default as Python would read it, with the digits of large numbers grouped."""
+    if isinstance(value, str):
+        return _quoted(value)
+    return f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)

@@ -1,0 +1,58 @@
+"""Make a table of a declared stream: names and types are the rule's, and a column's name says what fills it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..errors import ConfigurationError
+from ..table import FIELD_TYPES, Column, Extra, Source, Table
+from .presets import DEFAULT
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NUMBERS = ("int", "long", "real")
+
+
+def table_of(stream: Mapping[str, str], sources: Mapping[str, Source]) -> Table:
+    """Build the table of a declared stream; `sources` says what fills the columns it names, the rest is looked up."""
+    columns: list[Column] = []
+    problems: list[str] = []
+    rest_is_mapped = "*" in sources.values()
+    for name, type_name in stream.items():
+        source = sources.get(name)
+        if source is None:
+            source = "*" if _takes_rest(name, type_name, rest_is_mapped=rest_is_mapped) else lookup(name, type_name)
+        try:
+            columns.append(Column(name, type_name, source))
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return Table(tuple(columns))
+
+
+def lookup(column: str, type_name: str = "string") -> Source:
+    """Find what fills a column of this name: a field of a type that fits, or else the extras that the name may mean.
+
+    >>> lookup("TimeGenerated"), lookup("ThreadName"), lookup("DurationMs")
+    ('time', 'thread_name', Extra(names=('DurationMs', 'duration_ms', 'durationMs', 'durationms'), default=None))
+    """
+    for known in DEFAULT:
+        if known.name == column and known.source != "*" and _can_fill(known.type, type_name):
+            return known.source
+    snake = _WORD_START.sub("_", column).lower()
+    if _can_fill(FIELD_TYPES.get(snake), type_name):
+        return snake
+    return Extra(tuple(dict.fromkeys((column, snake, column[:1].lower() + column[1:], column.lower()))))
+
+
+def _can_fill(field_type: str | None, column_type: str) -> bool:
+    """Tell whether a field's values can fill a column: text takes any value, a number column any number."""
+    if field_type is None:
+        return False
+    are_numbers = field_type in _NUMBERS and column_type in _NUMBERS
+    return column_type in {"string", field_type} or are_numbers
+
+
+def _takes_rest(name: str, type_name: str, *, rest_is_mapped: bool) -> bool:
+    return name == "Properties" and type_name == "dynamic" and not rest_is_mapped

@@ -1,0 +1,146 @@
+"""Take log calls as rows: encode, put them into the queue, and never raise.
+
+Rules:
+- `accept` and `accept_event` are called by any thread at any time, also re-entrantly, by a signal handler or a
+  finalizer. They raise nothing but RecursionError and never wait, except for room with overflow="block".
+- What they use is replaced as a whole in a forked child, never changed.
+- At the end of the stack, nothing can be called to count a row. The front door notes the RecursionError in
+  `uncounted`, without a call, and `count_failures` counts it later.
+- A thread that was refused is asked for again by each row, or the rows that join a batch would wait until it is full.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from .._delivery.listeners import Listeners
+from .._delivery.reporter import Reporter, Trouble, count, described
+from .._process import at_exit
+from .._process.clock import Clock
+from .._queue.ledger import Ledger
+from .._queue.memory import MemoryBuffer
+from .._rows.encoder import Encoder
+from .._rows.fields import Fields
+from . import capture
+from .capture import Put
+
+
+class Intake:
+    """The application's side of a pipeline."""
+
+    def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock) -> None:
+        self._encoder = encoder
+        self._report = reporter
+        self._clock = clock
+        # RecursionErrors of log calls that could not be counted where they happened.
+        self.uncounted: dict[Any, None] = {}
+        # Replaced by `begin`.
+        self._put: Put
+        self._queue: MemoryBuffer
+        self._ledger: Ledger
+        self._listeners: Listeners
+        capture.followers.add(self)
+
+    def begin(self, queue: MemoryBuffer, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
+        """Put rows into this queue from now on; `on_thread` is called when a thread was had after one was refused."""
+        self._queue = queue
+        self._ledger = ledger
+        self._listeners = listeners
+        self._on_thread = on_thread
+        self._told_after_close = 0
+        # Whether each row asks for a thread, because one was refused.
+        self._asks_for_thread = False
+        self.redirect(capture.current())
+
+    # Log calls.
+
+    def accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
+        """Take a record as a row, with the formatter's output for its message if there is one."""
+        try:
+            if not self._put(self._encoder.record(record, formatter)):
+                self._tell_after_close()
+        except RecursionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a log call never raises; the loss is counted and reported
+            self._fail(error)
+
+    def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
+        """Take an event dict as a row; the method called and the bound logger's name stand in for missing keys."""
+        try:
+            if not self._put(self._encoder.event(event, method, logger_name)):
+                self._tell_after_close()
+        except RecursionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def redirect(self, put: Put | None) -> None:
+        """Give rows to a capture, or to the queue again."""
+        own = self._put_and_wake if self._asks_for_thread else self._queue.put
+        self._put = own if put is None else put
+
+    # Rows of commands, which can wait.
+
+    def encode(self, fields: Fields) -> bytes:
+        """Encode fields that were read elsewhere, such as from a line of a file."""
+        return self._encoder(fields)
+
+    def offer(self, line: bytes, seconds: float) -> bool:
+        """Take an encoded row as soon as there is room; False if there was none for so long, and nothing is counted."""
+        return self._queue.put_within(seconds, line)
+
+    # Failures.
+
+    def count_failures(self) -> None:
+        """Count the rows that failed at the end of the stack."""
+        with suppress(KeyError):
+            while True:
+                self._fail(self.uncounted.popitem()[0])
+
+    def _fail(self, error: Exception) -> None:
+        self._ledger.drop("internal", 1, self._clock.time(), accepted=1)
+        text = f"a row could not be made: {described(error)}"
+        self._report(Trouble(kind="internal", text=text, reason="internal", rows=1))
+
+    def _tell_after_close(self) -> None:
+        """Report rows after close: the first, the tenth, the hundredth. Delivering threads report other losses."""
+        with self._ledger.lock:
+            rows = self._ledger.dropped.get("after_close", 0)
+            told = self._told_after_close
+            if rows < max(1, 10 * told):
+                return
+            self._told_after_close = rows
+        text = f"{count(rows)} logged after close dropped: after_close"
+        self._report(Trouble(kind="lost", text=text, reason="after_close", rows=rows - told), at_once=True)
+
+    # Waking listeners.
+
+    def wake(self) -> bool:
+        """Have the queue looked at; False if there is no listener to do it."""
+        at_exit.ensure_hook()
+        return self._listeners.wake()
+
+    def ask_for_thread(self) -> None:
+        """Ask for a thread with each row, after one was refused."""
+        self._asks_for_thread = True
+        self.redirect(capture.current())
+
+    def _put_and_wake(self, line: bytes) -> bool:
+        is_in = self._queue.put(line)
+        # Unless a thread is refused meanwhile.
+        self._asks_for_thread = False
+        has_listener = False
+        try:
+            has_listener = self._listeners.wake()
+        except RecursionError:
+            pass  # the row is in, and an error raised now would count it twice
+        finally:
+            # Whatever interrupted this, the next row asks.
+            self._asks_for_thread = self._asks_for_thread or not has_listener
+        if not self._asks_for_thread:
+            self.redirect(capture.current())
+            self._on_thread()
+        return is_in

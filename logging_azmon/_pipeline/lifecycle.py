@@ -1,0 +1,322 @@
+"""A pipeline from its first row to its last: flush, close, fork, exit, by the states in `state`.
+
+Rules:
+- `flush` and `close` wait for listeners, so they hold no lock of ours, have a deadline, and do not wait at all where
+  waiting could deadlock: on a delivering thread, and inside dictConfig, which holds a lock that a listener may need.
+  There the pipeline goes on in the background: its listeners end when nothing is left, or the exit waits.
+- Transitions are made under the ledger's lock, which is re-entrant; I/O never happens under it.
+- A pipeline whose rows wait although nothing uses it is kept alive until they have found their end.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+from .._config.settings import Settings
+from .._delivery.breaker import shared_lane
+from .._delivery.delivery import Destination
+from .._delivery.listeners import Listeners
+from .._delivery.reporter import Reporter, Trouble, count, left_behind
+from .._process import at_exit, at_fork, feedback
+from .._process.clock import Clock
+from .._process.registry import Registry
+from .._process.threads import holds_logging_lock, is_logging_lock_free
+from .._queue.batch_queue import EVERYTHING
+from .._queue.ledger import Stats
+from .._rows.encoder import Encoder
+from .assembly import assemble
+from .intake import Intake
+from .state import State, StateMachine
+from .users import Users
+from .waiting import Waiting
+
+_NEVER = float("inf")
+# A thread that found the old handler just before dictConfig replaced it has this long to log to it.
+_LATE_SECONDS = 0.05
+
+
+class Lifecycle:
+    """Put the parts of a pipeline together, and see them through a process, its forks and its end."""
+
+    def __init__(
+        self, settings: Settings, destination: Destination, clock: Clock, *, background: bool, key: str | None = None
+    ) -> None:
+        self.settings = settings
+        # By this, other processes know that a pickled pipeline is the same one.
+        self.key = secrets.token_hex(8) if key is None else key
+        self.destination = destination
+        self._clock = clock
+        self._background = background
+        self._reporter = Reporter(settings.report, clock.monotonic)
+        self._encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
+        self._state = StateMachine()
+        self._users = Users(self._end_unused)
+        # Since when logging's configuration lock has been free, while the state is CLOSING.
+        self._lock_free_since = _NEVER
+        self.intake = Intake(self._encoder, self._reporter, clock)
+        self._begin()
+        pipelines.add(self)
+
+    def __repr__(self) -> str:
+        return f"{self.state.value}, {self.queue!r}, {self.listeners!r}"
+
+    def _begin(self) -> None:
+        """Put together what a process begins with: a forked child has parts of its own."""
+        settings = self.settings
+        self.ledger, self.queue, self.delivery = assemble(
+            settings,
+            self.destination,
+            self._reporter,
+            self._encoder,
+            self._clock,
+            shared_lane(settings.endpoint, settings.rule_id),
+            self.intake.wake,
+        )
+        self.listeners = Listeners(
+            self.delivery,
+            self._clock,
+            self._reporter,
+            uploads=settings.uploads,
+            background=self._background,
+            on_end=self._let_go,
+            on_refusal=self._thread_refused,
+        )
+        self._waiting = Waiting(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
+        self.intake.begin(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
+
+    def _count_misfit(self) -> None:
+        self.ledger.misfit()
+
+    @property
+    def state(self) -> State:
+        """Return the state that the pipeline is in."""
+        return self._state.state
+
+    def _move(self, to: State) -> bool:
+        return self._state.move(to, self.ledger.lock)
+
+    def _thread_refused(self) -> None:
+        pipelines.keep(self)
+        self.intake.ask_for_thread()
+
+    # What users call.
+
+    def stats(self) -> Stats:
+        """Say where every row is."""
+        self.intake.count_failures()
+        return self.ledger.snapshot()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+
+        None waits `close_seconds`. On a delivering thread and inside dictConfig, nothing is waited for.
+        """
+        watermark = self.urge()
+        if _must_not_wait():
+            return self.queue.is_settled(watermark)
+        return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
+        if holds_logging_lock() and self._close_later():
+            return
+        if not self._drain_begins():
+            return
+        self.urge()
+        if _must_not_wait():
+            self._drain_in_background()
+            return
+        deadline = self._waiting.deadline(timeout)
+        # A pipeline that takes no more rows waits for its own notices, too, and for what dead processes have left.
+        self._waiting.wait(EVERYTHING, deadline, is_default=timeout is None)
+        self._end(deadline)
+
+    # OPEN -> CLOSING, inside dictConfig.
+
+    def _close_later(self) -> bool:
+        """Have a listener close the pipeline when dictConfig is done; False where there is none, or nothing to do.
+
+        Until then other threads log to the old handler, and nothing else would take their rows.
+        """
+        if self.state is State.CLOSING:
+            return True
+        if not self._state.takes_rows or not self.stats().accepted:
+            return False
+        self.urge()
+        pipelines.keep(self)
+        self._lock_free_since = _NEVER
+        return self.listeners.run_errand(self._close_when_lock_is_free) and self._move(State.CLOSING)
+
+    def _close_when_lock_is_free(self) -> bool:
+        now = self._clock.monotonic()
+        self._lock_free_since = min(self._lock_free_since, now) if is_logging_lock_free() else _NEVER
+        # Listeners ask again whenever one wakes up.
+        if now - self._lock_free_since < _LATE_SECONDS:
+            return False
+        if self._drain_begins():
+            self._drain_in_background()
+        return True
+
+    # OPEN or CLOSING -> DRAINING.
+
+    def _drain_begins(self) -> bool:
+        """Take no more rows; False if that was so already."""
+        if not self._move(State.DRAINING):
+            return False
+        self.queue.close()
+        self.delivery.is_closing = True
+        return True
+
+    def _drain_in_background(self) -> None:
+        """Leave the rest to the listeners, which end when nothing is left, or else to the exit."""
+        pipelines.keep(self)
+        if not self.listeners.finish() and not self.delivery.has_rows():
+            self._let_go()
+
+    # DRAINING -> CLOSED.
+
+    def _end(self, deadline: float) -> None:
+        """Stop the listeners, count what is left, and report it."""
+        # The last listener may have done so already: it ends when nothing is left.
+        self._move(State.CLOSED)
+        rows = self.queue.abandon("closed")
+        self.listeners.stop()
+        with at_exit.spending():
+            self.listeners.join(max(0.0, deadline - self._clock.monotonic()))
+        settings = self.settings
+        for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
+            self._reporter(trouble)
+        self._release()
+
+    def _let_go(self) -> None:
+        """Close the connections once nothing is on its way any more."""
+        if self._state.takes_rows or self.delivery.has_rows():
+            return
+        self._move(State.CLOSED)
+        self._release()
+
+    def _release(self) -> None:
+        if self.delivery.has_rows():
+            return
+        self.destination.close()
+        self.queue.leave()
+        for reason, loss in self.ledger.take_untold().items():
+            if reason not in ("closed", "after_close"):
+                text = f"{count(loss.rows)} dropped: {reason}"
+                self._reporter(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
+        pipelines.release(self)
+
+    # What commands need.
+
+    def urge(self) -> int:
+        """Have everything that waits sent now, and return the watermark to wait for: rows accepted until now."""
+        self.intake.count_failures()
+        if self.ledger.has_untold and not self.delivery.is_troubled:
+            self.delivery.put_notices()
+        watermark = self.queue.urge()
+        if not self.queue.is_settled(watermark):
+            self.delivery.hurry()
+            self.listeners.wake()
+        self.listeners.tell_refusal()
+        return watermark
+
+    def drain(self, timeout: float) -> bool:
+        """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
+        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_default=False)
+        if not self.queue.is_settled(EVERYTHING):
+            return False
+        # Orphans are adopted in batches; look for more.
+        self.urge()
+        return self.queue.is_settled(EVERYTHING)
+
+    def settled_before(self) -> int:
+        """Count the rows, from the first one on, that have all found their end."""
+        return self.queue.settled_before()
+
+    def report_losses_without_rows(self) -> None:
+        """Put no rows of the library's own into a table whose columns it does not know."""
+        self.delivery.tells_in_rows = False
+
+    # Front doors.
+
+    def attach(self, user: object, *, is_maker: bool) -> None:
+        """Know a front door that logs to this pipeline."""
+        self._users.add(user, is_maker=is_maker)
+
+    def detach(self, user: object) -> None:
+        """Forget a front door that was closed, and close the pipeline if it was the last."""
+        self._users.remove(user)
+        if self._users.are_done(is_ending=at_exit.seconds_left() is not None):
+            self.close()
+
+    def _end_unused(self) -> None:
+        # Called by a finalizer, so nothing is waited for.
+        if self._drain_begins():
+            if self.delivery.has_rows():
+                self.listeners.wake()
+            self._drain_in_background()
+
+    # The process forks, and ends.
+
+    @property
+    def fork_lock(self) -> threading.RLock:
+        """Return the lock that a fork must hold, so that the child finds the counters and the queue whole."""
+        return self.ledger.lock
+
+    def restart(self) -> None:
+        """Begin again with nothing, in a forked child: the rows that wait are its parent's."""
+        self.queue.disown()
+        self._encoder.restart()
+        self.destination.forget()
+        self._begin()
+        self._move(State.OPEN)
+        self._move(State.CLOSED)
+        if not self._state.takes_rows:
+            self.queue.abandon("closed")
+
+    def finish_at_exit(self, *, is_last: bool) -> None:
+        """Deliver what waits; close the pipeline if no handler will, which logging closes later."""
+        deadline = self._waiting.deadline(None)
+        watermark = self.queue.urge()
+        was_closed = not self._state.takes_rows
+        self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
+        if was_closed:
+            self._end(deadline)
+        elif is_last or not len(self._users):
+            self.close()
+
+
+def _must_not_wait() -> bool:
+    return feedback.is_delivering() or holds_logging_lock()
+
+
+pipelines: Registry[Lifecycle] = Registry()
+
+
+def _fork_locks() -> list[threading.RLock]:
+    return [pipeline.fork_lock for pipeline in pipelines.alive()]
+
+
+def restart() -> None:
+    """Begin again in a forked child: each pipeline with nothing, and none kept for its parent's rows."""
+    pipelines.release_all()
+    for pipeline in pipelines.alive():
+        pipeline.restart()
+
+
+def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
+    """Deliver the tail of all pipelines as the process ends, and close those that nothing else will."""
+    left = [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED]
+    at_exit.begin(max((pipeline.settings.close_seconds for pipeline in left), default=0.0))
+    for pipeline in left:
+        pipeline.urge()
+    # One that hangs must leave time for the others, for which perhaps only this thread delivers.
+    for number, pipeline in enumerate(left):
+        pipeline.flush((at_exit.seconds_left() or 0.0) / (len(left) - number))
+    for pipeline in left:
+        pipeline.finish_at_exit(is_last=is_last)
+
+
+at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
+at_exit.register(at_exit.Turn.PIPELINES, finish_all)

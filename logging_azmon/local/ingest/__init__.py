@@ -1,0 +1,1 @@
+"""Take uploads as the Logs Ingestion API does, with its refusals, its quota and, on demand, its outages."""

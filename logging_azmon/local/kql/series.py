@@ -1,0 +1,119 @@
+"""Translate `make-series`: one list per group, with a value for every slot of the axis.
+
+Pure: read the operator's clauses, and write KQL for the steps that the engine supports, SQL for the others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .errors import QueryError
+from .quoting import kql_name, sql_name
+from .translation import Columns, Node, plain_name
+
+AXIS_TYPES = ("datetime", "long", "int")
+
+
+@dataclass
+class Series:
+    """Hold the clauses of the operator."""
+
+    aggregates: list[tuple[str, str, str]] = field(default_factory=list)
+    """Name, expression and default of each."""
+    axis: str = ""
+    bounds: dict[str, str] = field(default_factory=dict)
+    """`step`, and `from` and `to` if they are given."""
+    keys: list[tuple[str, str]] = field(default_factory=list)
+
+    def bounds_kql(self) -> str:
+        """Return the KQL that computes the bounds, once."""
+        first, last, step = (self.bounds.get(bound, "int(null)") for bound in ("from", "to", "step"))
+        return f"print _first = {first}, _last = {last}, _step = {step}"
+
+    def slot_kql(self) -> str:
+        """Return the KQL that gives each row its slot, as `bin` does; for a series without `from`."""
+        return f"extend _slot = bin({kql_name(self.axis)}, {self.bounds['step']})"
+
+    def slots(self, rows: str, columns: Columns, bounds: str) -> tuple[str, Columns]:
+        """Return the SQL, and its columns, that gives each row its slot and leaves out rows outside the bounds."""
+        kind = columns[self.axis]
+        axis, slot = f"r.{sql_name(self.axis)}", "r._slot"
+        if "from" in self.bounds:
+            slot = f"CAST(b._first + floor(({axis} - b._first) / b._step) * b._step AS BIGINT)"
+            if kind == "datetime":
+                slot = f"time_bucket(b._step, {axis}, b._first)"
+        held = [f"{axis} IS NOT NULL"]
+        held += [f"{axis} >= b._first"] * ("from" in self.bounds) + [f"{axis} < b._last"] * ("to" in self.bounds)
+        kept = ", ".join(f"r.{sql_name(name)}" for name in columns if name != "_slot")
+        sql = f"SELECT {kept}, {slot} AS _slot FROM {rows} r CROSS JOIN {bounds} b WHERE {' AND '.join(held)}"
+        return sql, {**columns, "_slot": kind}
+
+    def summarize_kql(self) -> str:
+        """Return the KQL that aggregates the rows of each group and slot."""
+        by = "".join(f"{kql_name(name)} = {expression}, " for name, expression in self.keys)
+        totals = ", ".join(f"{kql_name(name)} = {expression}" for name, expression, _ in self.aggregates)
+        return f"summarize {totals} by {by}_slot"
+
+    def lay_out(self, data: str, columns: Columns, bounds: str) -> tuple[str, Columns]:
+        """Return the SQL, and its columns, that sets every group against every slot and collects the lists."""
+        keys = [name for name, _ in self.keys]
+        low = f"(SELECT _first FROM {bounds})" if "from" in self.bounds else f"(SELECT min(_slot) FROM {data})"
+        step = f"(SELECT _step FROM {bounds})"
+        high = f"(SELECT _last FROM {bounds})" if "to" in self.bounds else f"(SELECT max(_slot) FROM {data}) + {step}"
+        listed = ", ".join(f"d.{sql_name(key)}" for key in keys)
+        groups = f"SELECT DISTINCT {listed} FROM {data} d" if keys else f"SELECT 1 AS _one FROM {data} LIMIT 1"
+        same = ["d._slot = s._slot", *(f"d.{sql_name(key)} IS NOT DISTINCT FROM g.{sql_name(key)}" for key in keys)]
+        shown = "strftime(s._slot, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if columns["_slot"] == "datetime" else "s._slot"
+        outputs = [f"g.{sql_name(key)}" for key in keys]
+        grouping = " GROUP BY " + ", ".join(outputs) if keys else " HAVING count(*) > 0"
+        outputs += [
+            f"to_json(list(coalesce(d.{sql_name(name)}, {_number(default)}) ORDER BY s._slot)) AS {sql_name(name)}"
+            for name, _, default in self.aggregates
+        ]
+        outputs.append(f"to_json(list({shown} ORDER BY s._slot)) AS {sql_name(self.axis)}")
+        sql = (
+            f"SELECT {', '.join(outputs)} FROM ({groups}) g"
+            f" CROSS JOIN range({low}, {high}, {step}) AS s(_slot)"
+            f" LEFT JOIN {data} d ON {' AND '.join(same)}{grouping}"
+        )
+        lists = [*(name for name, _, _ in self.aggregates), self.axis]
+        return sql, {**{key: columns[key] for key in keys}, **dict.fromkeys(lists, "dynamic")}
+
+
+def read_series(node: Node) -> Series:
+    """Read the operator's clauses."""
+    series = Series()
+    for child in node.children[1:]:
+        if child.kind == "MakeSeriesOperatorOnClause":
+            series.axis = plain_name(child.children[1])
+        elif child.kind == "MakeSeriesOperatorFromToStepClause":
+            words = child.children
+            series.bounds = {words[i].text: words[i + 1].text for i in range(0, len(words) - 1, 2)}
+        elif child.kind == "MakeSeriesOperatorByClause":
+            series.keys = [_named(each, "Column") for each in child.children[1:] if each.text != ","]
+        elif child.kind == "MakeSeriesOperatorAggregation":
+            default = child.children[-1].children[-1].text
+            series.aggregates.append((*_named(child.children[0], "series"), default))
+        elif child.kind != "Token":
+            series.aggregates.append((*_named(child, "series"), "0"))
+    return series
+
+
+def _named(node: Node, fallback: str) -> tuple[str, str]:
+    """Return name and expression of ``name = expression``; a bare call gets the name that `summarize` would give it."""
+    if node.kind == "NamedExpression":
+        clause, expression = node.children[0], node.children[1]
+        return plain_name(clause.children[0]), expression.text
+    call = re.match(r"(\w+)\s*\(\s*([A-Za-z_]\w*)?", node.text)
+    if call is None:
+        return plain_name(node), node.text
+    return f"{call[1]}_{call[2] or ''}" if call[1] not in ("bin", "floor") else call[2] or fallback, node.text
+
+
+def _number(text: str) -> str:
+    """Return a literal number for SQL; nothing else may pass into it."""
+    plain = {"real(null)": "NULL", "int(null)": "NULL", "long(null)": "NULL", "double(null)": "NULL"}.get(text, text)
+    if plain != "NULL" and not re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", plain):
+        raise QueryError(f"default={text} must be a numeric literal in the local workspace.", code="Unsupported")
+    return plain

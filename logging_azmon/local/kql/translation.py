@@ -1,0 +1,312 @@
+"""Turn KQL into SQL. No other module touches duckdb_kql, which is young and may have to be replaced.
+
+Any thread may call in; there is no state. The result is one SELECT over the tables of the given schema. A name outside
+the schema is refused here, so that a query can read neither the catalogue nor the file system. `rewriter` replaces some
+operators that the engine lacks; the others are refused here, by name and position.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from .errors import QueryError, error_at, error_at_name, unknown_name
+
+MAX_LENGTH = 100_000
+MAX_REPEATS = 1_024
+
+_NO_COMMANDS = "Control commands are refused: this endpoint answers queries only."
+# Raised by a bug in the engine rather than by a mistake in the query.
+_ENGINE_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+Columns = Mapping[str, str]
+"""Column name to Kusto type, in order."""
+Schema = Mapping[str, Columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Mirror a node of the syntax tree; a chain of nodes with one child each is folded into its last node."""
+
+    kind: str
+    start: int
+    stop: int
+    text: str
+    children: tuple[Node, ...] = field(default=(), repr=False)
+
+    def walk(self) -> Iterator[Node]:
+        """Yield this node and all nodes below it, in the order of the text."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Hold a SELECT and the values of its placeholders."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+Describe = Callable[[Translation], Columns]
+"""Return the columns that a translated query yields."""
+
+
+def parse(kql: str) -> Node:
+    """Return the syntax tree; raise a `QueryError` that points at the first mistake."""
+    import duckdb_kql
+
+    if len(kql) > MAX_LENGTH:
+        raise QueryError(
+            f"The query has {len(kql):,} characters; the limit here is {MAX_LENGTH:,}.", code="SyntaxError"
+        )
+    if not kql.strip():
+        raise QueryError("The query is empty.", code="SyntaxError", line=1, pos=1)
+    with _explained(kql):
+        tree = duckdb_kql.parse(kql).tree
+        if tree is None:
+            raise QueryError(_NO_COMMANDS, code="SyntaxError", line=1, pos=1)
+        return _node(tree, kql)
+
+
+def to_sql(kql: str, schema: Schema, *, now: dt.datetime | None = None) -> Translation:
+    """Translate a query that the engine understands; raise a `QueryError` for one that it does not.
+
+    `now` stops the query's clock at that time, so that several translations of one query agree.
+    """
+    import duckdb_kql
+
+    names = {table: list(columns) for table, columns in schema.items()}
+    with _explained(kql):
+        _check_names(kql, names)
+        result = duckdb_kql.to_sql(kql, schema=names, allow_write=False, query_now=now)
+    return Translation(_streamed(str(result)), dict(result.parameters))
+
+
+@contextmanager
+def _explained(kql: str) -> Iterator[None]:
+    """Turn the engine's errors into ours."""
+    import duckdb_kql
+
+    try:
+        yield
+    except duckdb_kql.KqlSyntaxError as error:
+        raise _syntax_error(kql, error.diagnostics[0]) from error
+    except duckdb_kql.KqlUnsupportedError as error:
+        raise _unsupported(kql, error) from error
+    except duckdb_kql.KqlError as error:
+        name = getattr(error, "name", "")
+        raise error_at_name(str(name), str(getattr(error, "hint", None) or error), kql) from error
+    except RecursionError as error:
+        raise QueryError("The query is nested too deeply.", code="SyntaxError") from error
+    except _ENGINE_BUGS as error:  # pragma: no cover - no such bug is known
+        raise QueryError(f"The local engine cannot translate this query ({error}).", code="Unsupported") from error
+
+
+def kusto_type(duckdb_type: object) -> str:
+    """Name the Kusto type of a DuckDB type, in the query API's spelling."""
+    from duckdb_kql.types import kusto_type as name_of
+
+    # Kusto has no untyped null; dynamic can hold any value.
+    return "dynamic" if str(duckdb_type).upper() in ('"NULL"', "NULL") else str(name_of(str(duckdb_type)))
+
+
+def plain_name(node: Node) -> str:
+    """Return a name without its KQL quotes."""
+    text = node.text.strip()
+    return text[2:-2] if text[:2] in ("['", '["') else text
+
+
+def _node(context: Any, kql: str) -> Node:
+    while context.getChildCount() == 1 and hasattr(context.getChild(0), "start"):
+        context = context.getChild(0)
+    symbol = getattr(context, "symbol", None)
+    if symbol is not None:
+        return Node("Token", symbol.start, symbol.stop + 1, symbol.text)
+    children = tuple(_node(context.getChild(i), kql) for i in range(context.getChildCount()))
+    children = tuple(child for child in children if child.text != "<EOF>")
+    start = context.start.start
+    stop = children[-1].stop if children else start
+    return Node(type(context).__name__.removesuffix("Context"), start, stop, kql[start:stop], children)
+
+
+def _syntax_error(kql: str, first: Any) -> QueryError:
+    lines = kql.split("\n")
+    offset = sum(len(line) + 1 for line in lines[: first.span.line - 1]) + first.span.column
+    # When the grammar does not know the word after a bar, it reports the position of the bar.
+    word = re.compile(r"\|\s*([\w-]+)").match(kql, offset)
+    if word:
+        message = f"'{word[1]}' cannot be parsed: it is not an operator, or there is a mistake after it."
+        return error_at(word.start(1), message, kql, "SyntaxError")
+    token = kql[offset : offset + 20].partition("\n")[0]
+    message = f"Query could not be parsed at '{token}'" if token else "Query could not be parsed: it ends too early"
+    return QueryError(
+        f"{message}: {first.message[:200]}.", code="SyntaxError", line=first.span.line, pos=first.span.column + 1
+    )
+
+
+_SERIES = "SELECT UNNEST(generate_series("
+
+
+def _streamed(sql: str) -> str:
+    """Produce a `range` row by row: as a list it is built in one piece, and neither a limit nor a timer stops that."""
+    start = sql.find(_SERIES)
+    if start < 0:
+        return sql
+    arguments = start + len(_SERIES)
+    depth, end, quote = 1, arguments, ""
+    while depth:
+        sign = sql[end]
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        else:
+            depth += (sign == "(") - (sign == ")")
+        end += 1
+    named = re.compile(r'\) AS ("(?:[^"]|"")*")(?! FROM)').match(sql, end)
+    if named is None:  # pragma: no cover - mv-expand's index has this form, but never comes first
+        return sql[:arguments] + _streamed(sql[arguments:])
+    source = f"SELECT {named[1]} FROM generate_series({sql[arguments : end - 1]}) AS _range({named[1]})"
+    return sql[:start] + source + _streamed(sql[named.end() :])
+
+
+def _unsupported(kql: str, error: Any) -> QueryError:
+    construct = str(error.construct)
+    hint = str(error.hint or "")
+    if construct.startswith("function:"):
+        name = construct.removeprefix("function:")
+        message = f"The function '{name}' is not available in the local workspace."
+        return error_at_name(name, message, kql, "Unsupported")
+    # Hints about the engine's waves of development mean nothing to a user.
+    reason = f" ({hint})" if hint and "wave" not in hint else ""
+    if error.span is None:
+        message = f"'{construct}' is not available in the local workspace{reason}."
+        return error_at_name(construct, message, kql, "Unsupported")
+    lines = kql.split("\n")
+    offset = sum(len(line) + 1 for line in lines[: error.span.line - 1]) + error.span.column
+    written = re.compile(r"[\w-]+|\S").match(kql, offset)
+    name = written[0] if written else construct
+    return error_at(offset, f"'{name}' is not available in the local workspace{reason}.", kql, "Unsupported")
+
+
+def _check_names(kql: str, schema: dict[str, list[str]]) -> None:
+    """Refuse names that DuckDB would resolve and Kusto would not: other catalogues, and names in another case."""
+    from duckdb_kql.lower import lower
+
+    _NameCheck(kql).query(lower(kql), schema)
+
+
+class _NameCheck:
+    """Walk a lowered query, keeping track of the columns that each operator sees."""
+
+    def __init__(self, kql: str) -> None:
+        self._kql = kql
+
+    def query(self, query: Any, schema: dict[str, list[str]]) -> None:
+        from duckdb_kql import ir
+
+        schema = dict(schema)
+        tables = [(name, bound) for name, bound in query.lets if isinstance(bound, ir.Query)]
+        for name, bound in tables:
+            self.query(bound, schema)
+            schema[name] = self._columns(bound, schema) or []
+        self._source(query.source, schema)
+        columns = self._source_columns(query.source, schema)
+        for operator in query.operators:
+            for nested in _nested(operator):
+                self.query(nested, schema)
+            columns = self._operator(operator, columns, schema)
+
+    def _source(self, source: Any, schema: dict[str, list[str]]) -> None:
+        from duckdb_kql import ir
+
+        if isinstance(source, ir.TableRef):
+            if source.database is not None or source.cluster is not None:
+                message = "Only this workspace's tables can be queried: no other database or cluster."
+                raise error_at_name(str(source.cluster or source.database), message, self._kql)
+            if source.name not in schema:
+                raise unknown_name(source.name, self._kql, list(schema))
+        _check_repeats(source, self._kql)
+        for nested in _nested(source):
+            self.query(nested, schema)
+
+    def _operator(self, operator: Any, columns: list[str] | None, schema: dict[str, list[str]]) -> list[str] | None:
+        from duckdb_kql import KqlError, ir
+        from duckdb_kql.schema import _operator_columns
+        from duckdb_kql.translate import _referenced_columns
+
+        _check_repeats(operator, self._kql)
+        if columns is None:
+            return None
+        if not isinstance(operator, ir.Join | ir.Lookup | ir.Union):
+            for name in sorted(_referenced_columns(operator)):
+                if name not in columns:
+                    raise unknown_name(name, self._kql, columns)
+        try:
+            return list(_operator_columns(operator, columns, schema))
+        except KqlError:
+            return None
+
+    def _source_columns(self, source: Any, schema: dict[str, list[str]]) -> list[str] | None:
+        from duckdb_kql.schema import source_columns_or_none
+
+        found = source_columns_or_none(source, schema)
+        return list(found) if found is not None else None
+
+    def _columns(self, query: Any, schema: dict[str, list[str]]) -> list[str] | None:
+        from duckdb_kql import KqlError
+        from duckdb_kql.schema import output_columns
+
+        try:
+            return list(output_columns(query, schema))
+        except KqlError:
+            return None
+
+
+def _walk(node: Any) -> Iterator[Any]:
+    """Yield the parts of an operator or a source; a nested query is yielded, its parts are not."""
+    from duckdb_kql import ir
+
+    stack, seen = [node], {id(node)}
+    while stack:
+        current = stack.pop()
+        if isinstance(current, list | tuple):
+            parts = list(current)
+        elif isinstance(current, ir.Query) and current is not node:
+            yield current
+            continue
+        elif is_dataclass(current):
+            yield current
+            parts = [getattr(current, member.name) for member in fields(current)]
+        else:
+            continue
+        # A value bound by `let` is one object, shared by all its uses.
+        fresh = [part for part in parts if id(part) not in seen]
+        seen.update(map(id, fresh))
+        stack.extend(fresh)
+
+
+def _nested(node: Any) -> Iterator[Any]:
+    """Yield the queries directly inside an operator or a source: a join's other side, a toscalar's body."""
+    from duckdb_kql import ir
+
+    return (part for part in _walk(node) if isinstance(part, ir.Query))
+
+
+def _check_repeats(node: Any, kql: str) -> None:
+    """Hold `strrep` to Kusto's limit: otherwise one short query could claim all memory."""
+    from duckdb_kql import ir
+
+    for part in _walk(node):
+        if isinstance(part, ir.FunctionCall) and part.name == "strrep":
+            times = part.args[1] if len(part.args) > 1 else None
+            value = times.value if isinstance(times, ir.Literal) else None
+            if not isinstance(value, int) or value > MAX_REPEATS:
+                message = f"strrep repeats at most {MAX_REPEATS} times, and the number must be a literal."
+                raise error_at_name("strrep", message, kql)

@@ -1,0 +1,1 @@
+"""Answer queries as the Log Analytics query API does."""

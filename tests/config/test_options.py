@@ -1,0 +1,186 @@
+"""The table of arguments, and what tools see of it: signatures, docstrings, types."""
+
+import dataclasses
+import inspect
+import pickle
+import pydoc
+import subprocess
+import sys
+import tomllib
+import typing
+from pathlib import Path
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, Pipeline
+from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.options import ARGUMENTS, CloudName, Options, documented
+from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, Settings, read
+
+ROOT = Path(__file__).parent.parent.parent
+ADDRESS = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
+POSITIONAL = ["endpoint", "rule_id", "stream", "credential"]
+FRONT_DOORS = {
+    AzureMonitorHandler: ["level", "pipeline"],
+    AzureMonitorProcessor: ["level", "pipeline", "drop"],
+    Pipeline: ["destination", "clock", "background"],
+}
+ONE_LINE = {name: " ".join(argument.documentation.split()) for name, argument in ARGUMENTS.items()}
+
+
+class TestTable:
+    def test_has_exactly_the_arguments_of_the_front_doors(self):
+        """One entry for each, and none that nobody takes."""
+        own = {name for names in FRONT_DOORS.values() for name in names}
+
+        assert set(ARGUMENTS) == {*POSITIONAL, *own, *Options.__annotations__}
+
+    def test_agrees_with_the_settings(self):
+        """Every setting is an argument of the same default; `columns` and `dcr` become the table."""
+        fields = {field.name: field for field in dataclasses.fields(Settings)}
+
+        assert set(fields) - {"table"} == set(ACCEPTED) - {"columns", "dcr"}
+        for name in set(fields) - {"table", *ENVIRONMENT}:
+            assert fields[name].default == ARGUMENTS[name].default
+
+    def test_agrees_with_the_types(self):
+        """A type checker accepts the words that the settings accept, and numbers where numbers are."""
+        for name, annotation in Options.__annotations__.items():
+            argument, kinds = ARGUMENTS[name], typing.get_args(annotation)
+            literals = [kind for kind in kinds if typing.get_origin(kind) is typing.Literal]
+            assert [word for kind in literals for word in typing.get_args(kind)] == list(argument.words)
+            assert (int in kinds or float in kinds) == (argument.span is not None)
+            assert (int in kinds) == argument.is_whole
+            assert type(None) in kinds
+
+    def test_names_every_cloud_for_type_checkers(self):
+        """A Literal cannot be computed."""
+        assert typing.get_args(CloudName) == tuple(CLOUDS)
+
+    @pytest.mark.parametrize("argument", ARGUMENTS.values(), ids=ARGUMENTS)
+    def test_says_in_sentences_what_each_argument_means(self, argument):
+        """With its default, whatever kind of default it has."""
+        assert argument.text[0].isupper()
+        assert argument.documentation.endswith(".")
+        assert "efault" in argument.documentation or argument.text.startswith("For tests: ")
+
+    @pytest.mark.parametrize(
+        ("name", "ending"),
+        [
+            ("batch_bytes", " before compression. Default: 1_000_000, from 4_096 to 52_428_800."),
+            ("batch_seconds", " within 0.2 s. Default: 5.0, from 0.01 to 3_600."),
+            ("overflow", ' One of "drop_new", "drop_old", "block". Default: "drop_new".'),
+            ("rule_id", " Default: the environment variable LOGS_DCR_RULE_ID."),
+            ("drop", " Default: False."),
+            ("level", " Default: 0."),
+        ],
+    )
+    def test_says_default_and_range_as_python_would_read_them(self, name, ending):
+        """So that they can be copied."""
+        assert ARGUMENTS[name].documentation.endswith(ending)
+
+    @pytest.mark.parametrize("name", [name for name in ACCEPTED if name not in ENVIRONMENT])
+    def test_every_default_can_be_given_explicitly(self, name):
+        """As the signature shows it, to the same effect."""
+        assert read(ADDRESS | {name: ARGUMENTS[name].default}, {}) == read(ADDRESS, {})
+
+
+@pytest.mark.parametrize("front_door", FRONT_DOORS, ids=lambda front_door: front_door.__name__)
+class TestFrontDoors:
+    def test_signature_lists_every_argument_with_its_default(self, front_door):
+        """And no **options, so that a completion offers names."""
+        parameters = inspect.signature(front_door).parameters
+
+        assert list(parameters) == [*POSITIONAL, *FRONT_DOORS[front_door], *Options.__annotations__]
+        for name, parameter in parameters.items():
+            is_positional = name in POSITIONAL
+            assert parameter.kind is (parameter.POSITIONAL_OR_KEYWORD if is_positional else parameter.KEYWORD_ONLY)
+            assert parameter.default == (None if is_positional else ARGUMENTS[name].default)
+
+    def test_signature_shows_types_as_they_are_written(self, front_door):
+        """Not as references to be resolved."""
+        shown = str(inspect.signature(front_door))
+
+        assert "batch_bytes: int | None = 1000000" in shown
+        assert "ForwardRef" not in shown
+
+    def test_docstring_explains_every_argument(self, front_door):
+        """In the order of the signature, and wrapped for a terminal."""
+        written, _, arguments = inspect.getdoc(front_door).partition("\n\nArgs:\n")
+        listed = " ".join(arguments.split())
+
+        assert written.splitlines()[0].endswith(".")
+        assert listed == " ".join(f"{name}: {ONE_LINE[name]}" for name in inspect.signature(front_door).parameters)
+        assert max(map(len, arguments.splitlines())) <= 100
+
+    def test_docstring_is_that_of_an_instance_as_well(self, front_door):
+        """`help(handler)` is asked for as often as `help(AzureMonitorHandler)`."""
+        assert front_door(**ADDRESS).__doc__ == front_door.__doc__
+
+    def test_help_shows_signature_and_sentences(self, front_door):
+        """In a terminal."""
+        shown = pydoc.render_doc(front_door, renderer=pydoc.plaintext)
+
+        assert "close_seconds: float | None = 10.0" in shown
+        assert ONE_LINE["uploads"] in " ".join(shown.replace("|", "").split())
+
+    def test_a_subclass_with_a_constructor_of_its_own_has_its_own_signature(self, front_door):
+        """Not that of the class it extends."""
+
+        class Own(front_door):
+            def __init__(self, name):
+                super().__init__(**ADDRESS, batch_seconds=float(name))
+
+        assert str(inspect.signature(Own)) == "(name)"
+        made = Own("7")
+        assert getattr(made, "pipeline", made).settings.batch_seconds == 7.0
+
+    def test_a_subclass_without_a_constructor_has_the_inherited_signature(self, front_door):
+        """It takes the same arguments."""
+        heir = type("Heir", (front_door,), {})
+
+        assert inspect.signature(heir) == inspect.signature(front_door)
+
+
+class TestDocumented:
+    def test_a_processors_instance_keeps_the_signature_of_its_call(self):
+        """structlog calls it; how it was made does not matter then."""
+        assert list(inspect.signature(AzureMonitorProcessor(**ADDRESS)).parameters) == [
+            "logger",
+            "method_name",
+            "event_dict",
+        ]
+
+    def test_a_class_without_docstring_stays_without(self):
+        """As under python -OO."""
+
+        @documented
+        class Bare:
+            def __init__(self, endpoint=None, **options):
+                pass
+
+        assert Bare.__doc__ is None
+        assert list(inspect.signature(Bare).parameters) == ["endpoint", *Options.__annotations__]
+
+    def test_a_processor_is_pickled_as_before(self):
+        """What documents the class has no part in its instances."""
+        processor = AzureMonitorProcessor(**ADDRESS, uploads=7)
+
+        assert pickle.loads(pickle.dumps(processor)).pipeline is processor.pipeline
+
+    def test_importing_the_handler_builds_neither_signature_nor_docstring(self):
+        """Every application imports it, and few ask for help."""
+        script = (
+            "from logging_azmon import AzureMonitorHandler\n"
+            "print(*(type(vars(AzureMonitorHandler)[name]).__name__ for name in ('__doc__', '__signature__')))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+        assert done.stdout.split() == ["_Docstring", "_Signature"]
+
+    def test_arguments_are_checked_by_mypy(self):
+        """`tox run -e types` reads the file of calls, right and wrong ones."""
+        mypy = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
+
+        assert "tests/config/typed_calls.py" in mypy["files"]
+        assert mypy["strict"]

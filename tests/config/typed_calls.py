@@ -1,0 +1,44 @@
+"""Calls that mypy accepts, and calls that it refuses: it reports each comment below that has nothing to ignore."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, Column, Pipeline, Table
+from logging_azmon.testing import FakeDestination, ManualClock
+
+COLUMNS = {"TimeGenerated": "time", "Text": "message:string", "Release": {"value": "1.4.2"}}
+
+
+def accepted() -> None:
+    """Take every form of an argument that is documented."""
+    handler = AzureMonitorHandler(
+        "https://dce.example.org", "dcr-1", "Custom-App", "managed_identity", level="INFO", columns=COLUMNS
+    )
+    AzureMonitorHandler(pipeline=handler, level=logging.INFO)
+    AzureMonitorHandler(dcr=Path("rule.json"), batch_seconds=1, overflow="block", spool=Path("spool"), cloud="china")
+    AzureMonitorHandler(dcr={"properties": {}}, columns="lean", give_up_seconds=None, report=print)
+    AzureMonitorProcessor(pipeline=handler.pipeline, drop=True)
+    AzureMonitorProcessor(columns=Table((Column("Text", "string", "message"),)), uploads=2)
+    Pipeline(destination=FakeDestination(), clock=ManualClock(), background=False, queue_bytes=1_000_000)
+
+
+def refused() -> None:
+    """Find a typo, a wrong type and a word that is not known, at every front door."""
+    AzureMonitorHandler(batch_secondz=1)  # type: ignore[call-arg]
+    AzureMonitorHandler(batch_seconds="1")  # type: ignore[arg-type]
+    AzureMonitorHandler(uploads=1.5)  # type: ignore[arg-type]
+    AzureMonitorHandler(overflow="drop")  # type: ignore[arg-type]
+    AzureMonitorHandler(drop=True)  # type: ignore[call-arg]
+    AzureMonitorProcessor(colums="lean")  # type: ignore[call-arg]
+    AzureMonitorProcessor(cloud="germany")  # type: ignore[arg-type]
+    Pipeline(level=10)  # type: ignore[call-arg]
+    Pipeline(spool=True)  # type: ignore[arg-type]
+
+
+class Ours(AzureMonitorHandler):
+    """Pass options on from a constructor of its own."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream=stream, columns="lean", close_seconds=2.5)

@@ -1,0 +1,192 @@
+"""The states of a pipeline: each transition by name, and that there are no others."""
+
+import itertools
+import logging
+import threading
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon._pipeline.lifecycle import Lifecycle
+from logging_azmon._pipeline.state import TRANSITIONS, State, StateMachine
+from logging_azmon._process.threads import logging_lock
+from logging_azmon.pipeline import lifecycle_of
+from logging_azmon.testing import Answer, FakeDestination, ManualClock
+
+RECORD = logging.LogRecord("app", logging.ERROR, __file__, 1, "row", None, None)
+WAITS = Answer(status=503)
+
+
+@pytest.fixture
+def destination():
+    with FakeDestination() as made:
+        yield made
+
+
+def lifecycle(destination, **options) -> Lifecycle:
+    pipeline = Pipeline(
+        "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, report=lambda _: None, **options
+    )
+    return lifecycle_of(pipeline)
+
+
+def join_listeners(destination, rows: int) -> None:
+    """Wait for the listeners, which end when a pipeline that was closed has nothing left to deliver."""
+    destination.wait_for(lambda fake: len(fake.rows) == rows)
+    for thread in threading.enumerate():
+        if thread.name.startswith("logging_azmon"):
+            thread.join(10)
+
+
+class TestTable:
+    @pytest.mark.parametrize(("start", "to"), list(itertools.product(State, State)))
+    def test_a_machine_makes_the_transitions_of_the_table_and_no_others(self, start, to):
+        """A refused transition leaves the state as it is and says so."""
+        machine = StateMachine(start)
+
+        assert machine.move(to, threading.Lock()) is (to in TRANSITIONS[start])
+        assert machine.state is (to if to in TRANSITIONS[start] else start)
+
+    def test_every_state_is_reached_from_open(self):
+        reached = {State.OPEN}
+        for _ in State:
+            reached |= {to for start in reached for to in TRANSITIONS[start]}
+
+        assert reached == set(State)
+
+    @pytest.mark.parametrize("state", list(State))
+    def test_rows_are_taken_while_open_and_closing(self, state):
+        assert StateMachine(state).takes_rows is (state in {State.OPEN, State.CLOSING})
+
+    def test_of_many_threads_one_makes_a_transition(self):
+        """So that a pipeline is closed once, whoever closes it."""
+        machine, lock, made = StateMachine(), threading.RLock(), []
+        barrier = threading.Barrier(8)
+
+        def race():
+            barrier.wait(10)
+            made.append(machine.move(State.DRAINING, lock))
+
+        threads = [threading.Thread(target=race) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+
+        assert sorted(made) == [False] * 7 + [True]
+
+
+class TestTransitions:
+    def test_open_to_draining_to_closed_when_it_is_closed(self, destination):
+        """While `close` waits no row is taken; when it returns every row has found its end."""
+        seen = []
+        pipeline = lifecycle(destination, background=False)
+        destination.play(lambda _: seen.append(pipeline.state) or Answer(status=204))
+        pipeline.intake.accept(RECORD, None)
+        assert pipeline.state is State.OPEN
+        pipeline.close()
+
+        assert (seen, pipeline.state) == ([State.DRAINING], State.CLOSED)
+
+    def test_open_to_closing_when_it_is_closed_inside_dict_config(self, destination):
+        """Rows of threads that still have the old handler are taken until logging's lock has been free."""
+        pipeline = lifecycle(destination)
+        pipeline.intake.accept(RECORD, None)
+        with logging_lock():
+            pipeline.close()
+            assert pipeline.state is State.CLOSING
+            pipeline.close()
+            assert pipeline.state is State.CLOSING
+            pipeline.intake.accept(RECORD, None)
+        join_listeners(destination, rows=2)
+
+        assert pipeline.state is State.CLOSED
+
+    def test_open_to_draining_inside_dict_config_where_no_row_was_logged(self, destination):
+        pipeline = lifecycle(destination)
+        with logging_lock():
+            pipeline.close()
+
+        assert pipeline.state is State.CLOSED
+
+    def test_closing_to_draining_when_it_is_closed_outside(self, destination):
+        pipeline = lifecycle(destination)
+        pipeline.intake.accept(RECORD, None)
+        with logging_lock():
+            pipeline.close()
+        pipeline.close()
+        destination.wait_for(lambda fake: fake.rows)
+
+        assert pipeline.state in {State.DRAINING, State.CLOSED}
+
+    def test_closing_to_open_in_a_forked_child(self, destination):
+        """The listener that would have closed it is the parent's; the child's own handler still uses it."""
+        pipeline = lifecycle(destination, clock=ManualClock())
+        pipeline.intake.accept(RECORD, None)
+        with logging_lock():
+            pipeline.close()
+            assert pipeline.state is State.CLOSING
+            parents = pipeline.listeners
+            pipeline.restart()
+            parents.stop()
+
+            assert pipeline.state is State.OPEN
+
+    def test_draining_to_closed_in_a_forked_child(self, destination):
+        """Its parent delivers what waits; a row of the child is counted as logged after close."""
+        states = []
+        pipeline = lifecycle(destination, background=False, clock=ManualClock(jumps=True))
+
+        def fork(_):
+            pipeline.restart()
+            states.append(pipeline.state)
+            pipeline.intake.accept(RECORD, None)
+            return Answer(status=204)
+
+        destination.play(fork)
+        pipeline.intake.accept(RECORD, None)
+        pipeline.close()
+
+        assert states == [State.CLOSED]
+        assert pipeline.stats().dropped == {"after_close": 1}
+
+    def test_draining_to_closed_by_the_last_listener_when_its_handler_was_dropped(self, destination):
+        """Nothing waits for it: the listeners end when no row is left."""
+        handler = AzureMonitorHandler(
+            pipeline=Pipeline("https://dce.example.org", "dcr-1", "Custom-App", destination=destination)
+        )
+        pipeline = lifecycle_of(handler.pipeline)
+        pipeline.attach(owner := type("Owner", (), {})(), is_maker=True)
+        handler.close()
+        pipeline.intake.accept(RECORD, None)
+        del owner
+        join_listeners(destination, rows=1)
+
+        assert pipeline.state is State.CLOSED
+
+    @pytest.mark.parametrize("ways", [2, 5])
+    def test_closed_stays_closed_however_often_it_is_closed(self, destination, ways):
+        pipeline = lifecycle(destination, background=False)
+        for _ in range(ways):
+            pipeline.close()
+
+        assert pipeline.state is State.CLOSED
+
+    def test_closed_with_rows_that_could_not_be_delivered(self, destination):
+        """They are counted as lost: each row has found its end."""
+        destination.play(*[WAITS] * 100)
+        pipeline = lifecycle(destination, background=False, clock=ManualClock(jumps=True))
+        pipeline.intake.accept(RECORD, None)
+        pipeline.close()
+
+        assert (pipeline.state, pipeline.stats().dropped) == (State.CLOSED, {"closed": 1})
+
+
+def test_a_pipeline_shows_its_state_its_queue_and_its_listeners(destination):
+    """One look in a debugger says what it is at."""
+    pipeline = Pipeline("https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False)
+    shown = repr(pipeline)
+    pipeline.close()
+
+    assert shown.startswith("<Pipeline Custom-App of dcr-1: open, ")
+    assert repr(pipeline).startswith("<Pipeline Custom-App of dcr-1: closed, ")

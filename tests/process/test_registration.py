@@ -1,0 +1,98 @@
+"""How modules register what they do at a fork, and what objects a process knows."""
+
+import gc
+import os
+import threading
+
+import pytest
+
+from logging_azmon._process import at_fork
+from logging_azmon._process.at_fork import Turn
+from logging_azmon._process.registry import Registry
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Register for a fork, for the time of a test and alone."""
+    monkeypatch.setattr(at_fork, "_registered", [])
+    return at_fork.register
+
+
+class Lock:
+    """Write down when it is taken and released."""
+
+    def __init__(self, name, log, *, is_free=True):
+        self.name, self.log, self.is_free = name, log, is_free
+
+    def acquire(self, timeout):
+        assert 0 <= timeout <= at_fork.WAIT_SECONDS
+        self.log.append(f"take {self.name}")
+        return self.is_free
+
+    def release(self):
+        self.log.append(f"release {self.name}")
+
+
+def fork(code=0):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(code() if callable(code) else code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+class TestFork:
+    def test_locks_are_taken_by_turn_and_released_in_the_opposite_order(self, register):
+        """Whatever the order in which modules were imported."""
+        log = []
+        register(Turn.PIPELINES, locks=lambda: [Lock("ledger", log)])
+        register(Turn.SDK_IMPORT, locks=lambda: [Lock("import", log)])
+        register(Turn.SPOOL_OWNERSHIP, locks=lambda: [Lock("first spool", log), Lock("second spool", log)])
+        fork()
+
+        assert log == [
+            *("take import", "take first spool", "take second spool", "take ledger"),
+            *("release ledger", "release second spool", "release first spool", "release import"),
+        ]
+
+    def test_a_lock_that_is_not_free_in_time_is_left_out(self, register):
+        """The fork goes on, and does not release what it does not hold."""
+        log = []
+        register(Turn.LOGGING, locks=lambda: [Lock("held", log, is_free=False)])
+        fork()
+
+        assert log == ["take held"]
+
+    def test_a_child_restarts_by_turn_and_touches_no_inherited_lock(self, register):
+        """The locks may be held for ever in it; the parent restarts nothing."""
+        log = []
+        register(Turn.PIPELINES, restart=lambda: log.append("pipelines"), locks=lambda: [Lock("ledger", log)])
+        register(Turn.PROCESS, restart=lambda: log.append("process"))
+        expected = ["take ledger", "process", "pipelines"]
+
+        assert fork(lambda: 0 if log == expected else 1) == 0
+        assert log == ["take ledger", "release ledger"]
+
+
+class TestRegistry:
+    def test_knows_an_object_as_long_as_it_is_used(self):
+        registry, known = Registry(), threading.Event()
+        registry.add(known)
+        assert registry.alive() == [known]
+        del known
+        gc.collect()
+
+        assert registry.alive() == []
+
+    def test_keeps_an_object_until_it_is_released(self):
+        registry, known = Registry(), threading.Event()
+        registry.add(known)
+        registry.keep(known)
+        name = id(known)
+        del known
+        gc.collect()
+        assert [id(kept) for kept in registry.alive()] == [name]
+        registry.release(registry.alive()[0])
+        gc.collect()
+
+        assert registry.alive() == []
