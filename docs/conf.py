@@ -24,6 +24,9 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 
+# Values in double quotes can be copied as they are.
+smartquotes = False
+
 # Our public names must resolve. Other packages' names are not looked up on the Internet, and private ones have no page.
 nitpick_ignore_regex = [(r"py:.*", r"(?!logging_azmon\.).*"), (r"py:.*", r"logging_azmon\.(.*\.)?_.*")]
 
