@@ -99,6 +99,6 @@ GOALS = (
 )
 
 
-def tell(results: Results) -> str:
+def describe(results: Results) -> str:
     """Write the section that compares every goal with its figure; needs the results of all measurements."""
     return tables.markdown(["", "goal", "measured", ""], [goal.row(results) for goal in GOALS])

@@ -151,7 +151,7 @@ def _medians(points: dict[str, Figure]) -> dict[float, float]:
     return {float(point): found["median"] for point, found in points.items()}
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page, with the laws."""
     backlog_, columns_, size_ = result["backlog"], result["columns"], result["size"]
     flat, wide, long = backlog_["exponent"], columns_["law"], size_["law"]

@@ -36,7 +36,7 @@ TOLERANCE = 0.10
 # Three arguments and three extras; the only scenario that is counted so far.
 SCENARIO = "plain"
 CONTENDERS = ("nothing", "queue_handler", "ours")
-# How many places of the profile are kept.
+# The number of places that a profile keeps.
 _SHOWN = 10
 _VERSION = "{}.{}".format(*sys.version_info)
 
@@ -184,7 +184,7 @@ def verdict(now: dict[str, int], before: dict[str, int], tolerance: float) -> in
     return 1
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page."""
     rows = [
         [

@@ -53,8 +53,8 @@ def worker(contender: str, seconds: float, url: str) -> dict[str, float]:
         asyncio.run(_run(logger, min(0.3, seconds)))
         late, spent = asyncio.run(_run(logger, seconds))
         finish()
-    told = {f"call_{name}": value for name, value in quantiles(spent).items()}
-    return told | {f"lag_{name}": value for name, value in quantiles(late).items()}
+    found = {f"call_{name}": value for name, value in quantiles(spent).items()}
+    return found | {f"lag_{name}": value for name, value in quantiles(late).items()}
 
 
 def measure(scale: Scale) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def measure(scale: Scale) -> dict[str, Any]:
     }
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page."""
     against = result["against_nothing"]
     heads = [

@@ -214,7 +214,7 @@ def _is_comparable(runs: dict[str, list[Any]], name: str) -> bool:
     return name != _nothing_of(name) and {_nothing_of(name), "nothing", "queue_handler"} <= runs.keys()
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page."""
     parts = [
         (

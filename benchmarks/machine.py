@@ -1,4 +1,4 @@
-"""Tell on which machine, when, and with which versions a measurement was taken."""
+"""Record on which machine, when, and with which versions a measurement was taken."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def described(taken: dict[str, Any]) -> str:
     """Write the facts of a measurement in one line."""
     versions = ", ".join(f"{name} {version}" for name, version in taken["versions"].items())
     return (
-        f"{taken['at']}, {taken['runs']} runs, load average before: {taken['load_before']}. {taken['processor']},"
+        f"{taken['at']}; runs: {taken['runs']}; load average before: {taken['load_before']}; {taken['processor']},"
         f" {taken['cores']} cores; {taken['system']}; {taken['python']}; {versions}."
     )
 

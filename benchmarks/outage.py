@@ -114,7 +114,7 @@ def _name(overflow: str, *, has_spool: bool) -> str:
     return f'overflow="{overflow}"{", with a spool" if has_spool else ""}'
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page."""
     parts = [
         (

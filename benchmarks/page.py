@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 `python -m tox run -e bench` writes this page; do not edit it by hand. Each contender runs in a process of its own,
 alternating with the others, round after round. Compare the ratios: absolute times are those of one machine. A figure is
-the median of the runs, followed by the lowest and the highest run in brackets.
+the median of the runs, followed by the lowest and the highest run in parentheses.
 """
 
 
@@ -31,7 +31,7 @@ def publish(figures: Mapping[str, Any], measurements: Mapping[str, ModuleType], 
     path = directory / NAME
     sections = parsed(path.read_text("utf-8")) if path.exists() else {}
     if figures.keys() == measurements.keys():
-        sections[goals.TITLE] = goals.tell(figures)
+        sections[goals.TITLE] = goals.describe(figures)
     for name, found in figures.items():
         measurement = measurements[name]
         charts = measurement.draw(found["result"])
@@ -41,7 +41,7 @@ def publish(figures: Mapping[str, Any], measurements: Mapping[str, ModuleType], 
             [
                 f"<sub>{machine.described(found['taken'])}</sub>",
                 *(f"![{measurement.TITLE}]({chart}.svg)" for chart in charts),
-                measurement.tell(found["result"]),
+                measurement.describe(found["result"]),
             ]
         )
     titles = [goals.TITLE, *(measurement.TITLE for measurement in measurements.values())]

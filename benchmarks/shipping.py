@@ -20,7 +20,7 @@ from logging_azmon import AzureMonitorHandler
 
 RULE_ID, STREAM = "dcr-benchmark", "Custom-App"
 PATH = f"/dataCollectionRules/{RULE_ID}/streams/{STREAM}?api-version=2023-01-01"
-# As many rows as fit into a request of 1 MB, for contenders that must be told.
+# As many rows as fit into a request of 1 MB, for contenders that need a number.
 BATCH_ROWS = 2_000
 _HOST = socket.gethostname()
 _STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}

@@ -126,18 +126,18 @@ def ceiling(url: str, seconds: float) -> dict[str, float]:
 
 def _one(name: str, threads: int, endpoint: sink.Sink, rows: int) -> dict[str, float]:
     endpoint.counted()
-    told = workers.ask("to_acknowledged:worker", contender=name, rows=rows, threads=threads, url=endpoint.url)
+    spent = workers.ask("to_acknowledged:worker", contender=name, rows=rows, threads=threads, url=endpoint.url)
     arrived = endpoint.counted()
-    rate = arrived["rows"] / told["seconds"]
+    rate = arrived["rows"] / spent["seconds"]
     return {
         "rows_a_second": rate,
         "mb_a_second": rate * ROW_BYTES / 1e6,
-        "cpu_micros_a_row": told["cpu_seconds"] / told["rows"] * 1e6,
+        "cpu_micros_a_row": spent["cpu_seconds"] / spent["rows"] * 1e6,
         "requests": arrived["requests"],
         "rows_a_request": arrived["rows"] / max(1, arrived["requests"]),
         "wire_bytes_a_row": arrived["wire_bytes"] / max(1, arrived["rows"]),
         "bytes_a_row": arrived["bytes"] / max(1, arrived["rows"]),
-        "lost": told["rows"] - arrived["rows"],
+        "lost": spent["rows"] - arrived["rows"],
     }
 
 
@@ -176,7 +176,7 @@ def measure(scale: Scale) -> dict[str, Any]:
     return {"row_bytes": ROW_BYTES, "quota_mb": QUOTA_MB, "cases": cases, "ceiling": figures(tops), "cannot": unable}
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page."""
     top = result["ceiling"]
     parts = [

@@ -128,7 +128,7 @@ def measure(scale: Scale) -> dict[str, Any]:
     }
 
 
-def tell(result: dict[str, Any]) -> str:
+def describe(result: dict[str, Any]) -> str:
     """Write the section of the results page."""
     rows = [
         [

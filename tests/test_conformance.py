@@ -289,7 +289,7 @@ PROMISES = [
             re.fullmatch("[0-9a-f]{32}", row["The_trace_id"]) and re.fullmatch("[0-9a-f]{16}", row["The_span_id"])
         ),
     ),
-    Promise("outside a span there are no ids of one", log("hello"), lacks("The_trace_id", "The_span_id")),
+    Promise("outside a span there are no ids", log("hello"), lacks("The_trace_id", "The_span_id")),
     Promise(
         "context arrives with each call, until its block ends",
         with_context,

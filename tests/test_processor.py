@@ -510,7 +510,7 @@ class TestWithTheStandardLibrary:
         assert messages(rows) == ["30"]
 
     def test_a_foreign_record_has_its_own_level_even_without_a_name(self, rows):
-        """And even if no processor has added it."""
+        """No processor needs to add it."""
         processor = AzureMonitorProcessor(*ADDRESS, level=14)
         console = self.console(processor)
         console.formatter.foreign_pre_chain = None

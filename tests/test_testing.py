@@ -346,7 +346,7 @@ def test_a_manual_clock_stands_still_until_it_is_advanced():
 
 
 def test_advancing_a_manual_clock_wakes_every_waiting_thread():
-    """So that each can look at the time."""
+    """Each of them can then read the time."""
     clock = ManualClock()
     woken = SimpleQueue()
 

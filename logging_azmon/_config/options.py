@@ -97,9 +97,9 @@ _TABLE = (
     ),
     Argument(
         "credential",
-        'Identity that sends: "default", "managed_identity", "workload_identity", "environment" or "azure_cli"; one'
-        ' of these with its options, as in {"managed_identity": {"client_id": "…"}}; any TokenCredential; or "local",'
-        " which sends no token, for a local workspace.",
+        'Identity to authenticate as: "default", "managed_identity", "workload_identity", "environment" or "azure_cli";'
+        ' one of these with its options, as in {"managed_identity": {"client_id": "…"}}; any TokenCredential; or'
+        ' "local", which sends no token, for a local workspace.',
         default="default",
     ),
     Argument("level", "Lowest level that becomes a row, as a number or a name.", default=0),
@@ -124,7 +124,8 @@ _TABLE = (
     Argument(
         "columns",
         "What fills each column: a mapping by column name, a `Table`, or the name of a preset. By default, the columns"
-        ' that `dcr` declares, each filled by what its name says; without `dcr`, the preset "default".',
+        " that `dcr` declares, each filled by the field or extra that its name stands for; without `dcr`, the preset"
+        ' "default".',
     ),
     Argument(
         "dcr",

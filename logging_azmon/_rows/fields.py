@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Any
 
 from .jsonable import distinct
+from .levels import DERIVED_FIELDS
 
 Fields = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any, Any, Any, dict[str, Any] | None, Any]
 message_of: Callable[[Fields], Any] = itemgetter(3)
@@ -43,9 +44,7 @@ THREAD_FIELDS: Mapping[str, str] = {
 }
 
 # The level, and the fields derived from it.
-LEVEL_FIELDS = frozenset(
-    {"level", "level_number", "syslog_severity", "cef_severity", "event_level", "event_level_name", "event_type"}
-)
+LEVEL_FIELDS = frozenset({"level", "level_number", *DERIVED_FIELDS})
 
 
 class WantedFields:

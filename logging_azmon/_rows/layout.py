@@ -13,7 +13,6 @@ always     all others, computed in every row
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from . import tracebacks
 from .context import task_name
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
 from .jsonable import simplify
+from .levels import DERIVED_FIELDS
 from .values import ENCODERS
 
 
@@ -143,8 +143,8 @@ class Layout:
     def _place_field(self, key: Key, source: str) -> None:
         if source in ("host", "instance"):
             self.fixed.append((key, source))
-        elif source in _DERIVED:
-            self.site.append(Slot(key, self.wanted.site.index("level_number"), _DERIVED[source]))
+        elif source in DERIVED_FIELDS:
+            self.site.append(Slot(key, self.wanted.site.index("level_number"), DERIVED_FIELDS[source]))
         elif source in SITE_FIELDS:
             self.site.append(Slot(key, self.wanted.site.index(source), None))
         elif source in THREAD_FIELDS:
@@ -185,39 +185,6 @@ def follow(extras: Mapping[str, Any], path: list[str]) -> Any:
     return node
 
 
-def _stepped(*steps: tuple[int, Any]) -> Callable[[Any], Any]:
-    """Return a function that maps a level's number to the word of the highest step that it reaches."""
-
-    def derive(number: Any) -> Any:
-        if type(number) is not int:
-            return None
-        return next((word for least, word in steps if number >= least), steps[-1][1])
-
-    return derive
-
-
-_DERIVED: Mapping[str, Callable[[Any], Any]] = {
-    "syslog_severity": _stepped(
-        (logging.CRITICAL, "crit"),
-        (logging.ERROR, "err"),
-        (logging.WARNING, "warning"),
-        (logging.INFO + 5, "notice"),
-        (logging.INFO, "info"),
-        (0, "debug"),
-    ),
-    "cef_severity": _stepped(
-        (logging.CRITICAL, "10"), (logging.ERROR, "8"), (logging.WARNING, "6"), (logging.INFO, "3"), (0, "1")
-    ),
-    "event_level": _stepped((logging.CRITICAL, 1), (logging.ERROR, 2), (logging.WARNING, 3), (logging.INFO, 4), (0, 5)),
-    "event_level_name": _stepped(
-        (logging.CRITICAL, "Critical"),
-        (logging.ERROR, "Error"),
-        (logging.WARNING, "Warning"),
-        (logging.INFO, "Information"),
-        (0, "Verbose"),
-    ),
-    "event_type": _stepped((logging.ERROR, 1), (logging.WARNING, 2), (0, 4)),
-}
 _OF_EXCEPTION: Mapping[str, Callable[[Any], Any]] = {
     "exception": tracebacks.exception_text,
     "exception_type": tracebacks.exception_type,

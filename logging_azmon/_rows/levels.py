@@ -8,7 +8,7 @@ these are understood in entries and rows that come from elsewhere, not in a log 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .jsonable import simplify, text
@@ -100,3 +100,39 @@ def number_of_word(word: str) -> int:
 
 def _name(number: int) -> str:
     return logging.getLevelName(number) if number.bit_length() < _PRINTABLE_BITS else text(number)
+
+
+def _stepped(*steps: tuple[int, Any]) -> Callable[[Any], Any]:
+    """Return a function that maps a level's number to the word of the highest step that it reaches."""
+
+    def derive(number: Any) -> Any:
+        if type(number) is not int:
+            return None
+        return next((word for least, word in steps if number >= least), steps[-1][1])
+
+    return derive
+
+
+# The fields that built-in tables have for a level: words of syslog, numbers of CEF, numbers and words of the event log.
+DERIVED_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "syslog_severity": _stepped(
+        (logging.CRITICAL, "crit"),
+        (logging.ERROR, "err"),
+        (logging.WARNING, "warning"),
+        (logging.INFO + 5, "notice"),
+        (logging.INFO, "info"),
+        (0, "debug"),
+    ),
+    "cef_severity": _stepped(
+        (logging.CRITICAL, "10"), (logging.ERROR, "8"), (logging.WARNING, "6"), (logging.INFO, "3"), (0, "1")
+    ),
+    "event_level": _stepped((logging.CRITICAL, 1), (logging.ERROR, 2), (logging.WARNING, 3), (logging.INFO, 4), (0, 5)),
+    "event_level_name": _stepped(
+        (logging.CRITICAL, "Critical"),
+        (logging.ERROR, "Error"),
+        (logging.WARNING, "Warning"),
+        (logging.INFO, "Information"),
+        (0, "Verbose"),
+    ),
+    "event_type": _stepped((logging.ERROR, 1), (logging.WARNING, 2), (0, 4)),
+}

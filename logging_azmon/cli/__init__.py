@@ -1,10 +1,13 @@
-"""The command ``logging-azmon``: a dispatcher, and one module a command beside it.
+"""Dispatch ``logging-azmon``: find the commands beside this module, parse the arguments, run one of them.
 
-A module of this package is a command, under its own name with dashes for underscores, if that does not begin with an
-underscore. Its docstring's first line is its help. It has ``configure(parser)``, which adds arguments, and
-``run(arguments) -> int``, which returns the exit code. What is heavy is imported inside ``run``; if a module is
-missing there, the user is told to install the extra that the command names in ``EXTRA``. A ConfigurationError is
-printed as it is, and the exit code is 2. Its ``EXAMPLES`` stand below its help; tests/test_cli_examples.py runs them.
+A command is a module of this package, or a package with a module `command` in it, whose name does not begin with an
+underscore: ``logging-azmon check`` is `check/command.py`, ``logging-azmon serve`` is `serve.py`. Underscores in a name
+become dashes. `_shared/` holds what several commands use.
+
+The first line of the module's docstring is the command's help. The module has ``configure(parser)``, which adds the
+arguments, and ``run(arguments) -> int``, which returns the exit code. Heavy imports belong inside ``run``: if a module
+is missing there, the user is told to install the extra named in ``EXTRA``. A ConfigurationError is printed as it is,
+with exit code 2. ``EXAMPLES`` are shown below the help; tests/cli/test_examples.py runs each of them.
 """
 
 from __future__ import annotations
@@ -19,15 +22,15 @@ from importlib.metadata import version
 from pkgutil import iter_modules
 from types import ModuleType
 
-from ..cli import _help
 from ..errors import ConfigurationError
+from ._shared.help import WIDTH, Parser, format_examples, make_formatter, print_error
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; what argparse refuses or answers itself ends in SystemExit."""
+    """Run a command and return its exit code; argparse raises SystemExit for --help, --version and usage errors."""
     words = sys.argv[1:] if argv is None else argv
     commands = dict(find_commands())
     parser = build_parser()
@@ -42,31 +45,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    parser = _help.Parser(
+    parser = Parser(
         prog="logging-azmon",
         description="Send Python logs as typed rows to your own Log Analytics table.",
-        formatter_class=_help.formatter,
+        formatter_class=make_formatter,
     )
     parser.add_argument("--version", action="version", version=f"logging-azmon {version('logging-azmon')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name, module in find_commands():
-        said = (module.__doc__ or "").partition("\n")[0]
+        summary = (module.__doc__ or "").partition("\n")[0]
         command = subparsers.add_parser(
             name,
-            help=said,
-            description=textwrap.fill(said, _help.WIDTH),
-            epilog=_help.examples(getattr(module, "EXAMPLES", ())),
-            formatter_class=_help.formatter,
+            help=summary,
+            description=textwrap.fill(summary, WIDTH),
+            epilog=format_examples(getattr(module, "EXAMPLES", ())),
+            formatter_class=make_formatter,
         )
         module.configure(command)
     return parser
 
 
 def find_commands() -> Iterator[tuple[str, ModuleType]]:
-    """Yield each command by its name."""
-    for found in sorted(iter_modules(__path__), key=lambda found: found.name):
-        if not found.name.startswith("_"):
-            yield found.name.replace("_", "-"), import_module(f"{__name__}.{found.name}")
+    """Yield each command as its name and its module, in the order of the names."""
+    for entry in sorted(iter_modules(__path__), key=lambda entry: entry.name):
+        if not entry.name.startswith("_"):
+            path = f"{entry.name}.command" if entry.ispkg else entry.name
+            yield entry.name.replace("_", "-"), import_module(f"{__name__}.{path}")
 
 
 def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
@@ -75,18 +79,18 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         return code
     except ConfigurationError as error:
-        _help.complain(f"logging-azmon {arguments.command}: {error}")
+        print_error(f"logging-azmon {arguments.command}: {error}")
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` has; the interpreter would complain when it flushes at its end.
+        # The reader has closed the pipe, as `head` does. Without this, the flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
         extra = getattr(module, "EXTRA", None)
         if extra is None:
             raise
-        needed = f"{error.name} is missing: python -m pip install 'logging-azmon[{extra}]'"
-        _help.complain(f"logging-azmon {arguments.command}: {needed}")
+        message = f"{error.name} is missing: python -m pip install 'logging-azmon[{extra}]'"
+        print_error(f"logging-azmon {arguments.command}: {message}")
         return USAGE_ERROR

@@ -1,4 +1,4 @@
-"""Print what makes your shell complete commands, options and file names."""
+"""Print a script that lets your shell complete commands, options and file names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLES = (
     "logging-azmon completion fish > ~/.config/fish/completions/logging-azmon.fish",
 )
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
-# What an option takes, by the word that stands for it in its help.
+# The kind of file that an option takes, by its metavar.
 _KINDS = {"FILE": "FILE", "DIR": "DIRECTORY", "SOURCE": "FILE"}
 
 
@@ -37,11 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _actions(parser: argparse.ArgumentParser) -> list[Any]:
-    """Gather the actions of all commands; argparse has no public way to them."""
-    found: list[Any] = []
+    """Return the actions of all commands; argparse has no public way to list them."""
+    actions: list[Any] = []
     for action in parser._actions:  # noqa: SLF001
-        found.append(action)
+        actions.append(action)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for command in action.choices.values():
-                found += _actions(command)
-    return found
+                actions += _actions(command)
+    return actions

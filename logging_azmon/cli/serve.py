@@ -1,6 +1,6 @@
-"""Run a local workspace: ingestion endpoint, tables, KQL and a page, without Azure.
+"""Run a local workspace without Azure: an ingestion endpoint, tables, KQL queries and a web page.
 
-Data goes to memory, or stays in the directory given with --data. Ctrl-C ends the command; what was accepted is stored.
+Tables are in memory, or in the directory given with --data. Ctrl-C ends the command; accepted rows are stored first.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ._interrupts import stopping, wait
+from ._shared.interrupts import stopping, wait_until_stopped
 
 if TYPE_CHECKING:
     from ..local import Workspace
@@ -20,39 +20,42 @@ PORT = 8787
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--port", type=int, default=PORT, help="port to listen on, 0 for any free one (%(default)s)")
-    parser.add_argument("--data", metavar="DIR", help="keep tables and certificates in this directory, else in memory")
+    parser.add_argument("--port", type=int, default=PORT, metavar="N", help="port; 0 picks a free one (%(default)s)")
+    parser.add_argument(
+        "--data", metavar="DIR", help="keep tables and certificates in this directory (default: memory)"
+    )
     parser.add_argument(
         "--dcr",
         metavar="FILE",
         action="append",
         default=[],
-        help="data collection rule as JSON, several times for several; else the rule dcr-local with Custom-App",
+        help="data collection rule as JSON; may be repeated (default: a rule dcr-local with the stream Custom-App)",
     )
-    parser.add_argument("--tls", action="store_true", help="speak https with a certificate made for this machine")
+    parser.add_argument("--tls", action="store_true", help="serve https, with a certificate made for this machine")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (%(default)s); with any other, everybody who reaches this machine can read the"
-        " tables and write into them",
+        help="address to listen on (%(default)s); with any other, everyone who can reach this machine can read and"
+        " write the tables",
     )
     parser.add_argument(
         "--name",
         metavar="HOST",
         action="append",
         default=[],
-        help="further host name that clients use, such as a compose service's",
+        help="another host name that clients use, such as that of a compose service; may be repeated",
     )
     parser.add_argument(
         "--fault",
         metavar="FAULT",
         action="append",
         default=[],
-        help="play a fault with the first uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10",
+        help="inject a fault into the next uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10;"
+        " may be repeated",
     )
-    parser.add_argument("--requests-per-minute", type=int, metavar="N", help="answer more with 429; Azure: 12000")
-    parser.add_argument("--rows-per-minute", type=int, metavar="N", help="answer more with 429")
-    parser.add_argument("--discard", action="store_true", help="store nothing: a sink for benchmarks")
+    parser.add_argument("--requests-per-minute", type=int, metavar="N", help="answer 429 beyond N (Azure: 12000)")
+    parser.add_argument("--rows-per-minute", type=int, metavar="N", help="answer 429 beyond N")
+    parser.add_argument("--discard", action="store_true", help="accept rows but do not store them, for benchmarks")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with stopping() as stopped, workspace:
         print(_greeting(workspace, arguments), flush=True)
-        wait(stopped)
-        print("Stopping: what was accepted is being stored.", flush=True)
+        wait_until_stopped(stopped)
+        print("Stopping: storing the accepted rows.", flush=True)
     return 0
 
 
@@ -88,16 +91,16 @@ def _greeting(workspace: Workspace, arguments: argparse.Namespace) -> str:
     if workspace.ca_path is not None:
         lines += [
             "",
-            "So that Python and Node clients trust its certificate:",
+            "For Python and Node clients to trust its certificate:",
             "",
             *(f"export {name}={value}" for name, value in workspace.trust_environment.items()),
             "",
-            "So that DefaultAzureCredential and ManagedIdentityCredential find a token:",
+            "For DefaultAzureCredential and ManagedIdentityCredential to get a token:",
             "",
             *(f"export {name}={value}" for name, value in workspace.identity_environment.items()),
         ]
     if arguments.host != "127.0.0.1":
-        lines += ["", f"Listening on {arguments.host}: whoever reaches it can read the tables and write into them."]
+        lines += ["", f"Listening on {arguments.host}: everyone who can reach it can read and write the tables."]
     if arguments.discard:
-        lines += ["", "Rows are thrown away (--discard)."]
-    return "\n".join([*lines, "", f"Look at the tables: {workspace.endpoint}/", "Ctrl-C ends it."])
+        lines += ["", "Rows are accepted but not stored (--discard)."]
+    return "\n".join([*lines, "", f"See the tables at {workspace.endpoint}/", "Ctrl-C ends it."])

@@ -1,6 +1,6 @@
-"""Print what Azure needs for your columns: table, rule, endpoint and role, in Bicep, ARM, Terraform or az.
+"""Print the Azure resources for your columns: table, rule, endpoint and role, in Bicep, ARM, Terraform or az.
 
-The table and the stream get the very columns that the handler sends; what has no option becomes a parameter.
+Table and stream get exactly the columns that the handler sends. Names that no option gives become parameters.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .._config.presets import BUILT_IN
 from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, RENDERERS, VALUES, Design
-from ..infra.names import PLANS
-from ._configuration import add_column_options, pipeline_arguments, settings_of
+from ..infra.naming import PLANS
+from ._shared.options import add_column_options, pipeline_arguments, read_settings
 
-# Of all this, only a configuration in YAML is read by what comes with it.
+# Needed only to read a --config in YAML.
 EXTRA = "cli"
 EXAMPLES = (
     "logging-azmon template bicep --table Shop_CL -o shop.bicep",
@@ -29,33 +29,44 @@ EXAMPLES = (
     "logging-azmon template arm --columns syslog --dce",
 )
 
-# Checked like a real one, and never used: what is made here has no address yet.
+# Settings need an address to be valid; nothing is deployed yet, so this one is never used.
 _ANY_ADDRESS = {"endpoint": "https://not-deployed-yet.example", "rule_id": "dcr-not-deployed-yet"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("language", metavar="LANGUAGE", choices=tuple(RENDERERS), help=", ".join(RENDERERS))
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of printing")
-    group = parser.add_argument_group("what is made", "what is left out becomes a parameter of the template")
-    group.add_argument("--table", metavar="NAME", help="the table, …_CL or Azure's own; else by the stream's name")
-    group.add_argument("--plan", default="Analytics", help=f"the table's plan: {', '.join(PLANS)} (%(default)s)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+    group = parser.add_argument_group("resources", "names that are not given become parameters of the template")
     group.add_argument(
-        "--retention-days", type=int, metavar="DAYS", help="how long rows can be queried, else as in the workspace"
+        "--table", metavar="NAME", help="table, NAME_CL or one of Azure's own; default: named after the stream"
     )
-    group.add_argument("--total-retention-days", type=int, metavar="DAYS", help="how long rows are kept in all")
-    group.add_argument("--rule", metavar="NAME", help="the data collection rule, else by the table's name")
+    group.add_argument(
+        "--plan", metavar="PLAN", default="Analytics", help=f"plan of the table: {', '.join(PLANS)} (%(default)s)"
+    )
+    group.add_argument(
+        "--retention-days", type=int, metavar="DAYS", help="how long rows can be queried; default: the workspace's"
+    )
+    group.add_argument(
+        "--total-retention-days",
+        type=int,
+        metavar="DAYS",
+        help="how long rows are kept in all, including long-term retention",
+    )
+    group.add_argument("--rule", metavar="NAME", help="data collection rule; default: named after the table")
     group.add_argument(
         "--dce",
         metavar="NAME",
         nargs="?",
         const="",
-        help="make a data collection endpoint, which private link needs; else the rule has an endpoint of its own",
+        help="create a data collection endpoint, which private link needs; default: the rule has its own endpoint",
     )
-    group.add_argument("--workspace", metavar="NAME", help="the Log Analytics workspace, which exists")
-    group.add_argument("--resource-group", metavar="NAME", help="its resource group (terraform and az)")
-    group.add_argument("--location", metavar="REGION", help="its region, else that of the resource group or workspace")
-    group.add_argument("--principal-id", metavar="ID", help="object id of the identity that sends")
+    group.add_argument("--workspace", metavar="NAME", help="existing Log Analytics workspace")
+    group.add_argument("--resource-group", metavar="NAME", help="resource group of the workspace (terraform and az)")
+    group.add_argument(
+        "--location", metavar="REGION", help="region of the workspace; default: that of the resource group or workspace"
+    )
+    group.add_argument("--principal-id", metavar="ID", help="object id of the identity that sends rows")
     add_column_options(parser)
 
 
@@ -75,12 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _design(arguments: argparse.Namespace) -> Design:
-    given = pipeline_arguments(arguments)
-    stream = given.get("stream") or os.environ.get(ENVIRONMENT["stream"], "").strip()
-    table = arguments.table or _table_for(given, stream)
+    pipeline = pipeline_arguments(arguments)
+    stream = pipeline.get("stream") or os.environ.get(ENVIRONMENT["stream"], "").strip()
+    table = arguments.table or _table_for(pipeline, stream)
     stream = stream or f"Custom-{_base(table)}"
-    # The columns are checked as a handler would check them.
-    settings = settings_of({**given, **_ANY_ADDRESS, "stream": stream, "credential": None})
+    # This checks the columns as a handler would.
+    settings = read_settings({**pipeline, **_ANY_ADDRESS, "stream": stream, "credential": None})
     name = re.sub(r"[^a-z0-9]+", "-", _base(table).lower()).strip("-")
     return Design(
         columns=settings.table,
@@ -98,8 +109,8 @@ def _design(arguments: argparse.Namespace) -> Design:
     )
 
 
-def _table_for(given: Mapping[str, Any], stream: str) -> str:
-    columns = given.get("columns")
+def _table_for(arguments: Mapping[str, Any], stream: str) -> str:
+    columns = arguments.get("columns")
     if isinstance(columns, str) and columns in BUILT_IN:
         return BUILT_IN[columns].removeprefix("Microsoft-")
     return re.sub(r"[^A-Za-z0-9]+", "_", _base(stream.removeprefix("Custom-") or "App")) + "_CL"
@@ -115,10 +126,10 @@ def _next_steps(arguments: argparse.Namespace, design: Design) -> str:
         return command.replace("RESOURCE_GROUP", group).replace("FILE", shlex.quote(arguments.output or "FILE"))
 
     lines = ["Next:", f"  {filled(COMMANDS[arguments.language])}"]
-    lines.append("Then give the handler these three, as arguments or in the environment:")
+    lines.append("Then set these three for the handler, as arguments or in the environment:")
     lines += [f"  {name}" for name in list(ENVIRONMENT.values())[:2]]
     lines.append(f"  {ENVIRONMENT['stream']}={design.stream}")
-    read = filled(VALUES[arguments.language])
-    lines.append(f"  (from: {read})" if read else "  (the script prints them)")
-    lines.append("And see whether rows arrive: logging-azmon check --send --wait")
+    source = filled(VALUES[arguments.language])
+    lines.append(f"  (printed by: {source})" if source else "  (printed by the script)")
+    lines.append("Then check whether rows arrive: logging-azmon check --send --wait")
     return "\n".join(lines)

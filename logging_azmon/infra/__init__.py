@@ -1,7 +1,7 @@
-"""Templates for all that a handler needs in Azure, rendered from the very columns that it will send.
+"""Render templates for everything that a handler needs in Azure, from exactly the columns that it sends.
 
-`Design` says what is wanted, in the words of Azure, and refuses what Azure would refuse. Each other module writes a
-design down in one language. The same design always gives the same text.
+`Design` describes the resources in Azure's terms and refuses what Azure would refuse; `naming` has the rules for names.
+`arm`, `az`, `bicep` and `terraform` each render a design in one language. The same design always gives the same text.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ RENDERERS: Mapping[str, Callable[[Design], str]] = {
     "az": az.render,
 }
 
-# How each is put to use; FILE stands for where it was written.
+# The command that deploys a template; FILE stands for the template's path.
 COMMANDS: Mapping[str, str] = {
     "bicep": "az deployment group create --name logs --resource-group RESOURCE_GROUP --template-file FILE",
     "arm": "az deployment group create --name logs --resource-group RESOURCE_GROUP --template-file FILE",
     "terraform": "terraform init && terraform apply",
     "az": "bash FILE",
 }
-# How the three values are read once it is deployed.
+# The command that prints the handler's three values after the deployment.
 VALUES: Mapping[str, str] = {
     "bicep": "az deployment group show --name logs --resource-group RESOURCE_GROUP --query properties.outputs",
     "arm": "az deployment group show --name logs --resource-group RESOURCE_GROUP --query properties.outputs",

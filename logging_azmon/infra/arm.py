@@ -1,4 +1,4 @@
-"""Write a design down as an ARM template."""
+"""Render a design as an ARM template."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _parameters(design: Design) -> dict[str, Any]:
     parameters = {
         "workspaceName": _parameter("Name of the Log Analytics workspace, in this resource group", design.workspace),
         "principalId": _parameter("Object id of the identity that sends the rows", design.principal_id),
-        "principalType": _parameter("What that identity is", "ServicePrincipal")
+        "principalType": _parameter("Kind of that identity", "ServicePrincipal")
         | {"allowedValues": ["ServicePrincipal", "User", "Group"]},
         "location": _parameter("Region of the workspace", design.location or "[resourceGroup().location]"),
         "ruleName": _parameter("Name of the data collection rule", design.rule),
     }
     if design.dce:
         parameters["endpointName"] = _parameter("Name of the data collection endpoint", design.dce)
-        parameters["publicNetworkAccess"] = _parameter("Disabled: through private link only", "Enabled") | {
+        parameters["publicNetworkAccess"] = _parameter("Disabled: reachable through private link only", "Enabled") | {
             "allowedValues": ["Enabled", "Disabled"]
         }
     return parameters

@@ -1,6 +1,7 @@
-"""Write a design down as a script for the Azure CLI.
+"""Render a design as a script for the Azure CLI.
 
-The rule is put by Azure's REST API: it takes the kind Direct, needs no extension, and says best what is wrong.
+The script creates the rule through Azure's REST API, which accepts the kind Direct, needs no extension of the CLI, and
+has the most precise error messages.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def render(design: Design) -> str:
 def _parts(design: Design) -> Iterator[str]:
     yield (
         "#!/usr/bin/env bash\n"
-        f"# What logging-azmon sends to {design.table}. Needs az and 'az login'; running it again changes nothing.\n"
+        f"# Resources for the rows that logging-azmon sends to {design.table}."
+        " Needs az and 'az login'; running it again changes nothing.\n"
         "set -euo pipefail"
     )
     yield "\n".join(
@@ -72,7 +74,7 @@ def _parts(design: Design) -> Iterator[str]:
 def _variable(name: str, meaning: str, default: str | None) -> str:
     if default is None:
         return f'{name}="${{{name}:?set it to {meaning}}}"'
-    # Within ${…} in double quotes nothing of what names may hold needs another quote.
+    # Inside ${…} in double quotes, no character that a name may have needs quoting.
     return f'{name}="${{{name}:-{default}}}"'
 
 
@@ -94,7 +96,7 @@ def _table(design: Design) -> str:
 
 
 def _put(variable: str, body: object) -> str:
-    """Put a resource; the shell fills in its variables, and nothing else: a name holds no $ and no backquote."""
+    """Put a resource; the shell expands only our variables, because no name contains a $ or a backquote."""
     return (
         f'az rest --method put --url "{_MANAGEMENT}${variable}?api-version={RULE_API}" --output none --body @- <<JSON\n'
         f"{json.dumps(body, indent=2, ensure_ascii=False)}\nJSON"
@@ -102,7 +104,9 @@ def _put(variable: str, body: object) -> str:
 
 
 def _values(design: Design) -> str:
-    where, query = ("endpoint_id", "logsIngestion.endpoint") if design.dce else ("rule_id", "endpoints.logsIngestion")
+    resource, query = (
+        ("endpoint_id", "logsIngestion.endpoint") if design.dce else ("rule_id", "endpoints.logsIngestion")
+    )
     return "\n".join(
         [
             "# The three values of the handler's configuration.",
@@ -110,7 +114,7 @@ def _values(design: Design) -> str:
             f'  az rest --method get --url "{_MANAGEMENT}$1?api-version={RULE_API}" --query "properties.$2" \\',
             "    --output tsv | tr -d '\\r'",
             "}",
-            f'echo "export DATA_COLLECTION_ENDPOINT=$(value "${where}" {query})"',
+            f'echo "export DATA_COLLECTION_ENDPOINT=$(value "${resource}" {query})"',
             'echo "export LOGS_DCR_RULE_ID=$(value "$rule_id" immutableId)"',
             f'echo "export LOGS_DCR_STREAM_NAME={design.stream}"',
         ]

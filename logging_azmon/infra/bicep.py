@@ -1,4 +1,4 @@
-"""Write a design down in Bicep."""
+"""Render a design in Bicep."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def render(design: Design) -> str:
 
 def _parts(design: Design) -> Iterator[list[str]]:
     yield [
-        f"// What logging-azmon sends to {design.table}: deploy it into the resource group of the workspace.",
+        f"// Resources for the rows that logging-azmon sends to {design.table}.",
+        "// Deploy into the workspace's resource group.",
         "targetScope = 'resourceGroup'",
     ]
     yield _parameter("Name of the Log Analytics workspace, in this resource group", "workspaceName", design.workspace)
     yield _parameter("Object id of the identity that sends the rows", "principalId", design.principal_id)
     yield [
         "@allowed(['ServicePrincipal', 'User', 'Group'])",
-        *_parameter("What that identity is", "principalType", "ServicePrincipal"),
+        *_parameter("Kind of that identity", "principalType", "ServicePrincipal"),
     ]
     yield _parameter("Region of the workspace", "location", design.location or Expression("resourceGroup().location"))
     yield _parameter("Name of the data collection rule", "ruleName", design.rule)
@@ -34,7 +35,7 @@ def _parts(design: Design) -> Iterator[list[str]]:
         yield _parameter("Name of the data collection endpoint", "endpointName", design.dce)
         yield [
             "@allowed(['Enabled', 'Disabled'])",
-            *_parameter("Disabled: through private link only", "publicNetworkAccess", "Enabled"),
+            *_parameter("Disabled: reachable through private link only", "publicNetworkAccess", "Enabled"),
         ]
     yield _existing("workspace", f"Microsoft.OperationalInsights/workspaces@{TABLE_API}", Expression("workspaceName"))
     yield from _resources(design)
@@ -42,19 +43,19 @@ def _parts(design: Design) -> Iterator[list[str]]:
 
 
 def _resources(design: Design) -> Iterator[list[str]]:
-    needed: dict[str, Any] = {}
+    depends_on: dict[str, Any] = {}
     if design.table_columns:
         body = {"parent": Expression("workspace"), "name": design.table, "properties": design.table_properties()}
         yield _resource("table", f"Microsoft.OperationalInsights/workspaces/tables@{TABLE_API}", body)
-        needed = {"dependsOn": [Expression("table")]}
-    place = {"location": Expression("location")}
+        depends_on = {"dependsOn": [Expression("table")]}
+    location = {"location": Expression("location")}
     if design.dce:
         access = {"networkAcls": {"publicNetworkAccess": Expression("publicNetworkAccess")}}
-        body = {"name": Expression("endpointName"), **place, "properties": access}
+        body = {"name": Expression("endpointName"), **location, "properties": access}
         yield _resource("endpoint", f"Microsoft.Insights/dataCollectionEndpoints@{RULE_API}", body)
     properties = design.rule_properties(workspace_id=Expression("workspace.id"), dce_id=Expression("endpoint.id"))
     kind = {} if design.dce else {"kind": "Direct"}
-    body = {"name": Expression("ruleName"), **place, **kind, "properties": properties, **needed}
+    body = {"name": Expression("ruleName"), **location, **kind, "properties": properties, **depends_on}
     yield _resource("rule", f"Microsoft.Insights/dataCollectionRules@{RULE_API}", body)
     role = Expression(f"subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{ROLE_ID}')")
     yield [
@@ -79,25 +80,25 @@ def _outputs(design: Design) -> list[str]:
         "// The three values of the handler's configuration.",
         f"output DATA_COLLECTION_ENDPOINT string = {endpoint}",
         "output LOGS_DCR_RULE_ID string = rule.properties.immutableId",
-        f"output LOGS_DCR_STREAM_NAME string = {_written(design.stream, '')}",
+        f"output LOGS_DCR_STREAM_NAME string = {_literal(design.stream, '')}",
     ]
 
 
 def _parameter(description: str, name: str, default: str | None) -> list[str]:
-    known = "" if default is None else f" = {_written(default, '')}"
-    return [f"@description({_written(description, '')})", f"param {name} string{known}"]
+    known = "" if default is None else f" = {_literal(default, '')}"
+    return [f"@description({_literal(description, '')})", f"param {name} string{known}"]
 
 
 def _existing(symbol: str, kind: str, name: Expression) -> list[str]:
-    return [f"resource {symbol} '{kind}' existing = {_written({'name': name}, '')}"]
+    return [f"resource {symbol} '{kind}' existing = {_literal({'name': name}, '')}"]
 
 
 def _resource(symbol: str, kind: str, body: Mapping[str, Any]) -> list[str]:
-    return [f"resource {symbol} '{kind}' = {_written(body, '')}"]
+    return [f"resource {symbol} '{kind}' = {_literal(body, '')}"]
 
 
-def _written(value: Any, indent: str) -> str:
-    """Write a value of JSON, or an expression."""
+def _literal(value: Any, indent: str) -> str:
+    """Render a JSON value as a literal, and an expression unchanged."""
     inner = f"{indent}  "
     if isinstance(value, Expression):
         return str(value)
@@ -105,13 +106,13 @@ def _written(value: Any, indent: str) -> str:
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
     if isinstance(value, Mapping):
         if is_column(value):
-            return f"{{ {', '.join(f'{_key(key)}: {_written(item, inner)}' for key, item in value.items())} }}"
-        lines = (f"{inner}{_key(key)}: {_written(item, inner)}" for key, item in value.items())
+            return f"{{ {', '.join(f'{_key(key)}: {_literal(item, inner)}' for key, item in value.items())} }}"
+        lines = (f"{inner}{_key(key)}: {_literal(item, inner)}" for key, item in value.items())
         return "\n".join(["{", *lines, f"{indent}}}"])
     if isinstance(value, list):
-        return "\n".join(["[", *(f"{inner}{_written(item, inner)}" for item in value), f"{indent}]"])
+        return "\n".join(["[", *(f"{inner}{_literal(item, inner)}" for item in value), f"{indent}]"])
     return str(value)
 
 
 def _key(key: str) -> str:
-    return key if _IDENTIFIER.fullmatch(key) else _written(key, "")
+    return key if _IDENTIFIER.fullmatch(key) else _literal(key, "")

@@ -1,7 +1,7 @@
-"""What is to be deployed: a table, a rule with one stream, an endpoint, and the role to send to it.
+"""Describe the resources to deploy: a table, a rule with one stream, an endpoint, and the role for the sender.
 
-A stream has the handler's columns as they are. Where the table has to differ, the rule's transformation makes up for
-it: a table always has TimeGenerated, and in one of Azure's own tables a column of yours ends with _CF.
+The stream has exactly the handler's columns. The table may differ: it always has TimeGenerated, and in one of Azure's
+own tables the name of an added column ends with _CF. The rule's transformation converts between the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from .._config.presets import BUILT_IN, preset
 from ..errors import ConfigurationError
 from ..table import MAX_COLUMNS, Table
-from .names import check_name, check_retention
+from .naming import check_name, check_retention
 
 # "Monitoring Metrics Publisher", the same in every tenant.
 ROLE_ID = "3913510d-42f4-4e42-8a64-420c390055eb"
@@ -24,7 +24,7 @@ TABLE_API = "2025-07-01"
 RULE_API = "2023-03-11"
 ROLE_API = "2022-04-01"
 
-# What the rule calls its workspace.
+# The rule's name for its workspace.
 DESTINATION = "workspace"
 CUSTOM_COLUMN = "_CF"
 
@@ -33,7 +33,7 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True, slots=False, kw_only=True)
 class Design:
-    """Hold what is wanted; what is not known yet (None) becomes a parameter of the template."""
+    """Describe the resources; a value that is not known yet (None) becomes a parameter of the template."""
 
     columns: Table
     table: str = "App_CL"
@@ -43,7 +43,7 @@ class Design:
     retention_days: int | None = None
     total_retention_days: int | None = None
     dce: str | None = None
-    """The Data Collection Endpoint to make, for private link; by default the rule has an endpoint of its own."""
+    """Name of the data collection endpoint to create, for private link; by default the rule has its own endpoint."""
     resource_group: str | None = None
     workspace: str | None = None
     location: str | None = None
@@ -65,42 +65,42 @@ class Design:
         return f"{'Microsoft' if self.is_built_in else 'Custom'}-{self.table}"
 
     @cached_property
-    def declared(self) -> Columns:
-        """Return the stream's columns: what the handler sends."""
+    def stream_columns(self) -> Columns:
+        """Return the stream's columns, which are those that the handler sends."""
         return {column.name: column.type for column in self.columns}
 
     @cached_property
     def renamed(self) -> Mapping[str, str]:
-        """Map columns of the stream to what they are called in one of Azure's own tables, where that differs."""
-        known = self._azures_columns
+        """Map columns of the stream to their names in the table, where one of Azure's own tables needs another."""
+        known = self._built_in_columns
         return {
             name: f"{name}{CUSTOM_COLUMN}"
-            for name in (self.declared if self.is_built_in else ())
+            for name in (self.stream_columns if self.is_built_in else ())
             if name not in known and name != "TimeGenerated" and not name.endswith(CUSTOM_COLUMN)
         }
 
     @cached_property
     def table_columns(self) -> Columns:
-        """Return the columns that have to be created: all of a table of ours, the added ones of Azure's own."""
+        """Return the columns to create: all of a custom table's, only the added ones of one of Azure's own tables."""
         if not self.is_built_in:
-            return {"TimeGenerated": "datetime"} | self.declared
-        names = {self.renamed.get(name, name): type_name for name, type_name in self.declared.items()}
+            return {"TimeGenerated": "datetime"} | self.stream_columns
+        names = {self.renamed.get(name, name): type_name for name, type_name in self.stream_columns.items()}
         return {name: type_name for name, type_name in names.items() if name.endswith(CUSTOM_COLUMN)}
 
     @cached_property
     def transform(self) -> str:
         """Return the transformKql."""
         steps = ["source"]
-        if "TimeGenerated" not in self.declared:
+        if "TimeGenerated" not in self.stream_columns:
             times = [column.name for column in self.columns if column.source == "time" and column.type == "datetime"]
-            steps.append(f"extend TimeGenerated = {_quoted(times[0]) if times else 'now()'}")
+            steps.append(f"extend TimeGenerated = {_bracketed(times[0]) if times else 'now()'}")
         if self.renamed:
-            pairs = (f"{new} = {_quoted(old)}" for old, new in self.renamed.items())
+            pairs = (f"{new} = {_bracketed(old)}" for old, new in self.renamed.items())
             steps.append(f"project-rename {', '.join(pairs)}")
         return " | ".join(steps)
 
     def table_properties(self) -> dict[str, Any]:
-        """Return the table as Azure's REST API takes it."""
+        """Return the table's properties for Azure's REST API."""
         properties: dict[str, Any] = {}
         if not self.is_built_in:
             properties["plan"] = self.plan
@@ -108,13 +108,13 @@ class Design:
             properties["retentionInDays"] = self.retention_days
         if self.total_retention_days is not None:
             properties["totalRetentionInDays"] = self.total_retention_days
-        return properties | {"schema": {"name": self.table, "columns": _listed(self.table_columns)}}
+        return properties | {"schema": {"name": self.table, "columns": _column_list(self.table_columns)}}
 
     def rule_properties(self, *, workspace_id: Any, dce_id: Any) -> dict[str, Any]:
-        """Return the rule's properties; the ids are what the language at hand has for them."""
+        """Return the rule's properties for Azure's REST API; the ids are written in the template's language."""
         endpoint = {"dataCollectionEndpointId": dce_id} if self.dce else {}
         return endpoint | {
-            "streamDeclarations": {self.stream: {"columns": _listed(self.declared)}},
+            "streamDeclarations": {self.stream: {"columns": _column_list(self.stream_columns)}},
             "destinations": {"logAnalytics": [{"workspaceResourceId": workspace_id, "name": DESTINATION}]},
             "dataFlows": [
                 {
@@ -127,7 +127,7 @@ class Design:
         }
 
     @cached_property
-    def _azures_columns(self) -> Columns:
+    def _built_in_columns(self) -> Columns:
         names = [name for name, output in BUILT_IN.items() if output == f"Microsoft-{self.table}"]
         return {column.name: column.type for column in preset(names[0])} if names else {}
 
@@ -149,35 +149,35 @@ class Design:
             yield f"with TimeGenerated the table would have {len(self.table_columns)} columns; it holds {MAX_COLUMNS}"
 
     def _built_in_problems(self) -> Iterator[str]:
-        known = self._azures_columns
+        known = self._built_in_columns
         if not known:
             tables = ", ".join(output.removeprefix("Microsoft-") for output in BUILT_IN.values())
             yield (
-                f"table {self.table!r}: a table of your own ends with _CL, and of Azure's own the columns are known"
-                f" here of {tables}"
+                f"table {self.table!r} is not known: a custom table's name ends with _CL, and of Azure's own tables"
+                f" only these are supported: {tables}"
             )
             return
         if self.plan != "Analytics" or self.retention_days or self.total_retention_days:
-            yield f"{self.table} has its plan and retention already: leave them out for one of Azure's own tables"
-        for name, type_name in self.declared.items():
-            if name in known and not _is_held(type_name, known[name]):
-                yield f"column {name!r} is sent as {type_name}, and {self.table} holds {known[name]}: make it that"
+            yield f"{self.table} is one of Azure's own tables and has its plan and retention already: leave them out"
+        for name, type_name in self.stream_columns.items():
+            if name in known and not _is_stored_whole(type_name, known[name]):
+                yield f"column {name!r} is sent as {type_name}, but is {known[name]} in {self.table}: change its type"
         for old, new in self.renamed.items():
             if len(new) > 45:
-                yield f"column {old!r} would be {new!r} in {self.table}, over 45 characters: shorten it to 42"
-            elif new in self.declared:
-                yield f"columns {old!r} and {new!r} are both sent: in {self.table} both would be {new!r}"
+                yield f"column {old!r} would be {new!r} in {self.table}, over 45 characters: shorten {old!r} to 42"
+            elif new in self.stream_columns:
+                yield f"columns {old!r} and {new!r} would both be {new!r} in {self.table}: rename one of them"
 
 
-def _listed(columns: Columns) -> list[dict[str, str]]:
+def _column_list(columns: Columns) -> list[dict[str, str]]:
     return [{"name": name, "type": type_name} for name, type_name in columns.items()]
 
 
-def _is_held(sent: str, held: str) -> bool:
-    """Tell whether a table's column keeps every value that the stream sends: int and long fit wider numbers."""
+def _is_stored_whole(sent: str, held: str) -> bool:
+    """Tell whether a column of one type can hold every value of another."""
     return sent == held or (sent in ("int", "long") and held in ("long", "real"))
 
 
-def _quoted(name: str) -> str:
-    """Write a column's name so that KQL takes it for one, whatever word it is."""
+def _bracketed(name: str) -> str:
+    """Quote a column's name for KQL, in which it may be a reserved word."""
     return f"['{name}']"

@@ -1,4 +1,4 @@
-"""What the languages have in common when values are written down."""
+"""Tell expressions and columns from plain values, for the languages that render them differently."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class Expression(str):
-    """Stand in a value as it is, without quotes."""
+    """Mark text to be rendered unchanged, without quotes."""
 
     __slots__ = ()
 
 
 def is_column(value: Mapping[str, Any]) -> bool:
-    """Tell what reads best in one line."""
+    """Tell whether a mapping is a column, which is rendered on one line."""
     return set(value) == {"name", "type"}

@@ -1,7 +1,7 @@
-"""Write a design down for Terraform, as its providers really accept it.
+"""Render a design for Terraform, with the resources that its providers actually accept.
 
-azurerm knows neither the columns of a table nor a rule of the kind Direct (its issues 28697 and 32079), so these are
-azapi's; a rule behind a Data Collection Endpoint is azurerm's own.
+The provider azurerm supports neither a table's columns nor a rule of the kind Direct (its issues 28697 and 32079), so
+these use azapi. A rule behind a data collection endpoint uses azurerm.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def render(design: Design) -> str:
 
 
 def _parts(design: Design) -> Iterator[str]:
-    yield f"# What logging-azmon sends to {design.table}: terraform init && terraform apply\n{_PROVIDERS}"
+    yield (
+        f"# Resources for the rows that logging-azmon sends to {design.table}: terraform init && terraform apply\n"
+        f"{_PROVIDERS}"
+    )
     yield _variable("resource_group_name", "Resource group of the workspace", design.resource_group)
     yield _variable("workspace_name", "Name of the Log Analytics workspace", design.workspace)
     yield _variable("principal_id", "Object id of the identity that sends the rows", design.principal_id)
@@ -47,14 +50,17 @@ def _parts(design: Design) -> Iterator[str]:
     if design.dce:
         yield _variable("endpoint_name", "Name of the data collection endpoint", design.dce)
         yield _variable(
-            "public_network_access_enabled", "false: through private link only", default=True, type_name="bool"
+            "public_network_access_enabled",
+            "false: reachable through private link only",
+            default=True,
+            type_name="bool",
         )
     yield _block(
         'data "azurerm_log_analytics_workspace" "workspace"',
         {"name": Expression("var.workspace_name"), "resource_group_name": Expression("var.resource_group_name")},
     )
     if design.location:
-        yield f"locals {{\n  location = {_written(design.location, '')}\n}}"
+        yield f"locals {{\n  location = {_literal(design.location, '')}\n}}"
     else:
         yield "locals {\n  location = data.azurerm_log_analytics_workspace.workspace.location\n}"
     if design.table_columns:
@@ -78,11 +84,11 @@ def _table(design: Design) -> str:
     kind = f"Microsoft.OperationalInsights/workspaces/tables@{TABLE_API}"
     body = {"body": {"properties": design.table_properties()}}
     if design.is_built_in:
-        # The table is there already: columns are added to it.
-        where = {"type": kind, "resource_id": Expression(f'"${{{workspace}}}/tables/{design.table}"')}
-        return _block('resource "azapi_update_resource" "table"', where | body)
-    where = {"type": kind, "parent_id": workspace, "name": design.table}
-    return _block('resource "azapi_resource" "table"', where | body)
+        # The table exists already; only columns are added to it.
+        identity = {"type": kind, "resource_id": Expression(f'"${{{workspace}}}/tables/{design.table}"')}
+        return _block('resource "azapi_update_resource" "table"', identity | body)
+    identity = {"type": kind, "parent_id": workspace, "name": design.table}
+    return _block('resource "azapi_resource" "table"', identity | body)
 
 
 def _direct_rule(design: Design) -> str:
@@ -95,10 +101,10 @@ def _direct_rule(design: Design) -> str:
         "location": Expression("local.location"),
         "body": {"kind": "Direct", "properties": design.rule_properties(workspace_id=workspace, dce_id=None)},
         "response_export_values": ["properties.immutableId", "properties.endpoints.logsIngestion"],
-        **_needed(design),
+        **_depends_on(design),
     }
-    found = _block('data "azurerm_resource_group" "group"', {"name": Expression("var.resource_group_name")})
-    return found + "\n\n" + _block('resource "azapi_resource" "rule"', body)
+    resource_group = _block('data "azurerm_resource_group" "group"', {"name": Expression("var.resource_group_name")})
+    return resource_group + "\n\n" + _block('resource "azapi_resource" "rule"', body)
 
 
 def _endpoint() -> str:
@@ -115,10 +121,10 @@ def _endpoint() -> str:
 
 def _rule_behind_endpoint(design: Design) -> str:
     columns = "\n".join(
-        f"    column {{\n      name = {_written(name, '')}\n      type = {_written(type_name, '')}\n    }}"
-        for name, type_name in design.declared.items()
+        f"    column {{\n      name = {_literal(name, '')}\n      type = {_literal(type_name, '')}\n    }}"
+        for name, type_name in design.stream_columns.items()
     )
-    needed = "".join(f"\n  {key} = {_written(value, '  ')}\n" for key, value in _needed(design).items())
+    needed = "".join(f"\n  {key} = {_literal(value, '  ')}\n" for key, value in _depends_on(design).items())
     return f"""\
 resource "azurerm_monitor_data_collection_rule" "rule" {{
   name                        = var.rule_name
@@ -127,7 +133,7 @@ resource "azurerm_monitor_data_collection_rule" "rule" {{
   data_collection_endpoint_id = azurerm_monitor_data_collection_endpoint.endpoint.id
 
   stream_declaration {{
-    stream_name = {_written(design.stream, "")}
+    stream_name = {_literal(design.stream, "")}
 {columns}
   }}
 
@@ -139,15 +145,15 @@ resource "azurerm_monitor_data_collection_rule" "rule" {{
   }}
 
   data_flow {{
-    streams       = [{_written(design.stream, "")}]
+    streams       = [{_literal(design.stream, "")}]
     destinations  = ["{DESTINATION}"]
-    transform_kql = {_written(design.transform, "")}
-    output_stream = {_written(design.output, "")}
+    transform_kql = {_literal(design.transform, "")}
+    output_stream = {_literal(design.output, "")}
   }}
 {needed}}}"""
 
 
-def _needed(design: Design) -> dict[str, Any]:
+def _depends_on(design: Design) -> dict[str, Any]:
     kind = "azapi_update_resource" if design.is_built_in else "azapi_resource"
     return {"depends_on": [Expression(f"{kind}.table")]} if design.table_columns else {}
 
@@ -187,14 +193,14 @@ def _outputs(design: Design) -> Iterator[str]:
 
 
 def _block(heading: str, body: Mapping[str, Any]) -> str:
-    """Write a block as `terraform fmt` does: the equals signs of neighbouring lines stand below each other."""
+    """Render a block as `terraform fmt` does, with the equals signs of neighbouring lines aligned."""
     return f"{heading} {_attributes(body, '')}"
 
 
 def _attributes(body: Mapping[str, Any], indent: str) -> str:
     inner = f"{indent}  "
     lines = []
-    written = {_key(key): _written(value, inner) for key, value in body.items()}
+    written = {_key(key): _literal(value, inner) for key, value in body.items()}
     for group in _neighbours(written):
         width = max(map(len, group))
         lines += [f"{inner}{key:{width}} = {value}" for key, value in group.items()]
@@ -202,7 +208,7 @@ def _attributes(body: Mapping[str, Any], indent: str) -> str:
 
 
 def _neighbours(written: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Group what is aligned together: a value over several lines ends its group, and is in it no more."""
+    """Group the lines to align; a value of several lines ends a group and stands alone."""
     group: dict[str, str] = {}
     for key, value in written.items():
         if "\n" in value:
@@ -216,24 +222,24 @@ def _neighbours(written: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield group
 
 
-def _written(value: Any, indent: str) -> str:
-    """Write a value of JSON, or an expression."""
+def _literal(value: Any, indent: str) -> str:
+    """Render a JSON value as a literal, and an expression unchanged."""
     inner = f"{indent}  "
     if isinstance(value, Expression):
         return str(value)
     if isinstance(value, Mapping):
         if is_column(value):
-            return f"{{ name = {_written(value['name'], '')}, type = {_written(value['type'], '')} }}"
+            return f"{{ name = {_literal(value['name'], '')}, type = {_literal(value['type'], '')} }}"
         return _attributes(value, indent)
     if isinstance(value, list):
         if not any(isinstance(item, Mapping) for item in value):
-            return f"[{', '.join(_written(item, indent) for item in value)}]"
-        return "\n".join(["[", *(f"{inner}{_written(item, inner)}," for item in value), f"{indent}]"])
+            return f"[{', '.join(_literal(item, indent) for item in value)}]"
+        return "\n".join(["[", *(f"{inner}{_literal(item, inner)}," for item in value), f"{indent}]"])
     if isinstance(value, str):
-        # JSON's escapes are HCL's, which has two of its own besides.
+        # HCL has JSON's escapes, and two more of its own.
         return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
     return json.dumps(value)
 
 
 def _key(key: str) -> str:
-    return key if _IDENTIFIER.fullmatch(key) else _written(key, "")
+    return key if _IDENTIFIER.fullmatch(key) else _literal(key, "")

@@ -79,14 +79,14 @@ def test_a_python_without_a_baseline_is_reported_and_does_not_fail(tmp_path, cap
 
 def test_recording_one_python_keeps_the_counts_of_the_others(baseline):
     result = {"counted": {"3.2": {"a_call": counts(0.3), "ratio": 0.3}}, "cannot": {}}
-    told = instructions.record(result, {}, baseline)
+    merged = instructions.record(result, {}, baseline)
 
-    assert {version: one["ratio"] for version, one in told["counted"].items()} == {"3.1": 0.4, "3.2": 0.3}
+    assert {version: one["ratio"] for version, one in merged["counted"].items()} == {"3.1": 0.4, "3.2": 0.3}
     assert instructions.read(baseline)["instructions"] == {"3.1": {"plain": counts(0.4)}, "3.2": {"plain": counts(0.3)}}
 
 
 def test_recording_keeps_the_profiles_that_were_taken_on_this_machine(baseline):
     before = {"counted": {"3.1": {"a_call": counts(0.4), "ratio": 0.4, "above_nothing": {"ceval.c": 1}}}}
-    told = instructions.record({"counted": {}, "cannot": {}}, before, baseline)
+    merged = instructions.record({"counted": {}, "cannot": {}}, before, baseline)
 
-    assert told["counted"]["3.1"]["above_nothing"] == {"ceval.c": 1}
+    assert merged["counted"]["3.1"]["above_nothing"] == {"ceval.c": 1}

@@ -1,7 +1,6 @@
 """The results page and its charts: what is drawn, what is written, and that the published ones agree."""
 
 import re
-import subprocess
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
@@ -79,7 +78,7 @@ def measured():
     return {
         name: SimpleNamespace(
             TITLE=name.title(),
-            tell=lambda result: f"measured: {result}",
+            describe=lambda result: f"measured: {result}",
             draw=lambda result, name=name: {name: f"<svg>{result}</svg>"},
         )
         for name in ("first", "second")
@@ -150,13 +149,9 @@ def test_the_published_instructions_are_those_of_the_baseline():
 
 
 def test_raw_figures_are_not_in_the_tree():
-    listed = subprocess.run(
-        ["git", "check-ignore", results.PUBLISHED.figures], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a checkout")
+    ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
 
-    assert listed.returncode == 0, listed.stderr
+    assert f"/{results.PUBLISHED.figures.relative_to(ROOT).as_posix()}" in ignored
 
 
 def test_every_goal_is_published_with_its_bound_and_a_verdict_that_its_figure_bears_out():
@@ -210,4 +205,4 @@ def test_the_goals_section_has_a_row_for_each_goal(monkeypatch):
     goal = goals.Goal(what="a call", bound=2, figure=lambda results: results["call"])
     monkeypatch.setattr(goals, "GOALS", (goal, goal))
 
-    assert goals.tell({"call": figure([3.0])}).splitlines()[2:] == ["| a call | at most 2 × | 3 | **missed** |"] * 2
+    assert goals.describe({"call": figure([3.0])}).splitlines()[2:] == ["| a call | at most 2 × | 3 | **missed** |"] * 2

@@ -198,7 +198,7 @@ def test_a_job_ends_with_status_0_and_its_rows_delivered(endpoint, arrived):
 
 
 def test_a_job_exits_with_status_1_if_its_rows_are_not_delivered_in_time(load):
-    """It waits for Azure no longer than it was told."""
+    """It waits for Azure no longer than FLUSH_SECONDS."""
     with Endpoint(Hang("answer")) as endpoint:
         module = load("job.py", endpoint)
         module.FLUSH_SECONDS = 0.1

@@ -195,7 +195,7 @@ class TestEvents:
         assert (rows[0]["Message"], rows[0]["UserId"]) == ("hello", 7)
         assert rows[0]["Rest"] == {"when": "datetime.date(2026, 1, 2)", "number": repr(number)}
 
-    @pytest.mark.parametrize("odd", [object(), "x" * 70_000], ids=["no Python", "too long"])
+    @pytest.mark.parametrize("odd", [object(), "x" * 70_000], ids=["not a literal", "too long"])
     def test_a_queued_event_that_cannot_be_parsed_is_the_message(self, logger, rows, odd):
         """Only its columns are lost; structlog's own keys are not extras."""
         self.bound(logger).info("hello", odd=odd)

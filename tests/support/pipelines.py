@@ -1,4 +1,4 @@
-"""What most tests of a pipeline begin with: an address, a limit for every wait, and a look at its threads and rows."""
+"""Helpers of most tests of a pipeline: an address, a limit for waits, a pipeline without threads, messages of rows."""
 
 import itertools
 import threading
@@ -8,9 +8,9 @@ from typing import Any
 from logging_azmon import Pipeline
 from logging_azmon.testing import FakeDestination, ManualClock
 
-# How long a test waits for what must happen; never for something that takes time by itself.
+# How long a test waits for an event that must happen. No test takes that long unless it fails.
 LIMIT_SECONDS = 60
-# Nothing listens there.
+# Nothing listens on this port.
 NOWHERE = "http://127.0.0.1:9"
 _rules = itertools.count()
 

@@ -15,4 +15,5 @@ def kql_name(name: str) -> str:
 
 def kql_string(value: str) -> str:
     """Quote a string for KQL."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

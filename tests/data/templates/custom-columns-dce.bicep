@@ -1,4 +1,5 @@
-// What logging-azmon sends to Syslog: deploy it into the resource group of the workspace.
+// Resources for the rows that logging-azmon sends to Syslog.
+// Deploy into the workspace's resource group.
 targetScope = 'resourceGroup'
 
 @description('Name of the Log Analytics workspace, in this resource group')
@@ -8,7 +9,7 @@ param workspaceName string
 param principalId string
 
 @allowed(['ServicePrincipal', 'User', 'Group'])
-@description('What that identity is')
+@description('Kind of that identity')
 param principalType string = 'ServicePrincipal'
 
 @description('Region of the workspace')
@@ -21,7 +22,7 @@ param ruleName string = 'logging-azmon'
 param endpointName string = 'dce-x'
 
 @allowed(['Enabled', 'Disabled'])
-@description('Disabled: through private link only')
+@description('Disabled: reachable through private link only')
 param publicNetworkAccess string = 'Enabled'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {

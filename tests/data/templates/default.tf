@@ -1,4 +1,4 @@
-# What logging-azmon sends to App_CL: terraform init && terraform apply
+# Resources for the rows that logging-azmon sends to App_CL: terraform init && terraform apply
 terraform {
   required_version = ">= 1.5"
   required_providers {

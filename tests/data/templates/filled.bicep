@@ -1,4 +1,5 @@
-// What logging-azmon sends to Shop_CL: deploy it into the resource group of the workspace.
+// Resources for the rows that logging-azmon sends to Shop_CL.
+// Deploy into the workspace's resource group.
 targetScope = 'resourceGroup'
 
 @description('Name of the Log Analytics workspace, in this resource group')
@@ -8,7 +9,7 @@ param workspaceName string = 'log-shop'
 param principalId string = '00000000-0000-0000-0000-00000000000a'
 
 @allowed(['ServicePrincipal', 'User', 'Group'])
-@description('What that identity is')
+@description('Kind of that identity')
 param principalType string = 'ServicePrincipal'
 
 @description('Region of the workspace')
@@ -21,7 +22,7 @@ param ruleName string = 'dcr-shop'
 param endpointName string = 'dce-shop'
 
 @allowed(['Enabled', 'Disabled'])
-@description('Disabled: through private link only')
+@description('Disabled: reachable through private link only')
 param publicNetworkAccess string = 'Enabled'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {

@@ -1,4 +1,4 @@
-# What logging-azmon sends to Shop_CL: terraform init && terraform apply
+# Resources for the rows that logging-azmon sends to Shop_CL: terraform init && terraform apply
 terraform {
   required_version = ">= 1.5"
   required_providers {
@@ -52,7 +52,7 @@ variable "endpoint_name" {
 
 variable "public_network_access_enabled" {
   type        = bool
-  description = "false: through private link only"
+  description = "false: reachable through private link only"
   default     = true
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What logging-azmon sends to Syslog. Needs az and 'az login'; running it again changes nothing.
+# Resources for the rows that logging-azmon sends to Syslog. Needs az and 'az login'; running it again changes nothing.
 set -euo pipefail
 
 RESOURCE_GROUP="${RESOURCE_GROUP:?set it to the resource group of the workspace}"

@@ -1,4 +1,4 @@
-"""What a script can hold: an answer, a fault, a request held until the test decides, or a choice by the request."""
+"""The entries of a script: an answer, a fault, a request held until the test decides, or a choice by the request."""
 
 import json
 import threading
@@ -116,7 +116,7 @@ def when(predicate: Callable[[Request], bool], answer: Script, otherwise: Script
 def wait_for(event: threading.Event, call: str) -> None:
     """Wait for what the test has to do, and fail if it forgets."""
     if not event.wait(HOLD_SECONDS):
-        raise AssertionError(f"nobody called {call} within {HOLD_SECONDS} s")
+        raise AssertionError(f"the test did not call {call} within {HOLD_SECONDS} s")
 
 
 # Codes and messages as the service was seen to send them. Any other status is named after its reason phrase.

@@ -75,7 +75,7 @@ def test_a_reset_stops_a_client_in_the_middle_of_a_large_body(endpoint):
 
 @pytest.mark.parametrize("at", EARLY)
 def test_a_fault_due_early_acts_at_the_next_point_of_a_reused_connection(endpoint, at):
-    """Where `connect` has passed, still before the request is listed."""
+    """`connect` has passed there; the fault still acts before the request is listed."""
     with dial(endpoint) as client:
         client.sendall(wire(b"[]"))
         endpoint.wait_for_requests(1)
@@ -187,5 +187,5 @@ def test_a_forgotten_hang_or_held_ends_at_a_limit_and_fails_the_next_wait(endpoi
         endpoint.play(answer)
         with pytest.raises(requests.ConnectionError):
             upload(endpoint.url, ROWS)
-        with pytest.raises(AssertionError, match=rf"nobody called {call}\(\)"):
+        with pytest.raises(AssertionError, match=rf"the test did not call {call}\(\)"):
             endpoint.wait_for_rows(1)

@@ -1,4 +1,4 @@
-"""How requests are read."""
+"""Reading requests: what is parsed, what is refused, and clients that leave."""
 
 import gzip
 import json
@@ -150,7 +150,7 @@ def test_a_client_that_leaves_inside_its_request_takes_no_script_entry(endpoint,
 
 
 def test_a_client_that_leaves_before_the_answer_has_its_rows_stored(endpoint, capfd):
-    """And nothing is printed."""
+    """Nothing is printed."""
     hold = Held()
     endpoint.play(hold)
     with dial(endpoint) as client:

@@ -1,4 +1,4 @@
-"""Which answer a request gets."""
+"""The script: the answer that each request gets."""
 
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus

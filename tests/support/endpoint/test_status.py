@@ -1,4 +1,4 @@
-"""What an answer built by `status` looks like on the wire."""
+"""Answers built by `status`, as they look on the wire."""
 
 import pytest
 

@@ -1,0 +1,263 @@
+"""Query a workspace, in Azure or local, through the official client."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..._azure.credential import make_credential, why_none
+from ..._azure.error_mapping import why_broken
+from ..._config.clouds import CLOUDS
+from ..._config.settings import ENVIRONMENT
+from ..._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
+from ...errors import AzureMonitorLoggingError, ConfigurationError
+from .options import add_options, pipeline_arguments
+
+# The variable that Microsoft's samples use.
+VARIABLE = "LOGS_WORKSPACE_ID"
+LOCAL_ID = "local"
+_CONNECT_SECONDS = 10
+# The service itself gives up on a query after three minutes.
+_READ_SECONDS = 200
+_MESSAGE_LENGTH = 2_000
+
+Timespan = dt.timedelta | tuple[dt.datetime, dt.datetime] | None
+
+
+class WorkspaceQueryError(AzureMonitorLoggingError):
+    """Say why a query has no answer and, where known, which part of it is at fault; `line` and `pos` count from 1.
+
+    `is_transient` tells a failure that may be over at the next try from one that has to be corrected.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        line: int | None = None,
+        pos: int | None = None,
+        token: str = "",
+        is_transient: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
+        self.code = code
+        self.line = line
+        self.pos = pos
+        self.token = token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Hold the answer to a query: column names, their types, and the rows.
+
+    `partial` says why rows are missing; it is empty if none are.
+    """
+
+    names: Sequence[str]
+    kinds: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    partial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceAddress:
+    """Say which workspace to query, and with which credential."""
+
+    service: str
+    workspace_id: str
+    credential: Any = None
+    cloud: str = "public"
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it is a local workspace, which needs no real token."""
+        return self.workspace_id == LOCAL_ID
+
+
+def add_workspace_options(parser: argparse.ArgumentParser, *, sends: bool = False) -> None:
+    """Add the options that choose the workspace; with `sends`, also those for the columns sent to it."""
+    parser.add_argument(
+        "--workspace",
+        metavar="ID",
+        help=f"id of the workspace in Azure (a GUID, customerId in its JSON); default: {VARIABLE}; a local workspace"
+        " is found by --endpoint or its variable instead",
+    )
+    add_options(parser, sends=sends)
+
+
+def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> WorkspaceAddress:
+    """Find the workspace to query.
+
+    The option --workspace comes first, then a local workspace at the endpoint, then the environment.
+    """
+    environ = os.environ if environ is None else environ
+    arguments = pipeline_arguments(options)
+    endpoint = arguments.get("endpoint") or environ.get(ENVIRONMENT["endpoint"], "").strip()
+    credential = arguments.get("credential") or "default"
+    problems = [*check_credential(credential)]
+    option = options.workspace
+    if option in (None, LOCAL_ID) and endpoint and is_local(endpoint, credential):
+        problems += check_endpoint(endpoint, credential)
+        if problems:
+            raise ConfigurationError(problems)
+        return WorkspaceAddress(service=normal_endpoint(endpoint), workspace_id=LOCAL_ID)
+    if option == LOCAL_ID:
+        problems.append(
+            "--workspace local needs the address of the local workspace, as `logging-azmon serve` prints it: give"
+            f" --endpoint, or set the environment variable {ENVIRONMENT['endpoint']}"
+        )
+    workspace = option or environ.get(VARIABLE, "").strip()
+    if not workspace:
+        problems.append(
+            "workspace is missing: give --workspace with the id that `az monitor log-analytics workspace show --query"
+            f" customerId` prints, or set the environment variable {VARIABLE}; for a local workspace give --endpoint"
+        )
+    elif workspace != LOCAL_ID and not _is_guid(workspace):
+        problems.append(
+            f"workspace={shown(workspace)} is not a workspace id: give the GUID that `az monitor log-analytics"
+            " workspace show --query customerId` prints, not the name or the resource id"
+        )
+    if problems:
+        raise ConfigurationError(problems)
+    cloud = arguments.get("cloud", "public")
+    return WorkspaceAddress(
+        service=CLOUDS[cloud].query_endpoint, workspace_id=workspace, credential=credential, cloud=cloud
+    )
+
+
+def is_local(endpoint: str, credential: Any) -> bool:
+    """Tell whether an endpoint appears to be a local workspace's."""
+    try:
+        host = urlsplit(endpoint).hostname or ""
+    except ValueError:
+        host = ""
+    return credential == "local" or endpoint.startswith("http://") or is_loopback(host)
+
+
+def _is_guid(value: str) -> bool:
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        return False
+    return True
+
+
+class WorkspaceClient:
+    """Query one workspace; used by one thread."""
+
+    def __init__(self, address: WorkspaceAddress) -> None:
+        from .azure import query_client
+
+        self.address = address
+        credential = None if address.is_local else make_credential(address.credential, address.cloud)
+        self._client = query_client(address.service, credential)
+
+    def query(self, kql: str, timespan: Timespan = None) -> Result:
+        """Return the first table of the answer, or raise a WorkspaceQueryError."""
+        from .azure import AzureError
+
+        try:
+            answer: Any = self._client.query_workspace(
+                self.address.workspace_id,
+                kql,
+                timespan=timespan,
+                connection_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+            )
+        except AzureError as error:
+            raise _translated(error, self.address) from error
+        except ValueError as error:  # the client takes JSON for granted
+            raise WorkspaceQueryError(f"{self.address.service} {_NOT_A_WORKSPACE}") from error
+        shortfall = getattr(answer, "partial_error", None)
+        tables = answer.tables if shortfall is None else answer.partial_data
+        first = tables[0]
+        return Result(
+            names=first.columns,
+            kinds=first.columns_types,
+            rows=[list(row) for row in first.rows],
+            partial="" if shortfall is None else _partial(shortfall),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _partial(error: Any) -> str:
+    details = [
+        str(each.get("message", "")) for each in getattr(error, "details", None) or () if isinstance(each, Mapping)
+    ]
+    return " ".join(filter(None, details)) or str(getattr(error, "message", error))
+
+
+def _translated(error: Any, address: WorkspaceAddress) -> WorkspaceQueryError:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if response is None or status is None:
+        return WorkspaceQueryError(_unreached(error, address), is_transient=True)
+    try:
+        details = response.json()["error"]
+        code, message = str(details["code"]), str(details["message"])
+    except (ValueError, LookupError, TypeError):
+        return WorkspaceQueryError(f"{status} from {address.service}, which {_NOT_A_WORKSPACE}")
+    if status == 400:
+        return _mistake(details)
+    hint = _HINTS.get(status, "").format(address=address)
+    return WorkspaceQueryError(
+        f"{status} from {address.service}: {code}: {message[:_MESSAGE_LENGTH]}{hint}",
+        code=code,
+        is_transient=status == 429 or status >= 500,
+    )
+
+
+_NOT_A_WORKSPACE = "does not answer as a workspace does: check the address"
+_HINTS = {
+    401: " - the token was not accepted: check --credential and --cloud",
+    403: " - the identity may not read workspace {address.workspace_id}: assign it the role Log Analytics Reader there;"
+    " an assignment can take a few minutes to work",
+    404: " - check --workspace: it takes the id, not the name",
+    429: " - too many queries at once: wait a moment",
+    504: " - the query takes too long: try a shorter --timespan",
+}
+
+
+def _unreached(error: Any, address: WorkspaceAddress) -> str:
+    from .azure import ClientAuthenticationError
+
+    if isinstance(error, ClientAuthenticationError):
+        reason = " ".join(why_none(error).split())[:_MESSAGE_LENGTH]
+        hint = "check --credential; `az login` helps on your own machine"
+        return f"no token for {address.service} ({reason}): {hint}"
+    reason = why_broken(error)
+    if address.is_local:
+        return f"{address.service} cannot be reached ({reason}): is `logging-azmon serve` running there?"
+    return f"{address.service} cannot be reached ({reason}): check the network, and HTTPS_PROXY if there is a proxy"
+
+
+def _mistake(details: Mapping[str, Any]) -> WorkspaceQueryError:
+    """Read what is wrong with a query from the innermost error, which is the most specific."""
+    code, message = str(details["code"]), str(details["message"])
+    position: dict[str, Any] = {}
+    inner: Any = details.get("innererror")
+    while isinstance(inner, Mapping):
+        code, message = str(inner.get("code", code)), str(inner.get("message", message))
+        position |= {name: inner[name] for name in ("line", "pos", "token") if inner.get(name) not in (None, "")}
+        inner = inner.get("innererror")
+    token = str(position.get("token", "")) or _quoted_name(message)
+    line, pos = (value if isinstance(value := position.get(name), int) else None for name in ("line", "pos"))
+    return WorkspaceQueryError(message[:_MESSAGE_LENGTH], code=code, line=line, pos=pos, token=token)
+
+
+def _quoted_name(message: str) -> str:
+    """Return the name that a message puts in quotes: it is what could not be resolved or parsed."""
+    found = re.search(r"(?:named|at|function) '([^']+)'", message) or re.search(r"'([^']+)'", message)
+    return found[1] if found else ""

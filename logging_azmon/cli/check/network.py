@@ -1,0 +1,149 @@
+"""Check the network path to the endpoint as the handler would take it: name or proxy, connection, TLS."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from .steps import Step
+
+# The variables in which requests looks for certificate authorities, in its order.
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_SHORT_DAYS = 14
+
+
+def connection_steps(endpoint: str, *, is_local: bool, seconds: float) -> Iterator[Step]:
+    """Yield one step after another, up to the first that fails."""
+    parts = urlsplit(endpoint)
+    proxy = None if is_local else _proxy(parts)
+    step = _proxy_step(proxy) if proxy else _name(parts)
+    yield step
+    # A proxy reached through TLS or SOCKS works for the handler, but cannot be checked with http.client.
+    if step.state != "problem" and (proxy is None or proxy.scheme == "http"):
+        yield _connection(parts, proxy, seconds)
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    host = parts.hostname or ""
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+
+
+def _proxy_step(proxy: SplitResult) -> Step:
+    # Never show its user name and password.
+    address = f"{proxy.hostname}:{_port(proxy)}"
+    seen = f"through the proxy {address}, which looks up the name; set by HTTPS_PROXY or the system, see also NO_PROXY"
+    return Step(name="proxy", state="ok", seen=seen, details={"proxy": address})
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _name(parts: SplitResult) -> Step:
+    host = parts.hostname or ""
+    try:
+        resolved = socket.getaddrinfo(host, _port(parts), type=socket.SOCK_STREAM)
+    except OSError as error:
+        advice = (
+            "check the endpoint for a typo, and whether this machine can look up names; with private link, whether the"
+            " DNS zone privatelink.monitor.azure.com is linked to this network"
+        )
+        seen = f"{host} cannot be looked up: {error.strerror or error}"
+        return Step(name="name", state="problem", seen=seen, advice=(advice,))
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in resolved))
+    seen = f"{host} is {', '.join(addresses)}" if addresses != [host] else f"{host} needs no lookup"
+    return Step(name="name", state="ok", seen=seen, details={"addresses": addresses})
+
+
+def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -> Step:
+    connection = _connecting(parts, proxy, seconds)
+    try:
+        connection.connect()
+        if parts.scheme == "http":
+            return Step(name="connection", state="ok", seen="connected without TLS, as only a local workspace may be")
+        return _secured(connection.sock)
+    except ssl.SSLCertVerificationError as error:
+        advice = (
+            "if a proxy inspects TLS, name its certificate authority in REQUESTS_CA_BUNDLE; else check the endpoint's"
+            " name and this machine's clock"
+        )
+        return Step(
+            name="connection",
+            state="problem",
+            seen=f"the certificate is not trusted: {error.verify_message}",
+            advice=(advice,),
+        )
+    except (ssl.SSLError, HTTPException) as error:
+        advice = "something on the way does not speak TLS 1.2: check proxies and firewalls"
+        return Step(name="connection", state="problem", seen=f"TLS failed: {error}", advice=(advice,))
+    except OSError as error:
+        peer = f"the proxy {proxy.hostname}" if proxy else f"{parts.hostname}:{_port(parts)}"
+        return Step(
+            name="connection",
+            state="problem",
+            seen=f"{peer} cannot be reached: {error.strerror or error}",
+            advice=_unreached(parts, proxy),
+        )
+    finally:
+        connection.close()
+
+
+def _unreached(parts: SplitResult, proxy: SplitResult | None) -> tuple[str, ...]:
+    if proxy is not None:
+        return ("check HTTPS_PROXY and the login in it; NO_PROXY names hosts to reach directly",)
+    if parts.scheme == "http":
+        return ("start the local workspace: logging-azmon serve",)
+    return (f"let this machine reach {parts.hostname} on port {_port(parts)}, or name a proxy in HTTPS_PROXY",)
+
+
+def _connecting(parts: SplitResult, proxy: SplitResult | None, seconds: float) -> HTTPConnection:
+    host, port = parts.hostname or "", _port(parts)
+    if parts.scheme == "http":
+        return HTTPConnection(host, port, timeout=seconds)
+    if proxy is None:
+        return HTTPSConnection(host, port, timeout=seconds, context=_trust())
+    connection = HTTPSConnection(proxy.hostname or "", _port(proxy), timeout=seconds, context=_trust())
+    headers = {}
+    if proxy.username:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    connection.set_tunnel(host, port, headers)
+    return connection
+
+
+def _trust() -> ssl.SSLContext:
+    """Trust the certificate authorities that requests trusts."""
+    import certifi
+
+    path = next((value for name in _CA_VARIABLES if (value := os.environ.get(name))), None) or certifi.where()
+    if Path(path).is_dir():
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+def _secured(connected: Any) -> Step:
+    certificate = connected.getpeercert() or {}
+    issuer = {key: value for part in certificate.get("issuer", ()) for key, value in part}
+    authority = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
+    until = dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), dt.UTC)
+    days = (until - dt.datetime.now(dt.UTC)).days
+    details = {"tls": connected.version(), "issuer": authority, "until": until.isoformat()}
+    seen = f"{connected.version()}, certificate by {authority}, valid until {until:%Y-%m-%d}"
+    if days < _SHORT_DAYS:
+        advice = "make sure that it is renewed in time"
+        seen = f"{seen}: {days} days"
+        return Step(name="connection", state="warning", seen=seen, advice=(advice,), details=details)
+    return Step(name="connection", state="ok", seen=seen, details=details)

@@ -1,0 +1,1 @@
+"""Demonstrate the whole loop on this machine; the command itself is in `command`."""

@@ -1,0 +1,88 @@
+"""Read a file or a pipe line by line into entries; however long a line is, memory is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import orjson
+
+from ..._rows.jsonable import text
+from .._shared.cells import printable
+
+# A line may be longer than the largest row, because columns may leave out much of it.
+MOST_LINE_BYTES = 16 * 1024 * 1024
+_QUOTED_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Hold a line: its number from 1, and its entry or else what is wrong with it."""
+
+    number: int
+    raw: bytes
+    entry: dict[str, Any] | None = None
+    problem: str = ""
+
+
+class Lines:
+    """Read lines; with the form "auto", the first line that is not empty decides between JSON and text."""
+
+    def __init__(self, source: IO[bytes], form: str = "auto") -> None:
+        self._source = source
+        self._form = form
+        self.number = 0
+        self.bytes_read = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        """Yield each line that is not empty."""
+        while raw := self._source.readline(MOST_LINE_BYTES + 1):
+            self.number += 1
+            self.bytes_read += len(raw)
+            if len(raw) > MOST_LINE_BYTES and not raw.endswith(b"\n"):
+                yield Line(self.number, raw, problem=f"longer than {MOST_LINE_BYTES:,} bytes")
+                self._skip_rest()
+                continue
+            if self.number == 1:
+                raw = raw.removeprefix(b"\xef\xbb\xbf")
+            stripped = raw.strip()
+            if stripped:
+                yield self._read(raw, stripped)
+
+    def skip(self, number: int) -> None:
+        """Skip lines up to and including this number."""
+        while self.number < number and (raw := self._source.readline(MOST_LINE_BYTES + 1)):
+            self.number += 1
+            self.bytes_read += len(raw)
+            if not raw.endswith(b"\n"):
+                self._skip_rest()
+            if self._form == "auto" and raw.strip():
+                self._settle_form(raw.removeprefix(b"\xef\xbb\xbf").strip())
+
+    def _settle_form(self, stripped: bytes) -> None:
+        self._form = "json" if stripped.startswith(b"{") else "text"
+
+    def _read(self, raw: bytes, stripped: bytes) -> Line:
+        if self._form == "auto":
+            self._settle_form(stripped)
+        if self._form == "text":
+            return Line(self.number, raw, {"message": raw.rstrip(b"\r\n").decode(errors="replace")})
+        try:
+            entry = orjson.loads(stripped)
+        except orjson.JSONDecodeError as error:
+            problem = f"not valid JSON ({error.msg}, column {error.colno}): {_start(stripped)}"
+            return Line(self.number, raw, problem=problem)
+        if not isinstance(entry, dict):
+            return Line(self.number, raw, problem=f"JSON, but not an object: {_start(stripped)}")
+        return Line(self.number, raw, entry)
+
+    def _skip_rest(self) -> None:
+        while (raw := self._source.readline(MOST_LINE_BYTES)) and not raw.endswith(b"\n"):
+            self.bytes_read += len(raw)
+        self.bytes_read += len(raw)
+
+
+def _start(stripped: bytes) -> str:
+    start = printable(text(stripped[:_QUOTED_LENGTH].decode(errors="replace")))
+    return f"{start}…" if len(stripped) > _QUOTED_LENGTH else start

@@ -1,0 +1,1 @@
+"""Inspect a spool directory and deliver what is in it; the command itself is in `command`."""

@@ -1,0 +1,1 @@
+"""Follow a table as rows arrive; the command itself is in `command`."""

@@ -1,0 +1,919 @@
+"""`logging-azmon check`: what it sees, what it says to do, its exit code; against real endpoints on this machine."""
+
+import base64
+import datetime as dt
+import io
+import json
+import re
+import ssl
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from rich.console import Console
+
+from logging_azmon import cli
+from logging_azmon._azure.credential import make_credential
+from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
+from logging_azmon._config.settings import read
+from logging_azmon._delivery.retry import Answer, Failure
+from logging_azmon.cli._shared.workspace import WorkspaceQueryError
+from logging_azmon.cli.check.arrival import await_row, message_column
+from logging_azmon.cli.check.comparison import compare
+from logging_azmon.cli.check.identity import describe_identity, identity_claims, request_token
+from logging_azmon.cli.check.probe import interpret_answer
+from logging_azmon.cli.check.resource_manager import ResourceManager as ResourceManagerClient
+from logging_azmon.cli.check.steps import Step, Steps
+from logging_azmon.infra import RENDERERS, Design
+from logging_azmon.local import Workspace
+from logging_azmon.table import Table
+from support.endpoint import Endpoint, status
+from support.resource_manager import CUSTOMER_ID, WORKSPACE, ResourceManager
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+RULE = "dcr-1"
+ADDRESS = {"endpoint": "http://127.0.0.1:9", "rule_id": RULE, "stream": "Custom-App"}
+
+
+@pytest.fixture(autouse=True)
+def _no_surroundings(monkeypatch):
+    """Remove this machine's own variables, which would change the results."""
+    for name in (*PROXIES, *map(str.upper, PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "LOGS_WORKSPACE_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with Workspace() as workspace:
+        yield workspace
+
+
+@pytest.fixture(scope="module")
+def secured():
+    """A workspace over TLS, which asks for tokens and hands them out."""
+    with Workspace(tls=True) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def check(capsys, monkeypatch):
+    """Run the command against an address; return the exit code and the steps."""
+
+    def check(address, *words):
+        for name, value in address.items():
+            monkeypatch.setenv(name, value)
+        code = cli.main(["check", "--json", *words])
+        said = json.loads(capsys.readouterr().out)
+        assert said["ok"] == (code == 0)
+        return code, {step["name"]: step for step in said["steps"]}
+
+    return check
+
+
+def states(steps):
+    return {name: step["state"] for name, step in steps.items()}
+
+
+def environment(endpoint, rule=RULE, stream="Custom-App"):
+    return {"DATA_COLLECTION_ENDPOINT": endpoint, "LOGS_DCR_RULE_ID": rule, "LOGS_DCR_STREAM_NAME": stream}
+
+
+def listed(table):
+    return [{"name": column.name, "type": column.type} for column in table]
+
+
+def resource(table, *, stream="Custom-App", output="Custom-App_CL", transform="source", workspace=WORKSPACE):
+    """Return a rule as Resource Graph does."""
+    return {
+        "id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/dataCollectionRules/r",
+        "properties": {
+            "immutableId": RULE,
+            "streamDeclarations": {stream: {"columns": listed(table)}},
+            "destinations": {"logAnalytics": [{"workspaceResourceId": workspace, "name": "w"}]},
+            "dataFlows": [
+                {"streams": [stream], "destinations": ["w"], "transformKql": transform, "outputStream": output}
+            ],
+        },
+    }
+
+
+class TestLocalWorkspace:
+    def test_every_step_is_ok_when_a_row_arrives(self, check, shared):
+        """Every step, to the row that is seen in its table, with its latency."""
+        code, steps = check(shared.environment, "--send", "--wait", "30")
+
+        assert code == 0
+        assert states(steps) == dict.fromkeys(
+            ["configuration", "name", "connection", "token", "rule", "stream", "columns", "send", "arrival"], "ok"
+        )
+        assert steps["configuration"]["details"]["columns"] == 16
+        assert steps["columns"]["seen"] == "16 sent, 16 declared, 16 in App_CL: nothing is lost"
+        mark = steps["send"]["details"]["mark"]
+        (row,) = shared.query(f"App_CL | where Message has '{mark}'")
+        assert (row["Logger"], row["Level"]) == ("logging_azmon.check", "INFO")
+        assert 0 < steps["arrival"]["details"]["seconds"] < 30
+        assert re.fullmatch(r"the row was in App_CL \d+\.\d s after it was logged", steps["arrival"]["seen"])
+
+    def test_the_documented_output_is_the_real_one(self, shared, capsys, monkeypatch):
+        """But for the port, the times and the mark."""
+        for name, value in shared.environment.items():
+            monkeypatch.setenv(name, value)
+        assert cli.main(["check", "--send", "--wait"]) == 0
+        page = Path(__file__).parent.parent.parent.joinpath("docs", "commands.md").read_text("utf-8")
+        (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+        changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
+        assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
+
+    def test_without_send_no_row_is_sent(self, check, shared):
+        """Checking changes nothing."""
+        before = len(shared.rows("App_CL"))
+        check(shared.environment)
+
+        assert len(shared.rows("App_CL")) == before
+        assert shared.problems() == []
+
+    @pytest.mark.parametrize("name", ["lean", *BUILT_IN])
+    def test_every_preset_fits_its_template(self, name, check):
+        """Checked against the rule of the template, and in the workspace that serves it."""
+        table = BUILT_IN.get(name, "Custom-App_CL").partition("-")[2]
+        document = json.loads(RENDERERS["arm"](Design(columns=preset(name), table=table)))
+        with Workspace(document) as workspace:
+            code, steps = check(workspace.environment, "--columns", name, "--send", "--wait", "30")
+
+        assert code == 0
+        assert set(states(steps).values()) == {"ok"}
+
+    def test_columns_that_would_be_lost_are_named(self, check, shared):
+        """Dropped, of another case, of another type; and what is never filled."""
+        columns = '{"Text": "message", "level": "level", "Line": "line:real"}'
+        code, steps = check(shared.environment, "--columns", columns)
+
+        assert code == 1
+        assert steps["columns"]["state"] == "problem"
+        dropped, near, mistyped = steps["columns"]["advice"]
+        assert dropped.startswith("Text is sent, but the rule does not declare it: the service silently drops it;")
+        assert "(there is Level; names are case-sensitive)" in near
+        assert mistyped.startswith("Line is sent as real, but declared as int")
+        never, time_note = steps["columns"]["notes"]
+        assert never.startswith("never filled, though the rule declares them: Level, Logger, Message,")
+        assert never.endswith(" and 6 more")
+        assert time_note == "TimeGenerated is not sent: rows get the time at which Azure receives them"
+
+    def test_a_missing_rule_is_a_problem_and_later_steps_are_skipped(self, check, shared):
+        """404, with where to look; nothing is sent then."""
+        code, steps = check({**shared.environment, "LOGS_DCR_RULE_ID": "dcr-other"}, "--send")
+
+        assert code == 1
+        assert steps["rule"]["seen"].startswith("404 NotFound: Data collection rule")
+        assert "immutableId" in steps["rule"]["advice"][0]
+        assert steps["columns"]["state"] == "skipped"
+        assert (steps["send"]["state"], "arrival" in steps) == ("skipped", False)
+
+    def test_a_missing_stream_is_a_problem(self, check, shared):
+        """The rule is fine; those that it has are named."""
+        code, steps = check({**shared.environment, "LOGS_DCR_STREAM_NAME": "Custom-Other"})
+
+        assert code == 1
+        assert (steps["rule"]["state"], steps["stream"]["state"]) == ("ok", "problem")
+        assert "take the name from the rule's streamDeclarations" in steps["stream"]["advice"][0]
+        assert steps["columns"]["seen"] == "the rule does not declare Custom-Other; it declares Custom-App"
+
+    def test_an_endpoint_without_a_listener_is_a_problem(self, check):
+        """The steps that depend on it are skipped, without a wait."""
+        code, steps = check(environment("http://127.0.0.1:9"), "--send")
+
+        assert code == 1
+        assert steps["connection"]["advice"] == ["start the local workspace: logging-azmon serve"]
+        assert [steps[name]["state"] for name in ("rule", "columns", "send")] == ["skipped"] * 3
+
+    def test_a_row_that_does_not_arrive_in_time_is_a_problem(self, check):
+        """204, and no row: what this command is for."""
+        with Workspace(discard=True) as workspace:
+            code, steps = check(workspace.environment, "--send", "--wait", "0.4")
+
+        assert code == 1
+        assert steps["send"]["state"] == "ok"
+        assert steps["arrival"]["seen"] == "not in App_CL after 0 s"
+        assert "DCRLogErrors" in steps["arrival"]["advice"][0]
+
+    def test_a_row_that_is_rejected_is_a_problem(self, check):
+        """By what the service says of it."""
+        refused = status(400, error=("InvalidPayload", "not this"))
+        # For the upload of no rows, for Resource Manager, for the row.
+        with Endpoint(status(204), status(404), refused) as endpoint:
+            code, steps = check(environment(endpoint.url), "--send", "--wait")
+
+        assert code == 1
+        assert steps["send"]["state"] == "problem"
+        assert "InvalidPayload" in steps["send"]["seen"]
+        assert "arrival" not in steps
+
+    def test_a_table_without_the_message_cannot_be_searched(self, check):
+        """The step is skipped with a reason, and is not a problem."""
+        columns = {"TimeGenerated": "time", "Level": "level"}
+        document = json.loads(RENDERERS["arm"](Design(columns=Table.from_mapping(columns))))
+        with Workspace(document) as workspace:
+            code, steps = check(workspace.environment, "--columns", json.dumps(columns), "--send", "--wait", "5")
+
+        assert code == 0
+        assert steps["arrival"]["state"] == "skipped"
+
+    def test_check_uses_the_applications_configuration(self, check, shared, tmp_path):
+        """Its columns and its stream."""
+        azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": "lean"}
+        file = tmp_path / "logging.json"
+        file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
+        code, steps = check(shared.environment, "--config", str(file))
+
+        assert code == 0
+        assert steps["columns"]["seen"].startswith("6 sent, 16 declared")
+
+
+class TestFile:
+    @pytest.fixture
+    def file(self, tmp_path):
+        def write(document):
+            path = tmp_path / "rule.json"
+            path.write_text(document if isinstance(document, str) else json.dumps(document), "utf-8")
+            return str(path)
+
+        return write
+
+    def test_a_template_is_compared_with_its_table(self, check, shared, file):
+        """Three ways; here the file lacks what the handler sends."""
+        path = file(RENDERERS["arm"](Design(columns=LEAN)))
+        code, steps = check(shared.environment, "--dcr", path)
+
+        assert code == 1
+        assert steps["columns"]["seen"] == "16 sent, 6 declared, 6 in App_CL: 10 would be lost or changed"
+        assert steps["columns"]["details"]["rule"] == f"--dcr {path}"
+
+    def test_a_rule_alone_is_compared_with_the_handler(self, check, shared, file):
+        """And it is said that the table is not known."""
+        code, steps = check(shared.environment, "--dcr", file(resource(LEAN)), "--columns", "lean")
+
+        assert code == 0
+        assert steps["columns"]["seen"] == "6 sent, 6 declared: nothing is lost"
+        assert steps["columns"]["notes"] == [
+            "the columns of App_CL are not known, so only handler and rule were compared"
+        ]
+
+    def test_azures_own_tables_are_known_with_what_was_added(self, check, shared, file):
+        """A transformation that does more than pass on is not second-guessed."""
+        columns = {"TimeGenerated": "time", "SyslogMessage": "message", "Shop_CF": "shop"}
+        added = file(RENDERERS["arm"](Design(columns=Table.from_mapping(columns), table="Syslog")))
+        code, steps = check(shared.environment, "--dcr", added, "--columns", json.dumps(columns))
+        assert code == 0
+        assert "13 in Syslog" in steps["columns"]["seen"]
+
+        columns = {"TimeGenerated": "time", "SyslogMessage": "message", "Shop": "shop"}
+        renamed = file(RENDERERS["arm"](Design(columns=Table.from_mapping(columns), table="Syslog")))
+        code, steps = check(shared.environment, "--dcr", renamed, "--columns", json.dumps(columns))
+        assert code == 0
+        assert "the rule's transformKql decides how its columns become those of Syslog" in steps["columns"]["notes"]
+
+    def test_a_declared_column_that_the_table_lacks_is_a_problem(self, check, shared, file):
+        """Azure drops it, and bills it."""
+        document = resource(preset("syslog"), output="Microsoft-Syslog")
+        document["properties"]["streamDeclarations"]["Custom-App"]["columns"][0]["name"] = "collectorHostName"
+        document["properties"]["streamDeclarations"]["Custom-App"]["columns"][1]["type"] = "int"
+        columns = json.dumps({"TimeGenerated": "time", "SyslogMessage": "message"})
+        code, steps = check(shared.environment, "--dcr", file(document), "--columns", columns)
+
+        assert code == 1
+        lacking, mistyped = steps["columns"]["advice"]
+        assert "(there is CollectorHostName; names are case-sensitive)" in lacking
+        assert mistyped == "Computer is declared as int, but is string in Syslog: convert it in transformKql"
+
+    def test_a_second_data_flow_is_noted(self, check, shared, file):
+        """The note says that it was not examined."""
+        document = resource(LEAN)
+        flows = document["properties"]["dataFlows"]
+        flows.append({**flows[0], "outputStream": "Custom-Copy_CL"})
+        _, steps = check(shared.environment, "--dcr", file(document), "--columns", "lean")
+
+        assert "the rule also writes rows to Copy_CL, which was not examined" in steps["columns"]["notes"]
+
+    def test_the_only_stream_of_a_file_need_not_be_given(self, check, shared, file, monkeypatch):
+        """As for a handler."""
+        monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
+        address = {name: value for name, value in shared.environment.items() if name != "LOGS_DCR_STREAM_NAME"}
+        _, steps = check(address, "--dcr", file(resource(LEAN)))
+        assert steps["configuration"]["details"]["stream"] == "Custom-App"
+
+        two = resource(LEAN)
+        two["properties"]["streamDeclarations"]["Custom-B"] = {"columns": listed(LEAN)}
+        code, steps = check(address, "--dcr", file(two))
+        assert (code, list(steps)) == (1, ["configuration"])
+        assert steps["configuration"]["advice"][0].startswith("stream is missing: give --stream")
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda rule: rule["properties"].update(dataFlows=[]), "no data flow of the rule takes the stream"),
+            (
+                lambda rule: rule["properties"].update(
+                    streamDeclarations={"Custom-B": {"columns": listed(LEAN)}}, dataFlows=None
+                ),
+                "does not declare the stream 'Custom-App'; it declares Custom-B",
+            ),
+        ],
+    )
+    def test_a_rule_that_does_not_use_the_stream_is_a_problem(self, change, said, check, shared, file):
+        """Is a problem."""
+        document = resource(LEAN)
+        change(document)
+        code, steps = check(shared.environment, "--dcr", file(document))
+
+        assert code == 1
+        assert said in steps["columns"]["seen"]
+
+
+class TestResourceManager:
+    """Beside an endpoint that takes everything."""
+
+    @pytest.fixture
+    def manager(self):
+        with ResourceManager() as manager:
+            yield manager
+
+    @pytest.fixture
+    def endpoint(self):
+        with Endpoint() as endpoint:
+            yield endpoint
+
+    @pytest.fixture
+    def look(self, check, endpoint, manager):
+        def look(*words, columns="lean"):
+            words = ("--resource-manager", manager.url, "--columns", columns, *words)
+            return check(environment(endpoint.url), *words)
+
+        return look
+
+    def test_rule_and_table_are_read_and_compared(self, look, manager):
+        """Columns that the service fills itself are not compared."""
+        manager.rules[RULE] = resource(LEAN)
+        manager.tables["App_CL"] = [{"name": "Extra", "type": "guid"}, *listed(LEAN)]
+        code, steps = look()
+
+        assert code == 0
+        assert steps["columns"]["seen"] == "6 sent, 6 declared, 7 in App_CL: nothing is lost"
+        assert steps["columns"]["notes"] == ["never filled, though App_CL has them: Extra"]
+
+    def test_types_are_compared_in_any_spelling(self, look, manager):
+        """dateTime, bool."""
+        columns = {"TimeGenerated": "time", "Ok": "ok:boolean", "Message": "message"}
+        table = Table.from_mapping(columns)
+        manager.rules[RULE] = resource(table)
+        manager.tables["App_CL"] = [
+            {"name": "TimeGenerated", "type": "dateTime"},
+            {"name": "Ok", "type": "bool"},
+            {"name": "Message", "type": "String"},
+        ]
+        assert look(columns=json.dumps(columns))[0] == 0
+
+    def test_without_access_to_the_table_only_handler_and_rule_are_compared(self, look, manager):
+        """With the reason."""
+        manager.rules[RULE] = resource(LEAN)
+        code, steps = look()
+
+        assert code == 0
+        assert steps["columns"]["notes"][0].endswith(f"404 ResourceNotFound: {WORKSPACE}/tables/App_CL was not found")
+
+    @pytest.mark.parametrize("workspace", ["https://example.org/", None, 7])
+    def test_only_resources_of_azure_are_asked_for(self, workspace, look, manager):
+        """Whatever a rule says."""
+        manager.rules[RULE] = resource(LEAN, workspace=workspace)
+        code, _ = look()
+
+        assert code == 0
+        assert len(manager.requests) == 1
+
+    def test_without_rights_on_the_rule_the_step_says_what_to_do(self, look):
+        """An identity that sends need not read."""
+        code, steps = look()
+
+        assert code == 0
+        assert steps["columns"]["state"] == "skipped"
+        assert "this identity can read no rule" in steps["columns"]["seen"]
+        assert "--dcr FILE" in steps["columns"]["advice"][0]
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            (
+                (403, b'{"error": {"code": "AuthorizationFailed", "message": "no\\u001b[31m rights"}}'),
+                "403 AuthorizationFailed: no?[31m rights",
+            ),
+            ((500, b'{"error": "x"}'), "answered 500"),
+            ((500, b"[]"), "answered 500"),
+            ((200, b"<html>"), "gave no answer"),
+            ((503, b""), "answered 503"),
+            ((200, b'{"data": [{"properties": {"streamDeclarations": {"Nonsense": 1}}}]}'), "the rule cannot be read"),
+        ],
+    )
+    def test_every_error_of_resource_manager_is_reported(self, answer, said, look, manager):
+        """In one line, and nothing raises."""
+        manager.answers["/providers/Microsoft.ResourceGraph"] = answer
+        code, steps = look()
+
+        assert code == 0
+        assert steps["columns"]["state"] == "skipped"
+        assert said in steps["columns"]["seen"]
+
+    def test_an_answer_without_rules_means_no_rule(self, look, manager):
+        """Of any shape."""
+        for data in (b'{"data": {}}', b'{"data": [1]}', b"{}"):
+            manager.answers["/providers/Microsoft.ResourceGraph"] = (200, data)
+            assert look()[1]["columns"]["state"] == "skipped"
+
+    def test_a_table_without_columns_is_not_known(self, look, manager):
+        """Rather than empty."""
+        manager.rules[RULE] = resource(LEAN)
+        manager.answers[f"{WORKSPACE}/tables"] = (200, b'{"properties": {}}')
+        code, steps = look()
+
+        assert code == 0
+        assert (
+            steps["columns"]["notes"][0] == "the answer has no schema, so it did not come from Azure Resource Manager"
+        )
+
+    def test_an_unreachable_resource_manager_is_reported(self, check, endpoint):
+        """The rows may arrive nevertheless, so it is not a problem."""
+        code, steps = check(environment(endpoint.url), "--resource-manager", "http://127.0.0.1:9")
+
+        assert code == 0
+        assert "http://127.0.0.1:9 gave no answer" in steps["columns"]["seen"]
+
+
+def jwt(**said):
+    part = base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
+    return f"e30.{part}.signature"
+
+
+class TestToken:
+    """With credentials that are asked, over TLS."""
+
+    @pytest.fixture
+    def trusting(self, secured, monkeypatch):
+        for name, value in {**secured.trust_environment, **secured.identity_environment}.items():
+            monkeypatch.setenv(name, value)
+
+    @pytest.mark.usefixtures("trusting")
+    def test_credential_and_identity_are_named_and_the_token_is_not(self, check, secured, capsys):
+        """And Resource Manager is asked as the same identity."""
+        with self.manager(secured) as manager:
+            manager.rules["dcr-local"] = resource(LEAN)
+            manager.customer_id = "local"
+            words = ("--credential", "managed_identity", "--resource-manager", manager.url)
+            code, steps = check(secured.environment, *words, "--columns", "lean", "--send", "--wait", "30")
+            method, path, headers, _ = manager.requests[0]
+
+        assert code == 0
+        assert steps["token"]["seen"].startswith("managed_identity; application local; valid for ")
+        assert steps["token"]["details"] == {"credential": "managed_identity", "application": "local"}
+        assert steps["connection"]["seen"].startswith(
+            "TLSv1.3, certificate by logging-azmon local workspace, valid until "
+        )
+        assert steps["arrival"]["state"] == "ok"
+        assert (method, path) == ("POST", "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01")
+        token = headers["authorization"].removeprefix("Bearer ")
+        assert identity_claims(token) == {"application": "local"}
+        assert token not in json.dumps(steps)
+
+    @contextmanager
+    def manager(self, workspace):
+        """Serve Resource Manager under a certificate of the workspace's authority."""
+        key = workspace.ca_path.with_name("ca-key.pem").read_bytes()
+        authority = trustme.CA.from_pem(workspace.ca_path.read_bytes(), key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        with ResourceManager(context) as manager:
+            yield manager
+
+    @pytest.mark.usefixtures("trusting")
+    def test_the_credential_chosen_from_several_is_named(self, check, secured):
+        """ "default" tries many."""
+        code, steps = check(secured.environment, "--resource-manager", "http://127.0.0.1:9")
+
+        assert code == 0
+        assert steps["token"]["seen"].startswith("default: ManagedIdentityCredential; ")
+
+    @pytest.mark.usefixtures("trusting")
+    def test_the_workspace_is_the_one_that_the_rule_writes_to(self, secured):
+        """Its id is asked for, unless one is named."""
+        with self.manager(secured) as manager:
+            credential = make_credential("managed_identity", "public")
+            client = ResourceManagerClient(manager.url, credential)
+            assert client.workspace_id(WORKSPACE) == CUSTOMER_ID
+            client.close()
+            credential.close()
+
+    def test_a_missing_token_is_a_problem_and_later_steps_are_skipped(self, check, shared, monkeypatch):
+        """It says what to do, and the steps that need a token are skipped."""
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+        code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
+
+        assert code == 1
+        assert steps["token"]["seen"].startswith("environment gave none: CredentialUnavailableError: ")
+        assert "az login" in steps["token"]["advice"][0]
+        assert steps["rule"]["state"] == "skipped"
+
+    @pytest.mark.parametrize(
+        ("token", "expected"),
+        [
+            (jwt(appid="a", oid="o", secret="s"), {"application": "a", "object": "o"}),
+            (jwt(azp="a"), {"application": "a"}),
+            (jwt(appid=["a"], oid="\x1b[31m"), {}),
+            (jwt(), {}),
+            ("opaque", {}),
+            ("a.b.c", {}),
+            ("a.WzFd.c", {}),
+            ("", {}),
+        ],
+    )
+    def test_of_a_token_only_two_claims_are_read(self, token, expected):
+        """And one that cannot be read says nothing."""
+        assert identity_claims(token) == expected
+
+    def test_an_identity_that_the_token_does_not_name_is_described(self):
+        """Is said to be so."""
+        assert describe_identity({}) == "an identity that the token does not name"
+
+    def test_an_applications_own_credential_is_used_and_its_errors_shortened(self):
+        """Of any kind; a long complaint is cut."""
+
+        class Mine:
+            def get_token(self, *_):
+                raise RuntimeError("x" * 900)
+
+        step, credential = request_token(read({**ADDRESS, "endpoint": "https://a.example", "credential": Mine()}, {}))
+        assert (step.state, credential) == ("problem", None)
+        assert step.seen.startswith("Mine gave none: RuntimeError: xxx")
+        assert len(step.seen) < 600
+
+
+ANSWERS = {
+    "403": (Answer(status=403, code="OperationFailed", message="no access"), "rule", "problem", "30 minutes"),
+    "404": (Answer(status=404, code="NotFound", message="not found"), "rule", "problem", "same region"),
+    "401": (Answer(status=401, code="", message=""), "rule", "problem", "check the tenant, the cloud (it is 'public')"),
+    "429": (Answer(status=429, code="TooMany", message="m"), "rule", "warning", "none is lost"),
+    "503": (Answer(status=503), "rule", "warning", "none is lost"),
+    "400": (Answer(status=400, code="InvalidPayload", message="no rows"), "rule", "warning", "--send"),
+    "200": (Answer(status=200), "rule", "problem", "a login portal"),
+    "tls": (Answer(failure=Failure.TLS, message="bad"), "rule", "problem", "a login portal"),
+}
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("name", ANSWERS)
+    def test_each_answer_has_its_meaning(self, name):
+        """And what to do."""
+        answer, step_name, state, advice = ANSWERS[name]
+        (step,) = interpret_answer(answer, read(ADDRESS, {}), {})
+
+        assert (step.name, step.state) == (step_name, state)
+        assert advice in step.advice[0]
+
+    def test_the_role_advice_names_the_identity_of_the_token(self):
+        """Ready to be pasted."""
+        (step,) = interpret_answer(ANSWERS["403"][0], read(ADDRESS, {}), {"application": "a", "object": "17"})
+
+        assert "to application a, object 17 (" in step.advice[0]
+        assert "--assignee-object-id 17 --scope" in step.advice[0]
+        assert step.seen == "403 OperationFailed: no access"
+
+    def test_an_answer_without_code_or_message_is_formatted_cleanly(self):
+        """Whatever part is missing."""
+        assert next(interpret_answer(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
+        assert next(interpret_answer(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS failed: bad"
+
+    def test_the_probe_sends_no_rows(self, check):
+        """And only once."""
+        with Endpoint() as endpoint:
+            check(environment(endpoint.url))
+            assert [request.rows for request in endpoint.requests if request.stream] == [[]]
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("rule", "state"),
+        [("dcr-shop", "warning"), ("shop", "warning"), ("dcr-0123456789abcdef0123456789abcdef", "ok")],
+    )
+    def test_a_rules_name_in_place_of_its_id_is_a_warning(self, check, rule, state):
+        """Before Azure says that there is none."""
+        _, steps = check(environment("https://no-such-endpoint.invalid", rule), "--credential", "environment")
+
+        assert steps["configuration"]["state"] == state
+        assert [f"{rule} looks like the rule's name; " in said for said in steps["configuration"]["advice"]] == [
+            True for _ in range(state == "warning")
+        ]
+
+    @pytest.mark.parametrize(
+        ("column", "note"),
+        [
+            ({"Level": "levle"}, ["column Level takes the extra 'levle'; the field is called 'level'"]),
+            ({"Line": "lineno", "Module": "module"}, ["the extra 'lineno'; the field is called 'line'"]),
+            ({"Level": "extra.level"}, []),
+            ({"User": "user_id", "Path": "request.path"}, []),
+        ],
+    )
+    def test_an_extra_that_resembles_a_field_is_noted(self, check, shared, tmp_path, column, note):
+        """It is taken for an extra, whose column would stay empty; what is meant as an extra is left alone."""
+        columns = {"TimeGenerated": "time", "Message": "message"} | column
+        azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": columns}
+        file = tmp_path / "logging.json"
+        file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
+        _, steps = check(shared.environment, "--config", str(file))
+
+        assert steps["configuration"]["state"] == "ok"
+        assert len(steps["configuration"]["notes"]) == len(note)
+        assert all(said in found for said, found in zip(note, steps["configuration"]["notes"], strict=True))
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_no_preset_has_a_column_noted_as_a_misspelling(self, check, shared, name, tmp_path):
+        file = tmp_path / "logging.json"
+        azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": name}
+        file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
+        _, steps = check(shared.environment, "--config", str(file))
+
+        assert steps["configuration"]["notes"] == []
+
+    def test_a_local_workspace_accepts_any_rule_id(self, check, shared):
+        """dcr-local, for one."""
+        _, steps = check(shared.environment)
+
+        assert steps["configuration"]["state"] == "ok"
+
+
+class TestNetwork:
+    def test_an_unknown_host_name_is_a_problem(self, check):
+        """In a domain that never exists."""
+        code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
+
+        assert code == 1
+        assert re.fullmatch(r"no-such-endpoint\.invalid cannot be looked up: [\w ]+", steps["name"]["seen"])
+        assert "privatelink.monitor.azure.com" in steps["name"]["advice"][0]
+        assert "connection" not in steps
+
+    def test_a_host_name_is_looked_up(self, check, shared):
+        """With its addresses."""
+        endpoint = shared.endpoint.replace("127.0.0.1", "localhost")
+        _, steps = check(shared.environment | {"DATA_COLLECTION_ENDPOINT": endpoint})
+
+        assert steps["name"]["seen"].startswith("localhost is ")
+        assert "127.0.0.1" in steps["name"]["details"]["addresses"]
+
+    def test_a_certificate_of_an_unknown_authority_is_a_problem(self, check, secured):
+        """As behind a proxy that opens TLS."""
+        code, steps = check(secured.environment, "--credential", "environment")
+
+        assert code == 1
+        assert steps["connection"]["seen"].startswith("the certificate is not trusted: ")
+        assert "REQUESTS_CA_BUNDLE" in steps["connection"]["advice"][0]
+
+    def test_certificate_authorities_may_be_a_directory(self, check, secured, tmp_path, monkeypatch):
+        """As for requests."""
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+        _, steps = check(secured.environment, "--credential", "environment")
+
+        assert steps["connection"]["state"] == "problem"
+
+    def test_a_server_without_tls_is_a_problem(self, check, shared):
+        """Is told from what cannot be reached."""
+        address = environment(shared.endpoint.replace("http://", "https://"))
+        _, steps = check(address, "--credential", "environment")
+        assert steps["connection"]["seen"].startswith("TLS failed: ")
+
+        _, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
+        assert steps["connection"]["seen"] == "127.0.0.1:9 cannot be reached: Connection refused"
+        assert "on port 9" in steps["connection"]["advice"][0]
+
+    def test_a_certificate_that_expires_soon_is_a_warning(self, check, tmp_path, monkeypatch):
+        """Works, and is told; an authority need not have an organization."""
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(days=3, hours=1)
+        authority.issue_cert("127.0.0.1", not_after=until).configure_cert(context)
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        with ResourceManager(context) as server:
+            _, steps = check(environment(server.url), "--credential", "environment")
+
+        assert steps["connection"]["state"] == "warning"
+        assert steps["connection"]["seen"].endswith(": 3 days")
+
+    def test_a_proxy_is_named_without_its_password(self, check, shared, monkeypatch):
+        """It looks up names; here it refuses."""
+        port = shared.endpoint.rpartition(":")[2]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://ada:geheim@127.0.0.1:{port}")
+        code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
+
+        assert code == 1
+        assert steps["proxy"]["details"] == {"proxy": f"127.0.0.1:{port}"}
+        assert "name" not in steps
+        assert steps["connection"]["seen"].startswith(
+            "the proxy 127.0.0.1 cannot be reached: Tunnel connection failed: "
+        )
+        assert "check HTTPS_PROXY" in steps["connection"]["advice"][0]
+        assert "geheim" not in json.dumps(steps)
+
+    @pytest.mark.parametrize(("proxy", "where"), [("127.0.0.1:9", "127.0.0.1:9"), ("http://127.0.0.1", "127.0.0.1:80")])
+    def test_a_proxy_may_be_given_without_a_scheme(self, proxy, where, check, monkeypatch):
+        """Without login, scheme or port."""
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        _, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
+
+        assert steps["proxy"]["details"] == {"proxy": where}
+        assert steps["connection"]["state"] == "problem"
+
+    def test_a_proxy_of_another_kind_is_only_named(self, check, monkeypatch):
+        """What the handler's library speaks with it is not looked into."""
+        monkeypatch.setenv("HTTPS_PROXY", "https://127.0.0.1")
+        _, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
+
+        assert steps["proxy"]["details"] == {"proxy": "127.0.0.1:443"}
+        assert "connection" not in steps
+
+    def test_a_host_in_no_proxy_is_reached_directly(self, check, monkeypatch):
+        """As the handler's rows would."""
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        _, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
+
+        assert "proxy" not in steps
+
+
+class TestCompare:
+    @pytest.mark.parametrize(
+        ("sent", "declared", "arrives"),
+        [
+            ("int", "int", True),
+            ("int", "long", True),
+            ("int", "real", True),
+            ("long", "real", True),
+            ("datetime", "string", True),
+            ("string", "dynamic", True),
+            ("long", "int", False),
+            ("real", "int", False),
+            ("string", "datetime", False),
+            ("dynamic", "boolean", False),
+        ],
+    )
+    def test_wider_types_are_accepted_and_narrower_ones_are_not(self, sent, declared, arrives):
+        """A string takes any value, a number only one that is not wider."""
+        findings = compare({"A": sent}, {"A": declared}, None, output="T", is_passed_on=True)
+
+        assert (findings.lost == ()) == arrives
+
+    def test_a_guid_is_sent_as_text(self):
+        """A stream has no other way."""
+        findings = compare({"A": "string"}, {"A": "string"}, {"A": "guid"}, output="T", is_passed_on=True)
+
+        assert findings.lost == ()
+
+
+class TestArrival:
+    def test_the_message_column_is_found_under_its_cf_name(self):
+        """By the template's way of naming it."""
+        table = Table.from_mapping({"Text": "message"})
+
+        assert message_column(table, {"Text_CF": "string"}) == "Text_CF"
+        assert message_column(table, None) == "Text"
+
+    def test_a_failing_query_is_repeated_and_finally_reported(self):
+        """A new table cannot be asked at once."""
+        waits = []
+
+        class Failing:
+            def query(self, _):
+                raise WorkspaceQueryError("no such table")
+
+        def wait(seconds):
+            waits.append(seconds)
+            return len(waits) == 3
+
+        now = time.monotonic()
+        step = await_row(Failing(), "T", "C", "mark", since=now, seconds=100, wait=wait)
+
+        assert step.seen == "T cannot be queried: no such table"
+        assert "Log Analytics Reader" in step.advice[0]
+        assert waits == sorted(waits)
+
+    def test_without_a_workspace_the_arrival_step_is_a_problem(self, check, secured, monkeypatch):
+        """Which is a problem, because it was asked for."""
+        for name, value in {**secured.trust_environment, **secured.identity_environment}.items():
+            monkeypatch.setenv(name, value)
+        words = ("--credential", "managed_identity", "--send", "--wait", "5", "--workspace", "my-workspace")
+        code, steps = check(secured.environment, *words)
+
+        assert code == 1
+        assert steps["send"]["state"] == "ok"
+        assert "my-workspace" in steps["arrival"]["seen"]
+
+
+class TestWords:
+    @pytest.fixture
+    def said(self, capsys, monkeypatch):
+        def said(address, *words):
+            for name, value in address.items():
+                monkeypatch.setenv(name, value)
+            code = cli.main(["check", *words])
+            return code, capsys.readouterr().out
+
+        return said
+
+    def test_each_step_is_a_line_with_its_mark(self, said, shared):
+        """And the answer to the question stands at the end."""
+        code, out = said(shared.environment)
+
+        assert code == 0
+        assert re.findall(r"^(\S+) +(\w+) ", out, re.MULTILINE)[:3] == [
+            ("✓", "configuration"),
+            ("✓", "name"),
+            ("✓", "connection"),
+        ]
+        assert out.endswith("\nRows will arrive.\n")
+
+    def test_skipped_steps_weaken_the_verdict(self, said):
+        """Nor is it a problem."""
+        with Endpoint() as endpoint:
+            code, out = said(environment(endpoint.url))
+
+        assert code == 0
+        assert out.endswith("\nNo problem was found in the steps that could be taken.\n")
+
+    def test_problems_are_counted_and_lines_fit(self, said, shared):
+        """Also where they are piped; nothing stands at the end of a line that is not seen."""
+        code, out = said(shared.environment, "--columns", '{"Text": "message"}')
+
+        assert code == 1
+        assert "\n             do: Text is sent, but the rule does not declare it" in out
+        assert "\n           note: never filled" in out
+        assert out.endswith("\nNot all rows will arrive: 1 problem, see above.\n")
+        assert max(map(len, out.splitlines())) <= 100
+        assert re.findall(r"[ \t]+$", out, re.MULTILINE) == []
+
+    def test_several_problems_are_counted_in_the_plural(self, said):
+        """In words, too."""
+        _, out = said(environment("https://127.0.0.1:9"), "--credential", "environment")
+
+        assert "2 problems" in out
+
+    @pytest.mark.parametrize(("encoding", "mark"), [("ascii", "NO x"), ("utf-8", "✗  x")])
+    def test_marks_are_letters_where_there_is_nothing_else(self, encoding, mark):
+        """And on a terminal it is said what takes a while."""
+        file = io.TextIOWrapper(io.BytesIO(), encoding)
+        steps = Steps(Console(file=file, force_terminal=True, color_system=None, width=40))
+        with steps.status("waiting"):
+            pass
+        steps.add(Step(name="x", state="problem", seen="\x1b[31m" + "wörd " * 20))
+        file.flush()
+        out = file.buffer.getvalue().decode(encoding)
+
+        assert mark in out
+        assert "\x1b[31m" not in out
+        assert len([line for line in out.splitlines() if "rd" in line]) in {4, 7}
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--wait", "5"], "--wait waits for the row that --send sends: give --send as well"),
+            (["--handler", "azure"], "--handler azure needs --config"),
+            (["--dcr", "nowhere.json"], "dcr='nowhere.json' cannot be read"),
+        ],
+    )
+    def test_contradictory_options_are_refused(self, words, said, capsys, monkeypatch):
+        """The exit code is 2, and no step is taken."""
+        monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
+
+        assert cli.main(["check", *words]) == 2
+        assert said in capsys.readouterr().err
+
+    @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon", "100000"])
+    def test_wait_accepts_only_numbers_of_seconds(self, seconds, capsys):
+        """Within a day."""
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["check", "--send", f"--wait={seconds}"])
+
+        assert caught.value.code == 2
+        assert (
+            f"argument --wait: {seconds!r} is not a number of seconds from 0.001 to 86,400" in capsys.readouterr().err
+        )
+
+    def test_no_token_goes_over_plain_http(self, capsys, check, secured, monkeypatch):
+        """Also not to another Resource Manager."""
+        for name, value in {**secured.trust_environment, **secured.identity_environment}.items():
+            monkeypatch.setenv(name, value)
+        chosen = '{"managed_identity": {"identity_config": {}}}'
+        words = ("--credential", chosen, "--resource-manager", "http://example.org")
+        code, steps = check(secured.environment, *words)
+
+        assert code == 1
+        assert steps["token"]["seen"].startswith("managed_identity; ")
+        assert "resource-manager='http://example.org' would send a token in clear text" in steps["columns"]["seen"]
