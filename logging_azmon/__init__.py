@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._delivery.reporter import Trouble
     from ._queue.ledger import Stats
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
     from .table import Column, Table
+    from .trouble import Trouble
 
 __all__ = [
     "AzureMonitorHandler",
@@ -33,7 +33,7 @@ _HOMES = {
     "Pipeline": "pipeline",
     "Stats": "_queue.ledger",
     "Table": "table",
-    "Trouble": "_delivery.reporter",
+    "Trouble": "trouble",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from ._azure.uploader import Uploader
 from ._config.options import Options, documented
 from ._config.settings import Settings, read
-from ._delivery.delivery import Destination
+from ._delivery.destination import Destination
 from ._pipeline.lifecycle import Lifecycle
 from ._process.clock import Clock, SystemClock
 from ._process.registry import Registry

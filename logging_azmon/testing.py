@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import orjson
 
-from ._delivery.retry import Answer, Failure
+from ._delivery.answer import Answer, Failure
 from ._pipeline import capture as _capture
 
 __all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]

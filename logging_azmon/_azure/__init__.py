@@ -1,1 +1,1 @@
-"""The only package that imports Azure's SDK: tokens, uploads and their errors."""
+"""Tokens, uploads and their errors: apart from commands, only this package imports Azure's SDK."""

@@ -1,7 +1,8 @@
-"""Asks for tokens: builds the credential that the settings name, or takes the one that was given.
+"""Get tokens from the credential that the settings name, or from the credential object that was given.
 
-Rules: asked by delivering threads only, one at a time, because credentials are not made for more; whoever waits for
-his turn does so within a limit. What a credential raises is marked as its own, to tell it from a failed request.
+Rules: only delivering threads request tokens, and one at a time, because credentials need not be thread-safe. A thread
+waits for its turn no longer than its wait limit. An error that a credential raises is wrapped in `CredentialError`, to
+tell it from a failed request.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._config.clouds import CLOUDS
 from .._config.settings import Settings
+from .wait_limit import wait_limit
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -25,35 +27,22 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
     "environment": "EnvironmentCredential",
     "azure_cli": "AzureCliCredential",
 }
-# They log in elsewhere, and take no authority.
+# These log in elsewhere, and take no authority.
 _WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
-# A token that takes longer does not come.
-ASKING_SECONDS = 60.0
-# What DefaultAzureCredential writes for each that it has asked: its name, and a first sentence.
+# In DefaultAzureCredential's error, a line for each credential that it tried: the name, and its own error.
 _TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
-_patience = threading.local()
-
-
-def be_patient(seconds: float | None = None) -> None:
-    """Say how long the thread at hand may wait for a token or an answer: the SDK hands no such thing through."""
-    _patience.seconds = ASKING_SECONDS if seconds is None else min(seconds, ASKING_SECONDS)
-
-
-def patience() -> float:
-    """Tell how long the thread at hand may wait, as `be_patient` has said."""
-    return getattr(_patience, "seconds", ASKING_SECONDS)
 
 
 class CredentialError(Exception):
-    """Tell a failure to get a token from a failure of the request."""
+    """Say that no token could be obtained."""
 
 
-def why_none(error: BaseException) -> str:
-    """Say why there is no token; of a chain, what each credential says, without its page of links."""
-    said = str(error)
-    tried = _TRIED.findall(said)
+def token_error_text(error: BaseException) -> str:
+    """Return why there is no token; for a chain, what each credential says, without the page of links around it."""
+    text = str(error)
+    tried = _TRIED.findall(text)
     if not tried:
-        return f"{type(error).__name__}: {said}"
+        return f"{type(error).__name__}: {text}"
     reasons: dict[str, list[str]] = {}
     for name, reason in tried:
         short = reason.removeprefix(f"{name} ").removeprefix("authentication ")
@@ -62,39 +51,39 @@ def why_none(error: BaseException) -> str:
 
 
 class Credential:
-    """Ask the real credential, one thread at a time, and mark what it raises."""
+    """Get tokens from the real credential, one thread at a time, and raise only `CredentialError`."""
 
     def __init__(self, settings: Settings | None) -> None:
-        """Build the credential that the settings name, if any."""
-        self._asking = threading.Lock()
+        """Build the credential that the settings name; without settings, there is none to ask."""
+        self._lock = threading.Lock()
         self._is_ours = settings is not None and isinstance(settings.credential, str | Mapping)
         try:
             self._credential: Any = None if settings is None else make_credential(settings.credential, settings.cloud)
         except Exception as error:
-            raise CredentialError(why_none(error)) from error
+            raise CredentialError(token_error_text(error)) from error
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a token."""
-        seconds = patience()
-        if not self._asking.acquire(timeout=max(0.0, seconds)):
-            raise CredentialError(f"another thread has been waiting for it for {seconds:.0f} s")
+        """Return a token; called by the SDK."""
+        seconds = wait_limit()
+        if not self._lock.acquire(timeout=max(0.0, seconds)):
+            raise CredentialError(f"another thread was still getting a token after {seconds:.0f} s")
         try:
             return self._credential.get_token(*scopes, **options)  # type: ignore[no-any-return]
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit and CancelledError, too: they would end the wrong thread
-            raise CredentialError(why_none(error)) from error
+        except BaseException as error:  # SystemExit and CancelledError, too, which would end our thread
+            raise CredentialError(token_error_text(error)) from error
         finally:
-            self._asking.release()
+            self._lock.release()
 
     def close(self) -> None:
-        """Close what was built here; what was given may be in use elsewhere."""
+        """Close the credential if it was built here; one that was given may be in use elsewhere."""
         if self._is_ours:
             self._credential.close()
 
 
 def make_credential(chosen: Any, cloud: str) -> Any:
-    """Build the credential that was named, or return the one that was given."""
+    """Build the credential that is named, or return the object that was given."""
     options: Mapping[str, Any] = {}
     if isinstance(chosen, Mapping):
         (chosen, options), *_ = chosen.items()

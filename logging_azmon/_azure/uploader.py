@@ -1,12 +1,13 @@
-"""One batch, one request, one answer. Only this module and `answers` know the wire and the SDK.
+"""Upload one batch in one request, and return the answer.
 
-The official client carries the bytes: it adds the token, the headers and the path, and nothing else. Its retries sleep
-where nobody can wake them, its redirects carry rows elsewhere, its logging writes a line for each request and its
-tracing a span, so its policies are named one by one here.
+The official client carries the bytes: it adds the token, the headers and the path, and nothing else. Its policies are
+listed one by one, because the default ones do harm here: retries sleep and cannot be woken, redirects carry rows
+elsewhere, logging writes a line for each request, and tracing makes a span of it.
 
-Rules: the SDK is imported, and the client and its credential are built, on a delivering thread, at the first upload,
-under `building`, which a fork waits for: a child that came into being in the middle of an import could never finish
-it. A forked child builds a client of its own and leaves the parent's connections alone.
+Rules:
+- The SDK is imported, and the client and its credential are built, on a delivering thread at its first upload.
+- Both happen under `building`, which a fork waits for: a child forked during an import could never finish it.
+- A forked child builds its own client and leaves the parent's connections alone.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from typing import Any
 from .._config.clouds import CLOUDS
 from .._config.service_limits import MAX_BODY_BYTES
 from .._config.settings import Settings
-from .._delivery.retry import Answer, Failure
+from .._delivery.answer import Answer, Failure
 from .._process import at_fork, feedback
-from .credential import Credential, be_patient
-from .error_mapping import answer_to, bounded_adapter
+from .credential import Credential
+from .error_mapping import answer_to
+from .transport import bounded_adapter
+from .wait_limit import set_wait_limit
 
-# What the SDK and its HTTP library import when a request is made; in other versions there may be less of it.
+# Modules that the SDK and its HTTP library import only during a request. Other versions may lack some of them.
 _IMPORTED_BY_REQUESTS = (
     "encodings.idna",
     "encodings.utf_8_sig",
@@ -38,8 +41,8 @@ building = threading.Lock()
 
 
 def restart() -> None:
-    """Replace a lock whose holder did not survive a fork."""
-    global building  # noqa: PLW0603 - one lock a process
+    """Replace the lock in a forked child, where a thread that held it does not exist."""
+    global building  # noqa: PLW0603 - one lock per process
     building = threading.Lock()
 
 
@@ -54,11 +57,11 @@ class Uploader:
         self._connection: _Connection | None = None
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
-        """Upload rows, given as lines; `seconds` shortens the time-outs for somebody who cannot wait."""
+        """Upload rows, one JSON object per line; `seconds` shortens the timeouts of the settings."""
         settings = self._settings
         limit = seconds if seconds is not None else max(settings.connect_seconds, settings.read_seconds)
-        be_patient(seconds)
-        # Marked anew for each upload: an instrumentation may have been set up since the thread was.
+        set_wait_limit(seconds)
+        # Marked again for each upload: OpenTelemetry may have been set up since the thread was started.
         with feedback.delivering():
             try:
                 connection = self._connected()
@@ -73,7 +76,7 @@ class Uploader:
                     read_timeout=max(0.01, min(settings.read_seconds, limit)),
                     tracing_options={"enabled": False},
                 )
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is an answer: the rows are kept and it is told
+            except Exception as error:  # noqa: BLE001 - any error is an answer: the rows are kept, and it is reported
                 return answer_to(error)
         return Answer(status=204)
 
@@ -84,7 +87,7 @@ class Uploader:
             connection.close()
 
     def forget(self) -> None:
-        """Leave a parent's connections to the parent."""
+        """Drop the connections without closing them: in a forked child they are the parent's."""
         self._connection = None
 
     def _connected(self) -> _Connection:
@@ -98,10 +101,10 @@ class Uploader:
 
 
 class _Connection:
-    """Hold what a process needs to send: the client, its credential, and what compresses."""
+    """Hold what a process needs to upload: the client, its credential, and the compressor."""
 
     def __init__(self, settings: Settings) -> None:
-        # First all imports, see the rules; also those that the first request would make.
+        # All imports come first, under `building`; also those that the first request would make.
         for module in _IMPORTED_BY_REQUESTS:
             with suppress(ImportError):
                 importlib.import_module(module)
@@ -125,10 +128,10 @@ class _Connection:
         )
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        # What is local goes there directly, whatever proxy the environment names.
+        # A local endpoint is reached directly, whatever proxy the environment names.
         session.trust_env = not settings.is_local
-        # Or else a line for this host in ~/.netrc would take the token's place.
-        session.auth = _leave_as_it_is
+        # Without an `auth`, requests would replace the token by a password for this host from ~/.netrc.
+        session.auth = _unchanged
         self.client = LogsIngestionClient(
             settings.endpoint,
             self._credential,
@@ -148,20 +151,20 @@ class _Connection:
 
 
 def _array(lines: bytes | bytearray) -> bytearray:
-    """Make a JSON array of lines, with as few copies as can be."""
+    """Make a JSON array of lines, with as few copies as possible."""
     array = bytearray(b"[")
     array += lines.replace(b"\n", b",")
-    # Where the last line has its comma; without lines, behind the bracket.
+    # The bracket replaces the last comma; without lines, it follows the opening bracket.
     array[len(lines) or 1 :] = b"]"
     return array
 
 
-def _leave_as_it_is(request: Any) -> Any:
+def _unchanged(request: Any) -> Any:
     return request
 
 
 def _compressor() -> Callable[[bytearray], bytes]:
-    """Choose what compresses fastest: at level 1, isal is ten times as fast as zlib for the same size."""
+    """Return the fastest compressor: at level 1, isal is ten times as fast as zlib and compresses as well."""
     try:
         from isal import igzip
     except ImportError:

@@ -1,1 +1,1 @@
-"""When a batch is sent, what its answer means, and who is told."""
+"""When a batch is sent, what its answer means for its rows, and what is reported."""

@@ -1,10 +1,21 @@
-"""Who may send to one place, and when: pauses, probes, and stretching under 429. The clock is given.
+"""A circuit breaker: pauses, probes before all resume, and longer intervals after a 429. The clock is given.
 
-A `Lane` is shared by all pipelines that send to the same endpoint and rule: what the service says to one it says to
-all. A pipeline also has a lane of its own, for what only its stream or identity meets.
+A breaker is shared by all pipelines that send to the same endpoint and rule, because what the service answers to one
+it would answer to all. Each pipeline also has its own breaker, for failures of its stream or identity alone.
 
-Rules: lanes are used by delivering threads and those who flush, also in a signal handler; their lock is re-entrant and
-held for arithmetic only. Listeners who wait for a pause or a probe to end are woken when it does, without the lock.
+state       reached by                     `acquire` gives               left by
+closed      the start, a success           a ticket to each caller       a failure: open
+open        a failure                      None                          the end of the pause: half-open
+half-open   the end of the pause, `hurry`  a ticket to one caller, the   the probe's success: closed,
+                                           probe; None to the others     or its failure: open
+
+Rules:
+- Delivering threads call it, and threads that flush, even in a signal handler: the lock is re-entrant, and is held for
+  arithmetic only.
+- Every ticket is given back by `succeeded`, `failed` or `release`. Giving it back twice does no harm.
+- A ticket acquired before the last failure tells nothing new: its success or failure is ignored, except that the
+  service may have asked for a longer pause.
+- Threads that wait for a pause or a probe to end are woken, without the lock, when it changes.
 """
 
 from __future__ import annotations
@@ -16,134 +27,146 @@ from collections.abc import Callable
 
 from .._process import at_fork
 
-# How many times longer than usual stretching may make rows wait.
-MOST_STRETCH = 32.0
-# A rule's quota is one for a minute.
+# How many times longer than usual batches wait at most.
+MAX_STRETCH = 32.0
+# A rule's quota is for one minute.
 QUOTA_SECONDS = 60.0
-# After a 429 nothing becomes shorter for so long; then down to what is safely longer than it was when the quota was
-# used up, and shorter than that only step by step, each up to so many seconds after the last. A fleet that shares a
-# quota would otherwise find its way back above it in minutes, again and again.
-CALM_SECONDS = 300.0
-REMEMBERED_SECONDS = 3_600.0
-_CALMING = 0.9
-_SAFELY_LONGER = 1.25
-_FORGETTING = 0.8
+# After a 429 the stretch stays as it is for this long.
+HOLD_SECONDS = 300.0
+# Then each success lowers it, down to a floor safely above the stretch at which the quota was exceeded. The floor is
+# lowered once in half of this time to all of it, by jitter. Without a floor, a fleet that shares a quota would exceed
+# it again every few minutes.
+FLOOR_SECONDS = 3_600.0
+_STRETCH_FACTOR = 2.0
+_STRETCH_DECAY = 0.9
+_SAFETY_FACTOR = 1.25
+_FLOOR_DECAY = 0.8
 
 
-class Lane:
-    """Pause all who send to one place, then let one batch probe before all resume.
-
-    Who may send gets a ticket, which goes back with `passed`, `failed` or `left`; a second time does no harm.
-    """
+class CircuitBreaker:
+    """Stop every sender after a failure, then let one batch probe before all resume."""
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._lock = threading.RLock()
         self._uniform = uniform
-        # Replaced as a whole. Weak, because a lane outlives the pipelines that share it.
+        # Callbacks, held weakly because a breaker may outlive its pipelines. The tuple is never changed, only replaced.
         self._wakes: tuple[weakref.WeakMethod[Callable[[], None]], ...] = ()
-        # Grows with each failure, and is the ticket: a request that began before the last failure tells nothing new
-        # by failing, too.
-        self._era = 0
+        # Counts failures, and is the ticket: a ticket is stale if this has grown since.
+        self._generation = 0
+        # Failures since the last success.
         self._failures = 0
+        # When the pause ends.
         self._resume_at = 0.0
-        self._is_ordered = False
+        # Whether the service asked for the pause, so that `hurry` must not cut it short.
+        self._from_server = False
         self._is_probing = False
+        # How many times longer than usual batches wait.
         self._stretch = 1.0
-        # The stretch with which the quota was used up last, and when that was; until when nothing becomes shorter, and
-        # until when that stretch is remembered in full.
-        self._too_short = 0.0
-        self._stretched_at = float("-inf")
-        self._calm_from = 0.0
-        self._forget_from = 0.0
+        # The stretch at which the quota was last exceeded; the floor is derived from it.
+        self._exceeded_stretch = 0.0
+        # When the quota was last exceeded.
+        self._exceeded_at = float("-inf")
+        # When the stretch may begin to fall.
+        self._stretch_falls_from = 0.0
+        # When the floor may be lowered next.
+        self._floor_falls_from = 0.0
+
+    def __repr__(self) -> str:
+        state = "half-open" if self._is_probing else "open" if self._failures else "closed"
+        pause = f"resume_at={self._resume_at:.1f}, from_server={self._from_server}"
+        return f"<CircuitBreaker {state}, failures={self._failures}, {pause}, stretch={self._stretch:.1f}>"
 
     @property
     def stretch(self) -> float:
-        """Tell how many times longer than usual batches wait, because the quota was used up."""
+        """Return how many times longer than usual batches wait, because the quota was exceeded."""
         return self._stretch
 
     @property
-    def is_troubled(self) -> bool:
-        """Tell whether the last requests failed."""
+    def is_failing(self) -> bool:
+        """Tell whether the last request failed, so that the breaker is open or half-open."""
         return self._failures > 0
 
     def wait_seconds(self, now: float) -> float | None:
-        """Tell how long nobody may send; None: until a probe ends, which wakes those who wait."""
+        """Return how long the pause still lasts; None while a probe is on its way, whose end wakes waiting threads."""
         with self._lock:
             if now < self._resume_at:
                 return self._resume_at - now
             return None if self._is_probing else 0.0
 
-    def enter(self, now: float) -> int | None:
-        """Ask to send; returns a ticket, or None: not now."""
+    def acquire(self, now: float) -> int | None:
+        """Return a ticket to send one batch, or None if it must wait."""
         with self._lock:
             if now < self._resume_at or self._is_probing:
                 return None
             self._is_probing = self._failures > 0
-            return self._era
+            return self._generation
 
-    def left(self, ticket: int) -> None:
-        """Give a ticket back that has told nothing; if it was for a probe, somebody else may probe."""
+    def release(self, ticket: int) -> None:
+        """Give back a ticket without an outcome; if it was for the probe, another batch may probe."""
         with self._lock:
-            if ticket != self._era or not self._is_probing:
+            if ticket != self._generation or not self._is_probing:
                 return
             self._is_probing = False
         self._wake()
 
-    def passed(self, ticket: int, now: float) -> bool:
-        """Note that the service answers; return whether that ends a trouble."""
+    def succeeded(self, ticket: int, now: float) -> bool:
+        """Note that the service answers; return whether this closes the breaker."""
         with self._lock:
-            if ticket != self._era:
+            if ticket != self._generation:
                 return False
-            if now >= self._calm_from and self._stretch > 1.0:
-                if now >= self._forget_from:
-                    self._too_short *= _FORGETTING
-                    self._remember(now)
-                least = self._too_short * _SAFELY_LONGER
-                self._stretch = max(1.0, min(self._stretch, least), self._stretch * _CALMING)
+            if now >= self._stretch_falls_from and self._stretch > 1.0:
+                if now >= self._floor_falls_from:
+                    self._exceeded_stretch *= _FLOOR_DECAY
+                    self._keep_floor(now)
+                floor = self._exceeded_stretch * _SAFETY_FACTOR
+                self._stretch = max(1.0, min(self._stretch, floor), self._stretch * _STRETCH_DECAY)
             has_recovered, self._failures, self._is_probing = self._failures > 0, 0, False
         if has_recovered:
             self._wake()
         return has_recovered
 
     def failures_with(self, ticket: int) -> int:
-        """Count the failures in a row if this request has failed, too."""
+        """Return the number of failures in a row if this request has failed, too."""
         with self._lock:
-            return self._failures + (ticket == self._era)
+            return self._failures + (ticket == self._generation)
 
-    def failed(self, ticket: int, now: float, seconds: float, *, is_ordered: bool, is_throttled: bool) -> None:
-        """Pause everybody; `is_ordered` says that the service named the time, so that no one may hurry it."""
+    def failed(self, ticket: int, now: float, seconds: float, *, from_server: bool, is_throttled: bool) -> None:
+        """Pause every sender for this long.
+
+        `from_server` says that the service asked for the pause, so that `hurry` must not cut it short.
+        """
         with self._lock:
-            if ticket == self._era:
-                self._era += 1
+            if ticket == self._generation:
+                self._generation += 1
                 if is_throttled:
                     self._throttle(now)
                 self._failures += 1
                 self._is_probing = False
-            elif not is_ordered:
+            elif not from_server:
                 return
             if now + seconds >= self._resume_at:
                 self._resume_at = now + seconds
-                self._is_ordered = is_ordered
+                self._from_server = from_server
         self._wake()
 
     def _throttle(self, now: float) -> None:
-        """Stretch, but not for each try in vain: those of a minute are told of one and the same quota."""
-        self._calm_from = now + CALM_SECONDS
-        if self._failures and now < self._stretched_at + QUOTA_SECONDS:
+        """Stretch, but once a minute at most: consecutive 429s within a minute tell of the same quota."""
+        self._stretch_falls_from = now + HOLD_SECONDS
+        if self._failures and now < self._exceeded_at + QUOTA_SECONDS:
             return
-        self._stretched_at = now
-        self._too_short = self._stretch
-        self._stretch = min(self._stretch * 2, MOST_STRETCH)
-        self._remember(now)
+        self._exceeded_at = now
+        self._exceeded_stretch = self._stretch
+        self._stretch = min(self._stretch * _STRETCH_FACTOR, MAX_STRETCH)
+        self._keep_floor(now)
 
-    def _remember(self, now: float) -> None:
-        # Those who were throttled together must not try again together.
-        self._forget_from = now + self._uniform(0.5, 1.0) * REMEMBERED_SECONDS
+    def _keep_floor(self, now: float) -> None:
+        # Jitter: processes that were throttled together must not speed up together.
+        self._floor_falls_from = now + self._uniform(0.5, 1.0) * FLOOR_SECONDS
 
     def hurry(self, now: float) -> None:
-        """Let one batch probe now, for somebody who flushes: unless the service said when to come back."""
+        """End the pause now, so that one batch probes for a flush, unless the service asked for the pause."""
         with self._lock:
-            if self._is_ordered or self._resume_at <= now:
+            if self._from_server or self._resume_at <= now:
                 return
             self._resume_at = now
         self._wake()
@@ -160,34 +183,34 @@ class Lane:
                 wake()
 
 
-class Lanes:
-    """Find the lane of an endpoint and rule; one is kept as long as a pipeline uses it."""
+class CircuitBreakers:
+    """Find the breaker of an endpoint and rule, which lives as long as a pipeline uses it."""
 
     def __init__(self) -> None:
-        self._lanes: weakref.WeakValueDictionary[tuple[str, str], Lane] = weakref.WeakValueDictionary()
+        self._breakers: weakref.WeakValueDictionary[tuple[str, str], CircuitBreaker] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def of(self, endpoint: str, rule_id: str) -> Lane:
-        """Return the lane that all pipelines to this endpoint and rule share."""
+    def of(self, endpoint: str, rule_id: str) -> CircuitBreaker:
+        """Return the breaker that all pipelines to this endpoint and rule share."""
         with self._lock:
-            lane = self._lanes.get((endpoint, rule_id))
-            if lane is None:
-                lane = self._lanes[endpoint, rule_id] = Lane()
-            return lane
+            breaker = self._breakers.get((endpoint, rule_id))
+            if breaker is None:
+                breaker = self._breakers[endpoint, rule_id] = CircuitBreaker()
+            return breaker
 
 
-_lanes = Lanes()
+_breakers = CircuitBreakers()
 
 
-def shared_lane(endpoint: str, rule_id: str) -> Lane:
-    """Return the lane that all pipelines of this process to this endpoint and rule share."""
-    return _lanes.of(endpoint, rule_id)
+def shared_breaker(endpoint: str, rule_id: str) -> CircuitBreaker:
+    """Return the breaker that all pipelines of this process to this endpoint and rule share."""
+    return _breakers.of(endpoint, rule_id)
 
 
 def restart() -> None:
     """Begin again in a forked child."""
-    global _lanes  # noqa: PLW0603 - one set a process
-    _lanes = Lanes()
+    global _breakers  # noqa: PLW0603 - one set per process
+    _breakers = CircuitBreakers()
 
 
 at_fork.register(at_fork.Turn.PROCESS, restart=restart)

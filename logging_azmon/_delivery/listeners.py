@@ -1,14 +1,17 @@
 """The background threads: QueueListeners that take batches and deliver them. The only module that starts threads.
 
 Rules:
-- A listener is started by a row, from inside a log call, which may be a signal handler or a finaliser that interrupted
-  `Thread.start` itself. So the log call asks the interpreter for a bare thread, which takes no lock of Python's, and
-  that thread starts the listener.
-- There is one more when a batch waits and no listener is free, up to `uploads`. A listener is free unless it delivers.
-- Listeners are daemons: the interpreter joins others before atexit, where the tail is delivered. They end when the
-  pipeline is closed and nothing is left; the last one calls `on_end`.
-- No thread is started once the main thread has ended. Whoever flushes then delivers on his own thread (`deliver_one`).
-- Tokens wake listeners; a lost or superfluous token costs a look, never a row. Nobody is joined without a limit.
+- A listener is started by a row, inside a log call, which may be in a signal handler or finalizer that interrupted
+  `Thread.start` itself. So the log call only starts a bare thread by `_thread`, which takes no lock of `threading`,
+  and that thread starts the listener.
+- A listener is free unless it is delivering. Another one is started when a full batch waits and none is free, up to
+  `uploads` of them.
+- Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
+  end when the pipeline is closed and no row is left; the last one calls `on_end`.
+- No thread is started once the main thread has ended. A thread that flushes then delivers by itself (`deliver_one`).
+- Tokens wake listeners. A lost token delays a look at the queue, a superfluous one costs a look; neither costs a row.
+- The lock is re-entrant, because a log call may interrupt any line, and is held for arithmetic only.
+- Every join has a limit.
 """
 
 from __future__ import annotations
@@ -24,45 +27,48 @@ from typing import Any
 
 from .._process import feedback
 from .._process.clock import Clock, SystemClock
-from .delivery import Delivery, Work
-from .reporter import Reporter, Trouble, described
+from ..trouble import Trouble, described
+from .delivery import Delivery
+from .reporter import Reporter
+from .scheduler import Scheduler, Work
 
-# Between two tries of an errand.
-_ERRAND_SECONDS = 0.1
-# After a thread was refused, and after an error of our own.
-_TRY_AGAIN_SECONDS = 1.0
+# How long to wait between two calls of an action that is retried until it is done.
+_ACTION_SECONDS = 0.1
+# How long to wait after a thread was refused, or after an error of our own.
+_PAUSE_SECONDS = 1.0
 
 
 class Listener(QueueListener):
-    """Deliver batches on a thread of its own until the pool says stop.
+    """Deliver batches on a thread of its own until the pool stops.
 
-    A QueueListener, because its loop, `dequeue` and `handle` are what is needed. Not its `start`, whose thread would
-    not be marked, and not its `stop`: with several listeners on one queue one would take the other's sentinel, and it
-    joins without a limit. So the loop is run here, by the private name that it has had since Python 3.2.
+    It uses the base class's loop, `dequeue` and `handle`. It does not use `start`, whose thread would not be marked as
+    delivering, nor `stop`: with several listeners on one queue one would take another's sentinel, and it joins
+    without a limit. So the loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
     """
 
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.tokens)
         self._pool = pool
-        # Whether who asked for it does not count on it.
+        # Set if starting it failed or was interrupted: it is not counted, so its thread must not run it.
         self.is_cancelled = False
 
-    def start(self) -> None:  # pragma: no cover - coverage sees no bare thread
+    def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
         """Start the thread."""
-        # Not without `daemon`: Thread would ask for the current thread, and for a bare one make a dummy that stays.
+        # `daemon` is given, or Thread would ask for the current thread: for a bare one, that registers a dummy thread
+        # that is never removed.
         threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
 
     def _listen(self) -> None:
-        # Marked for life: a record that comes round by a queue is known by the thread that made it.
+        # Marked until the thread ends: a record that it logs may come back through a queue, and is known by its thread.
         with feedback.delivering():
-            self._pool.begun()
+            self._pool.thread_started()
             try:
                 self._monitor()  # type: ignore[attr-defined]
             finally:
-                self._pool.ended()
+                self._pool.thread_ended()
 
     def dequeue(self, block: bool) -> Any:  # noqa: ARG002, FBT001 - the base class's signature; listeners always block
-        """Return the next batch to send; ends the thread by `queue.Empty` when the pool has stopped."""
+        """Return the next batch to send; `queue.Empty` ends the thread when the pool has stopped."""
         work = self._pool.next_work()
         if work is None:
             raise Empty
@@ -74,20 +80,23 @@ class Listener(QueueListener):
 
 
 class Listeners:
-    """Keep up to `uploads` listeners on one buffer: the pool that they know."""
+    """Keep up to `uploads` listeners on one queue."""
 
     def __init__(
         self,
+        *,
+        scheduler: Scheduler,
         delivery: Delivery,
         clock: Clock,
         reporter: Reporter,
-        *,
         uploads: int,
         background: bool,
         on_end: Callable[[], None],
         on_refusal: Callable[[], None],
     ) -> None:
+        """`on_end` is called when the last listener ends, `on_refusal` when no thread could be started."""
         self.tokens: SimpleQueue[None] = SimpleQueue()
+        self._scheduler = scheduler
         self._delivery = delivery
         self._clock = clock
         self._report = reporter
@@ -95,37 +104,44 @@ class Listeners:
         self._background = background
         self._on_end = on_end
         self._on_refusal = on_refusal
-        # Re-entrant, because a log call may come in anywhere; held for arithmetic only.
         self._lock = threading.RLock()
-        # Listeners that were asked for and have not ended, and how many of them deliver nothing now.
+        # Listeners that were asked for and have not ended.
         self._live = 0
+        # How many of them are not delivering.
         self._free = 0
         self._is_stopping = False
-        # What a listener is asked to do until it is done.
-        self._errand: Callable[[], bool] | None = None
+        # An action that a listener calls until it returns True.
+        self._action: Callable[[], bool] | None = None
+        # Why the last thread was refused, until that is reported.
         self._refusal = ""
         self._refused_at = float("-inf")
-        # The threads by their numbers, also those that have just ended; and a token for each end.
+        # The threads by the number in their names; those that have ended are removed when the next one starts.
         self._threads: dict[int, threading.Thread] = {}
+        # A token for each listener that has ended.
         self._ends: SimpleQueue[None] = SimpleQueue()
-        delivery.subscribe(self._wake_all)
+        scheduler.subscribe(self._wake_all)
 
-    # The application's side.
+    def __repr__(self) -> str:
+        refused = "" if self._refused_at == float("-inf") else f", a thread refused at {self._refused_at:.1f}"
+        stopping = ", stopping" if self._is_stopping else ""
+        return f"<Listeners {self._live} of {self._uploads} live, {self._free} free{refused}{stopping}>"
+
+    # Called by log calls.
 
     def wake(self) -> bool:
-        """Have the buffer looked at; False if there is nobody to do it."""
-        if self._live:  # or else nobody would take it; who begins looks anyway
+        """Have the queue looked at; False if no listener can, so that the caller must."""
+        if self._live:  # a token for no listener would stay for ever; a listener that starts looks anyway
             self.tokens.put(None)
         return self.attend()
 
     def _wake_all(self) -> None:
-        """Wake all who are free, for a pause has changed; lanes keep this method weakly, as long as the pool lives."""
+        """Wake all free listeners, because a pause has changed; the breakers hold this method weakly."""
         for _ in range(max(1, self._free)):
             self.tokens.put(None)
 
     def attend(self) -> bool:
-        """See to it that a listener takes what may go; False where none can, so that the caller must."""
-        if self._free or (self._live and not self._delivery.has_full_batch()):
+        """Make sure that a listener takes what may be sent; False if none can, so that the caller must deliver."""
+        if self._free or (self._live and not self._scheduler.has_full_batch()):
             return True
         listener = Listener(self)
         with self._lock:
@@ -139,12 +155,12 @@ class Listeners:
                 self._live += 1
                 self._free += 1
                 _thread.start_new_thread(self._start_listener, (listener,))
-            except Exception as error:  # noqa: BLE001 - no more threads, say
+            except Exception as error:  # noqa: BLE001 - RuntimeError for want of threads, or MemoryError
                 listener.is_cancelled = True
-                self._not_started(_why(error))
+                self._not_started(_refusal_of(error))
                 return False
             except BaseException:
-                # A Ctrl-C comes before there is a thread, or after: it is not to be counted on, nor to run uncounted.
+                # A Ctrl-C may come before there is a thread or after. Either way, none is counted and none runs.
                 listener.is_cancelled = True
                 self._live -= 1
                 self._free -= 1
@@ -156,11 +172,11 @@ class Listeners:
             self._background
             and not self._is_stopping
             and threading.main_thread().is_alive()
-            and self._clock.monotonic() >= self._refused_at + _TRY_AGAIN_SECONDS
+            and self._clock.monotonic() >= self._refused_at + _PAUSE_SECONDS
         )
 
-    def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage sees no bare thread
-        # Whoever asked for it has the lock until he knows.
+    def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage does not trace a bare thread
+        # The caller of `attend` holds the lock until the thread is accounted for.
         with self._lock:
             if listener.is_cancelled:
                 return
@@ -169,8 +185,8 @@ class Listeners:
                 listener.start()
             else:
                 self._not_started("")
-        except Exception as error:  # noqa: BLE001 - no more threads, say
-            self._not_started(_why(error))
+        except Exception as error:  # noqa: BLE001 - as in `attend`
+            self._not_started(_refusal_of(error))
 
     def _not_started(self, refusal: str) -> None:
         with self._lock:
@@ -181,52 +197,52 @@ class Listeners:
         self._ends.put(None)
         self._on_refusal()
 
-    def run_errand(self, errand: Callable[[], bool]) -> bool:
-        """Have a listener try something until it returns True; False if there is nobody to do it."""
-        self._errand = errand
+    def retry_until_done(self, action: Callable[[], bool]) -> bool:
+        """Have a listener call this until it returns True; False if no listener can."""
+        self._action = action
         return self.wake()
 
     def tell_refusal(self) -> None:
-        """Report that there was no thread to be had. Not done by the log call that was refused one."""
+        """Report that a thread was refused. The log call that asked for it does not report: it must return soon."""
         refusal, self._refusal = self._refusal, ""
         if refusal:
             text = f"no thread can be started ({refusal}); rows wait for a flush, or for a thread"
             self._report(Trouble(kind="internal", text=text, reason="thread"))
 
-    # The listeners' side.
+    # Called by listeners.
 
     def next_work(self) -> Work | None:
-        """Wait for a batch; None when it is time to end."""
+        """Wait for a batch; None when the listener must end."""
         while not self._is_stopping:
-            errand = self._errand
-            if errand is not None and errand():
-                self._errand = None
+            action = self._action
+            if action is not None and action():
+                self._action = None
             work, seconds = self._take()
             if work is not None:
                 with self._lock:
                     self._free -= 1
-                if self._delivery.has_full_batch():
+                if self._scheduler.has_full_batch():
                     self.wake()
                 return work
-            if self._delivery.is_closing and not self._delivery.has_rows():
+            if self._scheduler.is_closing and not self._scheduler.has_rows():
                 self.stop()
             else:
-                self._clock.wait(self.tokens, seconds if self._errand is None else min(seconds, _ERRAND_SECONDS))
+                self._clock.wait(self.tokens, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
         return None
 
     def deliver(self, work: Work) -> None:
-        """See one batch through."""
+        """See one batch to its end."""
         try:
             self._delivery.deliver(*work)
-        except BaseException as error:  # noqa: BLE001 - not even SystemExit ends a listener: on with the next batch
+        except BaseException as error:  # noqa: BLE001 - not even SystemExit ends a listener: the next batch may do better
             text = f"unexpected {described(error)} while delivering; the rows are tried again"
             self._report(Trouble(kind="internal", text=text))
         finally:
             with self._lock:
                 self._free += 1
 
-    def begun(self) -> None:
-        """Note the beginning of a listener's thread, and number it."""
+    def thread_started(self) -> None:
+        """Note that this thread, a listener's, has started, and number it."""
         thread = threading.current_thread()
         with self._lock:
             self._threads = {number: known for number, known in self._threads.items() if known.is_alive()}
@@ -234,8 +250,8 @@ class Listeners:
             self._threads[number] = thread
         thread.name = f"logging_azmon-{number}"
 
-    def ended(self) -> None:
-        """Note the end of a listener's thread."""
+    def thread_ended(self) -> None:
+        """Note that this thread, a listener's, is about to end."""
         with self._lock:
             self._live -= 1
             self._free -= 1
@@ -246,15 +262,18 @@ class Listeners:
 
     def _take(self) -> tuple[Work | None, float]:
         try:
-            return self._delivery.next_batch()
-        except Exception as error:  # noqa: BLE001 - a listener must survive its own errors; this one is told
+            return self._scheduler.next_batch()
+        except Exception as error:  # noqa: BLE001 - a listener must survive an error of ours, which is reported
             self._report(Trouble(kind="internal", text=f"unexpected {described(error)} while looking for rows"))
-            return None, _TRY_AGAIN_SECONDS
+            return None, _PAUSE_SECONDS
 
-    # Those who flush and close.
+    # Called by flush and close.
 
     def deliver_one(self, seconds: float) -> float:
-        """Deliver one batch on this thread if one may go now; return how long there will be none, 0 after one."""
+        """Deliver one batch on this thread within this time, if one is due.
+
+        Returns 0 after a batch; otherwise, for how many seconds there will be none.
+        """
         with feedback.delivering():
             work, pause = self._take()
             if work is not None:
@@ -263,26 +282,26 @@ class Listeners:
         return pause
 
     def finish(self) -> bool:
-        """Have all listeners see that the pipeline is closed; return whether there are any."""
+        """Have all listeners notice that the pipeline is closed; return whether there are any."""
         self._wake_all()
         return self._live > 0
 
     def stop(self) -> None:
-        """Ask all listeners to end after what they are at."""
+        """Have each listener end once it has delivered the batch that it is sending."""
         self._is_stopping = True
         for _ in range(self._live):
             self.tokens.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait for them, not longer than so."""
+        """Wait at most this long until all listeners have ended."""
         deadline = time.monotonic() + seconds
-        # Some may be about to start, so that there is no thread to join yet.
+        # A listener that is about to start has no thread to join yet.
         while self._live and (left := deadline - time.monotonic()) > 0:
             SystemClock.wait(self._ends, left)
         for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _why(error: Exception) -> str:
-    """Say why there is no thread: an error without words has a name."""
+def _refusal_of(error: Exception) -> str:
+    """Return why a thread was refused: an error's text, or its type's name if it has none."""
     return str(error) or type(error).__name__

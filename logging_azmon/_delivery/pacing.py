@@ -1,6 +1,6 @@
-"""When a batch goes, and how many requests dividing batches may cost. Pure: the clock is given.
+"""When the open batch is due, and how many requests splitting batches may cost. Pure: the clock is given.
 
-Both belong to one pipeline. What all who send to one place have in common is in `lanes`.
+Both belong to one pipeline. What all pipelines that send to one place share is in `breaker`.
 """
 
 from __future__ import annotations
@@ -10,48 +10,62 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-# The first row after a quiet time goes this soon: enough for what comes with it to join.
+# The first row after a quiet period is sent after this time, which lets the rows that follow it join.
 _FIRST_ROW_SECONDS = 0.1
-# However much rows are stretched, none waits longer than this for its batch to go.
-MOST_STRETCHED_SECONDS = 120.0
+# However far batches are stretched, none waits longer than this, or than `batch_seconds` if that is longer.
+MAX_STRETCHED_SECONDS = 120.0
 
 
 class Pace:
-    """Say when the open batch is due."""
+    """Say when the open batch is due.
+
+    Not locked: threads that take batches at the same time set the same moment, and any jitter will do.
+    """
 
     def __init__(self, batch_seconds: float, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._batch_seconds = batch_seconds
         self._uniform = uniform
         self._last_taken: float | None = None
-        # Processes that start together must not send together: the first interval is anything up to a whole one.
+        # Processes that start together must not send together: the first interval may be much shorter.
         self._jitter = uniform(0.2, 1.0)
 
+    def __repr__(self) -> str:
+        last = "none" if self._last_taken is None else f"{self._last_taken:.1f}"
+        return f"<Pace last_taken={last}, batch_seconds={self._batch_seconds:g}, jitter={self._jitter:.2f}>"
+
     def due_at(self, since: float, stretch: float) -> float:
-        """Say when a batch that began then should go; `stretch` is its lane's."""
+        """Return when a batch begun at `since` is due; `stretch` is the shared breaker's."""
         is_quiet = self._last_taken is None or since - self._last_taken >= self._batch_seconds
         if is_quiet and stretch == 1.0:
             return since + min(_FIRST_ROW_SECONDS, self._batch_seconds)
-        interval = min(self._batch_seconds * stretch, max(self._batch_seconds, MOST_STRETCHED_SECONDS))
+        interval = min(self._batch_seconds * stretch, max(self._batch_seconds, MAX_STRETCHED_SECONDS))
         return since + interval * self._jitter
 
     def taken(self, now: float) -> None:
-        """Note that a batch has gone."""
+        """Note that a batch was taken to be sent."""
         self._last_taken = now
         self._jitter = self._uniform(0.8, 1.0)
 
 
 class Budget:
-    """Grant so many requests in so many seconds; several threads may ask at once."""
+    """Grant a number of requests in a sliding window of time; several threads may ask at once."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
         self._lock = threading.RLock()
+        # When each grant was made, and of how many requests, oldest first.
         self._granted: deque[tuple[float, int]] = deque()
         self._sum = 0
 
+    def __repr__(self) -> str:
+        return f"<Budget {self._sum} of {self._most} granted in {self._seconds:g} s>"
+
     def grant(self, number: int, now: float) -> bool:
-        """Take that many, or none if that would be too many."""
+        """Grant all of this number, or nothing if that exceeds the budget.
+
+        A number larger than the whole budget is granted if nothing else was granted in the window.
+        """
         with self._lock:
             while self._granted and self._granted[0][0] <= now - self._seconds:
                 self._sum -= self._granted.popleft()[1]

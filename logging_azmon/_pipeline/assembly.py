@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._config.settings import Settings
-from .._delivery.breaker import Lane
-from .._delivery.delivery import Delivery, Destination
+from .._delivery.breaker import CircuitBreaker
+from .._delivery.delivery import Delivery
+from .._delivery.destination import Destination
+from .._delivery.loss_notices import LossNotices
 from .._delivery.reporter import Reporter
+from .._delivery.scheduler import Scheduler
 from .._process.clock import Clock
 from .._queue.ledger import Ledger
 from .._queue.memory import MemoryBuffer
 from .._rows.encoder import Encoder
+from .._rows.shrink import shrink_row
 
 if TYPE_CHECKING:
     from .._spool.files import Disk
@@ -23,6 +27,8 @@ class Parts(NamedTuple):
 
     ledger: Ledger
     buffer: MemoryBuffer
+    scheduler: Scheduler
+    notices: LossNotices
     delivery: Delivery
 
 
@@ -32,14 +38,36 @@ def assemble(  # noqa: PLR0917 - the parts it puts together
     reporter: Reporter,
     encoder: Encoder,
     clock: Clock,
-    shared_lane: Lane,
+    shared_breaker: CircuitBreaker,
     wake: Callable[[], object],
     disk: Disk | None = None,
 ) -> Parts:
     """Put the parts together; `disk` is for tests."""
     ledger = Ledger()
     buffer = _buffer(settings, ledger, reporter, clock, wake, disk)
-    return Parts(ledger, buffer, Delivery(settings, buffer, destination, ledger, reporter, encoder, clock, shared_lane))
+    scheduler = Scheduler(
+        queue=buffer, clock=clock, shared_breaker=shared_breaker, batch_seconds=settings.batch_seconds
+    )
+    notices = LossNotices(
+        ledger=ledger,
+        queue=buffer,
+        reporter=reporter,
+        clock=clock,
+        notice=encoder.notice,
+        batch_seconds=settings.batch_seconds,
+    )
+    delivery = Delivery(
+        settings=settings,
+        queue=buffer,
+        scheduler=scheduler,
+        destination=destination,
+        ledger=ledger,
+        reporter=reporter,
+        clock=clock,
+        shrink=shrink_row,
+        on_delivered=notices.put_if_due,
+    )
+    return Parts(ledger, buffer, scheduler, notices, delivery)
 
 
 def _buffer(  # noqa: PLR0917 - as above

@@ -17,13 +17,14 @@ from contextlib import suppress
 from typing import Any
 
 from .._delivery.listeners import Listeners
-from .._delivery.reporter import Reporter, Trouble, count, described
+from .._delivery.reporter import Reporter
 from .._process import at_exit
 from .._process.clock import Clock
 from .._queue.ledger import Ledger
 from .._queue.memory import MemoryBuffer
 from .._rows.encoder import Encoder
 from .._rows.fields import Fields
+from ..trouble import Trouble, count, described
 from . import capture
 from .capture import Put
 

@@ -14,10 +14,11 @@ import secrets
 import threading
 
 from .._config.settings import Settings
-from .._delivery.breaker import shared_lane
-from .._delivery.delivery import Destination
+from .._delivery.breaker import shared_breaker
+from .._delivery.destination import Destination
+from .._delivery.explanations import left_behind
 from .._delivery.listeners import Listeners
-from .._delivery.reporter import Reporter, Trouble, count, left_behind
+from .._delivery.reporter import Reporter
 from .._process import at_exit, at_fork, feedback
 from .._process.clock import Clock
 from .._process.registry import Registry
@@ -25,6 +26,7 @@ from .._process.threads import holds_logging_lock, is_logging_lock_free
 from .._queue.batch_queue import EVERYTHING
 from .._queue.ledger import Stats
 from .._rows.encoder import Encoder
+from ..trouble import Trouble, count
 from .assembly import assemble
 from .intake import Intake
 from .state import State, StateMachine
@@ -64,19 +66,20 @@ class Lifecycle:
     def _begin(self) -> None:
         """Put together what a process begins with: a forked child has parts of its own."""
         settings = self.settings
-        self.ledger, self.queue, self.delivery = assemble(
+        self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
             self.destination,
             self._reporter,
             self._encoder,
             self._clock,
-            shared_lane(settings.endpoint, settings.rule_id),
+            shared_breaker(settings.endpoint, settings.rule_id),
             self.intake.wake,
         )
         self.listeners = Listeners(
-            self.delivery,
-            self._clock,
-            self._reporter,
+            scheduler=self.scheduler,
+            delivery=self.delivery,
+            clock=self._clock,
+            reporter=self._reporter,
             uploads=settings.uploads,
             background=self._background,
             on_end=self._let_go,
@@ -146,7 +149,7 @@ class Lifecycle:
         self.urge()
         pipelines.keep(self)
         self._lock_free_since = _NEVER
-        return self.listeners.run_errand(self._close_when_lock_is_free) and self._move(State.CLOSING)
+        return self.listeners.retry_until_done(self._close_when_lock_is_free) and self._move(State.CLOSING)
 
     def _close_when_lock_is_free(self) -> bool:
         now = self._clock.monotonic()
@@ -165,13 +168,13 @@ class Lifecycle:
         if not self._move(State.DRAINING):
             return False
         self.queue.close()
-        self.delivery.is_closing = True
+        self.scheduler.is_closing = True
         return True
 
     def _drain_in_background(self) -> None:
         """Leave the rest to the listeners, which end when nothing is left, or else to the exit."""
         pipelines.keep(self)
-        if not self.listeners.finish() and not self.delivery.has_rows():
+        if not self.listeners.finish() and not self.scheduler.has_rows():
             self._let_go()
 
     # DRAINING -> CLOSED.
@@ -191,13 +194,13 @@ class Lifecycle:
 
     def _let_go(self) -> None:
         """Close the connections once nothing is on its way any more."""
-        if self._state.takes_rows or self.delivery.has_rows():
+        if self._state.takes_rows or self.scheduler.has_rows():
             return
         self._move(State.CLOSED)
         self._release()
 
     def _release(self) -> None:
-        if self.delivery.has_rows():
+        if self.scheduler.has_rows():
             return
         self.destination.close()
         self.queue.leave()
@@ -212,11 +215,11 @@ class Lifecycle:
     def urge(self) -> int:
         """Have everything that waits sent now, and return the watermark to wait for: rows accepted until now."""
         self.intake.count_failures()
-        if self.ledger.has_untold and not self.delivery.is_troubled:
-            self.delivery.put_notices()
+        if self.ledger.has_untold and not self.scheduler.is_failing:
+            self.notices.put()
         watermark = self.queue.urge()
         if not self.queue.is_settled(watermark):
-            self.delivery.hurry()
+            self.scheduler.hurry()
             self.listeners.wake()
         self.listeners.tell_refusal()
         return watermark
@@ -236,7 +239,7 @@ class Lifecycle:
 
     def report_losses_without_rows(self) -> None:
         """Put no rows of the library's own into a table whose columns it does not know."""
-        self.delivery.tells_in_rows = False
+        self.notices.is_enabled = False
 
     # Front doors.
 
@@ -253,7 +256,7 @@ class Lifecycle:
     def _end_unused(self) -> None:
         # Called by a finalizer, so nothing is waited for.
         if self._drain_begins():
-            if self.delivery.has_rows():
+            if self.scheduler.has_rows():
                 self.listeners.wake()
             self._drain_in_background()
 

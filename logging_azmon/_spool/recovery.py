@@ -10,10 +10,10 @@ import os
 import weakref
 from typing import Any
 
-from .._delivery.reporter import count
 from .._process import at_fork
 from .._queue.batch import Batch
 from .._queue.ledger import Reason
+from ..trouble import count
 from .directory import MOST_ADOPTED, REJECTED_PART, Owner
 from .files import PASSING
 from .segment import Segment, begun_at, good_lines

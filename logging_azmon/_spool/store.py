@@ -30,12 +30,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from .._delivery.reporter import REPORT_SECONDS, Trouble
 from .._process.clock import Clock
 from .._process.threads import holds
 from .._queue.batch import Batch
 from .._queue.ledger import Ledger, Reason
 from .._queue.memory import MemoryBuffer
+from ..trouble import REPORT_SECONDS, Trouble
 from .directory import Directory, Owner
 from .segment import Segment
 

@@ -18,7 +18,7 @@ from logging_azmon import cli
 from logging_azmon._azure.credential import make_credential
 from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
 from logging_azmon._config.settings import read
-from logging_azmon._delivery.retry import Answer, Failure
+from logging_azmon._delivery.answer import Answer, Failure
 from logging_azmon.cli._shared.workspace import WorkspaceQueryError
 from logging_azmon.cli.check.arrival import await_row, message_column
 from logging_azmon.cli.check.comparison import compare

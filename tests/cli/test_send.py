@@ -17,7 +17,7 @@ import pytest
 
 from logging_azmon import Pipeline, Table
 from logging_azmon._config.presets import preset
-from logging_azmon._delivery.retry import Answer
+from logging_azmon._delivery.answer import Answer
 from logging_azmon._pipeline.intake import Intake
 from logging_azmon._pipeline.lifecycle import Lifecycle
 from logging_azmon.cli import main

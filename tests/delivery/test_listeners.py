@@ -1,6 +1,6 @@
-"""The background threads: when there are how many, and what happens if there can be none."""
+"""How many background threads there are, and what happens if none can be started."""
 
-# ruff: noqa: SLF001 - who is counted on is seen from inside only
+# ruff: noqa: SLF001 - the counts of listeners are private
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery import listeners as listeners_module
-from logging_azmon._delivery.reporter import Trouble
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
+from logging_azmon.trouble import Trouble
 from support.interrupting import at
 
 LIMIT_SECONDS = 10
 STORED = Answer(status=204)
-# Trouble with one rule is everybody's who sends to it, so each test has its own.
+# A failure pauses every pipeline to the same rule, so each test has a rule of its own.
 RULES = itertools.count()
-# As long as four of them fill a batch.
+# Four such rows fill a batch.
 LONG = "x" * 1_000
 
 
@@ -53,7 +54,7 @@ def log_until_there_is_a_thread(handler: AzureMonitorHandler, clock: ManualClock
 
 
 class Uploads:
-    """Hold all uploads until they are let go, and count how many there are at once."""
+    """Hold all uploads until `go`, and count how many are held at once."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -82,7 +83,7 @@ class Uploads:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Pipeline]]:
-    """Make pipelines that are closed in the end."""
+    """Make pipelines, and close them at the end of the test."""
     made: list[Pipeline] = []
 
     def make(destination: FakeDestination, **options: Any) -> Pipeline:
@@ -96,17 +97,15 @@ def make() -> Iterator[Callable[..., Pipeline]]:
     assert listeners() == []
 
 
-class TestHowMany:
-    """From none to `uploads`."""
-
-    def test_none_before_the_first_row(self, make: Callable[..., Pipeline]) -> None:
-        """A preloading server may fork before anything was logged."""
+class TestNumberOfListeners:
+    def test_no_listener_is_started_before_the_first_row(self, make: Callable[..., Pipeline]) -> None:
+        """A preloading server may fork before anything is logged."""
         with FakeDestination() as destination:
             AzureMonitorHandler(pipeline=make(destination))
             assert listeners() == []
 
-    def test_one_for_a_few_rows(self, make: Callable[..., Pipeline]) -> None:
-        """Flushing does not start more, and no dummy thread is left behind by the start."""
+    def test_one_listener_delivers_a_few_rows(self, make: Callable[..., Pipeline]) -> None:
+        """A flush starts no other, and starting it leaves no dummy thread behind."""
         before = threading.active_count()
         with FakeDestination() as destination:
             pipeline = make(destination)
@@ -119,8 +118,8 @@ class TestHowMany:
             assert threading.active_count() == before + 1
 
     @pytest.mark.parametrize("uploads", [1, 4])
-    def test_as_many_as_full_batches_wait_but_no_more(self, make: Callable[..., Pipeline], uploads: int) -> None:
-        """Batches that fill up behind an upload that is held go out beside it, up to `uploads` of them."""
+    def test_full_batches_get_a_listener_each_up_to_uploads(self, make: Callable[..., Pipeline], uploads: int) -> None:
+        """Batches that fill up while an upload is held are sent at the same time."""
         held = Uploads()
         with FakeDestination(*[held] * 99) as destination:
             handler = AzureMonitorHandler(pipeline=make(destination, uploads=uploads, batch_bytes=4_096))
@@ -137,8 +136,8 @@ class TestHowMany:
             assert len({thread.name for thread in listeners()}) == uploads
             assert len(destination.rows) == 61
 
-    def test_a_flush_has_waiting_rows_sent_beside_an_upload_that_is_held(self, make: Callable[..., Pipeline]) -> None:
-        """One request that hangs does not hold up those that were flushed after it."""
+    def test_flush_sends_waiting_rows_while_another_upload_hangs(self, make: Callable[..., Pipeline]) -> None:
+        """A request that hangs does not hold up rows that are flushed after it."""
         held = Uploads()
         with FakeDestination(held) as destination:
             handler = AzureMonitorHandler(pipeline=make(destination))
@@ -152,8 +151,8 @@ class TestHowMany:
             flushed.join(LIMIT_SECONDS)
             assert handler.flush()
 
-    def test_several_pipelines_to_one_endpoint(self, make: Callable[..., Pipeline]) -> None:
-        """They share its pauses, but neither rows nor threads."""
+    def test_pipelines_to_one_endpoint_share_neither_rows_nor_threads(self, make: Callable[..., Pipeline]) -> None:
+        """They share its pauses only."""
         destinations = [FakeDestination(), FakeDestination()]
         rule = where()
         pipelines = [Pipeline(*rule, destination=destination) for destination in destinations]
@@ -164,13 +163,28 @@ class TestHowMany:
             assert [row["Message"] for row in destinations[number].rows] == [str(number)]
             pipeline.close()
 
+    def test_repr_counts_live_and_free_listeners(self, make: Callable[..., Pipeline]) -> None:
+        held = Uploads()
+        with FakeDestination(held) as destination:
+            pipeline = make(destination)
+            states = [repr(lifecycle_of(pipeline).listeners)]
+            AzureMonitorHandler(pipeline=pipeline).handle(record())
+            held.wait_for(1)
+            states.append(repr(lifecycle_of(pipeline).listeners))
+            held.go()
+            pipeline.close()
+            states.append(repr(lifecycle_of(pipeline).listeners))
+        assert states == [
+            "<Listeners 0 of 4 live, 0 free>",
+            "<Listeners 1 of 4 live, 0 free>",
+            "<Listeners 0 of 4 live, 0 free, stopping>",
+        ]
 
-class TestNone:
-    """No thread can be started."""
 
+class TestRefusedThreads:
     @pytest.fixture(params=["by the interpreter", "by the thread that starts it"])
     def refusal(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-        """Refuse threads of ours while the list is not empty."""
+        """Refuse our threads as long as this list is not empty."""
         refused = [True]
         start_new_thread, start = _thread.start_new_thread, threading.Thread.start
 
@@ -190,8 +204,10 @@ class TestNone:
             monkeypatch.setattr(threading.Thread, "start", refuse)
         return refused
 
-    def test_rows_are_delivered_by_a_flush(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
-        """On the thread that flushes; the refusal is told."""
+    def test_flush_delivers_rows_and_reports_that_no_thread_can_be_started(
+        self, make: Callable[..., Pipeline], refusal: list[bool]
+    ) -> None:
+        """They are delivered on the thread that flushes."""
         told: list[Trouble] = []
         with FakeDestination() as destination:
             pipeline = make(destination, report=told.append)
@@ -205,11 +221,22 @@ class TestNone:
                 "no thread can be started (can't start new thread); rows wait for a flush, or for a thread"
             ]
 
+    def test_repr_shows_when_a_thread_was_refused(
+        self, make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_thread, "start_new_thread", Mock(side_effect=RuntimeError))
+        with FakeDestination() as destination:
+            pipeline = make(destination, clock=ManualClock(), report=lambda _: None)
+            lifecycle_of(pipeline).intake.accept(record(), None)
+            assert (
+                repr(lifecycle_of(pipeline).listeners) == "<Listeners 0 of 4 live, 0 free, a thread refused at 1000.0>"
+            )
+
     @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
-    def test_a_row_that_is_interrupted_while_it_asks_leaves_it_to_the_next(
+    def test_log_call_interrupted_while_it_asks_for_a_thread_leaves_that_to_the_next(
         self, make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
     ) -> None:
-        """At the end of the stack, or by a Ctrl-C: it is in, and is not counted as lost besides."""
+        """The stack is exhausted, or Ctrl-C is pressed: the row is queued, and must not be counted as lost, too."""
         clock = ManualClock()
 
         def refuse(*_: Any) -> None:
@@ -236,8 +263,10 @@ class TestNone:
             assert [row["Message"] for row in destination.rows] == ["first", "second", "third"]
             assert pipeline.stats().dropped == {}
 
-    def test_nobody_is_woken_who_is_not_there(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
-        """Or else tokens would pile up, one for each row."""
+    def test_rows_do_not_pile_up_tokens_while_there_is_no_listener(
+        self, make: Callable[..., Pipeline], refusal: list[bool]
+    ) -> None:
+        """Each row asks for a listener, but no token may be left for one that never starts."""
         assert refusal
         with FakeDestination() as destination:
             pipeline = make(destination, clock=ManualClock(), report=lambda _: None)
@@ -247,14 +276,14 @@ class TestNone:
 
     @pytest.mark.parametrize("is_started", [True, False])
     @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
-    def test_whatever_comes_out_of_starting_one_none_is_counted_that_is_not_there(
+    def test_listener_whose_start_raises_is_neither_counted_nor_run(
         self,
         make: Callable[..., Pipeline],
         monkeypatch: pytest.MonkeyPatch,
         error: type[BaseException],
         is_started: bool,
     ) -> None:
-        """Nor does one run uncounted, where a signal handler raised just after it had begun."""
+        """A signal handler may raise just before the thread is started, or just after."""
         clock, start = ManualClock(), _thread.start_new_thread
 
         def broken(*args: Any) -> None:
@@ -276,11 +305,13 @@ class TestNone:
             assert pipeline.flush()
             assert [row["Message"] for row in destination.rows] == ["first", "second"]
             assert len(listeners()) == 1
-            # An error without words, too; a Ctrl-C is the application's own affair.
+            # An error without a text is reported by its type; Ctrl-C is not reported.
             assert [error.__name__ in str(trouble) for trouble in told] == [True] * (error is MemoryError)
 
-    def test_a_later_row_finds_a_thread(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
-        """Each row asks again, a second after the last refusal, although its batch has begun long ago."""
+    def test_later_row_starts_a_listener_once_threads_can_be_started(
+        self, make: Callable[..., Pipeline], refusal: list[bool]
+    ) -> None:
+        """From a second after the last refusal each row asks again, even one that joins a batch."""
         clock = ManualClock()
         with FakeDestination() as destination:
             pipeline = make(destination, clock=clock, report=lambda _: None)
@@ -292,8 +323,10 @@ class TestNone:
             assert handler.flush()
             assert len(destination.rows) == handler.stats().accepted
 
-    def test_a_refusal_while_rows_are_captured(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
-        """A test that captures rows has them, whatever the threads do."""
+    def test_refused_thread_while_rows_are_captured_delivers_only_the_others(
+        self, make: Callable[..., Pipeline], refusal: list[bool]
+    ) -> None:
+        """Captured rows stay with the test that captures them."""
         clock = ManualClock()
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=lambda _: None))
@@ -308,8 +341,9 @@ class TestNone:
             assert handler.flush()
             assert {row["Message"] for row in destination.rows} == {"sent", "later"}
 
-    def test_one_thread_refused_beside_others(self, make: Callable[..., Pipeline], refusal: list[bool]) -> None:
-        """The listener that there is goes on."""
+    def test_refused_thread_leaves_other_listeners_delivering(
+        self, make: Callable[..., Pipeline], refusal: list[bool]
+    ) -> None:
         held = Uploads()
         refusal.clear()
         with FakeDestination(held) as destination:
@@ -325,10 +359,10 @@ class TestNone:
             assert len(destination.rows) == 21
 
 
-def test_a_refused_thread_leaves_captured_rows_alone(
+def test_flush_after_a_refused_thread_leaves_captured_rows_alone(
     make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits is delivered by a flush; what the test captures stays with the test."""
+    """The flush delivers the row that waits; captured rows stay with the test."""
 
     def refuse(*_: object) -> int:
         raise RuntimeError("can't start new thread")
@@ -346,16 +380,16 @@ def test_a_refused_thread_leaves_captured_rows_alone(
         assert [row["Message"] for row in rows] == ["for the test"]
 
 
-class TestErrors:
-    """A listener survives."""
-
+class TestErrorsOnAListener:
     @pytest.mark.parametrize(
         "error",
         [ValueError("bug"), SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), MemoryError()],
         ids=repr,
     )
-    def test_whatever_an_upload_raises(self, make: Callable[..., Pipeline], error: BaseException) -> None:
-        """The rows are tried again, and those that come later arrive, too."""
+    def test_listener_survives_any_error_of_an_upload(
+        self, make: Callable[..., Pipeline], error: BaseException
+    ) -> None:
+        """Its rows are sent again, and later rows arrive, too."""
 
         def fail(rows: list[dict[str, Any]]) -> Answer:
             failed.set()
@@ -378,8 +412,7 @@ class TestErrors:
             assert sorted(row["Message"] for row in destination.rows) == ["first", "second"]
             assert told[0].kind == "internal"
 
-    def test_whatever_looking_for_rows_raises(self, make: Callable[..., Pipeline]) -> None:
-        """It is told, and the listener looks again."""
+    def test_listener_survives_and_reports_an_error_while_looking_for_rows(self, make: Callable[..., Pipeline]) -> None:
 
         class Faulty(ManualClock):
             faults = 1
@@ -402,8 +435,8 @@ class TestErrors:
             assert [str(trouble) for trouble in told] == ["unexpected ValueError('no time') while looking for rows"]
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-    def test_a_listener_that_dies_is_replaced(self, make: Callable[..., Pipeline]) -> None:
-        """Whatever ends a thread, the next row finds another."""
+    def test_listener_that_dies_is_replaced_at_the_next_row(self, make: Callable[..., Pipeline]) -> None:
+        """SystemExit ends its thread."""
 
         class Deadly(ManualClock):
             is_armed = True
@@ -426,8 +459,8 @@ class TestErrors:
             assert len(destination.rows) == 1
 
 
-def test_a_manual_clock_drives_real_listeners(make: Callable[..., Pipeline]) -> None:
-    """Advancing wakes those who wait for it: the first row goes at once, the next after `batch_seconds`."""
+def test_manual_clock_drives_real_listeners(make: Callable[..., Pipeline]) -> None:
+    """Advancing it wakes the listener: the first row is sent at once, the next one after `batch_seconds`."""
     clock = ManualClock()
     with FakeDestination() as destination:
         handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, batch_seconds=5))
@@ -444,8 +477,8 @@ def test_a_manual_clock_drives_real_listeners(make: Callable[..., Pipeline]) -> 
         destination.wait_for(lambda d: len(d.rows) == 2)
 
 
-def test_ctrl_c_while_a_listener_is_asked_for_leaves_none_that_is_only_counted() -> None:
-    """At each place where it could come: the next row has a listener that delivers it."""
+def test_ctrl_c_anywhere_while_a_listener_is_started_costs_no_later_row() -> None:
+    """Wherever it interrupts the log call, the next row finds a listener that delivers it."""
     modules = frozenset([listeners_module.__file__])
 
     def interrupt() -> None:

@@ -1,4 +1,4 @@
-"""What people are told, by whom and how often."""
+"""Where trouble is reported, and how often."""
 
 # ruff: noqa: SLF001 - what is remembered must be bounded
 
@@ -11,19 +11,11 @@ import sys
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery.reporter import (
-    _KINDS_REMEMBERED,
-    REPORT_SECONDS,
-    Reporter,
-    Trouble,
-    clock_time,
-    count,
-    described,
-    print_line,
-)
+from logging_azmon._delivery.reporter import _MAX_KEYS, Reporter, print_line
 from logging_azmon._process import feedback
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
-from support.delivering import Bench, a_rule, is_balanced
+from logging_azmon.trouble import REPORT_SECONDS, Trouble
+from support.delivering import a_rule, is_balanced
 
 
 def trouble(kind="outage", text="away", **more):
@@ -31,7 +23,7 @@ def trouble(kind="outage", text="away", **more):
 
 
 class TestOnStderr:
-    """Nothing else is there by default."""
+    """The default, without `report`."""
 
     @pytest.fixture
     def clock(self):
@@ -41,11 +33,11 @@ class TestOnStderr:
     def report(self, clock):
         return Reporter(None, clock.monotonic)
 
-    def test_a_line_says_who_speaks(self, report, capfd):
+    def test_line_on_stderr_begins_with_the_name_of_the_library(self, report, capfd):
         report(trouble(text="503 from https://dce"))
         assert capfd.readouterr().err == "logging_azmon: 503 from https://dce\n"
 
-    def test_once_a_minute_a_kind_and_then_with_the_number_held_back(self, report, clock, capfd):
+    def test_same_trouble_is_printed_once_a_minute_with_the_number_held_back(self, report, clock, capfd):
         for number in range(1_235):
             report(trouble(text=f"away {number}"))
         clock.advance(REPORT_SECONDS - 0.1)
@@ -73,20 +65,20 @@ class TestOnStderr:
             report(one)
         assert [line[-1] for line in capfd.readouterr().err.splitlines()] == list("abcdef")
 
-    def test_what_is_remembered_for_that_is_bounded(self, report):
-        for number in range(10 * _KINDS_REMEMBERED):
+    def test_memory_of_printed_troubles_is_bounded(self, report):
+        for number in range(10 * _MAX_KEYS):
             report(trouble(code=str(number)))
-        assert len(report._silent_until) <= _KINDS_REMEMBERED
-        assert len(report._held_back) <= _KINDS_REMEMBERED
+        assert len(report._silent_until) <= _MAX_KEYS
+        assert len(report._held_back) <= _MAX_KEYS
 
-    def test_it_goes_to_the_processs_own_stderr_not_to_one_that_logs(self, report, monkeypatch, capfd):
+    def test_line_goes_to_the_process_stderr_not_to_a_replaced_sys_stderr(self, report, monkeypatch, capfd):
         monkeypatch.setattr(sys, "stderr", io.StringIO())
         report(trouble())
         assert sys.stderr.getvalue() == ""
         assert "away" in capfd.readouterr().err
 
     @pytest.mark.parametrize("stream", [None, "closed", "closed file", "broken"])
-    def test_without_a_stderr_nobody_is_told_and_nothing_happens(self, report, monkeypatch, stream, tmp_path):
+    def test_missing_or_broken_stderr_is_ignored(self, report, monkeypatch, stream, tmp_path):
         class Broken:
             def write(self, text):
                 raise OSError
@@ -97,19 +89,19 @@ class TestOnStderr:
         monkeypatch.setattr(sys, "__stderr__", streams.get(stream))
         report(trouble())
 
-    def test_a_stderr_of_ones_own_is_written_to(self, monkeypatch):
+    def test_stderr_without_a_buffer_is_written_to(self, monkeypatch):
         monkeypatch.setattr(sys, "__stderr__", io.StringIO())
         print_line("away")
         assert sys.__stderr__.getvalue() == "logging_azmon: away\n"
 
-    def test_what_its_encoding_does_not_have_is_escaped(self, monkeypatch, tmp_path):
+    def test_characters_missing_in_the_encoding_of_stderr_are_escaped(self, monkeypatch, tmp_path):
         with (tmp_path / "err").open("w", encoding="ascii") as stream:
             monkeypatch.setattr(sys, "__stderr__", stream)
             print_line("caf\u00e9\u2026")
         assert (tmp_path / "err").read_bytes() == b"logging_azmon: caf\\xe9\\u2026\n"
 
     @pytest.mark.parametrize("flags", [[], ["-u"]])
-    def test_a_process_prints_it(self, flags):
+    def test_line_is_printed_by_a_process_with_and_without_buffering(self, flags):
         code = "from logging_azmon._delivery.reporter import print_line; print_line('caf\\u00e9')"
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         done = subprocess.run(
@@ -119,7 +111,7 @@ class TestOnStderr:
 
 
 class TestToACallable:
-    def test_it_gets_every_trouble(self, capfd):
+    def test_callable_receives_every_trouble(self, capfd):
         told = []
         report = Reporter(told.append, ManualClock().monotonic)
         troubles = [trouble(text=str(number)) for number in range(100)]
@@ -129,7 +121,7 @@ class TestToACallable:
         assert capfd.readouterr().err == ""
 
     @pytest.mark.parametrize("error", [ValueError("mine"), SystemExit(3)])
-    def test_one_that_raises_does_no_harm_and_the_trouble_is_told_all_the_same(self, error, capfd):
+    def test_trouble_is_printed_if_the_callable_raises(self, error, capfd):
         def fail(_):
             raise error
 
@@ -138,7 +130,7 @@ class TestToACallable:
         report(trouble(text="again"))
         assert capfd.readouterr().err == f"logging_azmon: report= raised {error!r} for: 503 from https://dce\n"
 
-    def test_not_even_one_that_raises_what_cannot_be_shown(self, capfd):
+    def test_trouble_is_printed_if_the_error_of_the_callable_has_no_repr(self, capfd):
         class SilentError(Exception):
             def __repr__(self):
                 raise ValueError
@@ -149,8 +141,8 @@ class TestToACallable:
         Reporter(fail, ManualClock().monotonic)(trouble())
         assert "report= raised SilentError for: away" in capfd.readouterr().err
 
-    def test_what_it_logs_breeds_no_rows(self):
-        """Also when it logs to the very handler whose trouble it is told."""
+    def test_records_that_the_callable_logs_become_no_rows(self):
+        """Even if it logs to the handler whose trouble it receives."""
         destination = FakeDestination(Answer(status=503), Answer(status=429))
         logger = logging.Logger("app")
         handler = AzureMonitorHandler(
@@ -168,7 +160,7 @@ class TestToACallable:
         assert [row["Message"] for row in destination.rows] == ["mine"]
         handler.pipeline.close()
 
-    def test_it_may_flush_and_close(self):
+    def test_callable_may_flush_and_close(self):
         destination = FakeDestination(Answer(status=503))
 
         def report(_):
@@ -186,42 +178,15 @@ class TestToACallable:
         assert is_balanced(handler.stats())
         pipeline.close()
 
-    def test_its_thread_counts_as_delivering_meanwhile(self):
+    def test_callable_runs_marked_as_delivering(self):
         seen = []
         Reporter(lambda _: seen.append(feedback.is_delivering()), ManualClock().monotonic)(trouble())
         assert seen == [True]
         assert not feedback.is_delivering()
 
 
-class TestTrouble:
-    def test_it_reads_as_its_text_and_does_not_show_rows_in_its_repr(self):
-        one = trouble(kind="rejected", text="1 row rejected", rows_json=b'{"secret": 1}\n')
-        assert str(one) == "1 row rejected"
-        assert "secret" not in repr(one)
-
-    def test_numbers_and_times_are_said_as_people_do(self):
-        assert [count(rows) for rows in (0, 1, 2, 1_234)] == ["0 rows", "1 row", "2 rows", "1,234 rows"]
-        assert clock_time(1_800_000_131.9) == "08:02:11"
-
-    def test_errors_are_described(self):
-        assert described(ValueError("x")) == "ValueError('x')"
-
-    def test_an_outage_from_beginning_to_end(self):
-        """What an operator reads: what is wrong, what to do, what waits, and that it is over."""
-        bench = Bench(Answer(status=403, code="OperationFailed", message="no access"))
-        bench.put_batch("a", "b")
-        bench.run()
-        first, last = map(str, bench.troubles)
-        assert first.startswith(
-            "403 from https://dce.example for Custom-App_CL of dcr-0123 (OperationFailed: no access): the identity"
-            " lacks the role Monitoring Metrics Publisher on dcr-0123; once assigned, it can take 30 minutes;"
-            " 2 rows are waiting, next try in "
-        )
-        assert last == "https://dce.example takes rows again"
-
-
-def test_ctrl_c_in_a_report_is_not_swallowed():
-    """It is meant for the program; anything else that a callable raises is told in its stead."""
+def test_ctrl_c_in_the_callable_is_raised():
+    """It is meant for the program; any other exception of the callable is printed instead."""
 
     def interrupted(_):
         raise KeyboardInterrupt

@@ -7,16 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logging_azmon._delivery.answer import Answer, Failure
 from logging_azmon._delivery.retry import (
     LEAST_RETRY_AFTER_SECONDS,
     MOST_RETRY_AFTER_SECONDS,
     TIME_RANGE,
     Action,
-    Answer,
     Decision,
-    Failure,
     backoff,
-    explain,
     judge,
     retry_after_seconds,
     retry_delay,
@@ -71,17 +69,17 @@ def test_each_answer_to_several_rows_has_its_decision(answer, decision):
     ],
     ids=str,
 )
-def test_a_single_row_cannot_be_split(answer, how, action):
+def test_single_row_is_shrunk_or_rejected_instead_of_split(answer, how, action):
     assert judge(answer, rows=1, **how).action is action
 
 
-def test_a_token_is_renewed_once_and_then_it_is_configuration():
+def test_token_is_renewed_once_and_a_second_401_is_a_configuration_error():
     assert judge(Answer(status=401), rows=5).action is Action.RENEW
     assert judge(Answer(status=401), rows=5, has_renewed=True) == CONFIGURATION
 
 
 @given(st.integers(100, 599), st.sampled_from(["", "InvalidStream", TIME_RANGE, "Other"]), st.integers(1, 9))
-def test_only_a_204_is_a_delivery_and_only_a_400_or_413_costs_rows(status, code, rows):
+def test_only_a_204_delivers_and_only_a_400_or_413_can_cost_rows(status, code, rows):
     action = judge(Answer(status=status, code=code), rows=rows).action
     assert (action is Action.DONE) == (status == 204)
     if action in {Action.REJECT, Action.SPLIT, Action.SPLIT_BY_TIME, Action.SPLIT_BY_SIZE, Action.SHRINK}:
@@ -117,12 +115,12 @@ def test_only_a_204_is_a_delivery_and_only_a_400_or_413_costs_rows(status, code,
         ("Fri, 20 Nov 99999 14:03:11 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_and_at_most_five_minutes(header, seconds):
+def test_retry_after_is_parsed_as_seconds_or_a_date_up_to_five_minutes(header, seconds):
     assert retry_after_seconds(header, NOW) == seconds
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \S*"), st.floats(0, 4e9))
-def test_any_retry_after_is_read_or_ignored(header, now):
+def test_any_retry_after_is_parsed_or_ignored(header, now):
     seconds = retry_after_seconds(header, now)
     assert seconds is None or 0.0 <= seconds <= MOST_RETRY_AFTER_SECONDS
 
@@ -134,7 +132,7 @@ def test_any_retry_after_is_read_or_ignored(header, now):
     st.floats(0.01, 3_600),
     st.floats(0, 1, exclude_max=True),
 )
-def test_no_wait_is_longer_than_the_longest_or_what_was_asked(trouble, header, failures, longest, chance):
+def test_wait_is_never_longer_than_the_longest_or_the_retry_after(trouble, header, failures, longest, chance):
     delay = retry_delay(
         trouble, Answer(retry_after=header), failures=failures, longest=longest, now=NOW, random=lambda: chance
     )
@@ -157,7 +155,7 @@ def test_waits_double_with_full_jitter_up_to_the_longest(trouble):
     assert delays(0.0) == [0.0] * 9
 
 
-def test_configuration_is_retried_slowly_from_the_first_time_on():
+def test_configuration_errors_are_retried_slowly_from_the_first_time_on():
     def delay(chance):
         return retry_delay("configuration", Answer(), failures=1, longest=60.0, now=NOW, random=lambda: chance).seconds
 
@@ -165,65 +163,23 @@ def test_configuration_is_retried_slowly_from_the_first_time_on():
 
 
 @pytest.mark.parametrize("header", ["0", "0.001", "-5", "Fri, 20 Nov 2020 14:02:11 GMT"])
-def test_a_retry_after_of_nothing_does_not_make_a_loop_without_pauses(header):
+def test_retry_after_of_zero_or_in_the_past_does_not_retry_without_a_pause(header):
     answer = Answer(status=503, retry_after=header)
     delay = retry_delay("outage", answer, failures=8, longest=60.0, now=NOW, random=lambda: 0.5)
     assert delay.seconds == 30.0
-    assert not delay.is_ordered
+    assert not delay.from_server
 
 
-def test_only_a_wait_that_the_service_asked_for_may_not_be_cut_short():
-    def is_ordered(trouble, header):
+def test_only_a_wait_from_the_server_must_not_be_cut_short():
+    def from_server(trouble, header):
         answer = Answer(retry_after=header)
-        return retry_delay(trouble, answer, failures=1, longest=60.0, now=NOW, random=lambda: 0.5).is_ordered
+        return retry_delay(trouble, answer, failures=1, longest=60.0, now=NOW, random=lambda: 0.5).from_server
 
-    assert is_ordered("outage", "10")
-    assert is_ordered("throttled", "10")
-    assert not is_ordered("throttled", None)
-    assert not is_ordered("configuration", "10")
+    assert from_server("outage", "10")
+    assert from_server("throttled", "10")
+    assert not from_server("throttled", None)
+    assert not from_server("configuration", "10")
 
 
-def test_backing_off_never_overflows():
+def test_backoff_never_overflows():
     assert backoff(10**9, 3_600.0) == 3_600.0
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (
-            Answer(status=403, code="OperationFailed", message="no access"),
-            [
-                "403 from https://dce",
-                "Monitoring Metrics Publisher on dcr-0",
-                "30 minutes",
-                "OperationFailed: no access",
-            ],
-        ),
-        (Answer(status=404, code="NotFound"), ["404", "rule_id=dcr-0", "immutable id"]),
-        (Answer(status=400, code="InvalidStream"), ["400", "Custom-A is not declared in dcr-0", "5 minutes"]),
-        (Answer(status=401), ["401", "credential=", "cloud="]),
-        (Answer(status=407), ["407", "HTTPS_PROXY", "NO_PROXY"]),
-        (Answer(status=415), ["415", "gzipped JSON"]),
-        (Answer(status=429), ["429", "quota"]),
-        (Answer(status=200), ["200", "captive portal", "endpoint="]),
-        (Answer(status=202), ["202", "captive portal"]),
-        (Answer(status=302), ["302", "redirects are not followed"]),
-        (Answer(status=418), ["418 from https://dce for Custom-A of dcr-0"]),
-        (Answer(failure=Failure.CREDENTIAL, message="CredentialUnavailableError: x"), ["no token", "credential=", "x"]),
-        (
-            Answer(failure=Failure.TLS, message="certificate verify failed"),
-            ["TLS to https://dce", "certificate", "clock"],
-        ),
-        (Answer(failure=Failure.CONNECTION, message="refused"), ["https://dce cannot be reached (refused)"]),
-        (Answer(failure=Failure.UNREADABLE, message="garbage"), ["cannot be read", "garbage", "proxy"]),
-        (Answer(failure=Failure.TOO_LARGE, message="9 bytes"), ["too large", "9 bytes"]),
-        (Answer(), ["cannot be read"]),
-        (Answer(status=403, message="{rule} {0} %s"), ["{rule} {0} %s"]),
-    ],
-    ids=str,
-)
-def test_an_answer_is_explained_in_one_line_that_a_person_can_act_on(answer, words):
-    said = explain(answer, endpoint="https://dce", rule_id="dcr-0", stream="Custom-A")
-    assert "\n" not in said
-    for word in words:
-        assert word in said

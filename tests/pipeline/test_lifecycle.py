@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery.reporter import Trouble
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
+from logging_azmon.trouble import Trouble
 from support.endpoint import Endpoint
 
 # All pipelines that send to one rule share its circuit breaker, so each test has a rule of its own.

@@ -92,7 +92,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 20))
     def deliver(self, steps):
         for _ in range(steps):
-            work, pause = lifecycle_of(self.pipeline).delivery.next_batch()
+            work, pause = lifecycle_of(self.pipeline).scheduler.next_batch()
             if work is not None:
                 lifecycle_of(self.pipeline).delivery.deliver(*work)
             else:

@@ -711,7 +711,7 @@ class TestBound:
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.put(*[line(number, 100) for number in range(300)])
         for _ in range(bench.stats.spooled):
-            bench.delivery.next_batch()
+            bench.scheduler.next_batch()
         taken = bench.stats.in_flight
         assert taken
         for number in range(300, 900):
@@ -725,7 +725,7 @@ class TestBound:
         for number in range(100):
             directory.destination.play(AWAY)
             bench.put(number)
-            bench.delivery.hurry()
+            bench.scheduler.hurry()
             directory.clock.advance(60)
             bench.step()
         assert bench.stats.dropped == {}
@@ -907,7 +907,7 @@ class TestTheEnd:
         bench = directory.process()
         bench.put("mine")
         bench.buffer.urge()
-        works = [bench.delivery.next_batch()[0] for _ in range(2)]
+        works = [bench.scheduler.next_batch()[0] for _ in range(2)]
         bench.buffer.close()
         bench.buffer.abandon("closed")
         assert bench.stats.in_flight == 2

@@ -175,7 +175,7 @@ class Spools(RuleBasedStateMachine):
     def is_closed(self, who):
         def close(process):
             process.bench.buffer.close()
-            process.bench.delivery.is_closing = True
+            process.bench.scheduler.is_closing = True
             for _ in range(5):
                 self.clock.advance(min(process.bench.step(), 5.0))
             process.bench.buffer.abandon("closed")

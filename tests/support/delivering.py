@@ -12,13 +12,14 @@ import orjson
 
 from logging_azmon import Pipeline
 from logging_azmon._config.settings import read
-from logging_azmon._delivery.breaker import Lane
-from logging_azmon._delivery.reporter import Reporter, Trouble
+from logging_azmon._delivery.breaker import CircuitBreaker
+from logging_azmon._delivery.reporter import Reporter
 from logging_azmon._pipeline.assembly import assemble
 from logging_azmon._queue.ledger import Stats
 from logging_azmon._rows.encoder import Encoder
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
+from logging_azmon.trouble import Trouble
 
 AZURE = {"endpoint": "https://dce.example", "rule_id": "dcr-0123", "stream": "Custom-App_CL"}
 _numbers = itertools.count()
@@ -62,7 +63,7 @@ class Bench:
         *answers: Any,
         clock: Any = None,
         destination: Any = None,
-        lane: Any = None,
+        breaker: Any = None,
         disk: Any = None,
         **arguments: Any,
     ):
@@ -73,9 +74,9 @@ class Bench:
         self.destination = destination(settings) if callable(destination) else destination or FakeDestination(*answers)
         encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
         self.reporter = Reporter(settings.report, self.clock.monotonic)
-        self.lane = Lane() if lane is None else lane
-        self.ledger, self.buffer, self.delivery = assemble(
-            settings, self.destination, self.reporter, encoder, self.clock, self.lane, self._wake, disk
+        self.breaker = CircuitBreaker() if breaker is None else breaker
+        self.ledger, self.buffer, self.scheduler, self.notices, self.delivery = assemble(
+            settings, self.destination, self.reporter, encoder, self.clock, self.breaker, self._wake, disk
         )
 
     def _wake(self) -> None:
@@ -98,7 +99,7 @@ class Bench:
 
     def step(self) -> float:
         """Deliver one batch if one may go now; return how long there is nothing to do."""
-        work, pause = self.delivery.next_batch()
+        work, pause = self.scheduler.next_batch()
         if work is not None:
             self.delivery.deliver(*work)
             assert is_balanced(self.ledger.snapshot())
@@ -107,7 +108,7 @@ class Bench:
     def steps(self) -> int:
         """Deliver all that may go now; return how many batches that was."""
         batches = 0
-        while (work := self.delivery.next_batch()[0]) is not None:
+        while (work := self.scheduler.next_batch()[0]) is not None:
             self.delivery.deliver(*work)
             batches += 1
         return batches
@@ -115,7 +116,7 @@ class Bench:
     def run(self, seconds: float = 1e9) -> float:
         """Deliver everything, letting time pass; return how long that took at most so many seconds."""
         began = self.clock.monotonic()
-        self.run_until(lambda: not self.delivery.has_rows() or self.clock.monotonic() - began >= seconds)
+        self.run_until(lambda: not self.scheduler.has_rows() or self.clock.monotonic() - began >= seconds)
         return float(self.clock.monotonic() - began)
 
     def run_until(self, is_met: Callable[[], bool], steps: int = 100_000) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..._azure.credential import make_credential, why_none
-from ..._azure.error_mapping import why_broken
+from ..._azure.credential import make_credential, token_error_text
+from ..._azure.error_mapping import connection_error_text
 from ..._config.clouds import CLOUDS
 from ..._config.settings import ENVIRONMENT
 from ..._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
@@ -234,10 +234,10 @@ def _unreached(error: Any, address: WorkspaceAddress) -> str:
     from .azure import ClientAuthenticationError
 
     if isinstance(error, ClientAuthenticationError):
-        reason = " ".join(why_none(error).split())[:_MESSAGE_LENGTH]
+        reason = " ".join(token_error_text(error).split())[:_MESSAGE_LENGTH]
         hint = "check --credential; `az login` helps on your own machine"
         return f"no token for {address.service} ({reason}): {hint}"
-    reason = why_broken(error)
+    reason = connection_error_text(error)
     if address.is_local:
         return f"{address.service} cannot be reached ({reason}): is `logging-azmon serve` running there?"
     return f"{address.service} cannot be reached ({reason}): check the network, and HTTPS_PROXY if there is a proxy"

@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..._delivery.reporter import Trouble
 from ...local.kql.quoting import kql_name
 from ...pipeline import Pipeline, lifecycle_of
 from ...table import Table
+from ...trouble import Trouble
 from .._shared.workspace import WorkspaceClient, WorkspaceQueryError
 from .steps import Step
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..._azure.credential import make_credential, why_none
+from ..._azure.credential import make_credential, token_error_text
 from ..._config.clouds import CLOUDS
 from ..._config.settings import Settings
 from ..._rows.jsonable import one_line
@@ -33,7 +33,7 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
         return Step(
             name="token",
             state="problem",
-            seen=f"{name} gave none: {one_line(why_none(error), _MESSAGE_LENGTH)}",
+            seen=f"{name} gave none: {one_line(token_error_text(error), _MESSAGE_LENGTH)}",
             advice=(advice,),
         ), None
     chosen = getattr(credential, "_successful_credential", None)  # one of the several that "default" tries

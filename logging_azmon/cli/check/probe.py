@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ..._azure.uploader import Uploader
 from ..._config.settings import Settings
-from ..._delivery.retry import Answer, Failure
+from ..._delivery.answer import Answer, Failure
 from .identity import describe_identity
 from .steps import Step
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from ..._delivery.reporter import Trouble
     from ..._queue.ledger import Stats
     from ...local import Workspace
+    from ...trouble import Trouble
 
 EXTRA = "local"
 EXAMPLES = ("logging-azmon demo", "logging-azmon demo --keep")

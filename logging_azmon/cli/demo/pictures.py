@@ -14,8 +14,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ..._delivery.reporter import Trouble
 from ..._queue.ledger import Stats
+from ...trouble import Trouble
 from .._shared.console import LEVEL_COLOURS
 
 # Types of the values that are right-aligned.

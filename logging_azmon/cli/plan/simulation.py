@@ -16,13 +16,15 @@ from typing import Any
 
 from ..._config.service_limits import QUOTA_BYTES, QUOTA_REQUESTS
 from ..._config.settings import Settings
-from ..._delivery.breaker import Lane
+from ..._delivery.answer import Answer
+from ..._delivery.breaker import CircuitBreaker
 from ..._delivery.delivery import Delivery
 from ..._delivery.reporter import Reporter
-from ..._delivery.retry import Answer
+from ..._delivery.scheduler import Scheduler
 from ..._process.clock import Clock
 from ..._queue.batch import Batch
 from ..._queue.ledger import Ledger
+from ..._rows.shrink import shrink_row
 
 MINUTE = 60.0
 STORED = Answer(status=204)
@@ -196,7 +198,7 @@ class Tally:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # The methods of a queue that Delivery calls.
+    # What the scheduler and the delivery ask of a queue.
 
     def look(self, now: float) -> None:
         """Do nothing: there is no spool."""
@@ -244,10 +246,6 @@ class Tally:
         self._ledger.in_flight -= batch.rows
         self._ledger.delivered += batch.rows
 
-    def put_notice(self, line: bytes) -> bool:
-        """Leave out the library's own rows."""
-        return len(line) > 0  # pragma: no cover - no losses are reported in rows
-
 
 class Simulation:
     """Run a fleet through some minutes."""
@@ -258,20 +256,35 @@ class Simulation:
         self._seed = seed
         self._time = _Time()
         self._service = Service(fleet, self._time)
-        self._parts: list[tuple[Delivery, Tally, Ledger]] = []
+        self._parts: list[tuple[Scheduler, Delivery, Tally, Ledger]] = []
         # A heap of (time of the next event, number of the process).
         self._events: list[tuple[float, int]] = []
 
     def _start(self) -> None:
         silent = Reporter(lambda _: None, self._time.monotonic)
-        encoder: Any = None  # not needed: no row is encoded
         for number in range(self._fleet.processes):
             ledger = Ledger()
             begin = random.random() * self._fleet.deploy_seconds  # noqa: S311 - a simulation
             tally = Tally(self._settings, self._fleet, ledger, self._time, begin)
             buffer: Any = tally
-            delivery = Delivery(self._settings, buffer, self._service, ledger, silent, encoder, self._time, Lane())
-            self._parts.append((delivery, tally, ledger))
+            scheduler = Scheduler(
+                queue=buffer,
+                clock=self._time,
+                shared_breaker=CircuitBreaker(),
+                batch_seconds=self._settings.batch_seconds,
+            )
+            delivery = Delivery(
+                settings=self._settings,
+                queue=buffer,
+                scheduler=scheduler,
+                destination=self._service,
+                ledger=ledger,
+                reporter=silent,
+                clock=self._time,
+                shrink=shrink_row,
+                on_delivered=lambda: None,
+            )
+            self._parts.append((scheduler, delivery, tally, ledger))
             self._events.append((begin, number))
         heapq.heapify(self._events)
 
@@ -292,15 +305,15 @@ class Simulation:
         while events[0][0] < end:
             moment, number = events[0]
             self._time.now = max(self._time.now, moment)
-            delivery, tally, _ = self._parts[number]
-            heapq.heapreplace(events, (self._act(delivery, tally), number))
+            scheduler, delivery, tally, _ = self._parts[number]
+            heapq.heapreplace(events, (self._act(scheduler, delivery, tally), number))
         self._time.now = end
 
-    def _act(self, delivery: Delivery, tally: Tally) -> float:
+    def _act(self, scheduler: Scheduler, delivery: Delivery, tally: Tally) -> float:
         now = self._time.now
         for _ in range(_MANY):
             tally.update()
-            work, pause = delivery.next_batch()
+            work, pause = scheduler.next_batch()
             if work is None:
                 return max(min(now + max(pause, 1e-3), max(tally.next_event(), now + 1e-3)), now + 1e-3)
             delivery.deliver(*work)
@@ -309,7 +322,7 @@ class Simulation:
     def _course(self) -> SimulationResult:
         course = SimulationResult(minutes=self._service.minutes)
         dropped: dict[str, int] = {}
-        for _, tally, ledger in self._parts:
+        for _, _, tally, ledger in self._parts:
             tally.update()
             stats = ledger.snapshot()
             course.accepted += stats.accepted

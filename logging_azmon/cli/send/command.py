@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ..._delivery.reporter import Trouble
 from ...errors import ConfigurationError
 from ...pipeline import Pipeline, lifecycle_of
+from ...trouble import Trouble
 from .._shared.interrupts import Interrupts
 from .._shared.numbers import number, whole_number
 from .._shared.options import add_options, pipeline_arguments, read_settings

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from ..._delivery.reporter import Trouble
 from ..._queue.ledger import Stats
+from ...trouble import Trouble
 from .._shared.cells import printable
 from .._shared.console import error_console, output_console
 from .._shared.numbers import pluralize

@@ -1,0 +1,34 @@
+"""The seam between delivery and the service: where rows are sent."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .answer import Answer
+
+
+class Destination(Protocol):
+    """Send rows and say what came back.
+
+    Rules:
+    - It sends a request once. Delivery alone retries, splits, counts and reports.
+    - `send` is called by several threads at once.
+    - An expected failure is an `Answer`. If `send` raises, the rows are kept and sent again later.
+    - `close` may come before the first `send`, and more than once. Nothing is sent after it, except in a forked child
+      after `forget`.
+    """
+
+    def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
+        """Send rows, one JSON object per line, in one request.
+
+        `seconds` limits how long it may take, for a caller that cannot wait for the usual timeouts.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+    def forget(self) -> None:
+        """Drop the connections without closing them: in a forked child they are the parent's."""
+        ...

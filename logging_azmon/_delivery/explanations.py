@@ -1,0 +1,61 @@
+"""Explain in words what an answer means and what to do about it, and what a closed pipeline leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._queue.ledger import Stats
+from ..trouble import Trouble, count
+from .answer import Answer, Failure
+
+# Advice for an error code or a status. 200 stands for all of 2xx but 204, 300 for all of 3xx.
+_HINTS: dict[int | str, str] = {
+    200: "this is not the ingestion service (a captive portal, a proxy?); check endpoint=",
+    300: "redirects are not followed, because they would carry rows and token elsewhere; check endpoint=",
+    401: "the token is not accepted; check credential= and cloud=",
+    403: "the identity lacks the role Monitoring Metrics Publisher on {rule}; once assigned, it can take 30 minutes",
+    404: "rule_id={rule} is not known there; use the rule's immutable id, and the endpoint of that rule or of its DCE",
+    407: "a proxy requires a login; put it into HTTPS_PROXY, or have the endpoint bypass the proxy with NO_PROXY",
+    415: "something on the way does not accept gzipped JSON",
+    429: "the rule's quota is used up; rows wait, and requests become fewer and larger",
+    "InvalidStream": "{stream} is not declared in {rule}; after an edit of the rule it can take 5 minutes",
+}
+
+
+def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
+    """Return one line that says what an answer means and what to do about it."""
+    detail = f"{answer.code}: {answer.message}".strip(": ")
+    detail = f" ({detail})" if detail else ""
+    if answer.failure is Failure.CREDENTIAL:
+        return f"no token could be obtained for {endpoint}{detail}: check credential= and the identity it stands for"
+    if answer.failure is Failure.TLS:
+        return f"TLS to {endpoint} failed{detail}: check the certificate, the proxy and the clock of this machine"
+    if answer.failure is Failure.CONNECTION:
+        return f"{endpoint} cannot be reached{detail}"
+    if answer.failure is Failure.TOO_LARGE:
+        return f"too large to be sent to {endpoint}{detail}"
+    if answer.failure is Failure.UNREADABLE or answer.status is None:
+        return (
+            f"the response from {endpoint} cannot be read{detail}:"
+            " check endpoint= and what is in between (proxy, firewall)"
+        )
+    hint = _HINTS.get(answer.code) or _HINTS.get(answer.status, "")
+    if 200 <= answer.status < 400:
+        hint = _HINTS[200] if answer.status < 300 else _HINTS[300]
+    hint = hint.format(rule=rule_id, stream=stream)
+    return f"{answer.status} from {endpoint} for {stream} of {rule_id}{detail}{': ' if hint else ''}{hint}"
+
+
+def left_behind(stats: Stats, lost: int, *, close_seconds: float, spool: str | None) -> Iterator[Trouble]:
+    """Report what a closed pipeline leaves behind: rows on disk, rows lost, and rows still on their way."""
+    kept = stats.spooled + stats.handed_over
+    if kept:
+        text = f"{count(kept)} not delivered within close_seconds={close_seconds:g} stay in the spool"
+        yield Trouble(kind="spool", text=f"{text} {spool} for the next process", reason="closed", rows=kept)
+    if lost:
+        text = f"{count(lost)} lost: not delivered within close_seconds={close_seconds:g}"
+        yield Trouble(kind="lost", text=text, reason="closed", rows=lost)
+    if stats.in_flight:
+        outcome = "they may be sent again by the next process" if spool else "whether they arrived is not known"
+        text = f"{count(stats.in_flight)} still on the way when the pipeline was closed: {outcome}"
+        yield Trouble(kind="lost", text=text, reason="in_flight", rows=stats.in_flight)

@@ -1,0 +1,137 @@
+"""Decide which batch is sent when, and who may send it.
+
+Rules:
+- Any number of delivering threads call it at once, and threads that flush, even in a signal handler. It has no lock of
+  its own: the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
+- A batch is handed out with its tickets, which are given back by `release`, whatever happens to the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .._process.clock import Clock
+from .._queue.batch import Batch
+from .._queue.memory import MemoryBuffer
+from .breaker import CircuitBreaker
+from .pacing import Pace
+from .retry import Delay
+
+# How long a listener sleeps if there is nothing to wait for; a new row wakes it.
+_IDLE_SECONDS = 60.0
+
+
+class Tickets(NamedTuple):
+    """Hold the permission of both breakers, the shared one and the pipeline's own, to send one batch."""
+
+    shared: int
+    own: int
+
+
+class Work(NamedTuple):
+    """Hold a batch to deliver, and the tickets to send it."""
+
+    batch: Batch
+    tickets: Tickets
+
+
+class Scheduler:
+    """Hand out the batches of one queue as they become due, and hold them back while the service is failing."""
+
+    def __init__(
+        self, *, queue: MemoryBuffer, clock: Clock, shared_breaker: CircuitBreaker, batch_seconds: float
+    ) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._shared = shared_breaker
+        self._own = CircuitBreaker()
+        self._pace = Pace(batch_seconds)
+        # Set when the pipeline closes: every waiting row is due, and retries come sooner.
+        self.is_closing = False
+
+    def __repr__(self) -> str:
+        closing = ", closing" if self.is_closing else ""
+        return f"<Scheduler shared={self._shared!r}, own={self._own!r}{closing}>"
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        """Call this bound method, as long as its object lives, when a pause has changed or a probe has ended."""
+        self._shared.subscribe(wake)
+        self._own.subscribe(wake)
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether the last request failed, of this pipeline or of one that shares its breaker."""
+        return self._shared.is_failing or self._own.is_failing
+
+    def hurry(self) -> None:
+        """End pauses now, for a flush, unless the service asked for them."""
+        now = self._clock.monotonic()
+        self._shared.hurry(now)
+        self._own.hurry(now)
+
+    def has_full_batch(self) -> bool:
+        """Tell whether a batch waits only for a thread to send it."""
+        return self._queue.is_ready(self._clock.monotonic(), is_due=False)
+
+    def has_rows(self) -> bool:
+        """Tell whether a row waits or is on its way."""
+        return not self._queue.is_empty
+
+    def next_batch(self) -> tuple[Work | None, float]:
+        """Return a batch to deliver now; or None, and for how many seconds there will be none unless woken."""
+        now = self._clock.monotonic()
+        self._queue.look(now)
+        pauses = [breaker.wait_seconds(now) for breaker in (self._shared, self._own)]
+        if any(pause != 0.0 for pause in pauses):
+            return None, max(_IDLE_SECONDS if pause is None else pause for pause in pauses)
+        since = self._queue.open_since()
+        due = None if since is None else self._pace.due_at(since, self._shared.stretch)
+        is_due = self.is_closing or (due is not None and due <= now)
+        if self._queue.is_ready(now, is_due=is_due):
+            # If another thread was faster, there is no work: the caller asks again at once.
+            return self._take(now, is_due=is_due), 0.0
+        waits = [moment - now for moment in (due, self._queue.next_retry()) if moment is not None]
+        return None, max(0.0, min(waits, default=_IDLE_SECONDS))
+
+    def _take(self, now: float, *, is_due: bool) -> Work | None:
+        shared = self._shared.acquire(now)
+        if shared is None:
+            return None
+        own = self._own.acquire(now)
+        batch: Batch | None = None
+        try:
+            if own is not None:
+                batch = self._queue.take(now, is_due=is_due)
+        finally:
+            # Even if `take` raises: a probe that never ends would stop every sender for good.
+            if batch is None:
+                self._shared.release(shared)
+                if own is not None:
+                    self._own.release(own)
+        if own is None or batch is None:
+            return None
+        if batch.first_try is None:
+            batch.first_try = now
+            self._pace.taken(now)
+        return Work(batch, Tickets(shared, own))
+
+    def succeeded(self, tickets: Tickets) -> bool:
+        """Note that the service answered; return whether that ends an outage."""
+        now = self._clock.monotonic()
+        return self._shared.succeeded(tickets.shared, now) | self._own.succeeded(tickets.own, now)
+
+    def failures_with(self, tickets: Tickets, *, is_shared: bool) -> int:
+        """Return the number of failures in a row, of all pipelines or of this one, if this request has failed, too."""
+        return self._shared.failures_with(tickets.shared) if is_shared else self._own.failures_with(tickets.own)
+
+    def failed(self, tickets: Tickets, delay: Delay, *, is_shared: bool, is_throttled: bool = False) -> None:
+        """Pause every pipeline that shares the breaker, or only this one."""
+        breaker, ticket = (self._shared, tickets.shared) if is_shared else (self._own, tickets.own)
+        now = self._clock.monotonic()
+        breaker.failed(ticket, now, delay.seconds, from_server=delay.from_server, is_throttled=is_throttled)
+
+    def release(self, tickets: Tickets) -> None:
+        """Give tickets back, with or without an outcome before."""
+        self._shared.release(tickets.shared)
+        self._own.release(tickets.own)

@@ -1,0 +1,70 @@
+"""What went wrong, in words that an operator can act on.
+
+Each `Trouble` is given to the `report` callable; without one, its text is printed on stderr.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Kind", "Trouble"]
+
+# The kinds of trouble; see `Trouble`. The type checker holds the code to these values, and a test holds the README.
+Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
+
+# The same trouble is told at most once in this time.
+REPORT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Tell a `report` callable what happened. ``str()`` gives one line that a person can act on.
+
+    `kind` is one of:
+
+    - "outage", "throttled", "configuration": rows wait, and nothing is lost.
+    - "recovered": the service accepts rows again.
+    - "rejected": the service refused rows for good; `rows_json` holds them as NDJSON.
+    - "lost": rows were dropped; `reason` says why.
+    - "spool": something about the spool directory; `reason` says what. Rows it costs are also reported as "lost".
+    - "internal": an unexpected error, or no thread could be started.
+
+    `text` is the line for a person, and `rows` the number of rows it is about. `status` and `code` are the service's,
+    if it answered.
+    """
+
+    kind: Kind
+    text: str
+    reason: str = ""
+    rows: int = 0
+    status: int | None = None
+    code: str = ""
+    rows_json: bytes = field(default=b"", repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def count(rows: int) -> str:
+    """Return a number of rows in words: "1 row", "1,234 rows"."""
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def described(error: BaseException) -> str:
+    """Return an error's `repr`, or its type's name if that raises."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - a __repr__ that is not ours
+        return type(error).__name__
+
+
+def utc_time(moment: float) -> str:
+    """Return a time since the epoch as an ISO 8601 date and time in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def clock_time(moment: float) -> str:
+    """Return a time since the epoch as a time of day, in UTC as in the rows."""
+    return time.strftime("%H:%M:%S", time.gmtime(moment))
