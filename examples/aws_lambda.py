@@ -1,4 +1,4 @@
-"""An AWS Lambda function that delivers its rows before it returns, because it is frozen afterwards."""
+"""An AWS Lambda function that delivers its rows before it returns, because its process is frozen afterwards."""
 
 import logging
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from logging_azmon import AzureMonitorHandler
 
 azure = AzureMonitorHandler()
-# Beside Lambda's own handler, which writes to CloudWatch.
+# In addition to Lambda's own handler, which writes to CloudWatch.
 logging.getLogger().addHandler(azure)
 log = logging.getLogger("shop")
 log.setLevel("INFO")
 
-# What delivery may take, and what it leaves for the answer of the function.
+# The time that delivery may take, and the time to spare for the function's answer.
 FLUSH_SECONDS, SPARE_SECONDS = 3.0, 0.5
 
 
@@ -27,5 +27,5 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"statusCode": 202}
     finally:
         left = context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
-        # What is not delivered in time waits here, and goes with the next invocation, if there is one.
+        # Rows that are not delivered in time wait in this process for the next invocation, if there is one.
         azure.flush(timeout=max(0.0, min(FLUSH_SECONDS, left)))

@@ -13,22 +13,22 @@ log = logging.getLogger("shop")
 
 
 class TaskContext(logging.Filter):
-    """Tell of each record which task it belongs to."""
+    """Add to each record the task that it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take what the worker says of a task, or else ask the task that runs here."""
-        if said := record.__dict__.pop("data", None):
-            record.task_id, record.task_name = said.get("id"), said.get("name")
-            record.runtime = said.get("runtime")
-            # What it was called with, and the traceback once more, need not be in the row.
+        """Use what the worker says about a task, or else the task that runs in this process."""
+        if data := record.__dict__.pop("data", None):
+            record.task_id, record.task_name = data.get("id"), data.get("name")
+            record.runtime = data.get("runtime")
+            # Leave out the task's arguments, and the traceback, which the row has already.
             record.msg, record.args = record.getMessage(), ()
         elif current_task:
             record.task_id, record.task_name = current_task.request.id, current_task.name
         return True
 
 
-# With a receiver for this signal Celery leaves logging alone. Without one it removes the root logger's handlers (or,
-# with worker_hijack_root_logger = False, keeps them but sets the level to --loglevel, which is WARNING).
+# If something is connected to this signal, Celery leaves logging alone. Otherwise it removes the root logger's handlers
+# (or, with worker_hijack_root_logger = False, keeps them but sets the level to --loglevel, by default WARNING).
 @setup_logging.connect
 def configure_logging(**_: Any) -> None:
     """Configure the worker, once, before its processes are forked."""

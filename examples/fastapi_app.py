@@ -1,4 +1,4 @@
-"""A FastAPI application on uvicorn whose logs go to Azure: `python fastapi_app.py`. Starlette needs nothing else."""
+"""A FastAPI application on uvicorn that logs to Azure: `python fastapi_app.py`. For Starlette it is the same."""
 
 import asyncio
 import logging
@@ -15,19 +15,19 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class RequestId(logging.Filter):
-    """Tell of each record which request it belongs to."""
+    """Add to each record the request that it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add it to the record."""
+        """Add the request's id to the record."""
         record.request_id = request_id.get()
         return True
 
 
 class AccessFields(logging.Filter):
-    """Give names to what uvicorn's access log tells by position."""
+    """Give names to the arguments of uvicorn's access log, which have only positions."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add them to the record."""
+        """Add the arguments to the record as extras."""
         record.client, record.method, target, record.http_version, record.status = record.args
         record.path, _, record.query = target.partition("?")
         return True
@@ -67,7 +67,7 @@ log = logging.getLogger("shop")
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Deliver what waits before uvicorn stops: ended by a signal, it does not let Python's exit handlers run."""
+    """Deliver the rows that wait before uvicorn stops: after a signal, Python's exit handlers do not run."""
     yield
     for handler in logging.getLogger().handlers:
         await asyncio.to_thread(handler.flush)
@@ -78,14 +78,14 @@ app = FastAPI(lifespan=lifespan)
 
 @app.middleware("http")
 async def remember(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Remember the request's id for everything that is logged on its behalf."""
+    """Remember the request's id for everything that is logged while it is handled."""
     request_id.set(request.headers.get("x-request-id"))
     return await call_next(request)
 
 
 @app.get("/orders/{number}")
 async def order(number: int) -> dict[str, int]:
-    """Show an order; the higher ones are still to come."""
+    """Show an order; numbers above 1000 do not exist yet."""
     if number > 1000:
         raise HTTPException(404)
     log.info("order %d shown", number, extra={"order": number})
@@ -94,11 +94,12 @@ async def order(number: int) -> dict[str, int]:
 
 @app.get("/broken")
 def broken() -> str:
-    """Fail, on a thread of the pool."""
+    """Raise an exception, on a thread of the pool."""
     return f"{1 / 0}"
 
 
 if __name__ == "__main__":
-    # uvicorn raises the signal once more when it has shut down. So exit handlers run, and its last words arrive.
+    # When uvicorn has shut down, it raises the signal again. Handling it lets the exit handlers run, so that uvicorn's
+    # last lines arrive too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, log_config=LOGGING)

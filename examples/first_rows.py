@@ -1,6 +1,6 @@
 """Log a little through dictConfig and look at the rows, without Azure.
 
-A few lines of http.server on 127.0.0.1 stand in for the service; everything on this side of the wire is the real thing.
+A few lines of http.server on 127.0.0.1 stand in for the service. Everything on this side of the wire is real.
 """
 
 import gzip
@@ -16,7 +16,7 @@ bodies: list[bytes] = []
 
 
 class Service(BaseHTTPRequestHandler):
-    """Accept every upload, as the Logs Ingestion API does: 204, no words."""
+    """Accept every upload, as the Logs Ingestion API does: with 204 and no body."""
 
     def do_POST(self) -> None:
         """Keep the body."""
@@ -25,11 +25,11 @@ class Service(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the screen belongs to the rows."""
+        """Print nothing: the screen is for the rows."""
 
 
 def work() -> None:
-    """Do what applications do: log, with extras, and fail at times."""
+    """Log as applications do: with extras, and sometimes with an exception."""
     log = logging.getLogger("shop.orders")
     logging.getLogger("shop").info("open for business on port %d", 8080)
     log.info("order %d paid", 1001, extra={"order": 1001, "amount": 59.9, "currency": "EUR"})

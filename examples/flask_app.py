@@ -1,4 +1,4 @@
-"""A Flask application whose log goes to Azure: `flask --app flask_app run`."""
+"""A Flask application that logs to Azure: `flask --app flask_app run`."""
 
 import logging
 from logging.config import dictConfig
@@ -7,10 +7,10 @@ from flask import Flask, Response, abort, has_request_context, request
 
 
 class RequestContext(logging.Filter):
-    """Tell of each record which request it belongs to."""
+    """Add to each record the request that it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add to the record what columns are to take."""
+        """Add the extras that columns take."""
         if has_request_context():
             record.method = request.method
             record.path = request.path
@@ -19,7 +19,7 @@ class RequestContext(logging.Filter):
         return True
 
 
-# Before the application is made: Flask adds a handler of its own if it finds none.
+# Configure before the application is made: Flask adds a handler of its own if it finds none.
 dictConfig(
     {
         "version": 1,
@@ -53,7 +53,7 @@ app = Flask(__name__)
 
 @app.get("/orders/<int:number>")
 def order(number: int) -> dict[str, int]:
-    """Show an order; the higher ones are still to come."""
+    """Show an order; numbers above 1000 do not exist yet."""
     if number > 1000:
         abort(404)
     app.logger.info("order %d shown", number, extra={"order": number})
@@ -62,13 +62,13 @@ def order(number: int) -> dict[str, int]:
 
 @app.get("/broken")
 def broken() -> str:
-    """Fail."""
+    """Raise an exception."""
     return f"{1 / 0}"
 
 
 @app.after_request
 def log_request(response: Response) -> Response:
-    """Write an access log of our own, whatever server this runs on."""
+    """Write an access log that does not depend on the server."""
     app.logger.info(
         "%s %s %d", request.method, request.path, response.status_code, extra={"status": response.status_code}
     )

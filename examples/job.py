@@ -1,4 +1,4 @@
-"""A job, for cron or a container: it ends with status 1 if its log did not arrive, so that somebody looks."""
+"""A job for cron or a container: its exit status is 1 if its log did not arrive."""
 
 import logging
 import sys
@@ -14,12 +14,12 @@ FLUSH_SECONDS = 20.0
 
 
 def main() -> int:
-    """Work, and tell how it went."""
+    """Do the work, and return the exit status."""
     log.info("begins")
     for order in range(1, 4):
         log.info("order %d sent", order, extra={"order": order})
     log.info("ends", extra={"orders": 3})
-    # At exit the tail is delivered in any case; this is for knowing whether it was.
+    # The last rows are delivered at exit in any case; this tells whether they were.
     return 0 if azure.flush(timeout=FLUSH_SECONDS) else 1
 
 

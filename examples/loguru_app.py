@@ -1,4 +1,4 @@
-"""Send loguru's records: what is bound becomes extras, and `format` keeps loguru's own layout out of the message."""
+"""Send loguru's records: bound values become extras, and `format` keeps loguru's own layout out of the message."""
 
 import sys
 
@@ -21,12 +21,12 @@ handler = AzureMonitorHandler(
 )
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
-# A function, because to a text loguru adds the traceback, which has a column.
+# A function, because loguru appends the traceback to a format that is a string, and the traceback has a column.
 logger.add(handler, level="INFO", format=lambda _: "{message}")
 
 
 def main() -> None:
-    """Log in loguru's ways."""
+    """Log in each of loguru's ways."""
     logger.bind(order=1001).success("order {} paid", 1001)
     with logger.contextualize(request="r-17"):
         logger.info("paid with {method}", method="card")

@@ -1,18 +1,18 @@
-"""Go on with a table of the HTTP Data Collector API, under the names that it gave its columns.
+"""Keep using a table of the HTTP Data Collector API, under the names that this API gave to its columns.
 
-That API made them of the keys of the JSON and a letter for the type: `Level_s`, `OrderId_d`. Dashboards and alerts know
-these names. Once the table is migrated, a rule can declare them, and a handler fill them. What to declare and what to
-send is all in the old names, so list them (`Shop_CL | getschema | project ColumnName`) and let this translate them.
+A name was made of a key of the JSON and a letter for the type: `Level_s`, `OrderId_d`. Dashboards and alerts use these
+names. Once the table is migrated, a rule can declare them, and a handler can fill them. The old names say all that it
+takes, so list them (`Shop_CL | getschema | project ColumnName`) and let this example translate them.
 """
 
 import logging
 
 from logging_azmon import AzureMonitorHandler
 
-# The letter of the old API, the type of the stream that takes its place, and of the table's column. (`_g` is a guid
-# in the table, and streams have none: the rule's transformKql makes it one, `extend Session_g = toguid(Session_g)`.)
+# The old API's letter, and the stream's type for it. (`_g` is a guid in the table, a type that streams do not have: the
+# rule's transformKql converts it, `extend Session_g = toguid(Session_g)`.)
 TYPES = {"s": "string", "d": "real", "b": "boolean", "t": "datetime", "g": "string"}
-# Old names that stand for something every record has. All others are extras, under the name they always had.
+# Old names for what every record has. All others are extras, under the names that they always had.
 FIELDS = {"Level": "level", "Logger": "logger", "Message": "message", "Exception": "exception"}
 
 OLD_COLUMNS = [

@@ -1,7 +1,7 @@
-"""Log within OpenTelemetry's spans: each row has the ids of the span, so that it joins Application Insights' tables.
+"""Log within OpenTelemetry's spans: each row has the ids of the span, and can be joined with Application Insights.
 
-The default columns have them, TraceId and SpanId; in others they are the fields trace_id and span_id. It does not
-matter who makes the spans: azure-monitor-opentelemetry, another exporter, or an instrumentation.
+The default table has the columns TraceId and SpanId; columns of your own take the fields trace_id and span_id. It does
+not matter what makes the spans: azure-monitor-opentelemetry, another exporter, or an instrumentation.
 """
 
 import logging

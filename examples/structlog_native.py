@@ -1,6 +1,6 @@
 """structlog on its own: each event becomes a row of your table, and a line of JSON on stdout.
 
-Where to is in DATA_COLLECTION_ENDPOINT, LOGS_DCR_RULE_ID and LOGS_DCR_STREAM_NAME.
+DATA_COLLECTION_ENDPOINT, LOGS_DCR_RULE_ID and LOGS_DCR_STREAM_NAME say where rows go.
 """
 
 import logging
@@ -18,7 +18,7 @@ structlog.configure(
         structlog.processors.add_log_level,
         structlog.processors.StackInfoRenderer(),
         structlog.processors.TimeStamper(fmt="iso"),
-        azure,  # after what adds, before what renders; the event goes on as it is
+        azure,  # after what adds to the event, before what renders it; the event goes on unchanged
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),
     ],
@@ -30,11 +30,11 @@ log = structlog.get_logger().bind(logger="shop")
 structlog.contextvars.bind_contextvars(request="r-17")
 
 log.info("order paid", order=1001, amount=59.9)
-log.debug("not even looked at")
+log.debug("below the level")
 try:
     {"1001": "paid"}["1003"]
 except KeyError:
     log.exception("order is unknown", order=1003)
 
-azure.flush(timeout=30)  # at exit it comes by itself
+azure.flush(timeout=30)  # not needed at exit; here, so that all rows are counted
 print(f"{azure.stats().delivered} rows delivered", file=sys.stderr)

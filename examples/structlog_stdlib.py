@@ -1,6 +1,6 @@
 """structlog through the standard library: its events and the records of libraries, on the console and in your table.
 
-Where to is in DATA_COLLECTION_ENDPOINT, LOGS_DCR_RULE_ID and LOGS_DCR_STREAM_NAME.
+DATA_COLLECTION_ENDPOINT, LOGS_DCR_RULE_ID and LOGS_DCR_STREAM_NAME say where rows go.
 """
 
 import logging
@@ -31,7 +31,7 @@ logging.config.dictConfig(
         },
         "handlers": {
             "console": {"class": "logging.StreamHandler", "formatter": "console"},
-            "azure": {"class": "logging_azmon.AzureMonitorHandler"},  # without a formatter: it reads the event itself
+            "azure": {"class": "logging_azmon.AzureMonitorHandler"},  # no formatter: it reads the event itself
         },
         "root": {"handlers": ["console", "azure"], "level": "INFO"},
     }

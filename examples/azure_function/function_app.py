@@ -1,4 +1,4 @@
-"""An Azure Function that delivers its rows before it returns, because it may be frozen or removed afterwards."""
+"""An Azure Function that delivers its rows before it returns, because its process may be removed afterwards."""
 
 import functools
 import logging
@@ -9,7 +9,7 @@ import azure.functions as func
 from logging_azmon import AzureMonitorHandler
 
 azure = AzureMonitorHandler(credential="managed_identity")
-# Beside the host's own handler; dictConfig would take that away, and the function's log stream with it.
+# In addition to the host's own handler. dictConfig would remove that, and the function's log stream with it.
 logging.getLogger().addHandler(azure)
 log = logging.getLogger("shop")
 

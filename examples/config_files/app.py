@@ -1,4 +1,4 @@
-"""Configure logging from a file: `python app.py`, or with another: `python app.py logging.ini`, or logging.json."""
+"""Configure logging from a file: logging.yaml, or the one that is named, as in `python app.py logging.ini`."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ import yaml
 
 
 def configure(path: Path) -> None:
-    """Hand the file to whichever of the standard library's two ways reads it."""
+    """Read the file with fileConfig or dictConfig."""
     if path.suffix == ".ini":
         logging.config.fileConfig(path, disable_existing_loggers=False)
     elif path.suffix == ".json":
@@ -23,7 +23,7 @@ log = logging.getLogger("shop")
 
 
 def main() -> None:
-    """Log in every way that must arrive right."""
+    """Log below the level, with extras, and with an exception."""
     configure(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("logging.yaml"))
     log.debug("not of interest to Azure")
     log.info("order %d paid", 1001, extra={"order": 1001, "amount": 59.9})

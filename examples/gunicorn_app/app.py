@@ -1,4 +1,4 @@
-"""An application for gunicorn: `gunicorn app:application` in this directory."""
+"""An application for gunicorn: run `gunicorn app:application` in this directory."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ log.info("loaded")
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Log, and fail where it is asked to."""
+    """Log, and fail if the path is /broken."""
     log.info("asked for %s", environ["PATH_INFO"], extra={"agent": environ.get("HTTP_USER_AGENT")})
     if environ["PATH_INFO"] == "/broken":
         raise LookupError("no such order")

@@ -1,4 +1,4 @@
-"""gunicorn's settings: its access and error logs go to Azure, with the application's."""
+"""gunicorn's settings: its access log and error log go to Azure, together with the application's log."""
 
 import logging
 
@@ -6,13 +6,13 @@ preload_app = True
 
 
 class AccessFields(logging.Filter):
-    """Take from a request's many particulars those that are to have columns."""
+    """Keep the arguments of the access log that have columns, and drop the others."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Put them into the record, in place of all the others."""
+        """Turn these arguments into extras."""
         atoms = record.args
         record.client, record.method = atoms["h"], atoms["m"]
-        # Not PATH_INFO, which is missing where the application has failed.
+        # Not from PATH_INFO, which is missing if the application has failed.
         record.path = atoms["r"].split(" ")[1].partition("?")[0]
         record.status, record.size, record.duration_ms = int(atoms["s"]), atoms["B"], atoms["D"] / 1000
         record.msg, record.args = record.getMessage(), ()
@@ -47,7 +47,7 @@ logconfig_dict = {
     },
     "root": {"handlers": ["azure"], "level": "INFO"},
     "loggers": {
-        # gunicorn keeps the records of both to itself, unless it is told to pass them on.
+        # By default, gunicorn does not let the records of these two propagate.
         "gunicorn.error": {"level": "INFO", "propagate": True},
         "gunicorn.access": {"level": "INFO", "propagate": True, "filters": ["access"]},
     },

@@ -1,6 +1,6 @@
-"""Send audit rows to one table, security events to Azure's CommonSecurityLog, and the rest to a third: by logger.
+"""Send audit rows to one table, security events to Azure's CommonSecurityLog, and all else to a third, by logger.
 
-`rule.json` declares the three streams; the environment names the endpoint and the rule, and each handler its stream.
+`rule.json` declares the three streams. The environment names the endpoint and the rule; each handler names its stream.
 """
 
 import logging
@@ -27,7 +27,7 @@ LOGGING = {
         "security": {
             "class": "logging_azmon.AzureMonitorHandler",
             "stream": "Custom-Security",
-            "columns": "common_security_log",  # an extra named like a column goes there: SourceIP, DeviceAction
+            "columns": "common_security_log",  # an extra that has a column's name goes there: SourceIP
         },
     },
     "root": {"handlers": ["app"], "level": "INFO"},

@@ -1,28 +1,24 @@
-"""What is said about frameworks: quotes are those of the files, queries run, tables are true, links lead somewhere."""
+"""What is said about frameworks: quotes are those of the files, queries run, tables are true."""
 
 import datetime as dt
 import doctest
 import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 
 from logging_azmon.local import Workspace
 from support.local_client import send
+from support.pages import NAMES, ROOT, anchor, blocks, read
 
-ROOT = Path(__file__).parent.parent.parent
-PAGE = ROOT / "docs" / "frameworks.md"
-TEXT = PAGE.read_text("utf-8")
-# The language, the quoted file if there is one, the code.
-BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TEXT = read("frameworks")
 QUOTES = [
-    (page.name, file, code)
-    for page in (ROOT / "README.md", PAGE)
-    for _, file, code in BLOCK.findall(page.read_text("utf-8"))
-    if file
+    (name, file, code)
+    for name in NAMES
+    for language in ("python", "yaml", "ini")
+    for _, file, code in blocks(name, language, quoting=True)
 ]
-QUERIES = [code for language, _, code in BLOCK.findall(TEXT) if language == "kusto"]
+QUERIES = [code for _, code in blocks("frameworks", "kusto")]
 
 
 def load(name):
@@ -41,28 +37,21 @@ def test_a_quote_is_what_the_file_says(page, file, code):
 
 def test_all_code_is_quoted_or_a_query():
     """What stands only on the page is run by nobody."""
-    assert {language for language, file, _ in BLOCK.findall(TEXT) if not file} == {"kusto"}
+    assert {language for language, rest in re.findall(r"^```(\w+)( .*)?$", TEXT, re.MULTILINE) if not rest} == {
+        "console",  # run by tests/docs/test_commands.py
+        "kusto",
+    }
 
 
 def test_every_section_leads_to_its_example():
-    """And README to every section."""
+    """And the table at the top to every section."""
+    opening, *_ = re.split(r"^## ", TEXT, flags=re.MULTILINE)
     sections = re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE)
-    readme = ROOT.joinpath("README.md").read_text("utf-8")
 
     assert [heading for heading, text in sections if "](../examples/" not in text] == []
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading, _ in sections}
-    assert set(re.findall(r"\(docs/frameworks\.md#([\w-]+)\)", readme)) == anchors
-
-
-def test_links_lead_somewhere():
-    """To a file, and in it to a heading."""
-    links = re.findall(r"\]\(([^)#]+)(?:#([\w-]+))?\)", TEXT)
-
-    assert links
-    for file, anchor in links:
-        target = PAGE.parent / file
-        assert target.exists()
-        assert not anchor or f"\n## {anchor.replace('-', ' ')}\n" in target.read_text("utf-8").lower()
+    assert set(re.findall(r"^\| \[.*?\]\(#([\w-]+)\)", opening, re.MULTILINE)) == {
+        anchor(heading) for heading, _ in sections
+    }
 
 
 def rule(**tables):

@@ -1,21 +1,17 @@
-"""The structlog examples, run as a newcomer runs them, and what README quotes of them."""
+"""The structlog examples, run as a newcomer runs them, and what docs/structlog.md quotes of them."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from support.endpoint import Endpoint
+from support.pages import ROOT, blocks
 
-ROOT = Path(__file__).parent.parent.parent
-SECTION = re.search(
-    r"^### structlog\n(.*?)^#", ROOT.joinpath("README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
-)[1]
-QUOTES = re.findall(r"^```python (examples/\S+)\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
+QUOTES = [(file, code) for _, file, code in blocks("structlog", "python", quoting=True)]
 
 
 def run(name):

@@ -1,1 +1,1 @@
-"""A shop in Django whose log goes to Azure."""
+"""A shop in Django that logs to Azure."""

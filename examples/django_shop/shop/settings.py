@@ -1,4 +1,4 @@
-"""Django's settings; those about logging come first."""
+"""Django's settings; logging comes first."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ LOGGING = {
                 "Exception": "exception",
                 "Method": "request.method",
                 "Path": "request.path",
-                "UserId": "request.user:long",  # only if the view has loaded it: logging asks no database
+                "UserId": "request.user:long",  # only if the view has loaded it: logging makes no queries
                 "Status": "status_code:int",
                 "Sql": "sql",
                 "SqlSeconds": "duration:real",
@@ -32,11 +32,11 @@ LOGGING = {
     },
     "root": {"handlers": ["console", "azure"], "level": "INFO"},
     "loggers": {
-        # Both come with handlers of Django's own, and the second keeps its records to itself: named here, they lose
-        # the handlers and do as the others.
+        # By default these two have handlers of Django's own, and the second does not propagate. Configured here, they
+        # lose the handlers, and their records go to the root logger.
         "django": {"level": "INFO"},
         "django.server": {"level": "INFO", "propagate": True},
-        # Django times its queries only while DEBUG is on.
+        # Django logs its queries only while DEBUG is on. Their parameters are logged too: leave this out for real data.
         "django.db.backends": {"level": "DEBUG"},
     },
 }

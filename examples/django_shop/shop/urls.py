@@ -1,4 +1,4 @@
-"""What the shop answers."""
+"""The shop's views."""
 
 import logging
 
@@ -9,7 +9,7 @@ log = logging.getLogger("shop")
 
 
 def order(_: HttpRequest, number: int) -> JsonResponse:
-    """Show an order; the higher ones are still to come."""
+    """Show an order; numbers above 1000 do not exist yet."""
     if number > 1000:
         raise Http404
     log.info("order %d shown", number, extra={"order": number})
@@ -17,7 +17,7 @@ def order(_: HttpRequest, number: int) -> JsonResponse:
 
 
 def mine(request: HttpRequest) -> HttpResponse:
-    """Refuse whoever is not logged in, which loads the user."""
+    """Answer by whether the user is logged in, which loads the user."""
     return HttpResponse(status=403 if request.user.is_authenticated else 401)
 
 
@@ -28,12 +28,12 @@ async def mine_too(request: HttpRequest) -> HttpResponse:
 
 
 async def missing(_: HttpRequest) -> HttpResponse:
-    """Find nothing, and ask nobody."""
+    """Find nothing, without loading the user."""
     raise Http404
 
 
 def broken(_: HttpRequest) -> HttpResponse:
-    """Fail."""
+    """Raise an exception."""
     return HttpResponse(f"{1 / 0}")
 
 

@@ -1,0 +1,201 @@
+"""Code on README and in docs/ runs as it stands: Python in a process of its own, KQL in the local workspace."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from logging_azmon.local import Workspace
+from support.endpoint import Endpoint
+from support.local_client import send
+from support.pages import NAMES, blocks, pick
+
+ADDRESS = {"LOGS_DCR_RULE_ID": "dcr-1", "LOGS_DCR_STREAM_NAME": "Custom-App"}
+RULE = {
+    "properties": {
+        "immutableId": "dcr-1",
+        "streamDeclarations": {
+            "Custom-App": {
+                "columns": [
+                    {"name": "TimeGenerated", "type": "datetime"},
+                    {"name": "Text", "type": "string"},
+                    {"name": "DurationMs", "type": "long"},
+                ]
+            }
+        },
+    }
+}
+PAID = ("order 1001 paid", {"order": 1001, "amount": 59.9})
+
+
+def messages(*expected):
+    return lambda rows: [row.get("Message") for row in rows] == list(expected)
+
+
+# For each block: its page and heading, what it prints on stderr, and what the endpoint has received in the end.
+EXPECTED = [
+    (
+        "README",
+        "logging_azmon",
+        "order 1001 paid\n",
+        lambda rows: pick(rows, "Message", "Properties") == [PAID],
+    ),
+    ("README", "Stopping", "", messages()),
+    (
+        "getting-started",
+        "The first row, on your own machine",
+        r"order 1001 paid\norder 1003 is unknown\nTraceback .*\nKeyError: '1003'\n",
+        lambda rows: (
+            pick(rows, "Message", "Properties") == [PAID, ("order 1003 is unknown", {"order": 1003})]
+            and rows[1]["Exception"].endswith("KeyError: '1003'")
+        ),
+    ),
+    (
+        "getting-started",
+        "Columns of your own",
+        "",
+        lambda rows: (
+            pick(rows, "Level", "Message", "OrderId", "Properties") == [("WARNING", "order is late", 1001, {"days": 3})]
+        ),
+    ),
+    ("configuration", "Without Azure: development and CI", "hello\n", messages("hello")),
+    (
+        "configuration",
+        "Sharing a pipeline",
+        "",
+        lambda rows: pick(rows, "Message", "Logger") == [("hello", "shop"), ("door opened", "audit")],
+    ),
+    (
+        "columns",
+        "Columns",
+        "",
+        lambda rows: (
+            pick(rows, "Severity", "Text", "DurationMs", "Region", "Release", "Length", "Properties")
+            == [("WARNING", "slow", 812.5, "north", "1.4.2", 4, {"cloud": {"region": "north"}, "order": 7})]
+        ),
+    ),
+    (
+        "columns",
+        "Columns from the rule",
+        "",
+        lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)],
+    ),
+    ("delivery", "When the process ends", "", messages()),
+    (
+        "delivery",
+        "When the process forks",
+        "",
+        lambda rows: {row["Message"] for row in rows} == {"part 1 is done", "part 2 is done"},
+    ),
+    ("delivery", "When the process is frozen", "", messages("got an event")),
+    ("spool", "The spool", "", messages("order 7 is late")),
+    ("testing", "Rows, without delivery", "", messages()),
+    ("testing", "Rows, without delivery", "", messages()),
+    ("testing", "When Azure is away", "", messages()),
+    ("testing", "With a workspace", "", messages()),
+    ("testing", "With a workspace", "", messages()),
+    ("operations", "Reports", "", messages("hello")),
+]
+BLOCKS = [(name, heading, code) for name in NAMES for heading, code in blocks(name, "python")]
+
+
+def test_every_block_is_expected_to_do_something():
+    """A new one needs an entry above."""
+    assert [block[:2] for block in BLOCKS] == [expected[:2] for expected in EXPECTED]
+
+
+def run(code, directory, **environ):
+    """Run a block as a script, or with pytest if it has a test with a fixture."""
+    runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "(azmon_" in code else []
+    # Other tests are called.
+    calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", code, re.MULTILINE))
+    script = directory / "block.py"
+    script.write_text(code + calls, "utf-8")
+    directory.joinpath("rule.json").write_text(json.dumps(RULE), "utf-8")
+    return subprocess.run(
+        [sys.executable, "-W", "error", *runner, script],
+        cwd=directory,
+        env=os.environ | ADDRESS | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"), list(zip(BLOCKS, EXPECTED, strict=True)), ids=[f"{each[0]}: {each[1]}" for each in EXPECTED]
+)
+def test_every_block_runs_as_it_stands(block, expected, tmp_path):
+    """With nothing but the three variables; no word on stderr but the expected one, and the rows arrive."""
+    _, _, stderr, are_expected = expected
+
+    with Endpoint() as endpoint:
+        done = run(block[2], tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url)
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(stderr, done.stderr, re.DOTALL), done.stderr
+    rows = sorted(endpoint.rows, key=lambda row: row.get("TimeGenerated", ""))
+    assert are_expected(rows), rows
+    assert {(request.rule, request.stream) for request in endpoint.requests} <= {("dcr-1", "Custom-App")}
+
+
+def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path):
+    """Nothing is said but what was logged."""
+    ((_, _, code),) = [block for block in BLOCKS if block[1] == "Without Azure: development and CI"]
+
+    done = run(code, tmp_path, DATA_COLLECTION_ENDPOINT="")
+
+    assert (done.returncode, done.stderr) == (0, "hello\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be handled there")
+@pytest.mark.parametrize("page", ["README", "delivery"])
+def test_sigterm_loses_no_row_after_the_line_that_is_shown(page, tmp_path):
+    """And without the line it does, so the page is right to ask for it."""
+    (first, *_) = [code for _, _, code in BLOCKS]
+    (line,) = [code for name, _, code in BLOCKS if name == page and "signal.signal" in code]
+    # The first row of a process is sent at once; those that follow wait for their batch.
+    end = (
+        'logging.getLogger().handlers[1].flush()\nlogging.getLogger("shop").info("the last row")\n'
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nsignal.pause()\n"
+    )
+
+    with Endpoint() as endpoint:
+        done = run(first + line + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url)
+    assert done.returncode == 0
+    assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid", "the last row"]
+
+    with Endpoint() as endpoint:
+        assert run(first + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url).returncode != 0
+    assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid"]
+
+
+def test_both_pages_show_the_same_line_for_sigterm():
+    """What is the rule in one place is not another in the next."""
+    readme, page = [code for name, _, code in BLOCKS if "signal.signal" in code and name in {"README", "delivery"}]
+
+    assert readme == page
+
+
+def test_queries_find_what_the_text_says():
+    """Copies of a row, and rows that are missing."""
+    arrived = [("a", 0), ("a", 1), ("a", 1), ("a", 4), ("b", 1)]
+    rows = [{"Instance": instance, "Sequence": number, "Message": f"{number}"} for instance, number in arrived]
+    (_, copies), (_, missing) = blocks("delivery", "kusto")
+
+    with Workspace() as workspace:
+        assert send(workspace, rows).status == 204
+        once = pick(workspace.query(copies), "Instance", "Sequence", "Message")
+        gaps = pick(workspace.query(missing), "Instance", "Sequence", "Missing")
+
+    assert sorted(once) == [("a", 0, "0"), ("a", 1, "1"), ("a", 4, "4"), ("b", 1, "1")]
+    assert gaps == [("a", 4, 2), ("b", 1, 1)]
+
+
+def test_no_query_is_left_untried():
+    """Those of frameworks are tried by tests/docs/test_framework_pages.py, README's by test_commands.py."""
+    assert [name for name in NAMES if blocks(name, "kusto")] == ["delivery", "frameworks"]

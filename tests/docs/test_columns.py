@@ -1,0 +1,106 @@
+"""docs/columns.md against the fields, the presets, and the rows that come out."""
+
+import datetime as dt
+import logging
+import re
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler
+from logging_azmon._config import presets
+from logging_azmon.table import FIELD_TYPES
+from logging_azmon.testing import capture
+from support.pages import names, section, table
+
+
+def test_fields_are_those_there_are_with_their_types():
+    """In the order of the source."""
+    documented = {}
+    for row in table("columns", "Fields", "field"):
+        fields = names(row[0])
+        types = [word for word in re.findall(r"\w+", row[1]) if word not in fields]
+        types = types if len(types) == len(fields) else types[:1] * len(fields)
+        documented |= dict(zip(fields, types, strict=True))
+    documented["line"] = "int"  # "string, `line` int"
+
+    assert documented == dict(FIELD_TYPES)
+
+
+def test_the_default_columns_are_the_presets():
+    """What a stream must declare."""
+    listed = [
+        name.split()
+        for name in names(section("columns", "The default table"))
+        if re.fullmatch(r"[A-Z]\w+ [a-z]+", name)
+    ]
+
+    assert listed == [[column.name, column.type] for column in presets.DEFAULT]
+
+
+def test_every_preset_is_named():
+    """And each name is one."""
+    assert set(re.findall(r'`"(\w+)"`', section("columns", "Tables by name"))) == set(presets.PRESETS)
+
+
+@pytest.fixture
+def logged():
+    """Log once with extras to a handler with these columns; return the row and the handler's stats."""
+    logger = logging.getLogger("test_columns")
+
+    def log(columns, *args, **extra):
+        handler = AzureMonitorHandler("http://127.0.0.1:9", "dcr-1", "Custom-App", columns=columns)
+        logger.addHandler(handler)
+        try:
+            with capture() as rows:
+                logger.warning(*(args or ("hello",)), extra=extra)
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
+        (row,) = rows
+        return row, handler.stats()
+
+    return log
+
+
+def test_an_extra_cannot_forge_a_column(logged):
+    """It goes to `*`."""
+    row, _ = logged("default", Level="CRITICAL", Instance="forged")
+
+    assert row["Level"] == "WARNING"
+    assert row["Instance"] != "forged"
+    assert row["Properties"] == {"Level": "CRITICAL", "Instance": "forged"}
+
+
+@pytest.mark.parametrize("value", ["many", 2**31, "42", 1.5])
+def test_a_value_that_does_not_fit_goes_to_the_rest_and_is_counted(logged, value):
+    """Under its own name."""
+    row, stats = logged({"Text": "message", "Count": "count:int", "Properties": "*"}, count=value)
+
+    assert row == {"Text": "hello", "Properties": {"count": value}}
+    assert stats.misfits == 1
+
+
+def test_without_such_a_column_it_is_converted_or_joins_the_message(logged):
+    """Nothing readable is lost."""
+    columns = {"Text": "message", "Count": "count:int"}
+
+    assert logged(columns, count="42")[0] == {"Text": "hello", "Count": 42}
+    assert logged(columns, count="many")[0] == {"Text": "hello\ncount: many"}
+
+
+def test_a_mapping_as_argument_counts_as_extras(logged):
+    """With all its keys, as the page warns."""
+    row, _ = logged({"Text": "message", "Properties": "*"}, "login of %(user)s", {"user": "ada", "phone": 7})
+
+    assert row == {"Text": "login of ada", "Properties": {"user": "ada", "phone": 7}}
+
+
+def test_times_without_a_zone_are_local_and_dates_are_utc(logged):
+    """Both as the page says."""
+    columns = {"Day": "day:datetime", "Written": "written:datetime", "Naive": "naive:datetime"}
+    naive = dt.datetime(2026, 1, 2, 3)
+    row, _ = logged(columns, day=dt.date(2026, 1, 2), written="2026-01-02", naive=naive)
+
+    assert row["Day"].startswith("2026-01-02T00:00:00")
+    assert dt.datetime.fromisoformat(row["Written"]) == dt.datetime(2026, 1, 2).astimezone()
+    assert dt.datetime.fromisoformat(row["Naive"]) == naive.astimezone()

@@ -1,0 +1,240 @@
+"""Commands, as README and docs/ have users type them: each exists, and so does each of its options."""
+
+import argparse
+import json
+import logging
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from logging_azmon import AzureMonitorHandler, cli
+from logging_azmon.local import Workspace
+from support.pages import NAMES, ROOT, blocks, names, pick, read, section, table
+
+CONSOLE = [(name, heading, code) for name in NAMES for heading, code in blocks(name, "console")]
+COMMANDS = dict(cli.find_commands())
+FIRST_QUERY = "logging-azmon query 'App_CL | project TimeGenerated, Level, Message, Properties'"
+
+
+def typed():
+    """Yield each line that a user types, with its page; a line that goes on in the next one is joined."""
+    for name, _, code in CONSOLE:
+        for line in code.replace("\\\n", " ").splitlines():
+            yield name, line
+
+
+def calls():
+    """Yield the words of each call of ours, from the blocks and from the sentences."""
+    for name, line in typed():
+        if "logging-azmon" in line:
+            yield name, shlex.split(line[line.index("logging-azmon") :])
+    for name in NAMES:
+        for code in names(re.sub(r"^ *```.*?^ *```$", "", read(name), flags=re.DOTALL | re.MULTILINE)):
+            if re.match(r"logging-azmon [a-z]", code):
+                yield name, shlex.split(code.replace("\n", " "))
+
+
+def options_of(command):
+    parser = argparse.ArgumentParser()
+    COMMANDS[command].configure(parser)
+    return parser
+
+
+def test_the_tests_are_run_by_the_documented_command():
+    """`.ci/run` looks for it in README."""
+    command = "python -m pip install tox && python -m tox"
+
+    assert command in [code.strip() for name, _, code in CONSOLE if name == "README"]
+    assert f"readme_command='{command}'" in ROOT.joinpath(".ci/run").read_text("utf-8")
+
+
+def test_the_demo_is_run_by_the_documented_command():
+    """One line, from a fresh copy of the tree."""
+    command = 'python -m pip install ".[local]" && logging-azmon demo'
+
+    assert command in [code.strip() for name, _, code in CONSOLE if name == "README"]
+
+
+def test_every_block_of_commands_is_known():
+    """A new one is looked at here before anybody types it."""
+    assert [(name, heading) for name, heading, _ in CONSOLE] == [
+        ("README", "Install"),
+        ("README", "One minute, without Azure"),
+        ("README", "One minute, without Azure"),
+        ("README", "One minute, without Azure"),
+        ("README", "Ten minutes, with Azure"),
+        ("README", "More"),
+        ("getting-started", "Installation"),
+        ("getting-started", "The first row, on your own machine"),
+        ("getting-started", "The first row, on your own machine"),
+        ("getting-started", "Columns of your own"),
+        *[("getting-started", "Azure, step by step")] * 6,
+        ("frameworks", "Frameworks"),
+        ("spool", "The command"),
+        ("commands", "`template`: what Azure needs"),
+    ]
+
+
+CALLS = list(calls())
+
+
+@pytest.mark.parametrize(("name", "words"), CALLS, ids=[f"{name}: {' '.join(words)}" for name, words in CALLS])
+def test_every_command_that_is_shown_is_accepted(name, words):
+    """Each option, too; what takes an argument may be named without one in a sentence."""
+    _, command, *rest = words
+    pipe = next((number for number, word in enumerate(rest) if word in {">", "&&", "|"}), len(rest))
+    rest = rest[:pipe]
+    parser = options_of(command)
+
+    known = re.findall(r"(?<![\w-])--?[a-z][a-z-]*", parser.format_help())
+    assert [word for word in rest if re.match(r"--?[a-z]", word) and word not in known] == [], name
+
+
+def test_every_command_is_shown():
+    """And none that does not exist."""
+    text = "\n".join(read(name) for name in NAMES)
+
+    assert set(re.findall(r"`logging-azmon ([a-z][a-z-]*)", text)) == set(COMMANDS)
+    assert {
+        name
+        for row in table("commands", "Commands", "command")
+        for name in re.findall(r"`logging-azmon (\w+)`", row[0])
+    } == set(COMMANDS)
+
+
+def test_a_row_arrives_in_one_minute(tmp_path, monkeypatch, capsys):
+    """What README has a newcomer type, with the variables that `serve` prints."""
+    script = tmp_path / "first.py"
+    script.write_text(blocks("README", "python")[0][1], "utf-8")
+    assert ("README", FIRST_QUERY) in list(typed())
+
+    with Workspace() as workspace:
+        for name, value in workspace.environment.items():
+            monkeypatch.setenv(name, value)
+        subprocess.run([sys.executable, script], cwd=tmp_path, timeout=60, check=True, capture_output=True)
+        assert cli.main(shlex.split(FIRST_QUERY)[1:]) == 0
+
+    assert "order 1001 paid" in capsys.readouterr().out
+
+
+# An `az` that knows the calls of README and of the script that `template az` writes, and refuses all others. What it
+# is asked for comes from the local workspace.
+AZ = """#!/usr/bin/env bash
+echo "$*" >> "$AZ_CALLS"
+case "$*" in
+  "login" | "group create "* | "monitor log-analytics workspace create "*) ;;
+  "ad signed-in-user show --query id --output tsv") echo "9a1b2c3d-0000-4000-8000-000000000001" ;;
+  "group show "*) echo "/subscriptions/1/resourceGroups/$RESOURCE_GROUP" ;;
+  "monitor log-analytics workspace show "*"--query customerId "*) echo "local" ;;
+  "monitor log-analytics workspace show "*) echo "westeurope" ;;
+  "monitor log-analytics workspace table create "* | "role assignment create "*) ;;
+  "rest --method put "*) cat > /dev/null ;;
+  "rest --method get "*"properties.endpoints.logsIngestion"*) echo "$WORKSPACE_ENDPOINT" ;;
+  "rest --method get "*"properties.immutableId"*) echo "dcr-local" ;;
+  *) echo "az does not know: $*" >&2; exit 2 ;;
+esac
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are for a POSIX shell")
+def test_the_ten_minutes_with_azure_run_as_they_are_typed(tmp_path):
+    """From `az login` to the query, with an `az` that answers for Azure and the local workspace as the service."""
+    (commands,) = [code for name, heading, code in CONSOLE if heading == "Ten minutes, with Azure"]
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    directory.joinpath("az").write_text(AZ, "utf-8")
+    directory.joinpath("logging-azmon").write_text(
+        f'#!/usr/bin/env bash\nexec "{sys.executable}" -m logging_azmon "$@"\n', "utf-8"
+    )
+    for file in directory.iterdir():
+        file.chmod(0o755)
+    own = ("DATA_COLLECTION", "LOGS_", "PRINCIPAL_", "RESOURCE_GROUP", "WORKSPACE_NAME")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+
+    with Workspace() as workspace:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=tmp_path,
+            env=environ
+            | {
+                "PATH": f"{directory}{os.pathsep}{os.environ['PATH']}",
+                "AZ_CALLS": str(tmp_path / "calls"),
+                "WORKSPACE_ENDPOINT": workspace.endpoint,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert len(workspace.rows("App_CL")) == 1
+
+    assert "Rows will arrive." in done.stdout
+    asked = tmp_path.joinpath("calls").read_text("utf-8")
+    assert "--assignee-object-id 9a1b2c3d-0000-4000-8000-000000000001 --assignee-principal-type User" in asked
+
+
+def test_getting_started_has_the_same_commands_for_azure_as_readme():
+    """Step by step, in the same order."""
+    (readme,) = [code for _, heading, code in CONSOLE if heading == "Ten minutes, with Azure"]
+
+    assert "".join(code for _, heading, code in CONSOLE if heading == "Azure, step by step") == readme
+
+
+@pytest.mark.parametrize(
+    "columns", ['{"TimeGenerated": "time", "Text": "message"}', None], ids=["columns", "configuration"]
+)
+def test_a_rule_for_columns_of_ones_own_is_played_here(columns, tmp_path, monkeypatch):
+    """`serve --dcr` takes what `template arm` writes, from columns or from an application's configuration."""
+    mapping = {"TimeGenerated": "time", "Text": "message"}
+    rule = tmp_path / "rule.json"
+    monkeypatch.chdir(tmp_path)
+    handler = {"class": "logging_azmon.AzureMonitorHandler", "columns": mapping}
+    tmp_path.joinpath("settings.py").write_text(f"LOGGING = {{'version': 1, 'handlers': {{'azure': {handler!r}}}}}")
+    source = ["--columns", columns] if columns else ["--config", "settings:LOGGING"]
+    assert cli.main(["template", "arm", *source, "-o", str(rule)]) == 0
+    monkeypatch.delitem(sys.modules, "settings", raising=False)
+
+    with Workspace([rule]) as workspace:
+        sender = AzureMonitorHandler(workspace.endpoint, workspace.rule_id, workspace.stream, columns=mapping)
+        sender.handle(logging.makeLogRecord({"msg": "mine"}))
+        assert sender.flush(30)
+        sender.close()
+        assert pick(workspace.rows("App_CL"), "Text") == [("mine",)]
+        assert workspace.problems() == []
+
+
+def test_the_rule_of_an_example_is_written_as_the_page_says(tmp_path, monkeypatch):
+    """With all its columns, in the directory that is named."""
+    command, serve = [line for name, line in typed() if name == "frameworks"]
+    rule = tmp_path / "rule.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "logging_azmon", *shlex.split(command)[1:-1], str(rule)],
+        cwd=ROOT / "examples" / "django_shop",
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert serve == "logging-azmon serve --dcr rule.json"
+    with Workspace([rule]) as workspace:
+        assert {"Method", "Path", "UserId", "Status", "Sql", "SqlSeconds"} <= set(workspace.tables["App_CL"])
+    assert json.loads(rule.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [("`template`: what Azure needs", "template"), ("`check`: will my rows arrive?", "check")],
+)
+def test_every_option_is_the_commands(heading, name):
+    """In the sections about one command."""
+    assert set(re.findall(r"--[a-z][a-z-]+", section("commands", heading))) <= set(
+        re.findall(r"--[a-z][a-z-]+", options_of(name).format_help())
+    )

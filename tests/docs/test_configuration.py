@@ -1,0 +1,93 @@
+"""docs/configuration.md against the settings: each argument, its default, its words and its unit."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.options import ARGUMENTS
+from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
+from logging_azmon._config.validators import CREDENTIALS
+from support.pages import names, table
+
+ADDRESS = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
+SETTINGS = table("configuration", "Settings", "argument")
+
+
+def test_the_address_is_the_environments():
+    """Argument beside variable."""
+    cells = table("configuration", "Where rows go", "argument")
+
+    assert {names(row[0])[0]: names(row[1])[0] for row in cells} == ENVIRONMENT
+
+
+def test_every_argument_has_a_line():
+    """And no other has."""
+    documented = [names(row[0])[0] for row in SETTINGS]
+
+    assert sorted(documented) == sorted({*ACCEPTED, "level", "pipeline"} - set(ENVIRONMENT))
+
+
+@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])
+def test_every_default_is_the_real_one(row):
+    """As it would be written in Python."""
+    (name,), default = names(row[0]), row[1]
+    settings = read(ADDRESS, {})
+    real = {"columns": "default", "dcr": None, "level": logging.NOTSET, "pipeline": None}.get(
+        name, getattr(settings, name, None)
+    )
+
+    assert default == "none" if real is None else eval(names(default)[0]) == real
+    assert read(ADDRESS | {"columns": "default"}, {}) == settings
+
+
+def test_every_word_that_is_accepted_is_named():
+    """For settings that are one of a few."""
+    meanings = {names(row[0])[0]: names(row[2]) for row in SETTINGS}
+    credentials = [names(row[0])[0].strip('"') for row in table("configuration", "Credentials", "`credential=`")]
+
+    assert set(CREDENTIALS) <= set(credentials)
+    assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
+    assert [word.strip('"') for word in meanings["overflow"]] == list(ARGUMENTS["overflow"].words)
+    assert [word.strip('"') for word in meanings["spool_fsync"]] == list(ARGUMENTS["spool_fsync"].words)
+    assert [names(row[0])[0].strip('"') for row in table("spool", "A power cut", "`spool_fsync`")] == list(
+        ARGUMENTS["spool_fsync"].words
+    )
+
+
+def test_every_number_has_its_unit():
+    """In its name and in its meaning."""
+    for row in SETTINGS:
+        unit = names(row[0])[0].rpartition("_")[2]
+        if unit in {"seconds", "bytes"}:
+            assert unit in row[2]
+
+
+@pytest.mark.parametrize(("name", "least"), [("queue_bytes", 2_000_000), ("spool_bytes", 2_000_000 + 16 * 1024)])
+def test_the_smallest_sizes_are_those_that_are_said(name, least):
+    """Two batches, and for the spool 16 KiB more; a byte less is refused."""
+    address = ADDRESS | {"spool": "spool"}
+
+    assert getattr(read(address | {name: least}, {}), name) == least
+    with pytest.raises(ValueError, match=f"{name}={least - 1} is too small"):
+        read(address | {name: least - 1}, {})
+
+
+def test_a_handler_touches_nothing_when_it_is_made(tmp_path, monkeypatch):
+    """No network, no disk, no thread."""
+    monkeypatch.chdir(tmp_path)
+    script = """
+import sys, threading
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith("socket.") else None)
+from logging_azmon import AzureMonitorHandler
+handler = AzureMonitorHandler("https://dce.example.org", "dcr-1", "Custom-App")
+seen = [event for event in seen if event not in {"socket.gethostname", "socket.__new__"}]
+print(seen, threading.active_count())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+    assert (done.stdout.strip(), done.stderr) == ("[] 1", "")
+    assert list(tmp_path.iterdir()) == []

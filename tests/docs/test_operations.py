@@ -1,0 +1,34 @@
+"""docs/operations.md against what the library tells: kinds of trouble, reasons for losses, counters."""
+
+import re
+from dataclasses import fields
+from typing import get_args, get_type_hints
+
+from logging_azmon import Stats, Trouble
+from logging_azmon._queue.ledger import Reason
+from support.pages import names, section, table
+
+
+def test_every_kind_of_trouble_is_named():
+    """And no other; mypy lets the code make no other, either."""
+    told = re.search(r"^`kind` is (.*?)\n\n", section("operations", "Reports"), re.DOTALL | re.MULTILINE)[1]
+
+    assert [name.strip('"') for name in names(told) if name.startswith('"')] == list(
+        get_args(get_type_hints(Trouble)["kind"])
+    )
+
+
+def test_every_reason_for_a_loss_is_named():
+    """And no other."""
+    assert [names(row[0])[0] for row in table("operations", "Counters", "reason")] == list(get_args(Reason))
+
+
+def test_every_counter_is_named():
+    """All that make up the sum, and behind the table the others."""
+    text = section("operations", "Counters")
+    told = re.search(r"^`handler.stats\(\)`(.*?)whose keys", text, re.DOTALL | re.MULTILINE)[1]
+    others = re.search(r"^Four more count (.*)", text, re.DOTALL | re.MULTILINE)[1]
+    counters = {field.name for field in fields(Stats)}
+
+    assert set(names(others)) == {"misfits", "requests", "retries", "sent_bytes"}
+    assert set(names(told)) == counters - set(names(others))
