@@ -28,6 +28,10 @@ class Backlog:
 
     def insert(self, batch: Batch) -> None:
         """Have a batch wait before the batches whose rows came later."""
+        # Usually all others came later, and need not be copied.
+        if self.waiting and self.waiting[0].first_row >= batch.first_row:
+            self.waiting.appendleft(batch)
+            return
         others = enumerate(list(self.waiting))
         index = next((index for index, other in others if other.first_row >= batch.first_row), len(self.waiting))
         self.waiting.insert(index, batch)
