@@ -363,7 +363,7 @@ class TestUnexpectedErrors:
         bench.step()
         bench.clock.advance(1_000)
         with monkeypatch.context() as patched:
-            patched.setattr(bench.buffer, "take", Mock(side_effect=MemoryError))
+            patched.setattr(bench.queue, "take", Mock(side_effect=MemoryError))
             with pytest.raises(MemoryError):
                 bench.scheduler.next_batch()
         bench.run()
@@ -409,7 +409,7 @@ class TestUnexpectedErrors:
         bench = Bench()
         bench.ledger.drop("internal", 1, 0.0, accepted=1)
         bench.put_batch("a")
-        monkeypatch.setattr(bench.buffer, "put_notice", Mock(side_effect=MemoryError))
+        monkeypatch.setattr(bench.queue, "put_notice", Mock(side_effect=MemoryError))
         bench.step()
         assert len(bench.destination.batches) == 1
         assert bench.stats.delivered == 1
@@ -469,7 +469,7 @@ class TestTimeLimits:
         assert bench.stats.queued == 1
 
     def test_batch_given_back_after_the_pipeline_closed_is_counted_as_closed(self):
-        bench = Bench(lambda rows: (bench.buffer.abandon("closed") and AWAY) or AWAY)
+        bench = Bench(lambda rows: (bench.queue.abandon("closed") and AWAY) or AWAY)
         bench.put_batch("a")
         bench.step()
         assert bench.stats.dropped == {"closed": 1}

@@ -47,7 +47,7 @@ class TestNextBatch:
         """It must not sleep for a minute: another row may be due much sooner."""
         bench = Bench()
         bench.put_batch("a")
-        bench.buffer.take = lambda now, *, is_due: None
+        bench.queue.take = lambda now, *, is_due: None
         assert bench.scheduler.next_batch() == (None, 0.0)
         assert bench.breaker.wait_seconds(bench.clock.monotonic()) == 0.0
 
@@ -152,7 +152,7 @@ class TestPauses:
         bench = Bench(*[AWAY] * 8)
         bench.put_batch("a")
         bench.run_until(lambda: bench.stats.requests == 8)
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.scheduler.hurry()
         assert bench.run() == 0.0
 
@@ -160,7 +160,7 @@ class TestPauses:
         bench = Bench(Answer(status=429, retry_after="60"))
         bench.put_batch("a")
         bench.step()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.scheduler.hurry()
         assert bench.run() == 60.0
 

@@ -52,10 +52,10 @@ class Directory:
     def end(self, bench):
         """Leave as a process does that is killed: its locks are free, its files stay."""
         self.benches.remove(bench)
-        if bench.buffer._store._open is not None:
-            os.close(bench.buffer._store._open.stored.segment.fd)
-            bench.buffer._store._open = None
-        for owner in bench.buffer._store.ownership.owners.values():
+        if bench.queue._store._open is not None:
+            os.close(bench.queue._store._open.stored.segment.fd)
+            bench.queue._store._open = None
+        for owner in bench.queue._store.ownership.owners.values():
             owner._lock.release()
 
     def segments(self):
@@ -81,13 +81,13 @@ def directory(tmp_path):
     directory = Directory(tmp_path / "spool")
     yield directory
     for bench in directory.benches:
-        bench.buffer.close()
-        bench.buffer.abandon("closed")
+        bench.queue.close()
+        bench.queue.abandon("closed")
     directory.destination.check()
 
 
 def text(bench, kind="spool"):
-    bench.buffer.refresh(bench.clock.monotonic())
+    bench.queue.refresh(bench.clock.monotonic())
     return "\n".join(bench.told(kind))
 
 
@@ -121,8 +121,8 @@ class TestFiles:
         assert all(
             sum(len(line(row["Message"])) for row in rows) < BATCH_BYTES for rows in directory.destination.batches
         )
-        bench.buffer.close()
-        bench.buffer.abandon("closed")
+        bench.queue.close()
+        bench.queue.abandon("closed")
         assert directory.locks() == []
 
     @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ class TestFiles:
         monkeypatch.setattr(files_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
         monkeypatch.setattr(Files, "make", lambda _, directory: None)
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run(100)
         assert directory.arrived == ["theirs"] * is_directorys
         assert path.exists() is not is_directorys
@@ -178,8 +178,8 @@ class TestFiles:
     def test_memory_holds_no_rows_however_many_wait_on_disk(self, directory):
         bench = directory.process()
         bench.put(*range(2_000))
-        assert all(not batch.data for batch in bench.buffer._backlog.waiting)
-        assert len(bench.buffer._backlog.waiting) < 20
+        assert all(not batch.data for batch in bench.queue._backlog.waiting)
+        assert len(bench.queue._backlog.waiting) < 20
 
 
 class TestOrphans:
@@ -209,7 +209,7 @@ class TestOrphans:
         directory.end(dead)
         benches = [directory.process() for _ in range(3)]
         for bench in benches:
-            bench.buffer.urge()
+            bench.queue.urge()
         for bench in benches:
             bench.run(20)
         assert sorted(map(int, directory.arrived)) == list(range(300))
@@ -229,9 +229,9 @@ class TestOrphans:
         for number in range(3 * MOST_ADOPTED):
             directory.leave(line(number), when=LONG_AGO + number)
         bench = directory.process()
-        bench.buffer.urge()
-        bench.buffer.urge()
-        assert len(bench.buffer._store.ownership.owners) == MOST_ADOPTED + 1
+        bench.queue.urge()
+        bench.queue.urge()
+        assert len(bench.queue._store.ownership.owners) == MOST_ADOPTED + 1
         bench.run(400)
         for _ in range(10):
             directory.clock.advance(bench.step())
@@ -244,10 +244,10 @@ class TestOrphans:
         directory.end(dead)
         bench = directory.process()
         bench.put("mine")
-        mark = bench.buffer.urge()
+        mark = bench.queue.urge()
         bench.step()
         assert directory.arrived == ["mine"]
-        assert bench.buffer.is_settled(mark)
+        assert bench.queue.is_settled(mark)
         bench.run()
         assert len(directory.arrived) == 1_001
 
@@ -256,7 +256,7 @@ class TestOrphans:
         rows = [line(number, 100) for number in range(200)] + [line("long", 3 * BATCH_BYTES), line("last")]
         directory.leave(*rows)
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run()
         assert directory.arrived == [*[str(number) for number in range(200)], "long", "last"]
         assert bench.stats.adopted == 202
@@ -269,13 +269,13 @@ class TestOrphans:
         bench.put("mine")
         directory.destination.play(*[AWAY] * 99)
         bench.run(5)
-        bench.buffer.close()
-        bench.buffer.abandon("closed")
+        bench.queue.close()
+        bench.queue.abandon("closed")
         stats = bench.stats
         assert (stats.adopted, stats.handed_over, stats.spooled) == (1, 1, 1)
         directory.destination._script.clear()
         after = directory.process()
-        after.buffer.urge()
+        after.queue.urge()
         after.run()
         assert sorted(directory.arrived) == ["left", "mine"]
 
@@ -283,7 +283,7 @@ class TestOrphans:
         row = line("old", TimeGenerated="2023-11-14T22:13:20.000000Z")
         directory.leave(row)
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run()
         assert directory.destination.rows == [json.loads(row)]
         assert "older than two days: the service replaces their TimeGenerated" in text(bench)
@@ -298,9 +298,9 @@ class TestOrphans:
         assert path.exists()
         assert text(mine).count("1 of the files") == 1
         directory.clock.advance(1_000)
-        mine.buffer.urge()
+        mine.queue.urge()
         assert text(mine).count("of the files") == 1
-        theirs.buffer.urge()
+        theirs.queue.urge()
         theirs.run()
         assert messages(theirs.destination.rows) == ["other"]
         assert not path.exists()
@@ -361,7 +361,7 @@ class TestForeignFiles:
         there = {path.name for path in directory.path.iterdir()}
         bench = directory.process()
         bench.put("mine")
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run(100)
         assert directory.arrived == ["good"] * rows + ["mine"] or directory.arrived == ["mine"] + ["good"] * rows
         assert bench.stats.adopted - sum(bench.stats.dropped.values()) == rows
@@ -371,7 +371,7 @@ class TestForeignFiles:
         directory.leave(GOOD, b'{"Message":"to')
         directory.leave(GOOD, b"\0\0\0\n", GOOD)
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run()
         assert bench.stats.dropped == {"torn": 2}
         assert "1 row of a process that was killed could not be read" in text(bench, "lost")
@@ -380,7 +380,7 @@ class TestForeignFiles:
         directory.leave(GOOD, b"\0\0\0\n", GOOD, b'{"Message":"to')
         directory.destination.play(AWAY, AWAY, AWAY)
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run()
         assert (bench.stats.adopted, bench.stats.dropped) == (4, {"torn": 2})
 
@@ -391,7 +391,7 @@ class TestForeignFiles:
         (directory.path / f"{owner}.lock").mkdir()
         directory.leave(line("another"))
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run(100)
         assert directory.arrived == ["another"]
         assert f"{owner}.lock" in text(bench)
@@ -401,7 +401,7 @@ class TestForeignFiles:
         monkeypatch.setattr(recovery, "MOST_ROW_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
         bench = directory.process()
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run(100)
         assert "holds a line that is too long for a row" in text(bench)
         assert path.exists()
@@ -412,7 +412,7 @@ class TestForeignFiles:
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         disk.faults[step] = errno.EIO
-        bench.buffer.urge()
+        bench.queue.urge()
         disk.faults.clear()
         bench.put("mine")
         bench.run(100)
@@ -436,12 +436,12 @@ class TestForeignFiles:
         bench.put(*range(300))
         directory.leave(line("left"))
         disk.faults["open"] = number
-        bench.buffer.urge()
+        bench.queue.urge()
         assert bench.steps() <= 1, "what is written now is open already"
         assert text(bench)
         disk.faults.clear()
         directory.clock.advance(recovery.LOOK_SECONDS)
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run()
         assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])
         assert bench.stats.dropped == {}
@@ -481,7 +481,7 @@ class TestTrouble:
         for _ in range(100):
             bench.put("row")
             directory.clock.advance(1.5)
-            bench.buffer.refresh(bench.clock.monotonic())
+            bench.queue.refresh(bench.clock.monotonic())
         assert len(bench.told("spool")) == 3
         assert "Read-only file system" in bench.told("spool")[0]
 
@@ -551,8 +551,8 @@ class TestTrouble:
         bench.put("row")
         bench.run()
         disk.faults["release"] = errno.EIO
-        bench.buffer.close()
-        bench.buffer.abandon("closed")
+        bench.queue.close()
+        bench.queue.abandon("closed")
         disk.faults.clear()
         assert "cannot be released" in text(bench)
 
@@ -605,8 +605,8 @@ class TestTrouble:
             bench.run()
             assert sorted(map(int, directory.arrived)) == list(range(2_001))
             assert bench.stats.dropped == {}
-            bench.buffer.close()
-            bench.buffer.abandon("closed")
+            bench.queue.close()
+            bench.queue.abandon("closed")
         finally:
             subprocess.run(["umount", directory.path], check=True)
 
@@ -635,7 +635,7 @@ class TestTrouble:
         disk = CrashingDisk({})
         disk.faults["remove"] = errno.EROFS
         bench = directory.process(disk=disk)
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run(20)
         assert directory.arrived == ["good"]
 
@@ -652,10 +652,10 @@ class TestTrouble:
 
         disk.entries = entries
         bench = directory.process(disk=disk)
-        bench.buffer.urge()
+        bench.queue.urge()
         assert disk.locks == {}
         assert "cannot be searched" in text(bench)
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.run()
         assert directory.arrived == ["good"]
 
@@ -702,7 +702,7 @@ class TestBound:
     def test_drop_old_drops_adopted_rows_before_its_own(self, directory):
         directory.leave(*[line(f"left {number}", 100) for number in range(30)])
         bench = directory.process(**SMALL, overflow="drop_old")
-        bench.buffer.urge()
+        bench.queue.urge()
         bench.put(*[line(number, 100) for number in range(400)])
         assert bench.stats.dropped["spool_full"] >= 30
         assert bench.stats.adopted == 30
@@ -803,7 +803,7 @@ class TestRejected:
         disk.faults["create"] = errno.ENOSPC
         bench = directory.process(disk=disk)
         bench.put("bad")
-        bench.buffer._store.ownership.writer = None
+        bench.queue._store.ownership.writer = None
         directory.destination.play(self.POISON)
         bench.run()
         assert [path.name for path in (directory.path / "rejected").glob("*.ndjson")] == ["unspooled.ndjson"]
@@ -817,7 +817,7 @@ class TestDividing:
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
         bench.run_until(lambda: directory.destination.rows)
         assert (bench.stats.delivered, bench.stats.spooled) == (50, 50)
-        assert all(not batch.data for batch in bench.buffer._backlog.waiting)
+        assert all(not batch.data for batch in bench.queue._backlog.waiting)
         (path,) = directory.segments()
         assert path.read_bytes().count(b"\n") == 51
         bench.run()
@@ -850,13 +850,13 @@ class TestDividing:
         """Or the next process would deliver all of it, once more."""
         bench = directory.process()
         bench.put(*range(100))
-        bench.buffer.close()
+        bench.queue.close()
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
         while not directory.destination.rows:
             directory.clock.advance(bench.step())
-        bench.buffer.abandon("closed")
+        bench.queue.abandon("closed")
         later = directory.process()
-        later.buffer.urge()
+        later.queue.urge()
         later.run()
         assert directory.arrived == [str(number) for number in range(100)]
         assert later.stats.adopted == bench.stats.spooled == 50
@@ -866,7 +866,7 @@ class TestDividing:
         bench.put(*range(100))
 
         def vanish(_):
-            bench.buffer._store.ownership.writer = None
+            bench.queue._store.ownership.writer = None
             return AWAY
 
         directory.destination.play(Answer(status=413), Answer(status=204), vanish)
@@ -881,23 +881,23 @@ class TestTheEnd:
         bench = directory.process()
         bench.put("before")
         bench.run(3)
-        bench.buffer.close()
+        bench.queue.close()
         assert bench.put("after close") == [True]
-        assert bench.buffer.open_since() is None
-        bench.buffer.abandon("closed")
+        assert bench.queue.open_since() is None
+        bench.queue.abandon("closed")
         assert bench.put("after the end") == [True]
         assert (bench.stats.accepted, bench.stats.spooled) == (3, 3)
         directory.end(bench)
         directory.destination._script.clear()
         after = directory.process()
-        after.buffer.urge()
+        after.queue.urge()
         after.run()
         assert directory.arrived == ["before", "after close", "after the end"]
 
     def test_rows_after_close_that_cannot_be_written_are_counted(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
-        bench.buffer.close()
+        bench.queue.close()
         disk.faults["make"] = errno.ENOSPC
         assert bench.put("late") == [False]
         assert bench.stats.dropped == {"after_close": 1}
@@ -906,10 +906,10 @@ class TestTheEnd:
         directory.leave(line("left"))
         bench = directory.process()
         bench.put("mine")
-        bench.buffer.urge()
+        bench.queue.urge()
         works = [bench.scheduler.next_batch()[0] for _ in range(2)]
-        bench.buffer.close()
-        bench.buffer.abandon("closed")
+        bench.queue.close()
+        bench.queue.abandon("closed")
         assert bench.stats.in_flight == 2
         directory.destination.play(AWAY, AWAY)
         for work in works:
@@ -917,32 +917,32 @@ class TestTheEnd:
         stats = bench.stats
         assert (stats.in_flight, stats.spooled, stats.handed_over) == (0, 1, 1)
         after = directory.process()
-        after.buffer.urge()
+        after.queue.urge()
         after.run()
         assert sorted(directory.arrived) == ["left", "mine"]
 
     def test_an_open_descriptor_is_closed_with_the_spool(self, directory):
         bench = directory.process()
         bench.put("row")
-        fd = bench.buffer._store._open.stored.segment.fd
+        fd = bench.queue._store._open.stored.segment.fd
         directory.benches.remove(bench)
-        bench.buffer._store.__del__()
+        bench.queue._store.__del__()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-        bench.buffer._store._open = None
+        bench.queue._store._open = None
 
 
 CODE = (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
 MODULES = frozenset(module.__file__ for module in CODE)
 ROW = line("row", 60)
 CASES = {
-    "first row": (0, lambda bench: bench.buffer.put(ROW)),
-    "next row": (1, lambda bench: bench.buffer.put(ROW)),
-    "next segment": (40, lambda bench: bench.buffer.put(line("long", 2_000))),
-    "settle": (5, lambda bench: bench.buffer.settle(bench.buffer.take(0.0, is_due=True))),
-    "give back": (5, lambda bench: bench.buffer.give_back(bench.buffer.take(0.0, is_due=True))),
-    "flush": (5, lambda bench: bench.buffer.urge()),
-    "full": (-1, lambda bench: bench.buffer.put(ROW)),
+    "first row": (0, lambda bench: bench.queue.put(ROW)),
+    "next row": (1, lambda bench: bench.queue.put(ROW)),
+    "next segment": (40, lambda bench: bench.queue.put(line("long", 2_000))),
+    "settle": (5, lambda bench: bench.queue.settle(bench.queue.take(0.0, is_due=True))),
+    "give back": (5, lambda bench: bench.queue.give_back(bench.queue.take(0.0, is_due=True))),
+    "flush": (5, lambda bench: bench.queue.urge()),
+    "full": (-1, lambda bench: bench.queue.put(ROW)),
 }
 
 
@@ -978,9 +978,9 @@ class TestInterrupted:
                 if what == "put":
                     done.append(bench.put("inner"))
                 elif what == "take":
-                    done.append(bench.buffer.take(1e9, is_due=True))
+                    done.append(bench.queue.take(1e9, is_due=True))
                 else:
-                    bench.buffer.urge()
+                    bench.queue.urge()
             return write(fd, data)
 
         disk.write = interrupted
@@ -1012,12 +1012,12 @@ class TestInterrupted:
 
     def test_after_ctrl_c_before_there_is_a_file_the_next_row_makes_one(self, directory):
         bench = directory.process()
-        begin = bench.buffer._store._directory.begin
-        bench.buffer._store._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
+        begin = bench.queue._store._directory.begin
+        bench.queue._store._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             bench.put("outer")
         assert interrupted.called
-        bench.buffer._store._directory.begin = begin
+        bench.queue._store._directory.begin = begin
         bench.put("after")
         bench.run()
         assert directory.arrived == ["after"]
@@ -1029,15 +1029,15 @@ class TestInterrupted:
         looks, may_end = threading.Event(), threading.Event()
 
         def look_around():
-            with bench.buffer._store.ownership.lock:
+            with bench.queue._store.ownership.lock:
                 looks.set()
                 assert may_end.wait(20)
 
         with ThreadPoolExecutor(1) as other:
             looking = other.submit(look_around)
             assert looks.wait(20)
-            with bench.buffer.lock:
-                bench.buffer.urge()
+            with bench.queue.lock:
+                bench.queue.urge()
             may_end.set()
             looking.result(20)
         bench.run()
@@ -1045,9 +1045,9 @@ class TestInterrupted:
 
     def test_two_threads_create_one_owner(self, directory):
         bench = directory.process()
-        assert bench.buffer._store._ensure_writer()
-        assert bench.buffer._store._ensure_writer()
-        assert len(bench.buffer._store.ownership.owners) == 1
+        assert bench.queue._store._ensure_writer()
+        assert bench.queue._store._ensure_writer()
+        assert len(bench.queue._store.ownership.owners) == 1
 
     def test_rows_that_go_through_memory_share_batches_while_the_disk_is_full(self, directory):
         """While the disk is full they are as many requests as without a spool, and not one each."""
@@ -1091,9 +1091,9 @@ class TestInterrupted:
         """Another thread begins one between the failure that sends a row through memory, and its way there."""
         bench = directory.process()
         bench.put("first")
-        bench.buffer._store._seal()
+        bench.queue._store._seal()
         directory.locks()[0].unlink()
-        in_memory = bench.buffer._store._memory
+        in_memory = bench.queue._store._memory
         append = in_memory.append
 
         def late(row):
@@ -1113,9 +1113,9 @@ class TestInterrupted:
     def test_a_batch_ends_once(self, directory):
         bench = directory.process()
         bench.put("row")
-        taken = bench.buffer.take(1e9, is_due=True)
-        bench.buffer.settle(taken)
-        bench.buffer.settle(taken)
+        taken = bench.queue.take(1e9, is_due=True)
+        bench.queue.settle(taken)
+        bench.queue.settle(taken)
         assert bench.stats.delivered == 1
 
     @pytest.mark.parametrize(("before", "act"), CASES.values(), ids=CASES)
@@ -1134,8 +1134,8 @@ class TestInterrupted:
                     continue
                 disk.room = None
                 assert bench.stats.accepted == max(0, before) + 2 + ("put" in act.__code__.co_names), place
-                for taken in list(bench.buffer._backlog.taken):
-                    bench.buffer.settle(taken)
+                for taken in list(bench.queue._backlog.taken):
+                    bench.queue.settle(taken)
                 bench.run()
                 arrived = messages(bench.destination.rows)
                 assert arrived.count("inner") == 2 or act.__code__.co_names[-1] in {"settle", "take"}, place
@@ -1167,10 +1167,10 @@ class TestInterrupted:
 def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
     bench = directory.process()
     bench.put("row")
-    store = bench.buffer._store
+    store = bench.queue._store
     writer = store.ownership.writer
 
-    assert bench.buffer.used_bytes == 0, "rows on disk take no memory"
+    assert bench.queue.used_bytes == 0, "rows on disk take no memory"
     assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
     assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
     assert repr(store._space) == f"<Space batches=1 bytes={store._space.used_bytes} others=0>"
@@ -1187,14 +1187,14 @@ def test_a_flush_sees_the_open_batches_in_memory_and_on_disk(directory):
     disk.faults["create"] = errno.EROFS
     bench.put("in memory")
     begun = directory.clock.monotonic()
-    assert bench.buffer.open_since() == begun
+    assert bench.queue.open_since() == begun
     disk.faults.clear()
     directory.clock.advance(2)
     bench.put("on disk")
-    assert bench.buffer.open_since() == directory.clock.monotonic()
-    assert bench.buffer._store._memory.append(line("late"))
+    assert bench.queue.open_since() == directory.clock.monotonic()
+    assert bench.queue._store._memory.append(line("late"))
     directory.clock.advance(2)
-    assert bench.buffer.open_since() == begun + 2
+    assert bench.queue.open_since() == begun + 2
     bench.run()
     assert sorted(directory.arrived) == ["in memory", "late", "on disk"]
 
@@ -1207,7 +1207,7 @@ class TestOwnershipLock:
         is_held, may_end = threading.Event(), threading.Event()
 
         def hold():
-            with bench.buffer._store.ownership.lock:
+            with bench.queue._store.ownership.lock:
                 is_held.set()
                 assert may_end.wait(20)
 
@@ -1220,7 +1220,7 @@ class TestOwnershipLock:
 
     def test_a_first_row_in_the_middle_of_a_log_call_goes_through_memory_while_it_is_held(self, directory):
         bench = directory.process()
-        with self.held(bench), bench.buffer.lock:
+        with self.held(bench), bench.queue.lock:
             assert bench.put("row") == [True]
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
@@ -1228,11 +1228,11 @@ class TestOwnershipLock:
         bench = directory.process()
         bench.put("row")
         bench.run()
-        bench.buffer.close()
-        with self.held(bench), bench.buffer.lock:
-            bench.buffer.release()
+        bench.queue.close()
+        with self.held(bench), bench.queue.lock:
+            bench.queue.release()
             assert len(directory.locks()) == 1
-        bench.buffer.release()
+        bench.queue.release()
         assert directory.locks() == []
 
 
@@ -1240,7 +1240,7 @@ def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(direc
     directory.leave(*[line(f"left {number}", 100) for number in range(30)])
     disk = CrashingDisk({})
     bench = directory.process(**SMALL, disk=disk, overflow="drop_old")
-    bench.buffer.urge()
+    bench.queue.urge()
     disk.faults["open"] = errno.EIO
     bench.put(*[line(number, 100) for number in range(400)])
     disk.faults.clear()
@@ -1255,7 +1255,7 @@ def test_a_row_that_a_close_interrupts_is_counted(directory):
 
     def interrupted(fd, data):
         if b'"outer"' in data:
-            bench.buffer.close()
+            bench.queue.close()
         return write(fd, data)
 
     disk.write = interrupted

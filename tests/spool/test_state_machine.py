@@ -117,7 +117,7 @@ class Spools(RuleBasedStateMachine):
             for _ in range(rows):
                 number, self.next = self.next, self.next + 1
                 before = process.bench.stats.queued
-                is_in = process.bench.buffer.put(line(number, size))
+                is_in = process.bench.queue.put(line(number, size))
                 if is_in:
                     self.promised.add(number)
                 if process.bench.stats.queued > before:
@@ -174,15 +174,15 @@ class Spools(RuleBasedStateMachine):
     @rule(who=WHO)
     def is_closed(self, who):
         def close(process):
-            process.bench.buffer.close()
+            process.bench.queue.close()
             process.bench.scheduler.is_closing = True
             for _ in range(5):
                 self.clock.advance(min(process.bench.step(), 5.0))
-            process.bench.buffer.abandon("closed")
+            process.bench.queue.abandon("closed")
             stats = process.bench.stats
             assert stats.queued == stats.in_flight == 0
             number, self.next = self.next, self.next + 1
-            if process.bench.buffer.put(line(number)):
+            if process.bench.queue.put(line(number)):
                 self.promised.add(number)
             self.count_losses(process)
             # As at the end of a process.
@@ -217,7 +217,7 @@ class Spools(RuleBasedStateMachine):
                 bench = self.processes[who].bench
                 for _ in range(6):
                     self.clock.advance(400)
-                    bench.buffer.urge()
+                    bench.queue.urge()
                     bench.run(2_000)
                 stats = bench.stats
                 assert stats.queued == stats.in_flight == stats.spooled == 0, stats

@@ -1,4 +1,4 @@
-"""Put the delivering side together without threads: buffer, delivery, destination, and a clock that the test drives."""
+"""Put the delivering side together without threads: queue, delivery, destination, and a clock that the test drives."""
 
 # ruff: noqa: SLF001 - closing the open batch makes it a full one
 
@@ -77,7 +77,7 @@ class Bench:
         encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=lambda: None)
         self.reporter = Reporter(settings.report, self.clock.monotonic)
         self.breaker = CircuitBreaker() if breaker is None else breaker
-        self.ledger, self.buffer, self.scheduler, self.notices, self.delivery = assemble(
+        self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
             destination=self.destination,
             reporter=self.reporter,
@@ -99,13 +99,13 @@ class Bench:
         return stats
 
     def put(self, *rows: object, size: int = 0) -> list[bool]:
-        return [self.buffer.put(row if isinstance(row, bytes) else line(row, size)) for row in rows]
+        return [self.queue.put(row if isinstance(row, bytes) else line(row, size)) for row in rows]
 
     def put_batch(self, *rows: object) -> None:
         """Put rows that go as a batch of their own, now, as if it were full."""
-        self.buffer._store.close_open()
+        self.queue._store.close_open()
         self.put(*rows)
-        self.buffer._store.close_open()
+        self.queue._store.close_open()
 
     def step(self) -> float:
         """Deliver one batch if one may go now; return how long there is nothing to do."""
