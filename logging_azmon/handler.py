@@ -10,7 +10,7 @@ import logging
 from typing import Any, Unpack
 
 from ._config.options import Options, documented
-from ._front.share import Share, level_problems
+from ._front.pipeline_share import Share, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
 from .pipeline import Pipeline

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 from ._config.options import Options, documented
 from ._config.validators import shown
 from ._front import pickling
-from ._front.share import Share, level_problems
+from ._front.pipeline_share import Share, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
 from ._rows.levels import number_of

@@ -21,12 +21,12 @@ from .._queue.batch import Batch, by_time, halves, shrunk
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from ..trouble import Kind, Trouble, count, described, utc_time
-from .answer import Answer, Failure
+from .answer import Action, Answer, Decision, Failure, RetryReason, judge
 from .destination import Destination
 from .explanations import explain
 from .pacing import Budget
 from .reporter import Reporter
-from .retry import Action, Decision, Delay, RetryReason, backoff, judge, retry_delay
+from .retry import Delay, backoff, retry_delay
 from .scheduler import Scheduler, Tickets
 
 # How many requests splitting may cost a pipeline per minute: a twentieth of a rule's quota.
@@ -197,13 +197,13 @@ class Delivery:
 
     def _longest_wait(self) -> float:
         longest = self._settings.retry_seconds
-        return min(longest, _CLOSING_RETRY_SECONDS) if self._scheduler.is_closing else longest
+        return min(longest, _CLOSING_RETRY_SECONDS) if self._scheduler.is_draining else longest
 
     def _hold(
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
     ) -> None:
         """Pause senders, and the part for longer: a part that always fails must not hold up the others."""
-        if part.attempts.tries > 2 and not self._scheduler.is_closing:
+        if part.attempts.tries > 2 and not self._scheduler.is_draining:
             wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)
         self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled)

@@ -48,10 +48,10 @@ class Scheduler:
         self._own = CircuitBreaker()
         self._pace = Pace(batch_seconds)
         # Set when the pipeline closes: every waiting row is due, and retries come sooner.
-        self.is_closing = False
+        self.is_draining = False
 
     def __repr__(self) -> str:
-        closing = ", closing" if self.is_closing else ""
+        closing = ", closing" if self.is_draining else ""
         return f"<Scheduler shared={self._shared!r}, own={self._own!r}{closing}>"
 
     def subscribe(self, wake: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class Scheduler:
         self._shared.hurry(now)
         self._own.hurry(now)
 
-    def has_full_batch(self) -> bool:
+    def has_ready_batch(self) -> bool:
         """Tell whether a batch waits only for a thread to send it."""
         return self._queue.is_ready(self._clock.monotonic(), is_due=False)
 
@@ -87,11 +87,11 @@ class Scheduler:
             return None, max(_IDLE_SECONDS if pause is None else pause for pause in pauses)
         since = self._queue.open_since()
         due = None if since is None else self._pace.due_at(since, self._shared.stretch)
-        is_due = self.is_closing or (due is not None and due <= now)
+        is_due = self.is_draining or (due is not None and due <= now)
         if self._queue.is_ready(now, is_due=is_due):
             # If another thread was faster, there is no work: the caller asks again at once.
             return self._take(now, is_due=is_due), 0.0
-        waits = [moment - now for moment in (due, self._queue.next_retry()) if moment is not None]
+        waits = [moment - now for moment in (due, self._queue.next_event_at()) if moment is not None]
         return None, max(0.0, min(waits, default=_IDLE_SECONDS))
 
     def _take(self, now: float, *, is_due: bool) -> Work | None:

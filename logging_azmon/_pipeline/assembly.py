@@ -16,7 +16,7 @@ from .._process.clock import Clock
 from .._queue.backlog import Backlog
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
-from .._queue.memory import MemoryStore
+from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
 from .._queue.store import Store
 from .._rows.encoder import Encoder
@@ -59,7 +59,7 @@ def assemble(
         from .._spool.directory import Directory
         from .._spool.notes import Notes
         from .._spool.segment import Target
-        from .._spool.store import SpoolStore
+        from .._spool.spool_store import SpoolStore
 
         target = Target(
             endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream, cloud=settings.cloud

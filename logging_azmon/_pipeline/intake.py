@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from .._delivery.listeners import Listeners
+from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
 from .._process import at_exit
 from .._process.clock import Clock

@@ -17,25 +17,22 @@ from .._config.settings import Settings
 from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
 from .._delivery.explanations import left_behind
-from .._delivery.listeners import Listeners
+from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
 from .._process import at_exit, at_fork, feedback
 from .._process.clock import Clock
+from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
-from .._process.threads import holds_logging_lock, is_logging_lock_free
 from .._queue.batch_queue import EVERYTHING
 from .._rows.encoder import Encoder
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .intake import Intake
+from .reconfigure import CloseAfterConfig
 from .state import State, StateMachine
 from .users import Users
 from .waiting import Waiting
-
-_NEVER = float("inf")
-# A thread that found the old handler just before dictConfig replaced it has this long to log to it.
-_LATE_SECONDS = 0.05
 
 
 class Lifecycle:
@@ -45,7 +42,7 @@ class Lifecycle:
         self, settings: Settings, destination: Destination, clock: Clock, *, background: bool, key: str | None = None
     ) -> None:
         self.settings = settings
-        # By this, other processes know that a pickled pipeline is the same one.
+        # Identifies the pipeline across processes when it is pickled.
         self.key = secrets.token_hex(8) if key is None else key
         self.destination = destination
         self._clock = clock
@@ -54,8 +51,7 @@ class Lifecycle:
         self._encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
         self._state = StateMachine()
         self._users = Users(self._end_unused)
-        # Since when logging's configuration lock has been free, while the state is CLOSING.
-        self._lock_free_since = _NEVER
+        self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
         self.intake = Intake(self._encoder, self._reporter, clock)
         self._begin()
         pipelines.add(self)
@@ -82,13 +78,14 @@ class Lifecycle:
             reporter=self._reporter,
             uploads=settings.uploads,
             background=self._background,
-            on_end=self._let_go,
+            on_end=self._close_if_idle,
             on_refusal=self._thread_refused,
         )
         self._waiting = Waiting(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
         self.intake.begin(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
 
     def _count_misfit(self) -> None:
+        # The ledger is another object after a fork.
         self.ledger.misfit()
 
     @property
@@ -124,7 +121,7 @@ class Lifecycle:
         """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
         if holds_logging_lock() and self._close_later():
             return
-        if not self._drain_begins():
+        if not self._begin_drain():
             return
         self.urge()
         if _must_not_wait():
@@ -138,50 +135,41 @@ class Lifecycle:
     # OPEN -> CLOSING, inside dictConfig.
 
     def _close_later(self) -> bool:
-        """Have a listener close the pipeline when dictConfig is done; False where there is none, or nothing to do.
-
-        Until then other threads log to the old handler, and nothing else would take their rows.
-        """
+        """Close when dictConfig is done; False if no listener runs, or no row was ever taken."""
         if self.state is State.CLOSING:
             return True
         if not self._state.takes_rows or not self.stats().accepted:
             return False
         self.urge()
         pipelines.keep(self)
-        self._lock_free_since = _NEVER
-        return self.listeners.retry_until_done(self._close_when_lock_is_free) and self._move(State.CLOSING)
+        return self._close_after_config.begin(self.listeners) and self._move(State.CLOSING)
 
-    def _close_when_lock_is_free(self) -> bool:
-        now = self._clock.monotonic()
-        self._lock_free_since = min(self._lock_free_since, now) if is_logging_lock_free() else _NEVER
-        # Listeners ask again whenever one wakes up.
-        if now - self._lock_free_since < _LATE_SECONDS:
-            return False
-        if self._drain_begins():
+    def close_in_background(self) -> None:
+        """Take no more rows, and leave those that wait to the listeners."""
+        if self._begin_drain():
             self._drain_in_background()
-        return True
 
     # OPEN or CLOSING -> DRAINING.
 
-    def _drain_begins(self) -> bool:
+    def _begin_drain(self) -> bool:
         """Take no more rows; False if that was so already."""
         if not self._move(State.DRAINING):
             return False
         self.queue.close()
-        self.scheduler.is_closing = True
+        self.scheduler.is_draining = True
         return True
 
     def _drain_in_background(self) -> None:
         """Leave the rest to the listeners, which end when nothing is left, or else to the exit."""
         pipelines.keep(self)
         if not self.listeners.finish() and not self.scheduler.has_rows():
-            self._let_go()
+            self._close_if_idle()
 
     # DRAINING -> CLOSED.
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners, count what is left, and report it."""
-        # The last listener may have done so already: it ends when nothing is left.
+        # The last listener may have moved to CLOSED already: it ends when nothing is left.
         self._move(State.CLOSED)
         rows = self.queue.abandon("closed")
         self.listeners.stop()
@@ -190,16 +178,16 @@ class Lifecycle:
         settings = self.settings
         for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
             self._reporter(trouble)
-        self._release()
+        self._free_resources()
 
-    def _let_go(self) -> None:
-        """Close the connections once nothing is on its way any more."""
+    def _close_if_idle(self) -> None:
+        """Close the connections if no row waits or is on its way."""
         if self._state.takes_rows or self.scheduler.has_rows():
             return
         self._move(State.CLOSED)
-        self._release()
+        self._free_resources()
 
-    def _release(self) -> None:
+    def _free_resources(self) -> None:
         if self.scheduler.has_rows():
             return
         self.destination.close()
@@ -233,12 +221,12 @@ class Lifecycle:
         self.urge()
         return self.queue.is_settled(EVERYTHING)
 
-    def settled_before(self) -> int:
+    def settled_count(self) -> int:
         """Count the rows, from the first one on, that have all found their end."""
-        return self.queue.settled_before()
+        return self.queue.settled_count()
 
     def report_losses_without_rows(self) -> None:
-        """Put no rows of the library's own into a table whose columns it does not know."""
+        """Put no rows of the library's own into a table whose columns this process does not know."""
         self.notices.is_enabled = False
 
     # Front doors.
@@ -255,12 +243,17 @@ class Lifecycle:
 
     def _end_unused(self) -> None:
         # Called by a finalizer, so nothing is waited for.
-        if self._drain_begins():
+        if self._begin_drain():
             if self.scheduler.has_rows():
                 self.listeners.wake()
             self._drain_in_background()
 
     # The process forks, and ends.
+
+    @property
+    def close_seconds(self) -> float:
+        """Return how long this pipeline may take to finish."""
+        return self.settings.close_seconds
 
     @property
     def fork_lock(self) -> threading.RLock:
@@ -273,13 +266,14 @@ class Lifecycle:
         self._encoder.restart()
         self.destination.forget()
         self._begin()
+        # Each moves one state only: CLOSING to OPEN, DRAINING to CLOSED.
         self._move(State.OPEN)
         self._move(State.CLOSED)
         if not self._state.takes_rows:
             self.queue.abandon("closed")
 
     def finish_at_exit(self, *, is_last: bool) -> None:
-        """Deliver what waits; close the pipeline if no handler will, which logging closes later."""
+        """Deliver what waits; close the pipeline, unless a handler is left: logging.shutdown closes that one later."""
         deadline = self._waiting.deadline(None)
         watermark = self.queue.urge()
         was_closed = not self._state.takes_rows
@@ -310,15 +304,7 @@ def restart() -> None:
 
 def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
     """Deliver the tail of all pipelines as the process ends, and close those that nothing else will."""
-    left = [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED]
-    at_exit.begin(max((pipeline.settings.close_seconds for pipeline in left), default=0.0))
-    for pipeline in left:
-        pipeline.urge()
-    # One that hangs must leave time for the others, for which perhaps only this thread delivers.
-    for number, pipeline in enumerate(left):
-        pipeline.flush((at_exit.seconds_left() or 0.0) / (len(left) - number))
-    for pipeline in left:
-        pipeline.finish_at_exit(is_last=is_last)
+    at_exit.deliver_tails([pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last)
 
 
 at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)

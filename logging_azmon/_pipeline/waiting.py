@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 
-from .._delivery.listeners import Listeners
+from .._delivery.listener_threads import Listeners
 from .._process import at_exit
 from .._process.clock import Clock
-from .._process.threads import holds
+from .._process.may_wait import holds
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 

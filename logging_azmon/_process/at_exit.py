@@ -15,10 +15,10 @@ import logging  # noqa: F401 - registers its own callback, which ours comes befo
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 from . import at_fork
 
@@ -45,8 +45,40 @@ def register(turn: Turn, end: Callable[[bool], None]) -> None:
     _registered.sort(key=lambda known: known[0])
 
 
-def begin(seconds: float) -> None:
-    """Give flush and close so many seconds, all together, from now to the end of the process."""
+class Ending(Protocol):
+    """A pipeline, as the exit sees it."""
+
+    @property
+    def close_seconds(self) -> float:
+        """Return how long it may take to finish."""
+        ...
+
+    def urge(self) -> object:
+        """Have everything that waits sent now."""
+        ...
+
+    def flush(self, timeout: float) -> object:
+        """Wait for what was urged."""
+        ...
+
+    def finish_at_exit(self, *, is_last: bool) -> None:
+        """Deliver or count what is left, and close unless a handler will be closed later."""
+        ...
+
+
+def deliver_tails(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: FBT001 - passed on
+    """Flush all pipelines at once, then finish each; the longest `close_seconds` is the limit for all together."""
+    _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
+    for pipeline in pipelines:
+        pipeline.urge()
+    # A pipeline that hangs must leave time for the others, for which perhaps only this thread delivers.
+    for number, pipeline in enumerate(pipelines):
+        pipeline.flush((_seconds_left or 0.0) / (len(pipelines) - number))
+    for pipeline in pipelines:
+        pipeline.finish_at_exit(is_last=is_last)
+
+
+def _set_seconds_left(seconds: float | None) -> None:
     global _seconds_left  # noqa: PLW0603 - a process ends once
     _seconds_left = seconds
 
@@ -64,7 +96,7 @@ def spending() -> Iterator[None]:
         yield
     finally:
         if _seconds_left is not None:
-            begin(max(0.0, _seconds_left - (time.monotonic() - begun)))
+            _set_seconds_left(max(0.0, _seconds_left - (time.monotonic() - begun)))
 
 
 def _end(*, is_last: bool = False) -> None:
@@ -111,8 +143,7 @@ def _end_worker(**_: object) -> None:
 
 def restart() -> None:
     """Begin again in a forked child."""
-    global _seconds_left  # noqa: PLW0603 - see above
-    _seconds_left = None
+    _set_seconds_left(None)
 
 
 atexit.register(_end)

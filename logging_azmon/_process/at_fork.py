@@ -8,6 +8,8 @@ Rules:
 - The child inherits locks that are held, by this thread or by threads that it does not have. It never takes or
   releases them: each module's `restart` replaces its own. These run in the order of `Turn`, too.
 - Several threads may fork at once.
+
+What becomes of a pipeline's rows in the child is said by `Lifecycle.restart`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ The store keeps the rows (see `store`), and the overflow policy decides about a 
 
 Rules:
 - The lock is the ledger's: re-entrant, and never held during I/O or a wait. Only a spool writes rows under it.
-- `put` and `put_within` are called by any thread, `put` also by signal handlers and finalizers in the middle of any
-  method here, on the same thread. Only `put_within` waits, and `put` where the policy is `Block`: without the lock.
+- `put` and `put_within` are called by any thread; `put` also re-entrantly, by signal handlers and finalizers.
+- Only `put_within` waits, and `put` where the policy is `Block`. Both wait without the lock.
 - A batch belongs to the thread that took it, until it is settled or given back.
 """
 
@@ -137,7 +137,7 @@ class BatchQueue:
                 self.settle(batch, lost="unreadable" if loaded is Loaded.UNREADABLE else None)
 
     def _first(self, now: float, *, is_due: bool) -> Batch | None:
-        """Return the oldest batch that may go; but own batches that are flushed for go before adopted ones."""
+        """Return the oldest batch that may go; but while a flush waits, our own batches go before adopted ones."""
         if self._store.is_writing:
             return None
         oldest: Batch | None = None
@@ -159,7 +159,7 @@ class BatchQueue:
         with self.lock:
             return self._store.open_since()
 
-    def next_retry(self) -> float | None:
+    def next_event_at(self) -> float | None:
         """Return when there may be something to do: a batch that was given back may go, or a refresh is due."""
         with self.lock:
             waiting = [batch for batch in list(self._waiting) if not batch.is_open and batch.has_rows]
@@ -175,7 +175,7 @@ class BatchQueue:
         with self.lock:
             if not self._lost_for:
                 self._backlog.insert(batch)
-                # Counted first: as long as it is among the taken ones, it is not dropped to make room.
+                # Counted before it leaves the taken ones: until then `oldest` passes it over, and it cannot be dropped.
                 self._ledger.give_back(batch.rows, batch.place)
                 self._taken.discard(batch)
             else:
@@ -213,7 +213,7 @@ class BatchQueue:
         """End a taken batch, once: delivered, unless the service rejected it or it is lost for a reason."""
         if batch not in self._taken:
             return
-        # First, so that no other process finds its rows once they count as settled.
+        # Released first, so that no other process finds its rows once they count as settled.
         self._store.release(batch)
         with self.lock:
             self._taken.discard(batch)
@@ -251,7 +251,7 @@ class BatchQueue:
             first = 0 if watermark < EVERYTHING else -EVERYTHING
             return not any(first <= batch.first_row < watermark for batch in self._backlog.unsettled())
 
-    def settled_before(self) -> int:
+    def settled_count(self) -> int:
         """Count the rows, from the first one put, that have all found their end."""
         with self.lock:
             self._store.catch_up()

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Protocol
 
 from .._process import feedback
-from .._process.threads import holds, runs_event_loop
+from .._process.may_wait import holds, runs_event_loop
 
 
 class FullQueue(Protocol):

@@ -11,8 +11,9 @@ from types import NoneType
 from typing import Any
 
 from ..errors import ConfigurationError
+from .column_key import Key
 from .jsonable import text
-from .layout import Key, Slot
+from .layout import Slot
 
 MAX_CACHED = 1_024
 # Longer columns are encoded each time, so that a cache never holds more than 2 MB.

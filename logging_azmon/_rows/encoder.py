@@ -24,11 +24,12 @@ import orjson
 
 from ..table import Column, Constant, Table
 from .column_cache import ColumnCache, join_columns, refuse_misfits, sequence_template
+from .column_key import Key
 from .context import span_ids
 from .fast import Caches, EncodeEvent, EncodeRecord, make_event_encoder, make_record_encoder
 from .fields import Fields, merge
 from .jsonable import convert, text
-from .layout import Key, Layout, Slot
+from .layout import Layout, Slot
 from .read_event import EventReader
 from .read_record import RecordReader
 from .shrink import shrink_row

@@ -19,28 +19,12 @@ from typing import Any, NamedTuple
 
 from ..table import Column, Constant, Extra, Table
 from . import tracebacks
+from .column_key import Key
 from .context import task_name
+from .extra_columns import ExtraColumns
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
-from .jsonable import simplify
 from .levels import DERIVED_FIELDS
 from .values import ENCODERS
-
-
-class Key(NamedTuple):
-    """Know how to write one column."""
-
-    # The column's name as JSON, with the colon.
-    json: bytes
-    # Encodes a value; None if the value does not fit.
-    encode: Callable[[Any], bytes | None]
-    type: str
-    # The name of a value that does not fit, among the extras.
-    field: str
-
-    @property
-    def column(self) -> str:
-        """Return the column's name."""
-        return self.json[1:-2].decode()
 
 
 class Slot(NamedTuple):
@@ -49,55 +33,6 @@ class Slot(NamedTuple):
     key: Key
     position: int
     derive: Callable[[Any], Any] | None
-
-
-_NO_COLUMN = (None, 0)
-
-
-@dataclass
-class ExtraColumns:
-    """Find the columns that extras fill."""
-
-    # By name: the column, and the rank of this name among those that the column accepts.
-    named: dict[str, tuple[Key | None, int]] = field(default_factory=dict)
-    # Columns filled by a path into nested mappings; the outermost mapping itself stays among the rest.
-    paths: list[tuple[Key, str]] = field(default_factory=list)
-    defaults: dict[Key, Any] = field(default_factory=dict)
-
-    def add(self, key: Key, source: Extra) -> None:
-        """Add a column; of two columns that accept a name, the first takes it."""
-        for rank, name in enumerate(source.names):
-            self.named.setdefault(name, (key, rank))
-            if "." in name:
-                self.paths.append((key, name))
-        if source.default is not None:
-            self.defaults[key] = source.default
-
-    def __bool__(self) -> bool:
-        return bool(self.named)
-
-    def match(self, extras: Mapping[str, Any]) -> tuple[dict[Key, tuple[str, Any]], dict[str, Any]]:
-        """Return the name and value that fill each column, and the extras that no column takes."""
-        filled: dict[Key, tuple[str, Any]] = {}
-        ranks: dict[Key, int] = {}
-        rest: dict[str, Any] = {}
-        for name, value in extras.items():
-            key, rank = self.named.get(name, _NO_COLUMN)
-            if key is None:
-                rest[name] = value
-            elif value is None:
-                continue
-            elif key not in filled or rank < ranks[key]:
-                if key in filled:
-                    rest[filled[key][0]] = filled[key][1]
-                filled[key], ranks[key] = (name, value), rank
-            else:
-                rest[name] = value
-        for key, path in self.paths:
-            value = None if key in filled else follow(extras, path.split("."))
-            if value is not None:
-                filled[key] = (path, value)
-        return filled, rest
 
 
 @dataclass
@@ -174,15 +109,6 @@ class Layout:
 def _call(source: Callable[[Any], Any], origin: Any) -> Any:
     """Call a column's callable, but not for a notice, which has no record or event to pass."""
     return None if origin is None else source(origin)
-
-
-def follow(extras: Mapping[str, Any], path: list[str]) -> Any:
-    """Follow a path into nested mappings, and into objects that are shown as one: a Django request, a dataclass."""
-    node: Any = extras
-    for name in path:
-        node = node if issubclass(type(node), dict) else simplify(node)
-        node = dict.get(node, name) if issubclass(type(node), dict) else None
-    return node
 
 
 _OF_EXCEPTION: Mapping[str, Callable[[Any], Any]] = {

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 
 from .._process import at_fork
+from .._process.may_wait import holds
 from .._process.registry import Registry
-from .._process.threads import holds
 from .directory import Directory
 from .notes import Notes
 from .owner import Owner

@@ -160,7 +160,7 @@ class Recovery:
             batch.rows = rows
             batch.data = data
             if stored.segment.owner is self._ownership.writer and stored.segment.parts == 1:
-                self._space.measure(stored.segment, stored.start + stored.size)
+                self._space.set_size(stored.segment, stored.start + stored.size)
         return rows, torn
 
     def _read(self, batch: Batch) -> bytes:

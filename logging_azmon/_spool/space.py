@@ -68,7 +68,11 @@ class Space:
         self._others_bytes = self._directory.used(set(self._ownership.owners))
         return self.used_bytes + self._others_bytes + size <= self._spool_bytes
 
-    def measure(self, segment: Segment, size: int) -> None:
+    def can_make_room(self, size: int) -> bool:
+        """Tell whether so many bytes would fit if this pipeline's segments were gone."""
+        return self._others_bytes + size <= self._spool_bytes
+
+    def set_size(self, segment: Segment, size: int) -> None:
         """Count what a segment has become, instead of what it might have."""
         self.used_bytes += size - segment.size
         segment.size = size

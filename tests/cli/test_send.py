@@ -219,7 +219,7 @@ class TestBackPressure:
             stats = pipeline.stats()
             assert 80 < taken == stats.accepted < 100
             assert not stats.dropped
-            assert lifecycle_of(pipeline).settled_before() == 0
+            assert lifecycle_of(pipeline).settled_count() == 0
             pipeline.close(0)
 
 
@@ -385,7 +385,7 @@ class TestProgress:
             kept.append(len(self._shifts))
 
         monkeypatch.setattr(command._Sender, "_update", looked)
-        monkeypatch.setattr(Lifecycle, "settled_before", lambda self: 10**9)
+        monkeypatch.setattr(Lifecycle, "settled_count", lambda self: 10**9)
         send(["{", {"msg": "a"}] * 100)
 
         assert kept[0] == 1

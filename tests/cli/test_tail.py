@@ -373,6 +373,13 @@ class TestStreamed:
         with Endpoint() as endpoint, pytest.raises(WorkspaceQueryError, match="answered with 204"):
             next(self.rows(endpoint.url))
 
+    def test_an_unreachable_workspace_is_reported_with_what_to_do(self):
+        with Endpoint() as endpoint:
+            endpoint.refuse()
+
+            with pytest.raises(WorkspaceQueryError, match="is `logging-azmon serve` running there"):
+                next(self.rows(endpoint.url))
+
     def test_the_end_of_the_stream_is_reported(self):
         """It closes the connection in good order."""
         with Endpoint(status(200, body=b"\n", headers=[("Connection", "close")])) as endpoint:

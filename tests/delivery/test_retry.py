@@ -7,15 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._delivery.answer import Answer, Failure
+from logging_azmon._delivery.answer import TIME_RANGE, Action, Answer, Decision, Failure, judge
 from logging_azmon._delivery.retry import (
     LEAST_RETRY_AFTER_SECONDS,
     MOST_RETRY_AFTER_SECONDS,
-    TIME_RANGE,
-    Action,
-    Decision,
     backoff,
-    judge,
     retry_after_seconds,
     retry_delay,
 )

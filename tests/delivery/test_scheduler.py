@@ -35,7 +35,7 @@ class TestNextBatch:
         bench = Bench(batch_bytes=4_096)
         bench.put(*range(50), size=100)
         assert bench.steps() == 1
-        assert bench.scheduler.has_full_batch() is False
+        assert bench.scheduler.has_ready_batch() is False
         assert len(bench.destination.rows) == 40
 
     def test_scheduler_without_rows_waits_until_it_is_woken(self):
@@ -75,7 +75,7 @@ class TestNextBatch:
 
     def test_repr_shows_both_breakers_and_that_the_pipeline_closes(self):
         bench = Bench()
-        bench.scheduler.is_closing = True
+        bench.scheduler.is_draining = True
         breaker = "<CircuitBreaker closed, failures=0, resume_at=0.0, from_server=False, stretch=1.0>"
         assert repr(bench.scheduler) == f"<Scheduler shared={breaker}, own={breaker}, closing>"
 
@@ -182,6 +182,6 @@ class TestPauses:
     def test_closing_makes_every_row_due_and_retries_sooner(self):
         bench = Bench(*[FORBIDDEN, AWAY] * 10, retry_seconds=60.0)
         bench.put("a")
-        bench.scheduler.is_closing = True
+        bench.scheduler.is_draining = True
         assert bench.run() <= 20.0
         assert messages(bench.destination.rows) == ["a"]

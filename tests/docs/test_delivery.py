@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from logging_azmon._delivery.answer import Action, Decision, judge
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS
-from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS, Action, Decision, judge
+from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure
 from support.pages import names, table

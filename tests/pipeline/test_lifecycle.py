@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon._pipeline.state import State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from logging_azmon.trouble import Trouble
@@ -409,6 +410,16 @@ class TestUsers:
                 thread.join(LIMIT_SECONDS)
             gc.collect()
             assert reference() is None
+
+    def test_a_handler_dropped_after_its_pipeline_was_closed_does_nothing(self) -> None:
+        """The pipeline was closed by the user, who outlives the handler that made it."""
+        handler = AzureMonitorHandler(*where())
+        pipeline = handler.pipeline
+        pipeline.close()
+        del handler
+        gc.collect()
+
+        assert lifecycle_of(pipeline).state is State.CLOSED
 
     def test_a_handler_dropped_without_a_row_leaves_nothing_behind(self) -> None:
         """No thread was started, none is."""

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from logging_azmon import Pipeline
+from logging_azmon._pipeline.reconfigure import CloseAfterConfig
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
 from support.delivering import a_rule
@@ -155,7 +156,8 @@ def test_a_thread_that_has_just_found_the_old_handler_has_time_to_log_its_row() 
     """However often listeners ask meanwhile, and also if logging is configured again."""
     clock = ManualClock()
     pipeline = Pipeline(**a_rule(), destination=FakeDestination(), clock=clock, background=False, report=lambda _: None)
-    try_to_close = lifecycle_of(pipeline)._close_when_lock_is_free
+    lifecycle = lifecycle_of(pipeline)
+    try_to_close = CloseAfterConfig(clock, lifecycle.close_in_background).close_if_free
     with contextlib.closing(pipeline):
         assert [try_to_close(), try_to_close(), try_to_close()] == [False] * 3
         clock.advance(0.04)

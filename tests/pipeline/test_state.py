@@ -9,7 +9,7 @@ import pytest
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._pipeline.lifecycle import Lifecycle
 from logging_azmon._pipeline.state import TRANSITIONS, State, StateMachine
-from logging_azmon._process.threads import logging_lock
+from logging_azmon._process.may_wait import logging_lock
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 

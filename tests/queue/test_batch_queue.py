@@ -44,10 +44,10 @@ class TestTaking:
         first.attempts.not_before = 50.0
         queue.give_back(first)
         assert lines_of(take_all(queue, now=49.9)) == rows[3:]
-        assert queue.next_retry() == 50.0
+        assert queue.next_event_at() == 50.0
         assert not queue.is_ready(49.9, is_due=True)
         assert lines_of(take_all(queue, now=50.0)) == rows[:3]
-        assert queue.next_retry() is None
+        assert queue.next_event_at() is None
 
     def test_a_batch_ends_once(self):
         queue, _ = self.filled()

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery.retry import TIME_RANGE
+from logging_azmon._delivery.answer import TIME_RANGE
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.delivering import a_rule, is_balanced

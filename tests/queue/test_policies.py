@@ -128,7 +128,7 @@ class TestBound:
             queue.put(line(number, 100))
         queue.put(line("big", 950))
         take_all(queue)
-        assert queue.next_retry() is None
+        assert queue.next_event_at() is None
 
 
 class TestBlock:

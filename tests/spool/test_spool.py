@@ -15,9 +15,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory, overflow
+from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory_store, overflow
 from logging_azmon._spool import files as files_module
-from logging_azmon._spool import notes, ownership, recovery, space, store
+from logging_azmon._spool import notes, ownership, recovery, space, spool_store
 from logging_azmon._spool.files import Files, trusted
 from logging_azmon._spool.recovery import MOST_ADOPTED
 from logging_azmon._spool.segment import Target, new_owner, segment_name
@@ -707,6 +707,26 @@ class TestBound:
         assert bench.stats.dropped["spool_full"] >= 30
         assert bench.stats.adopted == 30
 
+    def test_drop_old_drops_as_many_small_segments_as_a_new_one_takes(self, directory):
+        """A row that comes last gets in, though what dead processes left are many small segments."""
+        for number in range(8):
+            directory.leave(line(f"left {number}", 500))
+        bench = directory.process(**SMALL, overflow="drop_old")
+        bench.queue.urge()
+
+        assert all(bench.put(*[line(number, 100) for number in range(400)]))
+
+    def test_drop_old_drops_nothing_where_other_processes_leave_no_room(self, directory):
+        """Its own rows would be dropped in vain: the new row is dropped."""
+        mine = directory.process(**SMALL, overflow="drop_old")
+        mine.put("kept")
+        self.fill(directory)
+        directory.clock.advance(10)
+        size = BATCH_BYTES
+
+        assert mine.put(*[line(number, size) for number in range(2)])[-1] is False
+        assert mine.stats.spooled >= 1
+
     def test_drop_old_drops_no_row_that_is_on_its_way(self, directory):
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.put(*[line(number, 100) for number in range(300)])
@@ -932,7 +952,7 @@ class TestTheEnd:
         bench.queue._store._open = None
 
 
-CODE = (backlog, batch, batch_queue, ledger, memory, notes, overflow, ownership, recovery, space, store)
+CODE = (backlog, batch, batch_queue, ledger, memory_store, notes, overflow, ownership, recovery, space, spool_store)
 MODULES = frozenset(module.__file__ for module in CODE)
 ROW = line("row", 60)
 CASES = {

@@ -17,7 +17,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from logging_azmon._delivery.retry import TIME_RANGE
+from logging_azmon._delivery.answer import TIME_RANGE
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.crashing import Crash, CrashingDisk
 from support.delivering import Bench, is_balanced, line
@@ -175,7 +175,7 @@ class Spools(RuleBasedStateMachine):
     def is_closed(self, who):
         def close(process):
             process.bench.queue.close()
-            process.bench.scheduler.is_closing = True
+            process.bench.scheduler.is_draining = True
             for _ in range(5):
                 self.clock.advance(min(process.bench.step(), 5.0))
             process.bench.queue.abandon("closed")

@@ -3,7 +3,7 @@
 from logging_azmon._queue.backlog import Backlog
 from logging_azmon._queue.batch_queue import BatchQueue
 from logging_azmon._queue.ledger import Ledger
-from logging_azmon._queue.memory import MemoryStore
+from logging_azmon._queue.memory_store import MemoryStore
 from logging_azmon._queue.overflow import Block, DropNew, DropOld
 from logging_azmon.testing import ManualClock
 from support.delivering import is_balanced, line

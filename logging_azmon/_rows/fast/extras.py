@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ..layout import ExtraColumns, follow
+from ..extra_columns import ExtraColumns, follow
 from ..values import INT_BITS, LONG_BITS
 
 # Places extras into the row and returns the rest; returns None if the fallback must decide.

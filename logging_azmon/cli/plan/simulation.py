@@ -226,7 +226,7 @@ class Tally:
         self._ledger.take(batch.rows, batch.place)
         return batch
 
-    def next_retry(self) -> float | None:
+    def next_event_at(self) -> float | None:
         """Tell when the first that waits may go."""
         return min((batch.attempts.not_before for batch in self._waiting), default=None)
 

@@ -152,7 +152,7 @@ class _Sender:
             is_whole = self._read(lines, display, interrupts)
             is_done = self._finish(display, interrupts)
         finally:
-            settled = self._lifecycle.settled_before()
+            settled = self._lifecycle.settled_count()
             self._pipeline.close(0)
             self._save_position()
             self._bad.close()
@@ -222,7 +222,7 @@ class _Sender:
         return is_done
 
     def _update(self, lines: Lines | None, display: ProgressDisplay) -> None:
-        settled = self._lifecycle.settled_before()
+        settled = self._lifecycle.settled_count()
         while len(self._shifts) > 1 and self._shifts[1][0] <= settled:
             self._shifts.popleft()
         if time.monotonic() - self._saved_at >= _SAVE_SECONDS:

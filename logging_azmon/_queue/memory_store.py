@@ -11,7 +11,7 @@ Rules:
   the reserve back, so the next row must ask for the lock.
 - Bytes are reserved from a batch's second row on: the first wakes a listener. If that is interrupted, the next row does
   it. Nothing is reserved where straight-line code is not atomic (see `threads.is_straight_line_atomic`).
-- A batch without rows belongs to an interrupted call that is just beginning it: it is left where it is.
+- A batch without rows is being begun by a call that was interrupted: it is not removed.
 - A batch's bytes count until it is released.
 """
 
@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._process.atomicity import is_straight_line_atomic
 from .._process.clock import Clock
-from .._process.threads import is_straight_line_atomic
 from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
@@ -82,13 +82,14 @@ class MemoryStore:
         self._backlog = backlog
         self._wake = wake
         self._queue_bytes = queue_bytes
-        # A body has two brackets, and commas where lines have their ends, but for the last: one byte more than lines.
+        # A JSON array of n lines has two brackets, and n - 1 commas for n newlines: one byte more.
         self._batch_bytes = batch_bytes - 1
         # Stands for the open batch while there is none: it has no capacity.
         self._none = Batch(bytearray(), 0, 0)
         self._open = OpenBatch(self._none, self.append)
-        # The bytes of all rows that wait or are on their way, and of the reserve; and how many there may be.
+        # The bytes of all rows that wait or are on their way, and of the reserve.
         self.used_bytes = 0
+        # The bound: `queue_bytes`, or 0 after `close`.
         self._limit = queue_bytes
         ledger.catch_up = self.catch_up
 
@@ -109,24 +110,24 @@ class MemoryStore:
             while True:
                 # Atomic: the row, its count, and the reserve for rows to come. The old reserve is taken back first, so
                 # that even under a debugger no other thread's row comes in between.
-                into, ledger = self._open, self._ledger
-                reserved, into.reserved = into.reserved, 0
-                into.capacity += reserved
+                opened, ledger = self._open, self._ledger
+                reserved, opened.reserved = opened.reserved, 0
+                opened.capacity += reserved
                 self.used_bytes -= reserved
                 free = self._limit - self.used_bytes
-                if size <= into.capacity and size <= free:
-                    batch = into.batch
-                    into.data += line
-                    rows = into.rows + 1
-                    into.rows = 0
+                if size <= opened.capacity and size <= free:
+                    batch = opened.batch
+                    opened.data += line
+                    rows = opened.rows + 1
+                    opened.rows = 0
                     batch.rows += rows
                     ledger.accepted += rows
                     ledger.queued += rows
-                    most = into.capacity if into.capacity < free else free  # noqa: FURB136 - `min` is a call
-                    reserved = most - size if batch is into.lock_free else 0
-                    into.capacity -= size + reserved
+                    most = opened.capacity if opened.capacity < free else free  # noqa: FURB136 - `min` is a call
+                    reserved = most - size if batch is opened.lock_free else 0
+                    opened.capacity -= size + reserved
                     self.used_bytes += size + reserved
-                    into.reserved = reserved
+                    opened.reserved = reserved
                     break
                 if size > free:
                     return False
@@ -134,7 +135,7 @@ class MemoryStore:
                 begun = self._clock.monotonic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
                 self._backlog.waiting.append(batch)
-                self._turn_over(batch, max(self._batch_bytes, size), begun)
+                self._count_open(batch, max(self._batch_bytes, size), begun)
         if not batch.announced:
             try:
                 self._wake()
@@ -145,25 +146,25 @@ class MemoryStore:
                 pass  # the row is in, and an exception raised now would count it twice: the next row wakes
         return True
 
-    def _turn_over(self, then: Batch | None, capacity: int = 0, since: float = 0.0) -> None:
+    def _count_open(self, then: Batch | None, capacity: int = 0, since: float = 0.0) -> None:
         """Count the open batch's rows, take its reserve back, and open another batch if one is given."""
         # Atomic; the reserve comes first, as in `append`.
-        into, ledger = self._open, self._ledger
-        reserved, into.reserved = into.reserved, 0
-        into.capacity += reserved
+        opened, ledger = self._open, self._ledger
+        reserved, opened.reserved = opened.reserved, 0
+        opened.capacity += reserved
         self.used_bytes -= reserved
-        rows, into.rows = into.rows, 0
-        into.batch.rows += rows
+        rows, opened.rows = opened.rows, 0
+        opened.batch.rows += rows
         ledger.accepted += rows
         ledger.queued += rows
         if then is not None:
-            into.batch.is_open = False
+            opened.batch.is_open = False
             then.first_row = ledger.accepted
-            into.lock_free = None
-            into.batch = then
-            into.data = then.data
-            into.capacity = capacity
-            into.since = since
+            opened.lock_free = None
+            opened.batch = then
+            opened.data = then.data
+            opened.capacity = capacity
+            opened.since = since
 
     def append_notice(self, line: bytes) -> bool:
         """Take a row of the library's own as a batch of one, even after `close`."""
@@ -204,7 +205,7 @@ class MemoryStore:
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        # Unless this was interrupted by another call that dropped the same rows, or by a flush that sent them.
+        # Skip it if another call dropped the same rows meanwhile, or a flush sent them.
         if batch.rows == rows_before and batch in self._backlog.waiting:
             # A bytearray gives up its first bytes without moving the rest.
             del data[first]
@@ -231,16 +232,16 @@ class MemoryStore:
 
     def catch_up(self) -> None:
         """Count the rows that came in without the lock, and take the reserve back."""
-        self._turn_over(None)
+        self._count_open(None)
 
     def open_since(self) -> float | None:
         """Return when the open batch began, if there is one."""
-        into = self._open
-        return into.since if into.batch.rows else None
+        opened = self._open
+        return opened.since if opened.batch.rows else None
 
     def close_open(self) -> None:
         """Have the next row begin another batch."""
-        self._turn_over(self._none)
+        self._count_open(self._none)
 
     def load(self, batch: Batch) -> Loaded:  # noqa: ARG002 - as Store has it
         """Do nothing: the rows are there."""

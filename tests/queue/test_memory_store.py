@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._queue import backlog, batch_queue, ledger, memory, overflow
+from logging_azmon._queue import backlog, batch_queue, ledger, memory_store, overflow
 from logging_azmon._queue import batch as batch_module
 from logging_azmon._queue.batch import Batch
 from logging_azmon._queue.ledger import Ledger
-from logging_azmon._queue.memory import MemoryStore, OpenBatch
+from logging_azmon._queue.memory_store import MemoryStore, OpenBatch
 from logging_azmon.testing import ManualClock
 from support.batch_queues import ROW, Jumping, lines_of, queue_of, stats_of, take_all
 from support.delivering import is_balanced, line
@@ -93,7 +93,9 @@ class TestInterrupted:
     A trace function finds these places, and something is done at each of them, one by one.
     """
 
-    MODULES = frozenset(module.__file__ for module in (backlog, batch_module, batch_queue, ledger, memory, overflow))
+    MODULES = frozenset(
+        module.__file__ for module in (backlog, batch_module, batch_queue, ledger, memory_store, overflow)
+    )
 
     def each_place(self, scenario):
         """Yield a fresh scenario for each place at which its run can be interrupted."""
@@ -130,14 +132,14 @@ class TestInterrupted:
             "drop_old", 10, lambda queue: queue.give_back(queue.take(0.0, is_due=True)), id="give back to a full one"
         ),
         pytest.param("drop_new", 5, lambda queue: queue.is_ready(0.0, is_due=False), id="look"),
-        pytest.param("drop_new", 5, lambda queue: queue.next_retry(), id="look for the next"),
+        pytest.param("drop_new", 5, lambda queue: queue.next_event_at(), id="look for the next"),
         pytest.param("drop_new", 5, lambda queue: queue.abandon("closed"), id="abandon"),
     )
 
     @pytest.fixture(params=[True, False], ids=["with room", "without room"])
     def reserves(self, request, monkeypatch):
         """Reserve bytes although the test traces, as in production; or none, as under a debugger."""
-        monkeypatch.setattr(memory, "is_straight_line_atomic", lambda: request.param)
+        monkeypatch.setattr(memory_store, "is_straight_line_atomic", lambda: request.param)
 
     @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES)
@@ -325,7 +327,7 @@ class TestInterrupted:
 class TestAtomicSteps:
     """Related fields change where no other thread, signal handler or finalizer can come in between."""
 
-    STEPS = (OpenBatch.append, MemoryStore.append, MemoryStore._turn_over, MemoryStore.append_notice)
+    STEPS = (OpenBatch.append, MemoryStore.append, MemoryStore._count_open, MemoryStore.append_notice)
 
     @staticmethod
     def step(function):
@@ -413,7 +415,7 @@ class TestAtomicSteps:
         assert 1 < len(lines) < place, "it was let in everywhere"
 
     def test_nothing_is_reserved_where_straight_line_code_is_not_atomic(self, monkeypatch):
-        monkeypatch.setattr(memory, "is_straight_line_atomic", lambda: False)
+        monkeypatch.setattr(memory_store, "is_straight_line_atomic", lambda: False)
         queue = queue_of()
         for _ in range(7):
             queue.put(ROW)

@@ -17,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery import listeners as listeners_module
+from logging_azmon._delivery import listener_threads as listeners_module
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 from logging_azmon.trouble import Trouble

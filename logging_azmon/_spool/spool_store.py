@@ -28,7 +28,7 @@ from .._process.clock import Clock
 from .._queue.backlog import Backlog
 from .._queue.batch import Batch
 from .._queue.ledger import Ledger, Reason
-from .._queue.memory import MemoryStore
+from .._queue.memory_store import MemoryStore
 from .._queue.store import Loaded, Put
 from .directory import Directory
 from .notes import Notes
@@ -160,7 +160,7 @@ class SpoolStore:
         return self._clock.monotonic() >= self._space.broken_until and self.ownership.ensure_writer(self._space.fail)
 
     def _break_off(self) -> None:
-        """Leave it to the file whether a row is in, and write no more to it."""
+        """Take the file's size as the truth, and write no more to it."""
         batch = self._open
         if batch is not None:
             batch.stored.size = self._files.size(batch.stored.segment.fd) - batch.stored.start
@@ -212,11 +212,11 @@ class SpoolStore:
     def _seal(self) -> None:
         """Write no more to the open segment."""
         batch = self._open
-        self._close_segment()
+        self._forget_open()
         if batch is None:
             return
         segment = batch.stored.segment
-        self._space.measure(segment, batch.stored.start + batch.stored.size)
+        self._space.set_size(segment, batch.stored.start + batch.stored.size)
         try:
             if self._syncs_batches:
                 self._files.sync(segment.fd)
@@ -227,7 +227,7 @@ class SpoolStore:
         except OSError as error:
             self._space.fail(error)
 
-    def _close_segment(self) -> None:
+    def _forget_open(self) -> None:
         """Have the next row begin another segment."""
         batch, self._open = self._open, None
         if batch is not None:
@@ -243,9 +243,24 @@ class SpoolStore:
         return self._memory.append_notice(line)
 
     def make_room(self, size: int) -> bool:
-        """Drop the oldest segment that waits; or rows in memory, if that is what is full."""
+        """Drop the oldest segments that wait until a new one fits; or rows in memory, if that is what is full."""
         if not self._space.is_full:
             return self._memory.make_room(size)
+        most = len(self._directory.header) + max(self._batch_bytes, size)
+        while True:
+            try:
+                with self._lock:
+                    if self._space.has_room(most, self._clock.monotonic()):
+                        return True
+            except OSError as error:
+                self._space.fail(error)
+                return True  # the row goes through memory
+            # Other processes' segments are not dropped: where they leave no room, ours would be dropped in vain.
+            if not self._space.can_make_room(most) or not self._drop_oldest():
+                return False
+
+    def _drop_oldest(self) -> bool:
+        """Drop the oldest segment that waits; False if there is none."""
         with self._lock:
             self._seal()
             oldest = self._backlog.oldest("spooled")
@@ -306,7 +321,7 @@ class SpoolStore:
 
     def close_open(self) -> None:
         """Have the next row begin another batch."""
-        self._close_segment()
+        self._forget_open()
         self._memory.close_open()
 
     def load(self, batch: Batch) -> Loaded:
@@ -336,7 +351,7 @@ class SpoolStore:
             part.stored = replace(stored, is_part=True)
 
     def release(self, batch: Batch) -> None:
-        """Remove a segment with the last of its batches."""
+        """Remove a segment when its last batch is released."""
         stored: Stored | None = batch.stored
         if stored is None:
             self._memory.release(batch)
@@ -383,7 +398,7 @@ class SpoolStore:
             self.ownership.release_all()
 
     def leave_to_parent(self) -> None:
-        """Take no more rows, in a forked child: a row in the middle of which the fork happened is the parent's."""
+        """Take no more rows, in a forked child: a row that was being written during the fork is the parent's."""
         batch, self._open = self._open, None
         self.ownership.writer = None
         self._space.broken_until = float("inf")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from logging_azmon._process.threads import is_straight_line_atomic
+from logging_azmon._process.atomicity import is_straight_line_atomic
 from support.interrupting import traced_by
 
 

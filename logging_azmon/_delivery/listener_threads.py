@@ -141,7 +141,7 @@ class Listeners:
 
     def attend(self) -> bool:
         """Make sure that a listener takes what may be sent; False if none can, so that the caller must deliver."""
-        if self._free or (self._live and not self._scheduler.has_full_batch()):
+        if self._free or (self._live and not self._scheduler.has_ready_batch()):
             return True
         listener = Listener(self)
         with self._lock:
@@ -221,10 +221,10 @@ class Listeners:
             if work is not None:
                 with self._lock:
                     self._free -= 1
-                if self._scheduler.has_full_batch():
+                if self._scheduler.has_ready_batch():
                     self.wake()
                 return work
-            if self._scheduler.is_closing and not self._scheduler.has_rows():
+            if self._scheduler.is_draining and not self._scheduler.has_rows():
                 self.stop()
             else:
                 self._clock.wait(self.tokens, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
