@@ -7,6 +7,7 @@ the batch; counters, batches and the backlog change under it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from .._process.clock import Clock
@@ -102,7 +103,25 @@ class Recovery:
                 self._space.batches += 1
             self._backlog.insert_adopted(batches)
 
-    def count_adopted(self, batch: Batch) -> None:
+    def drop_oldest(self, seal: Callable[[], None]) -> bool:
+        """Drop the oldest segment that waits, once the open one is sealed; False if there is none."""
+        with self._ledger.lock:
+            seal()
+            oldest = self._backlog.oldest("spooled")
+            if oldest is None:
+                return False
+            self._backlog.waiting.remove(oldest)
+            if not oldest.rows:
+                self._count_adopted(oldest)
+            self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
+            self._space.batches -= 1
+            finished = self._space.release_part(oldest.stored.segment)
+        self._space.remove(finished)
+        with self._ledger.lock:
+            self._backlog.notify()
+        return True
+
+    def _count_adopted(self, batch: Batch) -> None:
         """Count the rows of an adopted batch that was never loaded."""
         try:
             batch.rows = self._read(batch).count(b"\n")

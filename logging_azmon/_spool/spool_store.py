@@ -256,26 +256,8 @@ class SpoolStore:
                 self._space.fail(error)
                 return True  # the row goes through memory
             # Other processes' segments are not dropped: where they leave no room, ours would be dropped in vain.
-            if not self._space.can_make_room(most) or not self._drop_oldest():
+            if not self._space.can_make_room(most) or not self._recovery.drop_oldest(self._seal):
                 return False
-
-    def _drop_oldest(self) -> bool:
-        """Drop the oldest segment that waits; False if there is none."""
-        with self._lock:
-            self._seal()
-            oldest = self._backlog.oldest("spooled")
-            if oldest is None:
-                return False
-            self._backlog.waiting.remove(oldest)
-            if not oldest.rows:
-                self._recovery.count_adopted(oldest)
-            self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
-            self._space.batches -= 1
-            finished = self._space.release_part(oldest.stored.segment)
-        self._space.remove(finished)
-        with self._lock:
-            self._backlog.notify()
-        return True
 
     # The delivering side.
 
