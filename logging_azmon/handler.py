@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Unpack
 
-from ._config.options import Options, documented
+from ._config.options import Credential, Options, documented
 from ._front.pipeline_share import Share, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
@@ -31,12 +31,13 @@ class AzureMonitorHandler(logging.Handler):
         endpoint: str | None = None,
         rule_id: str | None = None,
         stream: str | None = None,
-        credential: Any = None,
+        credential: Credential | None = None,
         *,
         level: int | str = logging.NOTSET,
-        pipeline: Any = None,
+        pipeline: object = None,
         **options: Unpack[Options],
     ) -> None:
+        """Take the arguments that the class documents."""
         given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
         self._share = Share(pipeline, given, level_problems(level))
         # Last, because from here on logging knows the handler, and flushes it at exit.

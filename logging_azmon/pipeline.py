@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Unpack
+from collections.abc import Callable, Mapping
+from typing import Unpack
 
 from ._azure.uploader import Uploader
-from ._config.options import Options, documented
+from ._config.options import Credential, Options, documented
 from ._config.settings import Settings, read
 from ._delivery.destination import Destination
 from ._pipeline.lifecycle import Lifecycle
@@ -31,13 +32,14 @@ class Pipeline:
         endpoint: str | None = None,
         rule_id: str | None = None,
         stream: str | None = None,
-        credential: Any = None,
+        credential: Credential | None = None,
         *,
         destination: Destination | None = None,
         clock: Clock | None = None,
         background: bool = True,
         **options: Unpack[Options],
     ) -> None:
+        """Take the arguments that the class documents."""
         given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
         settings = read(given, os.environ)
         if destination is None:
@@ -46,6 +48,19 @@ class Pipeline:
             clock = SystemClock()
         self._lifecycle = Lifecycle(settings, destination, clock, background=background)
         _known.add(self)
+
+    def __reduce__(self) -> tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]:
+        """Pickle the settings, never rows: structlog's loggers are pickled with all their processors.
+
+        In another process, one pipeline is made of them, however often it arrives. In this process and its forked
+        children, it is this pipeline.
+        """
+        if not isinstance(self.settings.credential, str | Mapping):
+            raise TypeError(
+                "a pipeline with a credential object cannot be pickled: name the credential, as in"
+                " credential='managed_identity', or configure structlog in the other process"
+            )
+        return _unpickled, (self._lifecycle.key, self.settings)
 
     def __repr__(self) -> str:
         settings = self.settings
@@ -73,6 +88,9 @@ class Pipeline:
 
 
 _known: Registry[Pipeline] = Registry()
+# Pipelines that came from other processes, by key. They end with the process: the processor that a pipeline came with
+# may be gone, and come again.
+_arrived: dict[str, Pipeline] = {}
 
 
 def lifecycle_of(pipeline: Pipeline) -> Lifecycle:
@@ -80,14 +98,10 @@ def lifecycle_of(pipeline: Pipeline) -> Lifecycle:
     return pipeline._lifecycle  # noqa: SLF001 - the one door to it
 
 
-def known_by(key: str) -> Pipeline | None:
-    """Return the pipeline of this process that has a key, if there is one."""
-    return next((known for known in _known.alive() if lifecycle_of(known).key == key), None)
-
-
-def made_of(settings: Settings, key: str) -> Pipeline:
-    """Make a pipeline of settings that are checked already, under the key of another process's."""
-    pipeline = Pipeline.__new__(Pipeline)
-    pipeline._lifecycle = Lifecycle(settings, Uploader(settings), SystemClock(), background=True, key=key)  # noqa: SLF001 - it is made here
-    _known.add(pipeline)
-    return pipeline
+def _unpickled(key: str, settings: Settings) -> Pipeline:
+    known = next((pipeline for pipeline in _known.alive() if lifecycle_of(pipeline).key == key), None)
+    if known is not None:
+        return known
+    pipeline = Pipeline(**settings.as_arguments())
+    lifecycle_of(pipeline).key = key
+    return _arrived.setdefault(key, pipeline)

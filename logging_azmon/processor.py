@@ -10,9 +10,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any, Unpack
 
-from ._config.options import Options, documented
+from ._config.options import Credential, Options, documented
 from ._config.validators import shown
-from ._front import pickling
 from ._front.pipeline_share import Share, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
@@ -59,13 +58,14 @@ class AzureMonitorProcessor:
         endpoint: str | None = None,
         rule_id: str | None = None,
         stream: str | None = None,
-        credential: Any = None,
+        credential: Credential | None = None,
         *,
         level: int | str = logging.NOTSET,
-        pipeline: Any = None,
+        pipeline: object = None,
         drop: bool = False,
         **options: Unpack[Options],
     ) -> None:
+        """Take the arguments that the class documents."""
         given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
         self._share = Share(pipeline, given, [*level_problems(level), *_drop_problems(drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
@@ -156,5 +156,4 @@ def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
         stand_in.take_over()
 
 
-pickling.enable()
 at_exit.register(at_exit.Turn.FRONT_DOORS, _at_exit)

@@ -11,21 +11,32 @@ class Stats:
     """Show where every row of a pipeline is.
 
     ``accepted + adopted == delivered + queued + in_flight + spooled + rejected + sum(dropped.values()) + handed_over``
-    holds in every snapshot.
+    holds in every snapshot. A forked child counts from zero.
     """
 
     accepted: int
+    """Rows that log calls have offered."""
     delivered: int
+    """Rows that the service has acknowledged."""
     queued: int
+    """Rows that wait in memory."""
     in_flight: int
+    """Rows that are being sent."""
     rejected: int
+    """Rows that the service has refused for good."""
     dropped: Mapping[str, int]
+    """Rows that were lost, by reason."""
     adopted: int = 0
+    """Rows taken over from a spool that a dead process has left."""
     spooled: int = 0
+    """Rows that wait on disk."""
     handed_over: int = 0
-    # Values that did not fit their column.
+    """Adopted rows that were left in the spool for the next process."""
     misfits: int = 0
-    # The cost of delivery.
+    """Values that did not fit their column."""
     requests: int = 0
+    """Requests that were sent."""
     retries: int = 0
+    """Requests that sent rows again."""
     sent_bytes: int = 0
+    """Bytes of JSON that were sent, before compression."""

@@ -10,9 +10,10 @@ Annotations are evaluated here, hence no ``from __future__ import annotations``:
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
 
 from ..table import Table
+from ..trouble import Trouble
 from .clouds import CLOUDS
 from .service_limits import MAX_DECOMPRESSED_BYTES
 
@@ -24,6 +25,17 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 _LINE_LENGTH = 100
 
 _FrontDoor = TypeVar("_FrontDoor", bound=type[Any])
+
+
+class TokenCredential(Protocol):
+    """A credential of azure-identity, or any object that obtains tokens in the same way."""
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        """Return an access token for the scopes."""
+        ...
+
+
+Credential = str | Mapping[str, Any] | TokenCredential
 
 
 class Options(TypedDict, total=False):
@@ -46,7 +58,7 @@ class Options(TypedDict, total=False):
     give_up_seconds: float | None
     close_seconds: float | None
     cloud: CloudName | None
-    report: Callable[[Any], object] | None
+    report: Callable[[Trouble], object] | None
 
 
 class Argument(NamedTuple):

@@ -51,6 +51,11 @@ class Settings:
     cloud: str = ARGUMENTS["cloud"].default
     report: Callable[[Any], object] | None = None
 
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the arguments that these settings can be read from again."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"columns": given.pop("table"), **given}
+
     @property
     def is_local(self) -> bool:
         """Tell whether rows go to a local workspace, so that no real token is asked for."""

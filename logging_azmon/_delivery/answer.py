@@ -27,32 +27,32 @@ RetryReason = Literal["outage", "throttled", "configuration"]
 class Failure(Enum):
     """Say why there is no response from the service."""
 
-    # The connection could not be made, broke, or timed out.
     CONNECTION = "connection"
-    # No token could be obtained.
+    """The connection could not be made, broke, or timed out."""
     CREDENTIAL = "credential"
-    # The TLS handshake failed.
+    """No token could be obtained."""
     TLS = "tls"
-    # Nothing was sent: the service is known to refuse a body of this size.
+    """The TLS handshake failed."""
     TOO_LARGE = "too_large"
-    # The response is not one that the service sends.
+    """Nothing was sent: the service is known to refuse a body of this size."""
     UNREADABLE = "unreadable"
+    """The response is not one that the service sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Hold what came back for one request."""
 
-    # The HTTP status, if there was a response.
     status: int | None = None
-    # The error code in the response, as "InvalidStream".
+    """The HTTP status, if there was a response."""
     code: str = ""
-    # The error text in the response, or what the failure said.
+    """The error code in the response, such as "InvalidStream"."""
     message: str = ""
-    # The Retry-After header as it was received.
+    """The error text in the response, or what the failure said."""
     retry_after: str | None = None
-    # Set if there was no response that could be read.
+    """The Retry-After header as it was received."""
     failure: Failure | None = None
+    """Set if there was no response that could be read."""
 
 
 class Action(Enum):

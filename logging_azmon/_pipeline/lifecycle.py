@@ -38,12 +38,10 @@ from .waiting import Waiting
 class Lifecycle:
     """Put the parts of a pipeline together, and see them through a process, its forks and its end."""
 
-    def __init__(
-        self, settings: Settings, destination: Destination, clock: Clock, *, background: bool, key: str | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, destination: Destination, clock: Clock, *, background: bool) -> None:
         self.settings = settings
         # Identifies the pipeline across processes when it is pickled.
-        self.key = secrets.token_hex(8) if key is None else key
+        self.key = secrets.token_hex(8)
         self.destination = destination
         self._clock = clock
         self._background = background
