@@ -10,7 +10,7 @@ import logging
 from typing import Any, Unpack
 
 from ._config.options import Credential, Options, documented
-from ._front.pipeline_share import Share, level_problems
+from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
 from .pipeline import Pipeline
@@ -39,7 +39,7 @@ class AzureMonitorHandler(logging.Handler):
     ) -> None:
         """Take the arguments that the class documents."""
         given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._share = Share(pipeline, given, level_problems(level))
+        self._link = PipelineLink(pipeline, given, level_problems(level))
         # Last, because from here on logging knows the handler, and flushes it at exit.
         super().__init__(level)
 
@@ -50,7 +50,7 @@ class AzureMonitorHandler(logging.Handler):
     @property
     def pipeline(self) -> Pipeline:
         """Return the pipeline, to be shared with others."""
-        return self._share.pipeline
+        return self._link.pipeline
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Pass a record on unless a filter refuses it."""
@@ -65,18 +65,18 @@ class AzureMonitorHandler(logging.Handler):
             except RecursionError as error:
                 # At the end of the stack nothing can be called: the pipeline counts it later.
                 error.__traceback__ = error.__context__ = None
-                self._share.uncounted[error] = None
+                self._link.uncounted[error] = None
             except ConfigurationError as error:
-                self._share.complain(error)
+                self._link.complain(error)
         return passed  # type: ignore[no-any-return]
 
     def emit(self, record: logging.LogRecord) -> None:
         """Give a record to the pipeline. What a delivering thread logs is left out."""
         if feedback.depths and feedback.is_own(record):
             return
-        intake = self._share.intake
+        intake = self._link.intake
         if intake is None:
-            intake = self._share.found_intake()
+            intake = self._link.resolve()
         intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
@@ -88,7 +88,7 @@ class AzureMonitorHandler(logging.Handler):
 
     def close(self) -> None:
         """Deliver what waits, within `close_seconds`, and take no more rows; twice is fine."""
-        self._share.close()
+        self._link.close()
         super().close()
 
     def stats(self) -> Stats:

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 from ._config.options import Credential, Options, documented
 from ._config.validators import shown
-from ._front.pipeline_share import Share, level_problems
+from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
 from ._rows.levels import number_of
@@ -25,16 +25,16 @@ from .stats import Stats
 class _StandIn:
     """Take a processor's place when the process ends, as a handler: logging closes handlers after all that may log."""
 
-    def __init__(self, share: Share) -> None:
-        self._share = share
+    def __init__(self, link: PipelineLink) -> None:
+        self._link = link
         self._handler: AzureMonitorHandler | None = None
         _stand_ins.add(self)
 
     def take_over(self) -> None:
         """Leave closing the pipeline to a handler."""
-        if self._share.is_found:
-            self._handler = AzureMonitorHandler(pipeline=self._share.pipeline)
-            self._share.close()
+        if self._link.is_resolved:
+            self._handler = AzureMonitorHandler(pipeline=self._link.pipeline)
+            self._link.close()
 
     def close(self) -> None:
         """Close the handler, if there is one."""
@@ -67,19 +67,19 @@ class AzureMonitorProcessor:
     ) -> None:
         """Take the arguments that the class documents."""
         given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._share = Share(pipeline, given, [*level_problems(level), *_drop_problems(drop)])
+        self._link = PipelineLink(pipeline, given, [*level_problems(level), *_drop_problems(drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
         self._end: type[BaseException] | None = None
         if drop:
             from structlog import DropEvent
 
             self._end = DropEvent
-        self._stand_in = _StandIn(self._share)
+        self._stand_in = _StandIn(self._link)
 
     @property
     def pipeline(self) -> Pipeline:
         """Return the pipeline, to be shared with others."""
-        return self._share.pipeline
+        return self._link.pipeline
 
     def __call__(self, logger: Any, method_name: str, event_dict: Any) -> Any:
         """Give an event dict to the pipeline, and return it."""
@@ -88,9 +88,9 @@ class AzureMonitorProcessor:
         except RecursionError as error:
             # At the end of the stack nothing can be called: the pipeline counts it later.
             error.__traceback__ = error.__context__ = None
-            self._share.uncounted[error] = None
+            self._link.uncounted[error] = None
         except ConfigurationError as error:
-            self._share.complain(error)
+            self._link.complain(error)
         if self._end is not None:
             raise self._end
         return event_dict
@@ -101,9 +101,9 @@ class AzureMonitorProcessor:
             return
         if self.level and _is_below(self.level, event_dict, method_name):
             return
-        intake = self._share.intake
+        intake = self._link.intake
         if intake is None:
-            intake = self._share.found_intake()
+            intake = self._link.resolve()
         intake.accept_event(event_dict, method_name, _name_of(logger))
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -115,7 +115,7 @@ class AzureMonitorProcessor:
 
     def close(self) -> None:
         """Deliver what waits, within `close_seconds`, and take no more rows; twice is fine."""
-        self._share.close()
+        self._link.close()
         self._stand_in.close()
 
     def stats(self) -> Stats:

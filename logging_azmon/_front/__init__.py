@@ -1,1 +1,1 @@
-"""What the handler and the processor share: the pipeline behind them, on the way to other processes too."""
+"""How handlers and processors find the pipeline that they give their rows to."""

@@ -1,1 +1,1 @@
-"""What is behind a pipeline: rows come in, wait, and are flushed, closed, captured or shared."""
+"""The inside of a pipeline: rows come in, and are flushed, closed, captured, or left to a fork or an exit."""

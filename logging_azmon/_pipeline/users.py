@@ -1,7 +1,7 @@
-"""Know the front doors that log to a pipeline, so that it is closed with the last of them.
+"""Count the handlers and processors that use a pipeline, so that it is closed with the last of them.
 
-Rules: front doors are known weakly, by a handler's or processor's share. A pipeline that a front door made is closed
-when the last front door that uses it is closed or gone. Any other is closed by its maker, or when the process ends.
+Rules: users are known weakly, by the link that a handler or processor holds. A pipeline that one of them made is closed
+when its last user is closed or gone. Any other pipeline is closed by its maker, or when the process ends.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Users:
-    """Hold the front doors of one pipeline."""
+    """The users of one pipeline."""
 
     def __init__(self, on_last_gone: Callable[[], None]) -> None:
         """Call `on_last_gone`, in a finalizer, when the last user was dropped without being closed."""

@@ -1,0 +1,121 @@
+"""The link from a handler or processor to its pipeline: its own, a shared one, or one that dictConfig has yet to make.
+
+Rules: a pipeline knows its links weakly, as long as their handlers and processors hold them, and is closed with the
+last of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .._config.validators import shown
+from .._delivery.reporter import print_line
+from .._pipeline.intake import Intake
+from ..errors import ConfigurationError
+from ..pipeline import Pipeline, lifecycle_of
+from .dictconfig_reference import DictConfigReference
+
+
+def level_problems(level: Any) -> Iterator[str]:
+    """Check the level of a handler or processor."""
+    if not isinstance(level, int) and (not isinstance(level, str) or level not in logging.getLevelNamesMapping()):
+        yield f"level={shown(level)} is not accepted; give a level's name or number"
+
+
+class PipelineLink:
+    """Make or find the pipeline that a handler or processor gives its rows to."""
+
+    def __init__(self, pipeline: Any, given: Mapping[str, Any], problems: Iterable[str]) -> None:
+        """Check the arguments; `problems` that the caller has found are reported with those found here."""
+        # None until the handler that `pipeline` names has been made.
+        self.intake: Intake | None = None
+        # RecursionErrors of log calls, noted without a call; the pipeline counts them later.
+        self.uncounted: dict[Any, None] = {}
+        self._pipeline: Pipeline | None = None
+        self._has_complained = False
+        problems = list(problems)
+        shared: Any = None
+        try:
+            shared = Pipeline(**given) if pipeline is None else _shared(pipeline, given)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+        if problems:
+            raise ConfigurationError(problems)
+        if isinstance(shared, Pipeline):
+            self._attach(shared, is_maker=pipeline is None)
+        else:
+            self._source: PipelineLink | DictConfigReference = shared
+
+    def _attach(self, pipeline: Pipeline, *, is_maker: bool = False) -> Pipeline:
+        lifecycle = lifecycle_of(pipeline)
+        lifecycle.attach(self, is_maker=is_maker)
+        lifecycle.intake.uncounted.update(self.uncounted)
+        self.uncounted = lifecycle.intake.uncounted
+        self._pipeline = pipeline
+        self.intake = lifecycle.intake
+        return pipeline
+
+    @property
+    def is_resolved(self) -> bool:
+        """Tell whether the pipeline is known."""
+        return self._pipeline is not None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Return the pipeline."""
+        if self._pipeline is not None:
+            return self._pipeline
+        seen: list[PipelineLink] = []
+        link = self
+        while not link.is_resolved:
+            if link in seen:
+                raise ConfigurationError(["pipeline: these handlers name each other, and none has a pipeline"])
+            seen.append(link)
+            source = link._source
+            link = _linked(source) if isinstance(source, DictConfigReference) else source
+        return self._attach(link.pipeline)
+
+    def resolve(self) -> Intake:
+        """Find the pipeline, and return its intake."""
+        return lifecycle_of(self.pipeline).intake
+
+    def complain(self, error: ConfigurationError) -> None:
+        """Report once that `pipeline` names no pipeline: a factory has made something else, too late to raise it."""
+        if not self._has_complained:
+            self._has_complained = True
+            print_line(f"rows are lost: {error}")
+
+    def close(self) -> None:
+        """End the link; a pipeline that a handler or processor made is closed with the last link."""
+        if self._pipeline is not None:
+            lifecycle_of(self._pipeline).detach(self)
+
+
+def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | PipelineLink | DictConfigReference:
+    beside = [name for name, value in given.items() if value is not None]
+    problems = [f"{name} cannot stand beside pipeline=: the shared pipeline has its own" for name in beside]
+    found: Any = pipeline if isinstance(pipeline, Pipeline) else _link_of(pipeline) or DictConfigReference.of(pipeline)
+    if found is None or (isinstance(found, DictConfigReference) and not found.may_have_pipeline()):
+        problems.append(
+            f"pipeline={pipeline!r} is not accepted; give a Pipeline, an AzureMonitorHandler, or in dictConfig"
+            " 'cfg://handlers.NAME'"
+        )
+    if problems:
+        raise ConfigurationError(problems)
+    if isinstance(found, PipelineLink) and found.is_resolved:
+        return found.pipeline
+    return found  # type: ignore[no-any-return]
+
+
+def _link_of(front_door: Any) -> PipelineLink | None:
+    link = getattr(front_door, "_link", None)
+    return link if isinstance(link, PipelineLink) else None
+
+
+def _linked(reference: DictConfigReference) -> PipelineLink:
+    link = _link_of(reference.made())
+    if link is None:
+        raise ConfigurationError([f"pipeline='cfg://handlers.{reference.name}' is not an AzureMonitorHandler"])
+    return link
