@@ -236,7 +236,7 @@ class Lifecycle:
     def detach(self, user: object) -> None:
         """Forget a front door that was closed, and close the pipeline if it was the last."""
         self._users.remove(user)
-        if self._users.are_done(is_ending=at_exit.seconds_left() is not None):
+        if self._users.should_close(is_ending=at_exit.seconds_left() is not None):
             self.close()
 
     def _end_unused(self) -> None:

@@ -18,25 +18,25 @@ class Users:
         """Call `on_last_gone`, in a finalizer, when the last user was dropped without being closed."""
         self._on_last_gone = on_last_gone
         self._users: dict[weakref.ref[Any], None] = {}
-        self._is_made_by_one = False
+        self._has_maker = False
 
     def __len__(self) -> int:
         return len(self._users)
 
     def add(self, user: object, *, is_maker: bool) -> None:
-        """Know a front door, which may have made the pipeline."""
-        self._is_made_by_one |= is_maker
+        """Add a handler or processor, which may have made the pipeline."""
+        self._has_maker |= is_maker
         self._users[weakref.ref(user, self._gone)] = None
 
     def remove(self, user: object) -> None:
-        """Forget a front door that was closed."""
+        """Remove a handler or processor that was closed."""
         self._users.pop(weakref.ref(user), None)
 
-    def are_done(self, *, is_ending: bool) -> bool:
-        """Tell whether nothing uses the pipeline any more and nothing else will close it."""
-        return not self._users and (self._is_made_by_one or is_ending)
+    def should_close(self, *, is_ending: bool) -> bool:
+        """Tell whether the pipeline is no longer used and nothing else will close it."""
+        return not self._users and (self._has_maker or is_ending)
 
     def _gone(self, user: weakref.ref[Any]) -> None:
         self._users.pop(user, None)
-        if self.are_done(is_ending=False):
+        if self.should_close(is_ending=False):
             self._on_last_gone()
