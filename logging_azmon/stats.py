@@ -1,4 +1,4 @@
-"""What a pipeline has counted, as one consistent snapshot."""
+"""The counters of a pipeline, as one consistent snapshot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """Show where every row of a pipeline is.
+    """Account for every row of a pipeline.
 
     ``accepted + adopted == delivered + queued + in_flight + spooled + rejected + sum(dropped.values()) + handed_over``
     holds in every snapshot.
@@ -25,7 +25,7 @@ class Stats:
     handed_over: int = 0
     # Values that did not fit their column.
     misfits: int = 0
-    # The cost of delivery.
+    # Requests, how many of them were retries, and the bytes of rows in them.
     requests: int = 0
     retries: int = 0
     sent_bytes: int = 0

@@ -1,1 +1,1 @@
-"""What the handler and the processor share: the pipeline behind them, on the way to other processes too."""
+"""The code that handler and processor have in common: they share pipelines, and can be pickled with them."""

@@ -1,7 +1,7 @@
-"""Take pipelines to other processes, because structlog's loggers are pickled with all their processors.
+"""Pickle pipelines, because structlog's loggers are pickled with all their processors.
 
-What crosses are the settings. In the other process a pipeline is made of them, one however often it comes; in the
-process that it comes from, and in its forked children, it is the pipeline itself. Rows never cross.
+A pickle holds a pipeline's key and settings, never rows. In another process, all pickles of one pipeline are loaded as
+one pipeline made from the settings; in the original process and its forked children, as the pipeline itself.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import copyreg
 from collections.abc import Callable, Mapping
 
 from .._config.settings import Settings
-from ..pipeline import Pipeline, known_by, lifecycle_of, made_of
+from ..pipeline import Pipeline, find_by_key, from_settings, lifecycle_of
 
-# By key. They end with their process: the front door that came with one may be gone, and come again.
+# Pipelines made from pickles, by key. Held until the process ends, because a front door that was pickled with one may
+# be dropped and unpickled again.
 _arrived: dict[str, Pipeline] = {}
 
 
@@ -26,9 +27,9 @@ def _reduced(pipeline: Pipeline) -> tuple[Callable[[str, Settings], Pipeline], t
 
 
 def _revived(key: str, settings: Settings) -> Pipeline:
-    return known_by(key) or _arrived.setdefault(key, made_of(settings, key))
+    return find_by_key(key) or _arrived.setdefault(key, from_settings(settings, key))
 
 
 def enable() -> None:
-    """Let pipelines be pickled, and whatever holds one."""
+    """Make pipelines picklable, and with them any object that holds one."""
     copyreg.pickle(Pipeline, _reduced)

@@ -1,6 +1,7 @@
-"""A front door's share in a pipeline: one of its own, another front door's, or one that dictConfig has yet to make.
+"""A front door's share in a pipeline: in its own, in another front door's, or in one that dictConfig has yet to make.
 
-Rules: a pipeline knows a share as long as its front door holds it, and is closed with the last of them.
+Rules: a pipeline refers to shares weakly: a share lives as long as its front door. The pipeline is closed with its last
+share, if a front door made it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..pipeline import Pipeline, lifecycle_of
 
 
 def level_problems(level: Any) -> Iterator[str]:
-    """Check a front door's level."""
+    """Yield a sentence if a front door's level is not valid."""
     if not isinstance(level, int) and (not isinstance(level, str) or level not in logging.getLevelNamesMapping()):
         yield f"level={shown(level)} is not accepted; give a level's name or number"
 
@@ -25,18 +26,18 @@ def level_problems(level: Any) -> Iterator[str]:
 class Share:
     """Make or find the pipeline that a front door gives its rows to."""
 
-    def __init__(self, pipeline: Any, given: Mapping[str, Any], problems: Iterable[str]) -> None:
-        """Check what a front door was given; the problems that it has found itself are reported with the rest."""
+    def __init__(self, pipeline: Any, arguments: Mapping[str, Any], problems: Iterable[str]) -> None:
+        """Check a front door's arguments; `problems` that it has found itself are reported with the others."""
         # None until the handler that `pipeline` names has been made.
         self.intake: Intake | None = None
-        # RecursionErrors of log calls, noted without a call; the pipeline counts them later.
+        # RecursionErrors of log calls, stored without a call; the pipeline counts them later.
         self.uncounted: dict[Any, None] = {}
         self._pipeline: Pipeline | None = None
         self._has_complained = False
         problems = list(problems)
         shared: Any = None
         try:
-            shared = Pipeline(**given) if pipeline is None else _shared(pipeline, given)
+            shared = Pipeline(**arguments) if pipeline is None else _shared(pipeline, arguments)
         except ConfigurationError as error:
             problems.extend(error.problems)
         if problems:
@@ -62,7 +63,7 @@ class Share:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Return the pipeline."""
+        """Return the pipeline; find it first if dictConfig made it after this front door."""
         if self._pipeline is not None:
             return self._pipeline
         seen: list[Share] = []
@@ -75,27 +76,30 @@ class Share:
             share = source.share() if isinstance(source, _Referenced) else source
         return self._attach(share.pipeline)
 
-    def found_intake(self) -> Intake:
-        """Return the pipeline's intake, and find the pipeline first."""
+    def find_intake(self) -> Intake:
+        """Find the pipeline, and return its intake."""
         return lifecycle_of(self.pipeline).intake
 
     def complain(self, error: ConfigurationError) -> None:
-        """Report once that `pipeline` names no pipeline: a factory has made something else, too late to raise it."""
+        """Report, once, that a factory made something other than a front door, so that `pipeline` names no pipeline.
+
+        The application is running by then, so nothing can be raised.
+        """
         if not self._has_complained:
             self._has_complained = True
             print_line(f"rows are lost: {error}")
 
     def close(self) -> None:
-        """Give the share back; a pipeline is closed with the last share of the front doors that made it."""
+        """Give the share back; this closes the pipeline if it was the last share and a front door made the pipeline."""
         if self._pipeline is not None:
             lifecycle_of(self._pipeline).detach(self)
 
 
-def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | Share | _Referenced:
-    beside = [name for name, value in given.items() if value is not None]
-    problems = [f"{name} cannot stand beside pipeline=: the shared pipeline has its own" for name in beside]
+def _shared(pipeline: Any, arguments: Mapping[str, Any]) -> Pipeline | Share | _Referenced:
+    combined = [name for name, value in arguments.items() if value is not None]
+    problems = [f"{name}= cannot be combined with pipeline=: the shared pipeline has its own" for name in combined]
     found: Any = pipeline if isinstance(pipeline, Pipeline) else _share_of(pipeline) or _Referenced.of(pipeline)
-    if found is None or (isinstance(found, _Referenced) and not found.is_promising()):
+    if found is None or (isinstance(found, _Referenced) and not found.may_be_front_door()):
         problems.append(
             f"pipeline={pipeline!r} is not accepted; give a Pipeline, an AzureMonitorHandler, or in dictConfig"
             " 'cfg://handlers.NAME'"
@@ -115,8 +119,8 @@ def _share_of(front_door: Any) -> Share | None:
 class _Referenced:
     """Stand for a handler that dictConfig has not made yet.
 
-    It makes handlers in the order of their names, and "cfg://handlers.azure" is that handler's configuration until its
-    turn comes. The configurator puts the handler in the same place, so it is found there when the first record comes.
+    dictConfig makes handlers in the order of their names. Until it has made a handler, "cfg://handlers.NAME" is that
+    handler's configuration. The configurator then replaces it by the handler, which is found there at the first record.
     """
 
     def __init__(self, handlers: Mapping[str, Any], name: str) -> None:
@@ -125,15 +129,15 @@ class _Referenced:
 
     @classmethod
     def of(cls, configuration: Any) -> _Referenced | None:
-        """Find which handler's configuration this is."""
+        """Find the handler that this is the configuration of; None if it is not a handler's."""
         config = getattr(getattr(configuration, "configurator", None), "config", None)
         handlers = config.get("handlers") if isinstance(config, Mapping) else None
         if not isinstance(handlers, dict):
             return None
         return next((cls(handlers, name) for name, item in dict.items(handlers) if item is configuration), None)
 
-    def is_promising(self) -> bool:
-        """Tell whether a handler of ours may come of it: only its factory knows, if it has one."""
+    def may_be_front_door(self) -> bool:
+        """Tell whether the handler may be one of this package; if it has a factory, only calling that would tell."""
         configuration = self._handlers[self._name]
         made_by = dict.get(configuration, "()", dict.get(configuration, "class"))
         if isinstance(made_by, str):
@@ -141,7 +145,7 @@ class _Referenced:
         return not isinstance(made_by, type) or hasattr(made_by, "pipeline")
 
     def share(self) -> Share:
-        """Return that handler's."""
+        """Return the handler's share."""
         share = _share_of(self._handlers[self._name])
         if share is None:
             raise ConfigurationError([f"pipeline='cfg://handlers.{self._name}' is not an AzureMonitorHandler"])

@@ -1,1 +1,1 @@
-"""What is behind a pipeline: rows come in, wait, and are flushed, closed, captured or shared."""
+"""The implementation of a pipeline: log calls, flush and close, reconfiguration, and captures."""

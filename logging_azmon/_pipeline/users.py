@@ -1,7 +1,8 @@
-"""Know the front doors that log to a pipeline, so that it is closed with the last of them.
+"""The front doors that log to a pipeline, known so that it can be closed with the last of them.
 
-Rules: front doors are known weakly, by a handler's or processor's share. A pipeline that a front door made is closed
-when the last front door that uses it is closed or gone. Any other is closed by its maker, or when the process ends.
+Rules: a front door is represented by its share, which is referenced weakly. A pipeline that a front door made is closed
+when the last front door that uses it is closed or garbage-collected. Any other pipeline is closed by its maker, or when
+the process ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ class Users:
     """Hold the front doors of one pipeline."""
 
     def __init__(self, on_last_gone: Callable[[], None]) -> None:
-        """Call `on_last_gone`, in a finalizer, when the last user was dropped without being closed."""
+        """Call `on_last_gone`, in a finalizer, when the last user is garbage-collected without having been closed."""
         self._on_last_gone = on_last_gone
         self._users: dict[weakref.ref[Any], None] = {}
         self._is_made_by_one = False
@@ -24,7 +25,7 @@ class Users:
         return len(self._users)
 
     def add(self, user: object, *, is_maker: bool) -> None:
-        """Know a front door, which may have made the pipeline."""
+        """Register a front door; `is_maker` says that it made the pipeline."""
         self._is_made_by_one |= is_maker
         self._users[weakref.ref(user, self._gone)] = None
 
@@ -33,7 +34,7 @@ class Users:
         self._users.pop(weakref.ref(user), None)
 
     def are_done(self, *, is_ending: bool) -> bool:
-        """Tell whether nothing uses the pipeline any more and nothing else will close it."""
+        """Tell whether the pipeline has no user left and nothing else will close it."""
         return not self._users and (self._is_made_by_one or is_ending)
 
     def _gone(self, user: weakref.ref[Any]) -> None:
