@@ -3,8 +3,8 @@
 AzureMonitorLoggingError
 └── ConfigurationError (also a ValueError)   raised when a handler, processor or pipeline is constructed
 
-No other error reaches an application: what goes wrong later is counted and reported. The one exception is the TypeError
-that pickle expects when a pipeline cannot be pickled because its credential is an object.
+No other error reaches an application: later failures are counted and reported. The one exception is the TypeError that
+pickle expects when a pipeline cannot be pickled because its credential is an object.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable
 
 
 class AzureMonitorLoggingError(Exception):
-    """Be the base class of the errors that this package raises."""
+    """Base class of the errors that this package raises."""
 
 
 class ConfigurationError(AzureMonitorLoggingError, ValueError):
-    """Say which arguments are wrong, with which values, and what is accepted.
+    """Report every wrong argument, with its value and what is accepted instead.
 
-    `problems` holds one sentence for each mistake; all mistakes are reported together.
+    `problems` holds one sentence for each mistake.
     """
 
     def __init__(self, problems: Iterable[str]) -> None:

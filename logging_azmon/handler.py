@@ -1,7 +1,7 @@
 """Front door for the standard library: a logging.Handler that gives records to a pipeline.
 
-Rules: there is no handler lock. A flush at exit waits for listeners, whose HTTP library logs; with such a lock held on
-both sides that would never end. `emit` needs none: a pipeline takes rows from many threads.
+Rules: the handler has no lock. A flush at exit waits for listeners, whose HTTP library logs: if the flush held a
+handler lock, both would wait for ever. `emit` needs no lock, because any number of threads may give rows to a pipeline.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .stats import Stats
 class AzureMonitorHandler(logging.Handler):
     """Turn each log record into a row of a Log Analytics table, and deliver it in the background.
 
-    Every argument can be given in Python, in dictConfig and in fileConfig. Constructing a handler touches neither the
-    network nor the disk, except for the file that `dcr` names, and starts no thread; the first row does. Unknown
-    arguments and bad values raise one `ConfigurationError` that lists them all.
+    Every argument can be given in Python, in dictConfig and in fileConfig. Constructing a handler starts no thread
+    and touches neither the network nor the disk, except to read the file that `dcr` names; the first row starts all
+    that. Unknown arguments and bad values raise one `ConfigurationError` that lists them all.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class AzureMonitorHandler(logging.Handler):
         **options: Unpack[Options],
     ) -> None:
         """Take the arguments that the class documents."""
-        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, given, level_problems(level))
-        # Last, because from here on logging knows the handler, and flushes it at exit.
+        arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
+        self._link = PipelineLink(pipeline, arguments, level_problems(level))
+        # Last, because this registers the handler with logging, which flushes it at exit.
         super().__init__(level)
 
     def createLock(self) -> None:
@@ -49,7 +49,7 @@ class AzureMonitorHandler(logging.Handler):
 
     @property
     def pipeline(self) -> Pipeline:
-        """Return the pipeline, to be shared with others."""
+        """Return the pipeline, so that other handlers and processors can share it."""
         return self._link.pipeline
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
@@ -63,7 +63,7 @@ class AzureMonitorHandler(logging.Handler):
             try:
                 self.emit(record)
             except RecursionError as error:
-                # At the end of the stack nothing can be called: the pipeline counts it later.
+                # The stack is exhausted, so nothing can be called here: the pipeline counts the row later.
                 error.__traceback__ = error.__context__ = None
                 self._link.uncounted[error] = None
             except ConfigurationError as error:
@@ -71,7 +71,7 @@ class AzureMonitorHandler(logging.Handler):
         return passed  # type: ignore[no-any-return]
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Give a record to the pipeline. What a delivering thread logs is left out."""
+        """Give a record to the pipeline, unless a delivering thread logged it."""
         if feedback.depths and feedback.is_own(record):
             return
         intake = self._link.intake
@@ -80,17 +80,17 @@ class AzureMonitorHandler(logging.Handler):
         intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
 
-        None waits `close_seconds`.
+        A `timeout` of None means `close_seconds`.
         """
         return self.pipeline.flush(timeout)
 
     def close(self) -> None:
-        """Deliver what waits, within `close_seconds`, and take no more rows; twice is fine."""
+        """Take no more rows, and deliver the waiting ones within `close_seconds`; further calls do nothing."""
         self._link.close()
         super().close()
 
     def stats(self) -> Stats:
-        """Say where every row is."""
+        """Return a snapshot of the counters, which account for every row."""
         return self.pipeline.stats()

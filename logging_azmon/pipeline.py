@@ -1,6 +1,6 @@
-"""The object that delivers rows, which handlers and processors can share.
+"""The pipeline, which delivers rows and which handlers and processors can share.
 
-`_pipeline` is its inside: `intake` takes log calls, `lifecycle` sees them through.
+`_pipeline` implements it: `intake` turns log calls into rows, and `lifecycle` flushes and closes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .stats import Stats
 
 @documented
 class Pipeline:
-    """Deliver the rows of handlers and processors that share it to one stream.
+    """Deliver rows to one stream, for all handlers and processors that share this pipeline.
 
     A handler or processor makes its own pipeline unless it is given one: construct a Pipeline only to share it, as in
     ``AzureMonitorHandler(pipeline=pipeline)``. It is closed by its maker, or when the process exits.
@@ -40,8 +40,8 @@ class Pipeline:
         **options: Unpack[Options],
     ) -> None:
         """Take the arguments that the class documents."""
-        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        settings = read(given, os.environ)
+        arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
+        settings = read(arguments, os.environ)
         if destination is None:
             destination = Uploader(settings)
         if clock is None:
@@ -68,22 +68,25 @@ class Pipeline:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings, as checked."""
+        """Return the validated settings."""
         return self._lifecycle.settings
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
 
-        None waits `close_seconds`. On a delivering thread and inside dictConfig, nothing is waited for.
+        A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
         return self._lifecycle.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
+        """Take no more rows, deliver the waiting ones within `timeout` seconds, then count and report the rest as lost.
+
+        A `timeout` of None means `close_seconds`.
+        """
         self._lifecycle.close(timeout)
 
     def stats(self) -> Stats:
-        """Say where every row is."""
+        """Return a snapshot of the counters, which account for every row."""
         return self._lifecycle.stats()
 
 
@@ -94,8 +97,8 @@ _arrived: dict[str, Pipeline] = {}
 
 
 def lifecycle_of(pipeline: Pipeline) -> Lifecycle:
-    """Return the inside of a pipeline, for front doors and commands."""
-    return pipeline._lifecycle  # noqa: SLF001 - the one door to it
+    """Return a pipeline's lifecycle, for front doors and commands."""
+    return pipeline._lifecycle  # noqa: SLF001 - the only access to it
 
 
 def _unpickled(key: str, settings: Settings) -> Pipeline:

@@ -1,7 +1,7 @@
 """Front door for structlog: a processor that gives event dicts to a pipeline and passes them on.
 
-Rules: logging does not know of it, so a dictConfig that shuts all handlers down leaves it alone. At exit a handler
-takes its place, because logging closes handlers after all code that may still log.
+Rules: the processor is not registered with logging, so dictConfig, which closes all handlers, leaves it alone. At exit
+a handler takes its place, because logging closes handlers after all code that may still log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .stats import Stats
 
 
 class _StandIn:
-    """Take a processor's place when the process ends, as a handler: logging closes handlers after all that may log."""
+    """Replace a processor by a handler at exit, because logging closes handlers after all code that may still log."""
 
     def __init__(self, link: PipelineLink) -> None:
         self._link = link
@@ -31,7 +31,7 @@ class _StandIn:
         _stand_ins.add(self)
 
     def take_over(self) -> None:
-        """Leave closing the pipeline to a handler."""
+        """Let a handler, which logging will close, hold the pipeline in the processor's place."""
         if self._link.is_resolved:
             self._handler = AzureMonitorHandler(pipeline=self._link.pipeline)
             self._link.close()
@@ -49,8 +49,8 @@ _stand_ins: Registry[_StandIn] = Registry()
 class AzureMonitorProcessor:
     """Turn each structlog event into a row of a Log Analytics table, and pass the event on unchanged.
 
-    Its place in the chain is after the processors that add to the event, and before the one that renders it. The
-    arguments are those of `AzureMonitorHandler`, and `drop`.
+    Place it after the processors that add to the event, and before the one that renders it. It takes the arguments of
+    `AzureMonitorHandler`, and `drop`, which ends the chain after it.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class AzureMonitorProcessor:
         **options: Unpack[Options],
     ) -> None:
         """Take the arguments that the class documents."""
-        given = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, given, [*level_problems(level), *_drop_problems(drop)])
+        arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
+        self._link = PipelineLink(pipeline, arguments, [*level_problems(level), *_drop_problems(drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
-        self._end: type[BaseException] | None = None
+        self._drop_event: type[BaseException] | None = None
         if drop:
             from structlog import DropEvent
 
-            self._end = DropEvent
+            self._drop_event = DropEvent
         self._stand_in = _StandIn(self._link)
 
     @property
     def pipeline(self) -> Pipeline:
-        """Return the pipeline, to be shared with others."""
+        """Return the pipeline, so that other handlers and processors can share it."""
         return self._link.pipeline
 
     def __call__(self, logger: Any, method_name: str, event_dict: Any) -> Any:
@@ -86,17 +86,17 @@ class AzureMonitorProcessor:
         try:
             self._accept(logger, method_name, event_dict)
         except RecursionError as error:
-            # At the end of the stack nothing can be called: the pipeline counts it later.
+            # The stack is exhausted, so nothing can be called here: the pipeline counts the row later.
             error.__traceback__ = error.__context__ = None
             self._link.uncounted[error] = None
         except ConfigurationError as error:
             self._link.complain(error)
-        if self._end is not None:
-            raise self._end
+        if self._drop_event is not None:
+            raise self._drop_event
         return event_dict
 
     def _accept(self, logger: Any, method_name: str, event_dict: Any) -> None:
-        # A record is there in the chains of a ProcessorFormatter, which may run on another thread than the log call.
+        # A ProcessorFormatter's chain may run on another thread than the log call did; its event dicts hold the record.
         if feedback.depths and feedback.is_own(dict.get(event_dict, "_record") if type(event_dict) is dict else None):
             return
         if self.level and _is_below(self.level, event_dict, method_name):
@@ -107,23 +107,23 @@ class AzureMonitorProcessor:
         intake.accept_event(event_dict, method_name, _name_of(logger))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
 
-        None waits `close_seconds`.
+        A `timeout` of None means `close_seconds`.
         """
         return self.pipeline.flush(timeout)
 
     def close(self) -> None:
-        """Deliver what waits, within `close_seconds`, and take no more rows; twice is fine."""
+        """Take no more rows, and deliver the waiting ones within `close_seconds`; further calls do nothing."""
         self._link.close()
         self._stand_in.close()
 
     def stats(self) -> Stats:
-        """Say where every row is."""
+        """Return a snapshot of the counters, which account for every row."""
         return self.pipeline.stats()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self.pipeline, self.level, self._end is not None)
+        return _unpickled, (self.pipeline, self.level, self._drop_event is not None)
 
 
 def _unpickled(pipeline: Pipeline, level: int, drop: bool) -> AzureMonitorProcessor:  # noqa: FBT001 - pickle's way
@@ -138,20 +138,20 @@ def _drop_problems(drop: Any) -> Iterator[str]:
 def _is_below(level: int, event: Any, method: str) -> bool:
     try:
         return number_of(event, method) < level
-    except Exception:  # noqa: BLE001 - no mapping, or an odd one: a row tells more than none
+    except Exception:  # noqa: BLE001 - not a mapping, or an unusual one: a row too many is better than one lost
         return False
 
 
 def _name_of(logger: Any) -> str | None:
     try:
         name = logger.name
-    except Exception:  # noqa: BLE001 - most have none
+    except Exception:  # noqa: BLE001 - most loggers have no name
         return None
     return name if issubclass(type(name), str) else None
 
 
 def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
-    # Where nothing comes later, logging closes no handlers.
+    # If nothing runs later, logging will close no handlers, so a stand-in would never be closed.
     for stand_in in [] if is_last else _stand_ins.alive():
         stand_in.take_over()
 

@@ -1,4 +1,4 @@
-"""Provide the pytest fixtures `azmon_rows`, the rows that a test would have sent, and `azmon_workspace`.
+"""Provide two pytest fixtures: `azmon_rows`, the rows that a test would have sent, and `azmon_workspace`.
 
 pytest imports this module in every run of every project that has the package installed. It therefore imports nothing
 else until a test uses a fixture.

@@ -1,4 +1,4 @@
-"""What a pipeline has counted, as one consistent snapshot."""
+"""The counters of a pipeline, as one consistent snapshot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """Show where every row of a pipeline is.
+    """Account for every row of a pipeline.
 
     ``accepted + adopted == delivered + queued + in_flight + spooled + rejected + sum(dropped.values()) + handed_over``
     holds in every snapshot. A forked child counts from zero.

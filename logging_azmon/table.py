@@ -1,7 +1,7 @@
 """Columns and tables: names, types, and the source of each value.
 
 A `Table` is a value: it is checked when it is built, and never changes. The names and types here are those of Log
-Analytics; how a value becomes JSON is the business of `_rows`.
+Analytics; `_rows` turns values into JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESERVED_NAMES = frozenset(
     " _ItemId _ResourceGroup _ResourceId _SubscriptionId _TimeReceived".lower().split()
 )
 
-# Every field that a column can take, with the type that it has unless the column gives another.
+# Every field that a column can take, with its default type.
 FIELD_TYPES: Mapping[str, str] = {
     "time": "datetime",
     "level": "string",
@@ -48,7 +48,7 @@ FIELD_TYPES: Mapping[str, str] = {
     "sequence": "long",
     "trace_id": "string",
     "span_id": "string",
-    # The level, in the words and numbers of Azure's built-in tables.
+    # The level, as the names and numbers that Azure's built-in tables use.
     "syslog_severity": "string",
     "cef_severity": "string",
     "event_level": "int",
@@ -97,7 +97,7 @@ class Column:
     type: str
     """One of string, int, long, real, boolean, datetime and dynamic."""
     source: Source
-    """What fills the column."""
+    """The field, extra, constant or callable that fills the column."""
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -136,9 +136,9 @@ class Table:
     """The columns; any sequence is accepted, and kept as a tuple."""
 
     def __post_init__(self) -> None:
-        given: Iterable[object] = self.columns
+        items: Iterable[object] = self.columns
         problems = [
-            f"{item!r} is not a Column: a Table takes Columns" for item in given if not isinstance(item, Column)
+            f"{item!r} is not a Column: a Table takes Columns" for item in items if not isinstance(item, Column)
         ]
         if not problems:
             object.__setattr__(self, "columns", tuple(self.columns))
@@ -165,8 +165,8 @@ class Table:
         """Build a table from a mapping of each column's name to its source.
 
         A source is ``"field"``, ``"field:type"``, ``{"field": …, "type": …}``, ``{"value": constant}`` or a `Column`.
-        With ``declared=True`` the names are those that a rule declares. They are then not checked as names of a table:
-        the rule's transformKql may rename them.
+        With ``declared=True`` the names are those that a rule declares. They are then not checked as names of a table,
+        because the rule's transformKql may rename them.
 
         >>> table = Table.from_mapping({"Level": "level", "Order": "order_id:long", "Release": {"value": "1.4.2"}})
         >>> [(column.name, column.type) for column in table]
@@ -198,7 +198,7 @@ class Table:
 
 
 def clashing_names(names: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each column whose name another column has already."""
+    """Yield a sentence for each column whose name an earlier column has, ignoring case."""
     seen: dict[str, str] = {}
     for name in names:
         if (earlier := seen.get(name.lower())) is not None:
@@ -208,7 +208,7 @@ def clashing_names(names: Iterable[str]) -> Iterator[str]:
 
 
 def _is_name(name: object) -> bool:
-    """Tell whether a name is a JSON key as it stands; a rule may declare names that a table may not have."""
+    """Tell whether a name is a valid JSON key without escapes; a rule may declare names that a table may not have."""
     return isinstance(name, str) and name != "" and name.isprintable() and not set(name) & {'"', "\\"}
 
 

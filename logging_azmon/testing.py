@@ -63,7 +63,7 @@ class FakeDestination:
         with self._changed:
             self._script.extend(answers)
 
-    def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - a fake is never late
+    def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - a fake answers at once
         """Take the next answer of the script; a 204 stores the rows."""
         rows = self._read(bytes(lines))
         with self._changed:
@@ -101,7 +101,7 @@ class FakeDestination:
         self._is_closed = True
 
     def forget(self) -> None:
-        """Take batches again, as in a forked child."""
+        """Accept batches again, as a forked child does."""
         self._is_closed = False
 
     def check(self) -> None:
@@ -152,7 +152,7 @@ class ManualClock:
     def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
         """Return when a token arrives or the clock is advanced.
 
-        The thread that made the clock, the test's, fails after 30 real seconds, because the test forgot to advance.
+        On the thread that made the clock, the test's, it fails after 30 real seconds: the test forgot to advance it.
         """
         if seconds <= 0:
             return
@@ -185,7 +185,7 @@ class ManualClock:
                 tokens.put(None)
 
     def wait_for_waiters(self, number: int = 1, seconds: float = _REAL_SECONDS) -> None:
-        """Wait until so many threads wait for this clock, so that `advance` wakes them."""
+        """Wait until this many threads wait for the clock, so that `advance` wakes them."""
         with self._moved:
             if not self._moved.wait_for(lambda: len(self._waiting) >= number, seconds):
                 raise AssertionError(f"only {len(self._waiting)} of {number} threads wait for the clock")

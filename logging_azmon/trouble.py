@@ -1,4 +1,4 @@
-"""What went wrong, in words that an operator can act on.
+"""Reports of trouble, in words that an operator can act on.
 
 Each `Trouble` is given to the `report` callable; without one, its text is printed on stderr.
 """
@@ -11,16 +11,16 @@ from typing import Literal
 
 __all__ = ["Kind", "Trouble"]
 
-# The kinds of trouble; see `Trouble`. The type checker holds the code to these values, and a test holds the README.
+# The kinds of trouble; see `Trouble`. The type checker checks the code against these values, and a test the README.
 Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
 
-# The same trouble is told at most once in this time.
+# The same trouble is reported at most once in this time.
 REPORT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Tell a `report` callable what happened. ``str()`` gives one line that a person can act on.
+    """Describe to a `report` callable what happened. ``str()`` gives one line that a person can act on.
 
     `kind` is one of:
 
@@ -28,10 +28,10 @@ class Trouble:
     - "recovered": the service accepts rows again.
     - "rejected": the service refused rows for good; `rows_json` holds them as NDJSON.
     - "lost": rows were dropped; `reason` says why.
-    - "spool": something about the spool directory; `reason` says what. Rows it costs are also reported as "lost".
+    - "spool": the spool directory needs attention; `reason` says why. Lost rows are also reported as "lost".
     - "internal": an unexpected error, or no thread could be started.
 
-    `text` is the line for a person, and `rows` the number of rows it is about. `status` and `code` are the service's,
+    `text` is the line for a person, and `rows` the number of rows concerned. `status` and `code` are the service's,
     if it answered.
     """
 
@@ -56,7 +56,7 @@ def described(error: BaseException) -> str:
     """Return an error's `repr`, or its type's name if that raises."""
     try:
         return repr(error)
-    except Exception:  # noqa: BLE001 - a __repr__ that is not ours
+    except Exception:  # noqa: BLE001 - a foreign `__repr__` may raise anything
         return type(error).__name__
 
 

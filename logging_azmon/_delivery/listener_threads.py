@@ -202,7 +202,7 @@ class Listeners:
         self._action = action
         return self.wake()
 
-    def tell_refusal(self) -> None:
+    def report_refusal(self) -> None:
         """Report that a thread was refused. The log call that asked for it does not report: it must return soon."""
         refusal, self._refusal = self._refusal, ""
         if refusal:

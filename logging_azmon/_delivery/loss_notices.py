@@ -38,7 +38,7 @@ class LossNotices:
     def put_if_due(self) -> None:
         """Queue notices after a delivery, once in `batch_seconds` at most."""
         now = self._clock.monotonic()
-        if self._ledger.has_untold and now >= self._next_at:
+        if self._ledger.has_unreported and now >= self._next_at:
             self._next_at = now + self._batch_seconds
             self.put()
 
@@ -46,9 +46,9 @@ class LossNotices:
         """Queue notices now; losses whose notice finds no room are told later."""
         if not self.is_enabled:
             return
-        for reason, loss in self._ledger.take_untold().items():
+        for reason, loss in self._ledger.take_unreported().items():
             text = f"{count(loss.rows)} dropped: {reason}, {clock_time(loss.first)} to {clock_time(loss.last)} UTC"
             if self._queue.put_notice(self._notice(text, "WARNING", 30)):
                 self._report(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
             else:
-                self._ledger.untell(reason, loss)
+                self._ledger.restore_unreported(reason, loss)

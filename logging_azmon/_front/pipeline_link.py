@@ -27,18 +27,18 @@ def level_problems(level: Any) -> Iterator[str]:
 class PipelineLink:
     """Make or find the pipeline that a handler or processor gives its rows to."""
 
-    def __init__(self, pipeline: Any, given: Mapping[str, Any], problems: Iterable[str]) -> None:
-        """Check the arguments; `problems` that the caller has found are reported with those found here."""
+    def __init__(self, pipeline: Any, arguments: Mapping[str, Any], problems: Iterable[str]) -> None:
+        """Check the arguments; `problems` that the caller has found are reported with the others."""
         # None until the handler that `pipeline` names has been made.
         self.intake: Intake | None = None
-        # RecursionErrors of log calls, noted without a call; the pipeline counts them later.
+        # RecursionErrors of log calls, stored without a call; the pipeline counts them later.
         self.uncounted: dict[Any, None] = {}
         self._pipeline: Pipeline | None = None
         self._has_complained = False
         problems = list(problems)
         shared: Any = None
         try:
-            shared = Pipeline(**given) if pipeline is None else _shared(pipeline, given)
+            shared = Pipeline(**arguments) if pipeline is None else _shared(pipeline, arguments)
         except ConfigurationError as error:
             problems.extend(error.problems)
         if problems:
@@ -64,7 +64,7 @@ class PipelineLink:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Return the pipeline."""
+        """Return the pipeline; find it first if dictConfig made it after this front door."""
         if self._pipeline is not None:
             return self._pipeline
         seen: list[PipelineLink] = []
@@ -82,7 +82,10 @@ class PipelineLink:
         return lifecycle_of(self.pipeline).intake
 
     def complain(self, error: ConfigurationError) -> None:
-        """Report once that `pipeline` names no pipeline: a factory has made something else, too late to raise it."""
+        """Report, once, that a factory made something other than a front door, so that `pipeline` names no pipeline.
+
+        The application is running by then, so nothing can be raised.
+        """
         if not self._has_complained:
             self._has_complained = True
             print_line(f"rows are lost: {error}")
@@ -93,9 +96,9 @@ class PipelineLink:
             lifecycle_of(self._pipeline).detach(self)
 
 
-def _shared(pipeline: Any, given: Mapping[str, Any]) -> Pipeline | PipelineLink | DictConfigReference:
-    beside = [name for name, value in given.items() if value is not None]
-    problems = [f"{name} cannot stand beside pipeline=: the shared pipeline has its own" for name in beside]
+def _shared(pipeline: Any, arguments: Mapping[str, Any]) -> Pipeline | PipelineLink | DictConfigReference:
+    combined = [name for name, value in arguments.items() if value is not None]
+    problems = [f"{name}= cannot be combined with pipeline=: the shared pipeline has its own" for name in combined]
     found: Any = pipeline if isinstance(pipeline, Pipeline) else _link_of(pipeline) or DictConfigReference.of(pipeline)
     if found is None or (isinstance(found, DictConfigReference) and not found.may_have_pipeline()):
         problems.append(

@@ -1,4 +1,4 @@
-"""Put together the parts that a process begins with: ledger, queue, scheduler and delivery, as the settings say."""
+"""Assemble the parts of a pipeline that each process has of its own: ledger, queue, scheduler, notices and delivery."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """Hold what begins anew in each process."""
+    """Hold the parts that a forked child replaces by new ones."""
 
     ledger: Ledger
     queue: BatchQueue
@@ -47,7 +47,7 @@ def assemble(
     wake: Callable[[], object],
     files: Files | None = None,
 ) -> Parts:
-    """Put the parts together; `breaker` is shared with other pipelines, and `files` is for tests."""
+    """Assemble the parts as the settings say; `breaker` is shared with other pipelines, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
     store: Store
@@ -55,7 +55,7 @@ def assemble(
         ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes
     )
     if settings.spool is not None:
-        # Imported only where there is a spool.
+        # Imported here, because most applications have no spool.
         from .._spool.directory import Directory
         from .._spool.notes import Notes
         from .._spool.segment import Target

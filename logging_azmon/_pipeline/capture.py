@@ -1,4 +1,4 @@
-"""Give the rows of all pipelines to a test, instead of to their queues."""
+"""Capture the rows of all pipelines for a test, so that they do not enter the queues."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Put = Callable[[bytes], bool]
 
 
 class Follower(Protocol):
-    """Put rows somewhere, and follow captures."""
+    """Redirect its rows when a capture begins or ends."""
 
     def redirect(self, put: Put | None) -> None:
-        """Give rows to a capture, or to the queue again."""
+        """Give rows to a capture; with None, to the queue again."""
         ...
 
 
 followers: Registry[Follower] = Registry()
 
-# Captures may be nested: the last one has the rows.
+# Captures may be nested: the last one takes the rows.
 _captures: list[Put] = []
 
 
 def current() -> Put | None:
-    """Return what takes the rows instead of the queues, if there is a capture."""
+    """Return the function that takes the rows during a capture, if there is one."""
     return _captures[-1] if _captures else None
 
 
 @contextmanager
 def captured(put: Put) -> Iterator[None]:
-    """Give the rows of all pipelines to `put`, also of pipelines that are made meanwhile."""
+    """Give the rows of all pipelines to `put`, including those of pipelines made meanwhile."""
     _captures.append(put)
     for follower in followers.alive():
         follower.redirect(put)

@@ -1,12 +1,13 @@
-"""Take log calls as rows: encode, put them into the queue, and never raise.
+"""Take log calls: encode each as a row, put it into the queue, and never raise.
 
 Rules:
-- `accept` and `accept_event` are called by any thread at any time, also re-entrantly, by a signal handler or a
-  finalizer. They raise nothing but RecursionError and never wait, except for room with overflow="block".
-- What they use is replaced as a whole in a forked child, never changed.
-- At the end of the stack, nothing can be called to count a row. The front door notes the RecursionError in
+- `accept` and `accept_event` are called by any thread at any time, and re-entrantly by signal handlers and finalizers.
+  They raise nothing but RecursionError, and wait only for room in the queue, with overflow="block".
+- In a forked child the parts that they use are replaced, never changed.
+- When the stack is exhausted, nothing can be called to count a row. The front door stores the RecursionError in
   `uncounted`, without a call, and `count_failures` counts it later.
-- A thread that was refused is asked for again by each row, or the rows that join a batch would wait until it is full.
+- After the system has refused to start a thread, each row asks for one again. Otherwise rows that join an open batch
+  would wait until the batch is full.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .capture import Put
 
 
 class Intake:
-    """The application's side of a pipeline."""
+    """Turn the application's log calls into rows of the queue."""
 
     def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock) -> None:
         self._encoder = encoder
@@ -38,7 +39,7 @@ class Intake:
         self._clock = clock
         # RecursionErrors of log calls that could not be counted where they happened.
         self.uncounted: dict[Any, None] = {}
-        # Replaced by `begin`.
+        # Set by `begin`, again in each forked child.
         self._put: Put
         self._queue: BatchQueue
         self._ledger: Ledger
@@ -46,12 +47,12 @@ class Intake:
         capture.followers.add(self)
 
     def begin(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
-        """Put rows into this queue from now on; `on_thread` is called when a thread was had after one was refused."""
+        """Put rows into this queue from now on; `on_thread` is called when a thread starts after one was refused."""
         self._queue = queue
         self._ledger = ledger
         self._listeners = listeners
         self._on_thread = on_thread
-        self._told_after_close = 0
+        self._reported_after_close = 0
         # Whether each row asks for a thread, because one was refused.
         self._asks_for_thread = False
         self.redirect(capture.current())
@@ -59,44 +60,44 @@ class Intake:
     # Log calls.
 
     def accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
-        """Take a record as a row, with the formatter's output for its message if there is one."""
+        """Queue a record as a row; if there is a formatter, its output is the message."""
         try:
             if not self._put(self._encoder.record(record, formatter)):
-                self._tell_after_close()
+                self._report_after_close()
         except RecursionError:
             raise
         except Exception as error:  # noqa: BLE001 - a log call never raises; the loss is counted and reported
             self._fail(error)
 
     def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
-        """Take an event dict as a row; the method called and the bound logger's name stand in for missing keys."""
+        """Queue an event dict as a row; the method's and the bound logger's names stand in for missing keys."""
         try:
             if not self._put(self._encoder.event(event, method, logger_name)):
-                self._tell_after_close()
+                self._report_after_close()
         except RecursionError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
     def redirect(self, put: Put | None) -> None:
-        """Give rows to a capture, or to the queue again."""
+        """Give rows to a capture; with None, to the queue again."""
         own = self._put_and_wake if self._asks_for_thread else self._queue.put
         self._put = own if put is None else put
 
-    # Rows of commands, which can wait.
+    # For commands, which can wait for room.
 
     def encode(self, fields: Fields) -> bytes:
-        """Encode fields that were read elsewhere, such as from a line of a file."""
+        """Encode fields that did not come from a log call, such as those of a line in a file."""
         return self._encoder(fields)
 
     def offer(self, line: bytes, seconds: float) -> bool:
-        """Take an encoded row as soon as there is room; False if there was none for so long, and nothing is counted."""
+        """Queue an encoded row as soon as there is room; return False, and count nothing, if there is none in time."""
         return self._queue.put_within(seconds, line)
 
     # Failures.
 
     def count_failures(self) -> None:
-        """Count the rows that failed at the end of the stack."""
+        """Count the rows of log calls that exhausted the stack."""
         with suppress(KeyError):
             while True:
                 self._fail(self.uncounted.popitem()[0])
@@ -106,32 +107,32 @@ class Intake:
         text = f"a row could not be made: {described(error)}"
         self._report(Trouble(kind="internal", text=text, reason="internal", rows=1))
 
-    def _tell_after_close(self) -> None:
-        """Report rows after close: the first, the tenth, the hundredth. Delivering threads report other losses."""
+    def _report_after_close(self) -> None:
+        """Report rows logged after close: the first, the tenth, and so on; delivering threads report other losses."""
         with self._ledger.lock:
             rows = self._ledger.dropped.get("after_close", 0)
-            told = self._told_after_close
-            if rows < max(1, 10 * told):
+            reported = self._reported_after_close
+            if rows < max(1, 10 * reported):
                 return
-            self._told_after_close = rows
+            self._reported_after_close = rows
         text = f"{count(rows)} logged after close dropped: after_close"
-        self._report(Trouble(kind="lost", text=text, reason="after_close", rows=rows - told), at_once=True)
+        self._report(Trouble(kind="lost", text=text, reason="after_close", rows=rows - reported), at_once=True)
 
     # Waking listeners.
 
     def wake(self) -> bool:
-        """Have the queue looked at; False if there is no listener to do it."""
+        """Wake a listener to look at the queue; return False if there is none."""
         at_exit.ensure_hook()
         return self._listeners.wake()
 
     def ask_for_thread(self) -> None:
-        """Ask for a thread with each row, after one was refused."""
+        """Make each row ask for a thread, because one was refused."""
         self._asks_for_thread = True
         self.redirect(capture.current())
 
     def _put_and_wake(self, line: bytes) -> bool:
         is_in = self._queue.put(line)
-        # Unless a thread is refused meanwhile.
+        # Cleared before `wake`, which sets it again if a thread is refused.
         self._asks_for_thread = False
         has_listener = False
         try:
@@ -139,7 +140,7 @@ class Intake:
         except RecursionError:
             pass  # the row is in, and an error raised now would count it twice
         finally:
-            # Whatever interrupted this, the next row asks.
+            # If this was interrupted, the next row asks again.
             self._asks_for_thread = self._asks_for_thread or not has_listener
         if not self._asks_for_thread:
             self.redirect(capture.current())

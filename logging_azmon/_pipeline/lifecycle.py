@@ -1,11 +1,12 @@
-"""A pipeline from its first row to its last: flush, close, fork, exit, by the states in `state`.
+"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between the states in `state`.
 
 Rules:
-- `flush` and `close` wait for listeners, so they hold no lock of ours, have a deadline, and do not wait at all where
-  waiting could deadlock: on a delivering thread, and inside dictConfig, which holds a lock that a listener may need.
-  There the pipeline goes on in the background: its listeners end when nothing is left, or the exit waits.
+- `flush` and `close` wait for listeners, so they hold none of the library's locks and have a deadline. Where waiting
+  could deadlock they do not wait: on a delivering thread, and inside dictConfig, which holds a lock that a listener may
+  need. There the listeners go on in the background, and end when no row is left; the exit of the process waits for
+  them.
 - Transitions are made under the ledger's lock, which is re-entrant; I/O never happens under it.
-- A pipeline whose rows wait although nothing uses it is kept alive until they have found their end.
+- A pipeline that has unsettled rows but no users is kept alive until they are settled.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from .waiting import Waiting
 
 
 class Lifecycle:
-    """Put the parts of a pipeline together, and see them through a process, its forks and its end."""
+    """Hold the parts of a pipeline, and take it through its states, forks and the exit of the process."""
 
     def __init__(self, settings: Settings, destination: Destination, clock: Clock, *, background: bool) -> None:
         self.settings = settings
@@ -58,7 +59,7 @@ class Lifecycle:
         return f"{self.state.value}, {self.queue!r}, {self.listeners!r}"
 
     def _begin(self) -> None:
-        """Put together what a process begins with: a forked child has parts of its own."""
+        """Assemble the parts that each process has of its own."""
         settings = self.settings
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
@@ -83,7 +84,7 @@ class Lifecycle:
         self.intake.begin(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
 
     def _count_misfit(self) -> None:
-        # The ledger is another object after a fork.
+        # Looked up at each call, because a forked child has a new ledger.
         self.ledger.misfit()
 
     @property
@@ -98,17 +99,17 @@ class Lifecycle:
         pipelines.keep(self)
         self.intake.ask_for_thread()
 
-    # What users call.
+    # Called by users.
 
     def stats(self) -> Stats:
-        """Say where every row is."""
+        """Return a snapshot of the counters, which account for every row."""
         self.intake.count_failures()
         return self.ledger.snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver every row accepted before this call; True if none of them is left and no row was dropped meanwhile.
+        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
 
-        None waits `close_seconds`. On a delivering thread and inside dictConfig, nothing is waited for.
+        A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
         watermark = self.urge()
         if _must_not_wait():
@@ -116,7 +117,10 @@ class Lifecycle:
         return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
-        """Take no more rows, deliver what waits within `close_seconds`, count the rest as lost and report it."""
+        """Take no more rows, deliver the waiting ones within `timeout` seconds, then count and report the rest as lost.
+
+        A `timeout` of None means `close_seconds`.
+        """
         if holds_logging_lock() and self._close_later():
             return
         if not self._begin_drain():
@@ -126,14 +130,14 @@ class Lifecycle:
             self._drain_in_background()
             return
         deadline = self._waiting.deadline(timeout)
-        # A pipeline that takes no more rows waits for its own notices, too, and for what dead processes have left.
+        # A closing pipeline also waits for its own notices and for rows adopted from dead processes.
         self._waiting.wait(EVERYTHING, deadline, is_default=timeout is None)
         self._end(deadline)
 
     # OPEN -> CLOSING, inside dictConfig.
 
     def _close_later(self) -> bool:
-        """Close when dictConfig is done; False if no listener runs, or no row was ever taken."""
+        """Close once dictConfig is done; return False if no listener runs or no row was ever taken."""
         if self.state is State.CLOSING:
             return True
         if not self._state.takes_rows or not self.stats().accepted:
@@ -143,14 +147,14 @@ class Lifecycle:
         return self._close_after_config.begin(self.listeners) and self._move(State.CLOSING)
 
     def close_in_background(self) -> None:
-        """Take no more rows, and leave those that wait to the listeners."""
+        """Take no more rows, and leave the waiting ones to the listeners."""
         if self._begin_drain():
             self._drain_in_background()
 
     # OPEN or CLOSING -> DRAINING.
 
     def _begin_drain(self) -> bool:
-        """Take no more rows; False if that was so already."""
+        """Take no more rows; return False if none were taken before."""
         if not self._move(State.DRAINING):
             return False
         self.queue.close()
@@ -158,7 +162,7 @@ class Lifecycle:
         return True
 
     def _drain_in_background(self) -> None:
-        """Leave the rest to the listeners, which end when nothing is left, or else to the exit."""
+        """Leave the waiting rows to the listeners, which end when none is left, or else to the exit of the process."""
         pipelines.keep(self)
         if not self.listeners.finish() and not self.scheduler.has_rows():
             self._close_if_idle()
@@ -167,7 +171,7 @@ class Lifecycle:
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners, count what is left, and report it."""
-        # The last listener may have moved to CLOSED already: it ends when nothing is left.
+        # If no row was left, the last listener has ended and may have moved to CLOSED already.
         self._move(State.CLOSED)
         rows = self.queue.abandon("closed")
         self.listeners.stop()
@@ -179,7 +183,7 @@ class Lifecycle:
         self._free_resources()
 
     def _close_if_idle(self) -> None:
-        """Close the connections if no row waits or is on its way."""
+        """Move to CLOSED and close the connections, if no row waits or is in flight."""
         if self._state.takes_rows or self.scheduler.has_rows():
             return
         self._move(State.CLOSED)
@@ -189,29 +193,29 @@ class Lifecycle:
         if self.scheduler.has_rows():
             return
         self.destination.close()
-        self.queue.release()
-        for reason, loss in self.ledger.take_untold().items():
+        self.queue.release_ownership()
+        for reason, loss in self.ledger.take_unreported().items():
             if reason not in ("closed", "after_close"):
                 text = f"{count(loss.rows)} dropped: {reason}"
                 self._reporter(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
         pipelines.release(self)
 
-    # What commands need.
+    # Called by commands and at exit.
 
     def urge(self) -> int:
-        """Have everything that waits sent now, and return the watermark to wait for: rows accepted until now."""
+        """Make all waiting rows due now, and return the watermark to wait for: the number of rows accepted so far."""
         self.intake.count_failures()
-        if self.ledger.has_untold and not self.scheduler.is_failing:
+        if self.ledger.has_unreported and not self.scheduler.is_failing:
             self.notices.put()
         watermark = self.queue.urge()
         if not self.queue.is_settled(watermark):
             self.scheduler.hurry()
             self.listeners.wake()
-        self.listeners.tell_refusal()
+        self.listeners.report_refusal()
         return watermark
 
     def drain(self, timeout: float) -> bool:
-        """Wait for all that is there, also what dead processes have left in the spool; True if nothing is left."""
+        """Wait for all rows, including orphans in the spool; return True if none is left."""
         self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_default=False)
         if not self.queue.is_settled(EVERYTHING):
             return False
@@ -220,33 +224,33 @@ class Lifecycle:
         return self.queue.is_settled(EVERYTHING)
 
     def settled_count(self) -> int:
-        """Count the rows, from the first one on, that have all found their end."""
+        """Return how many rows, counted from the first one, are settled without a gap."""
         return self.queue.settled_count()
 
     def report_losses_without_rows(self) -> None:
-        """Put no rows of the library's own into a table whose columns this process does not know."""
+        """Queue no loss notices: this process does not know the columns of the table."""
         self.notices.is_enabled = False
 
     # Front doors.
 
     def attach(self, user: object, *, is_maker: bool) -> None:
-        """Know a front door that logs to this pipeline."""
+        """Register a front door that logs to this pipeline."""
         self._users.add(user, is_maker=is_maker)
 
     def detach(self, user: object) -> None:
-        """Forget a front door that was closed, and close the pipeline if it was the last."""
+        """Forget a front door that was closed, and close the pipeline if nothing else will."""
         self._users.remove(user)
         if self._users.should_close(is_ending=at_exit.seconds_left() is not None):
             self.close()
 
     def _end_unused(self) -> None:
-        # Called by a finalizer, so nothing is waited for.
+        # Called by a finalizer, so it must not wait.
         if self._begin_drain():
             if self.scheduler.has_rows():
                 self.listeners.wake()
             self._drain_in_background()
 
-    # The process forks, and ends.
+    # Fork and exit.
 
     @property
     def close_seconds(self) -> float:
@@ -255,23 +259,23 @@ class Lifecycle:
 
     @property
     def fork_lock(self) -> threading.RLock:
-        """Return the lock that a fork must hold, so that the child finds the counters and the queue whole."""
+        """Return the lock that a fork must hold, so that the child finds counters and queue in a consistent state."""
         return self.ledger.lock
 
     def restart(self) -> None:
-        """Begin again with nothing, in a forked child: the rows that wait are its parent's."""
+        """Start afresh in a forked child, without the waiting rows: those are the parent's."""
         self.queue.leave_to_parent()
         self._encoder.restart()
         self.destination.forget()
         self._begin()
-        # Each moves one state only: CLOSING to OPEN, DRAINING to CLOSED.
+        # At most one of these is a transition: CLOSING to OPEN, or DRAINING to CLOSED.
         self._move(State.OPEN)
         self._move(State.CLOSED)
         if not self._state.takes_rows:
             self.queue.abandon("closed")
 
     def finish_at_exit(self, *, is_last: bool) -> None:
-        """Deliver what waits; close the pipeline, unless a handler is left: logging.shutdown closes that one later."""
+        """Deliver the waiting rows; close the pipeline, unless logging.shutdown will close a handler of it later."""
         deadline = self._waiting.deadline(None)
         watermark = self.queue.urge()
         was_closed = not self._state.takes_rows
@@ -294,14 +298,14 @@ def _fork_locks() -> list[threading.RLock]:
 
 
 def restart() -> None:
-    """Begin again in a forked child: each pipeline with nothing, and none kept for its parent's rows."""
+    """Restart each pipeline in a forked child; none is kept alive for its parent's rows."""
     pipelines.release_all()
     for pipeline in pipelines.alive():
         pipeline.restart()
 
 
 def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
-    """Deliver the tail of all pipelines as the process ends, and close those that nothing else will."""
+    """Deliver the last rows of all pipelines at exit, and close the pipelines that nothing else will close."""
     at_exit.deliver_tails([pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last)
 
 

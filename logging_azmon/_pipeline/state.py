@@ -1,7 +1,7 @@
 """The states of a pipeline, and the one table of transitions between them.
 
-Rules: a transition is made under the lock that it is given, by whichever thread asks first; any other that asks for
-the same one is told that it came too late. No thread waits under that lock.
+Rules: a transition is made under the lock that the caller passes. If several threads request the same transition, the
+first makes it, and `move` returns False to the others. No thread waits under that lock.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 
 class State(Enum):
-    """What a pipeline does with rows."""
+    """Say what a pipeline does with rows."""
 
     OPEN = "open"
     """Rows are taken and delivered."""
     CLOSING = "closing"
-    """It was closed inside dictConfig: rows are taken until no thread can still find the old handler."""
+    """The pipeline was closed inside dictConfig: rows are taken until no thread can still find the old handler."""
     DRAINING = "draining"
-    """No more rows are taken; those that wait are being delivered."""
+    """No more rows are taken; the waiting ones are being delivered."""
     CLOSED = "closed"
-    """Every row has found its end: delivered, left in the spool, or counted as lost."""
+    """Every row is delivered, left in the spool, or counted as lost."""
 
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.OPEN: frozenset({State.CLOSING, State.DRAINING}),
-    # A forked child opens it again: the listener that would have closed it is its parent's.
+    # A forked child returns to OPEN: the listener that would have closed the pipeline is its parent's.
     State.CLOSING: frozenset({State.OPEN, State.DRAINING}),
     State.DRAINING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
@@ -42,7 +42,7 @@ class StateMachine:
 
     @property
     def state(self) -> State:
-        """Return the state it is in."""
+        """Return the current state."""
         return self._state
 
     @property
@@ -51,7 +51,7 @@ class StateMachine:
         return self._state in {State.OPEN, State.CLOSING}
 
     def move(self, to: State, lock: AbstractContextManager[Any]) -> bool:
-        """Make a transition, under a lock; False if there is none from the state it is in."""
+        """Make a transition under this lock; return False if the table has none from the current state."""
         with lock:
             if to not in TRANSITIONS[self._state]:
                 return False

@@ -15,7 +15,7 @@ class Users:
     """The users of one pipeline."""
 
     def __init__(self, on_last_gone: Callable[[], None]) -> None:
-        """Call `on_last_gone`, in a finalizer, when the last user was dropped without being closed."""
+        """Call `on_last_gone`, in a finalizer, when the last user is garbage-collected without having been closed."""
         self._on_last_gone = on_last_gone
         self._users: dict[weakref.ref[Any], None] = {}
         self._has_maker = False

@@ -1,8 +1,8 @@
-"""Wait until rows have found their end, for flush and close.
+"""Wait until rows are settled, for flush and close.
 
-Rules: no lock of ours is held. What no listener can deliver, the waiting thread delivers itself. Waits of the default
-length that follow each other, as a flush and a close at the end of a program do, share one deadline. The exit of the
-process shortens every wait.
+Rules: none of the library's locks is held. If no listener can deliver, the waiting thread delivers. Once a wait of
+the default length has timed out, one that follows it, as a close follows a flush, has the same deadline and does not
+wait again. At exit, every wait is limited by the time that the process has left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .._queue.ledger import Ledger
 # Poll for a free listener at first after 5 ms, doubling to 0.5 s.
 _FIRST_POLL_SECONDS = 0.005
 _POLL_SECONDS = 0.5
-# A close right after a flush that waited in vain does not wait a second time.
+# A close that follows a timed-out flush within this time does not wait again.
 _SAME_SHUTDOWN_SECONDS = 1.0
 
 
@@ -34,26 +34,26 @@ class Waiting:
         self._ledger = ledger
         self._queue = queue
         self._listeners = listeners
-        # The deadline of all waits of the default length, until one has ended in vain a while ago.
+        # The deadline of waits of the default length. A new one is set unless such a wait has just timed out.
         self._default_deadline = float("-inf")
-        self._gave_up_at = float("-inf")
+        self._timed_out_at = float("-inf")
 
     def deadline(self, timeout: float | None) -> float:
-        """Return when a wait that begins now has to end; None stands for `close_seconds`."""
+        """Return the deadline of a wait that begins now; a `timeout` of None means `close_seconds`."""
         now = self._clock.monotonic()
         if timeout is not None:
             deadline = now + timeout
         else:
-            if now - self._gave_up_at >= _SAME_SHUTDOWN_SECONDS:
+            if now - self._timed_out_at >= _SAME_SHUTDOWN_SECONDS:
                 self._default_deadline = now + self._close_seconds
             deadline = self._default_deadline
         left = at_exit.seconds_left()
         return deadline if left is None else min(deadline, now + left)
 
     def wait(self, watermark: int, deadline: float, *, is_default: bool) -> bool:
-        """Wait until all rows before the watermark are settled; True if they are, and none was dropped meanwhile.
+        """Wait until all rows before the watermark are settled; True if they are, and no row was dropped meanwhile.
 
-        `is_default` says that the deadline is that of waits of the default length.
+        `is_default` says that this is a wait of the default length.
         """
         lost_before = self._lost()
         tokens: SimpleQueue[None] = SimpleQueue()
@@ -65,9 +65,9 @@ class Waiting:
                     left = deadline - self._clock.monotonic()
                     if left <= 0:
                         if is_default:
-                            self._gave_up_at = self._clock.monotonic()
+                            self._timed_out_at = self._clock.monotonic()
                         return False
-                    # If this thread interrupted its own log call, it holds the lock that listeners need.
+                    # Inside a log call that it interrupted, this thread holds the lock that listeners need.
                     if not holds(self._ledger.lock) and self._listeners.attend():
                         pause = left
                     else:

@@ -1,1 +1,1 @@
-"""What the process has in common: time, threads, fork and exit."""
+"""State of the whole process: clock, delivering threads, fork and exit."""

@@ -1,17 +1,17 @@
-"""Let modules say what they do when the process ends, within one limit for all of them.
+"""Run the modules' exit callbacks when the process ends, within one time limit for all pipelines.
 
-The interpreter joins its threads, then calls atexit callbacks, last registered first. Ours comes before
-`logging.shutdown`, which may still flush and close handlers. Callbacks that come later may still log. The time that
-flush and close spend on waiting is taken from one budget; the time of the application's own callbacks is not.
+The interpreter joins non-daemon threads, then calls atexit callbacks, last registered first. The one registered here
+runs before `logging.shutdown`, which still flushes and closes handlers; later callbacks may still log. The time that
+flush and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
 
-Children of multiprocessing and billiard that were forked end by `os._exit`, without atexit. Before that they call
-finalizers or, in Celery's pool, send a signal: there the same callbacks run, and are told that nothing comes later.
+Forked children of multiprocessing and billiard end by `os._exit`, without atexit. Before that they call finalizers or,
+in Celery's pool, send a signal. The same exit callbacks run there, with `is_last` set, because nothing runs later.
 """
 
 from __future__ import annotations
 
 import atexit
-import logging  # noqa: F401 - registers its own callback, which ours comes before
+import logging  # noqa: F401 - registers its callback first, so that ours runs before it
 import sys
 import threading
 import time
@@ -24,29 +24,29 @@ from . import at_fork
 
 
 class Turn(IntEnum):
-    """The order in which modules are called."""
+    """Order the modules' exit callbacks."""
 
     FRONT_DOORS = 1
     PIPELINES = 2
 
 
-# multiprocessing calls finalizers from the highest priority to the lowest: ours after all others, which may log.
+# multiprocessing calls finalizers from the highest priority to the lowest. Ours is last, because others may log.
 _LAST_PRIORITY = -100
 
 _registered: list[tuple[Turn, Callable[[bool], None]]] = []
 _finalizers: dict[str, Any] = {}
-# How long flush and close may still wait; None until the process begins to end.
+# How long flush and close may still wait; None until the exit begins.
 _seconds_left: float | None = None
 
 
 def register(turn: Turn, end: Callable[[bool], None]) -> None:
-    """Call `end` when the process ends; its argument tells whether nothing comes later, not even logging's shutdown."""
+    """Call `end` when the process ends; its argument is True if nothing runs later, not even `logging.shutdown`."""
     _registered.append((turn, end))
     _registered.sort(key=lambda known: known[0])
 
 
 class Ending(Protocol):
-    """A pipeline, as the exit sees it."""
+    """The methods of a pipeline that the exit calls."""
 
     @property
     def close_seconds(self) -> float:
@@ -54,15 +54,15 @@ class Ending(Protocol):
         ...
 
     def urge(self) -> object:
-        """Have everything that waits sent now."""
+        """Make all waiting rows due now."""
         ...
 
     def flush(self, timeout: float) -> object:
-        """Wait for what was urged."""
+        """Wait until the rows made due are settled."""
         ...
 
     def finish_at_exit(self, *, is_last: bool) -> None:
-        """Deliver or count what is left, and close unless a handler will be closed later."""
+        """Deliver or count the remaining rows, and close, unless `logging.shutdown` will."""
         ...
 
 
@@ -71,7 +71,7 @@ def deliver_tails(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: 
     _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
     for pipeline in pipelines:
         pipeline.urge()
-    # A pipeline that hangs must leave time for the others, for which perhaps only this thread delivers.
+    # A pipeline that hangs must leave time for the others: this thread may be the only one that delivers their rows.
     for number, pipeline in enumerate(pipelines):
         pipeline.flush((_seconds_left or 0.0) / (len(pipelines) - number))
     for pipeline in pipelines:
@@ -84,13 +84,13 @@ def _set_seconds_left(seconds: float | None) -> None:
 
 
 def seconds_left() -> float | None:
-    """Return how long flush and close may still wait, or None as long as the process does not end."""
+    """Return how long flush and close may still wait, or None before the exit."""
     return _seconds_left
 
 
 @contextmanager
 def spending() -> Iterator[None]:
-    """Take the time that passes in this block from what flush and close have left."""
+    """Subtract the time that this block takes from the time that flush and close have left."""
     begun = time.monotonic()
     try:
         yield
@@ -105,7 +105,7 @@ def _end(*, is_last: bool = False) -> None:
 
 
 def ensure_hook() -> None:
-    """Set a hook for the end of a child process that will end without atexit."""
+    """Register a finalizer if this is a child process that will end without atexit."""
     for name in ("multiprocessing", "billiard"):
         util = sys.modules.get(f"{name}.util")
         if util is None or not _ends_without_atexit(name):
@@ -120,8 +120,8 @@ def ensure_hook() -> None:
 
 
 def _ends_without_atexit(name: str) -> bool:
-    """Tell whether this is a forked child: a spawned child ends as any program does."""
-    # A thread may still be importing the module; a child has that behind it.
+    """Tell whether this is a forked child; a spawned child runs atexit callbacks."""
+    # Another thread may still be importing the module, so the function may be missing; in a child it is complete.
     current_process = getattr(sys.modules.get(f"{name}.process"), "current_process", None)
     current = None if current_process is None else current_process()
     if getattr(current, "_parent_pid", None) is None:
@@ -142,7 +142,7 @@ def _end_worker(**_: object) -> None:
 
 
 def restart() -> None:
-    """Begin again in a forked child."""
+    """Reset the state in a forked child."""
     _set_seconds_left(None)
 
 

@@ -1,15 +1,15 @@
-"""Let modules say what a fork must wait for, and how they begin again in the child.
+"""Hold the modules' locks during a fork, and restart the modules in the child.
 
 Rules:
-- Before a fork, the forking thread takes every registered lock, so that the child finds what they guard whole. Locks
-  are taken in the order of `Turn`, in which every other thread takes them, too. All of them together are waited for at
-  most `WAIT_SECONDS`; a lock that is not free by then is left out.
-- The parent releases them in the opposite order and notices nothing else.
-- The child inherits locks that are held, by this thread or by threads that it does not have. It never takes or
-  releases them: each module's `restart` replaces its own. These run in the order of `Turn`, too.
+- Before a fork, the forking thread takes every registered lock, so that the child finds the guarded state consistent.
+  Locks are taken in the order of `Turn`, which every other thread keeps, too. The thread waits at most `WAIT_SECONDS`
+  for all of them together, and goes on without the locks that are not free by then.
+- The parent releases the locks in reverse order.
+- The child inherits locks that are held by the forking thread, or by threads that do not exist in the child. It never
+  takes or releases these: each module's `restart` replaces its own. The modules restart in the order of `Turn`.
 - Several threads may fork at once.
 
-What becomes of a pipeline's rows in the child is said by `Lifecycle.restart`.
+`Lifecycle.restart` says what happens to a pipeline's rows in the child.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ WAIT_SECONDS = 10.0
 
 
 class Turn(IntEnum):
-    """The order in which locks are taken before a fork, and in which modules restart in the child."""
+    """Order the taking of locks before a fork, and the restarts in the child."""
 
     # Importing the SDK creates loggers, so its lock comes before logging's.
     SDK_IMPORT = 1
-    # dictConfig holds logging's lock while it closes pipelines, which take all locks below.
+    # dictConfig holds logging's lock while it closes pipelines, which take the locks of all later turns.
     LOGGING = 2
-    # State of the whole process that has no lock.
+    # Modules whose state has no lock.
     PROCESS = 3
     SPOOL_OWNERSHIP = 4
     PIPELINES = 5
@@ -44,14 +44,14 @@ class _Registered(NamedTuple):
 
 
 _registered: list[_Registered] = []
-# The locks that a forking thread holds, by the thread's number.
+# The locks that each forking thread holds, by the thread's identifier.
 _held: dict[int, list[Any]] = {}
 
 
 def register(
     turn: Turn, *, locks: Callable[[], Iterable[Any]] = tuple, restart: Callable[[], None] = lambda: None
 ) -> None:
-    """Have a fork hold the locks that `locks` returns, and the child call `restart`."""
+    """Make each fork hold the locks that `locks` returns, and each child call `restart`."""
     _registered.append(_Registered(turn, locks, restart))
     _registered.sort(key=lambda known: known.turn)
 

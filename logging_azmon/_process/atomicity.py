@@ -1,7 +1,7 @@
 """Tell whether straight-line code is atomic on this interpreter.
 
 In CPython it is: threads are switched, and signal handlers and finalizers run, only at calls, returns and backward
-jumps. It is not where threads run in parallel, nor where Python code runs at each line, as a debugger's does.
+jumps. It is not without the global interpreter lock, nor under a debugger that runs Python code at each line.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import sys
 from types import FunctionType, MethodType
 
-# The types of a tracer written in Python. One in C, such as coverage's, switches no threads.
+# The types of a trace function written in Python. One written in C, such as coverage's, switches no threads.
 _IN_PYTHON = (FunctionType, MethodType)
-# The numbers that `sys.monitoring` has for tools.
+# The tool ids of `sys.monitoring`.
 _TOOLS = range(6)
 
 
 def is_straight_line_atomic() -> bool:
-    """Tell whether code without a call or a loop is finished before another thread runs.
+    """Tell whether code without calls and loops runs to its end before another thread runs.
 
-    A debugger watches all threads, or the one that asks.
+    Only a debugger of all threads, or of the calling thread, is noticed.
     """
     return not (_runs_in_parallel() or _is_watched())
 

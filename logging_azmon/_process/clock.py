@@ -1,4 +1,4 @@
-"""Pass time as an argument: a pipeline asks a clock, not the `time` module, so that tests can drive it."""
+"""A clock that is passed as an argument, so that tests can control the time that a pipeline sees."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Clock(Protocol):
         ...
 
     def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives, or after so many seconds."""
+        """Return when a token arrives, or after this many seconds."""
         ...
 
 
 class SystemClock:
-    """Tell the machine's time."""
+    """Tell the time of the machine."""
 
     monotonic = staticmethod(time.monotonic)
     time = staticmethod(time.time)
 
     @staticmethod
     def wait(tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives, or after so many seconds."""
+        """Return when a token arrives, or after this many seconds."""
         try:
             tokens.get(timeout=max(0.0, seconds))
         except Empty:

@@ -1,11 +1,11 @@
 """Mark the threads that deliver, so that their own log records never enter a pipeline.
 
 The SDK, its HTTP library and a user's `report` log on the thread that uploads; a row made of such a record would cause
-the next upload. A record is judged by its thread, never by its logger's name: the application's own records of azure
-and urllib3 do arrive.
+the next upload. A record is recognized by its thread, never by its logger's name, so that records
+of azure and urllib3 from the application's own requests arrive.
 
-Rules: an entry is added and removed only by the thread that it names, so no lock is needed; a thread may enter again.
-A forked child begins without entries: a process that a delivering thread has started is the application's.
+Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
+child begins without entries, because its threads belong to the application even if a delivering thread forked it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 
 from . import at_fork
 
-# How often each delivering thread has entered, by the thread's number.
+# How many times each delivering thread has entered `delivering`, by the thread's identifier.
 depths: dict[int, int] = {}
-# When it entered first, in wall time: the number of a thread that has ended may be given to another.
+# When each entered first, in wall time: identifiers are reused, so an earlier record is another thread's.
 since: dict[int, float] = {}
 
 
@@ -32,30 +32,30 @@ def is_delivering() -> bool:
 
 
 def is_own(record: Any) -> bool:
-    """Tell whether a delivering thread has made this record, which may have come through a queue since."""
+    """Tell whether a delivering thread made this record, even if it came here through a queue."""
     if get_ident() in depths:
         return True
     try:
-        # Another process, and a thread that has ended, may have the same number.
+        # A thread of another process, or one that has ended, may have the same identifier.
         thread = record.thread
         return thread in depths and record.process == getpid() and record.created >= since.get(thread, 0.0)
-    except Exception:  # noqa: BLE001 - no record, or its attributes were set or deleted by hand: then it is none of ours
+    except Exception:  # noqa: BLE001 - not a record, or one with missing or odd attributes: not the library's own
         return False
 
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Mark this thread as delivering, for OpenTelemetry's instrumentations too: an upload makes no span."""
+    """Mark this thread as delivering, also for OpenTelemetry's instrumentations, so that an upload makes no span."""
     thread = get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
     try:
-        # Nothing is instrumented if the module was never imported, and another thread may still be importing it.
+        # If the module was never imported, nothing is instrumented. Another thread may be importing it right now.
         utils = sys.modules.get("opentelemetry.instrumentation.utils")
         with getattr(utils, "suppress_instrumentation", nullcontext)():
             yield
     finally:
-        depth = depths.pop(thread, 1)  # there is none in a child that was forked meanwhile
+        depth = depths.pop(thread, 1)  # missing in a child that was forked inside this block
         if depth > 1:
             depths[thread] = depth - 1
         else:
@@ -63,7 +63,7 @@ def delivering() -> Iterator[None]:
 
 
 def restart() -> None:
-    """Begin again in a forked child."""
+    """Reset the state in a forked child."""
     depths.clear()
     since.clear()
 

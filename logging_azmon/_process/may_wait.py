@@ -11,8 +11,8 @@ from . import at_fork
 
 
 def holds(lock: Any) -> bool:
-    """Tell whether this thread holds a re-entrant lock, and so is in the middle of what the lock guards."""
-    return bool(lock._is_owned())  # noqa: SLF001 - there is no other way to ask; threading.Condition does the same
+    """Tell whether this thread holds a re-entrant lock, because it interrupted itself inside the critical section."""
+    return bool(lock._is_owned())  # noqa: SLF001 - the only way to ask; threading.Condition does the same
 
 
 def holds_logging_lock() -> bool:
@@ -37,7 +37,7 @@ def logging_lock() -> Any:
 
 def runs_event_loop() -> bool:
     """Tell whether an asyncio event loop runs on this thread."""
-    # If the module was never imported, none does; and it may be half imported by another thread.
+    # If the module was never imported, none runs. Another thread may have imported it only partly.
     running_loop = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
     if running_loop is None:
         return False

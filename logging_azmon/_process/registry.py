@@ -1,8 +1,8 @@
-"""Know the objects of one kind that are alive in this process.
+"""A registry of the objects of one kind that are alive in this process.
 
-Rules: objects are held weakly, so that one that is no longer used goes; `keep` holds one that still has work but
-perhaps no user. All of it is used by any thread, and by finalizers, without a lock: the references are in dicts,
-because copying one is atomic while other threads add and remove.
+Rules: objects are held weakly, so that unused ones are garbage-collected; `keep` holds an object that has work left but
+perhaps no user. Any thread and any finalizer may call every method, without a lock: the references are in dicts, and
+copying a dict is atomic while other threads add and remove.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Hold objects weakly, and some of them on purpose."""
+    """Hold objects weakly, and those that are kept strongly."""
 
     def __init__(self) -> None:
         self._known: dict[weakref.ref[T], None] = {}
         self._kept: dict[T, None] = {}
 
     def add(self, known: T) -> None:
-        """Know an object as long as it is used."""
+        """Register an object for as long as it is alive."""
         self._known[weakref.ref(known, self._forget)] = None
 
     def _forget(self, reference: weakref.ref[T]) -> None:
@@ -32,13 +32,13 @@ class Registry(Generic[T]):
         return [known for reference in list(self._known) if (known := reference()) is not None]
 
     def keep(self, known: T) -> None:
-        """Hold an object until it is released."""
+        """Hold an object strongly until it is released."""
         self._kept[known] = None
 
     def release(self, known: T) -> None:
-        """Hold an object no longer."""
+        """Hold an object only weakly again."""
         self._kept.pop(known, None)
 
     def release_all(self) -> None:
-        """Hold nothing, as a forked child does: what was kept is its parent's."""
+        """Hold all objects only weakly again, as in a forked child: they were kept for the parent's rows."""
         self._kept.clear()

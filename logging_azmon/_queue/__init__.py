@@ -1,1 +1,1 @@
-"""Queue rows in batches, in memory, and count each of them."""
+"""Queue rows in batches, keep them in memory, and count each row once."""

@@ -1,10 +1,10 @@
-"""All batches whose rows have not found their end: in order while they wait, and aside once they were taken.
+"""The batches that are not settled: the waiting ones in order, and the taken ones.
 
 Rules:
 - The queue and its stores share one backlog, under the ledger's lock.
-- Signal handlers and finalizers on the same thread may change it between two lines. A loop therefore runs over a copy,
-  which is made in one atomic step.
-- Watchers get a token whenever a batch finds its end; nothing waits under the lock.
+- Signal handlers and finalizers on the same thread may change it between two lines. Loops therefore run over a copy,
+  which is made atomically.
+- Watchers get a token whenever a batch is settled; no thread waits under the lock.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Backlog:
     def __init__(self) -> None:
         # In the order of their first rows.
         self.waiting: deque[Batch] = deque()
-        # A batch belongs to the thread that took it, until it is settled or given back.
+        # Each belongs to the thread that took it, until it is settled or given back.
         self.taken: set[Batch] = set()
         self._watchers: list[SimpleQueue[None]] = []
 
     def insert(self, batch: Batch) -> None:
-        """Have a batch wait before the batches whose rows came later."""
-        # Usually all others came later, and need not be copied.
+        """Insert a batch before the waiting batches whose rows came later."""
+        # The fast path: usually all others came later, and no copy is needed.
         if self.waiting and self.waiting[0].first_row >= batch.first_row:
             self.waiting.appendleft(batch)
             return
@@ -37,16 +37,16 @@ class Backlog:
         self.waiting.insert(index, batch)
 
     def insert_adopted(self, batches: list[Batch]) -> None:
-        """Have adopted batches wait behind others of their kind, but before the process's own."""
+        """Insert adopted batches after the adopted ones that wait, but before the process's own."""
         others = enumerate(list(self.waiting))
-        first_own = next((index for index, other in others if other.first_row >= 0), len(self.waiting))
+        first_own = next((index for index, other in others if not other.is_adopted), len(self.waiting))
         for index, batch in enumerate(batches, first_own):
             self.waiting.insert(index, batch)
 
     def oldest(self, place: Place) -> Batch | None:
-        """Return the oldest batch that waits in memory or on disk."""
+        """Return the oldest waiting batch in this place, memory or disk."""
         for batch in list(self.waiting):
-            # An interrupted call on this thread may be just about to take it.
+            # A call on this thread that was interrupted in `take` may have added it to the taken ones already.
             if batch.has_rows and batch not in self.taken and batch.place == place:
                 return batch
         return None
@@ -56,7 +56,7 @@ class Backlog:
         return [batch for batch in (*self.waiting, *self.taken) if batch.has_rows]
 
     def watch(self, tokens: SimpleQueue[None]) -> None:
-        """Put a token into this queue whenever a batch finds its end."""
+        """Put a token into this queue whenever a batch is settled."""
         self._watchers.append(tokens)
 
     def unwatch(self, tokens: SimpleQueue[None]) -> None:

@@ -1,4 +1,4 @@
-"""A batch of rows, how often its delivery was tried, and how it is divided. Pure.
+"""A batch of rows, the attempts to deliver it, and its division into parts. Pure.
 
 Division is lossless: each row of the batch is in exactly one part, and a part keeps its rows in order.
 """
@@ -14,35 +14,35 @@ import orjson
 from .._config.service_limits import MAX_TIME_RANGE_SECONDS
 from .ledger import Place
 
-# One second less than the service accepts, for its own arithmetic.
+# One second less than the service accepts, as a margin for the service's own rounding.
 _TIME_RANGE_SECONDS = MAX_TIME_RANGE_SECONDS - 1
-# How many requests isolating the poison rows of one batch may cost.
+# How many requests may be spent on isolating the poison rows of one batch.
 SPLITS_PER_BATCH = 256
 
 
 @dataclass(slots=True)
 class Attempts:
-    """Record what delivery has tried with a batch, and when it may try again."""
+    """Record the attempts to deliver a batch, and when the next is allowed."""
 
     tries: int = 0
     first_try: float | None = None
     not_before: float = 0.0
-    # One list, shared by all parts of a batch.
+    # The requests left for isolating poison rows. One list, shared by all parts of a batch.
     split_budget: list[int] = field(default_factory=lambda: [SPLITS_PER_BATCH])
     is_shrunk: bool = False
 
 
 @dataclass(eq=False, slots=True, repr=False)
 class Batch:
-    """Hold rows that go in one request."""
+    """Hold rows that are sent in one request."""
 
-    # Lines of JSON, each with its end. A batch on disk has them only while it is taken.
+    # Lines of JSON, each with its newline. A batch on disk has them only while it is taken.
     data: bytes | bytearray
     rows: int
     # Sequence number of its first row. `flush` waits for all batches whose first row precedes its watermark.
     # Adopted rows, which a dead process left, have negative numbers.
     first_row: int
-    # The ledger's counter of its rows while it waits.
+    # The ledger's counter that holds its rows while it waits.
     place: Place = "queued"
     # Whether it may hold rows beyond `rows`, which its store counts when it loads the batch.
     is_uncounted: bool = False
@@ -50,16 +50,21 @@ class Batch:
     is_open: bool = False
     # Whether a listener was woken for it.
     announced: bool = False
-    # Notices are the library's own rows that report losses; losing one breeds no other.
+    # Notices are the library's own rows that report losses; the loss of a notice causes no other notice.
     is_notice: bool = False
     attempts: Attempts = field(default_factory=Attempts)
-    # Where a spool keeps its rows; only the spool looks into it.
+    # The place of its rows on disk, a `Stored`; None in memory. Only the spool uses it.
     stored: Any = None
 
     @property
     def has_rows(self) -> bool:
-        """Tell whether rows are in it, or may be."""
+        """Tell whether it holds rows, or may hold rows that were not counted yet."""
         return bool(self.rows) or self.is_uncounted
+
+    @property
+    def is_adopted(self) -> bool:
+        """Tell whether a dead process left its rows."""
+        return self.first_row < 0
 
     def __repr__(self) -> str:
         state = " open" if self.is_open else ""
@@ -75,7 +80,7 @@ def halves(batch: Batch) -> list[Batch]:
 
 
 def by_time(batch: Batch) -> list[Batch]:
-    """Group rows that are less than 30 minutes apart; empty if that does not divide them."""
+    """Divide a batch into groups of rows less than 30 minutes apart; return no group if all rows are."""
     lines = _lines(batch)
     moments = [_moment(line) for line in lines]
     groups: list[list[int]] = []
@@ -91,7 +96,7 @@ def by_time(batch: Batch) -> list[Batch]:
 
 
 def shrunk(batch: Batch, line: bytes) -> Batch:
-    """Return a batch of one row with that row cut down to this line."""
+    """Return a batch of one row with the row replaced by this shorter line."""
     part = _part(batch, [line], batch.first_row)
     part.attempts.is_shrunk = True
     return part
@@ -104,7 +109,7 @@ def _lines(batch: Batch) -> list[bytes]:
 def _moment(line: bytes) -> float:
     try:
         return dt.datetime.fromisoformat(orjson.loads(line)["TimeGenerated"]).timestamp()
-    # The column holds something else, or a user's own JSON fragment has spoiled the row: its time is unknown.
+    # The column holds no timestamp, or a user's own JSON fragment has spoiled the row: its time is unknown.
     except (TypeError, KeyError, ValueError, OverflowError):
         return 0.0
 

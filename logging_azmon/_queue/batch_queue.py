@@ -1,11 +1,12 @@
 """Order batches, hand them out, take them back, and settle them, so that each row is counted once.
 
-The store keeps the rows (see `store`), and the overflow policy decides about a row that finds no room (see `overflow`).
+A row is settled when it is delivered, rejected or lost. The store keeps the rows until then (see `store`), and the
+overflow policy decides about a row for which there is no room (see `overflow`).
 
 Rules:
 - The lock is the ledger's: re-entrant, and never held during I/O or a wait. Only a spool writes rows under it.
-- `put` and `put_within` are called by any thread; `put` also re-entrantly, by signal handlers and finalizers.
-- Only `put_within` waits, and `put` where the policy is `Block`. Both wait without the lock.
+- Any thread calls `put` and `put_within`; signal handlers and finalizers call `put`, re-entrantly.
+- Only `put_within` waits, and `put` if the policy is `Block`. Both wait without the lock.
 - A batch belongs to the thread that took it, until it is settled or given back.
 """
 
@@ -28,9 +29,9 @@ EVERYTHING = sys.maxsize
 
 
 class BatchQueue:
-    """Queue rows until each has found its end."""
+    """Queue rows until they are settled."""
 
-    def __init__(  # noqa: PLR0917 - the parts it puts to work
+    def __init__(  # noqa: PLR0917 - its parts
         self,
         ledger: Ledger,
         clock: Clock,
@@ -48,12 +49,12 @@ class BatchQueue:
         self._store = store
         self._overflow = overflow
         self._wake = wake
-        # Takes a row, or counts it as dropped and returns False. One call a row, so it is the store's own shortcut.
+        # Takes a row, or counts it as dropped and returns False. The store's own function, to save a call for each row.
         self.put: Put = store.fast_path(self._put)
-        # Batches that begin before this watermark go at once: a flush waits for them.
+        # Batches that begin before this watermark are due at once, because a flush waits for them.
         self._urgent_before = 0
         self._is_closed = False
-        # Why rows that are given back from now on are lost, once the queue was abandoned.
+        # Set by `abandon`: the reason for which rows that are given back from then on are lost.
         self._lost_for: Reason | None = None
         self.settled_batches = 0
 
@@ -65,7 +66,7 @@ class BatchQueue:
     # The application's side.
 
     def _put(self, line: bytes) -> bool:
-        """Take a row, with the room that the policy makes for it; or count it as dropped."""
+        """Take a row, after the policy has made room for it if need be; or count it as dropped."""
         if self._store.append(line):
             return True
         if not self._is_closed and self._overflow.put(line, self):
@@ -75,11 +76,11 @@ class BatchQueue:
         return False
 
     def offer(self, line: bytes) -> bool:
-        """Take a row if there is room; count nothing if not."""
+        """Take a row if there is room; otherwise return False, and count nothing."""
         return self._store.append(line)
 
     def put_within(self, seconds: float, line: bytes) -> bool:
-        """Take a row as soon as there is room, within this time; count nothing if there is none."""
+        """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         tokens: SimpleQueue[None] = SimpleQueue()
         self.watch(tokens)
         deadline = self._clock.monotonic() + seconds
@@ -94,7 +95,7 @@ class BatchQueue:
         return True
 
     def drop_oldest(self, size: int) -> bool:
-        """Drop the oldest rows until so many bytes fit; False if they cannot."""
+        """Drop the oldest rows until this many bytes fit; return False if that is not possible."""
         return self._store.make_room(size)
 
     def put_notice(self, line: bytes) -> bool:
@@ -108,7 +109,7 @@ class BatchQueue:
     # The delivering side.
 
     def refresh(self, now: float) -> None:
-        """Look for rows that dead processes left, from time to time, and report trouble; called before `take`."""
+        """Adopt orphans from time to time, and report trouble of the store; called before `take`."""
         self._store.refresh(now, is_urgent=False, adopts=not self._lost_for)
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
@@ -117,7 +118,7 @@ class BatchQueue:
             return self._first(now, is_due=is_due) is not None
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
-        """Hand out the oldest batch that may go, with its rows: a full one, one given back, or an open one if due."""
+        """Hand out the oldest batch that may be sent, loaded: a full one, one given back, or the open one if due."""
         while True:
             with self.lock:
                 batch = self._first(now, is_due=is_due)
@@ -137,7 +138,7 @@ class BatchQueue:
                 self.settle(batch, lost="unreadable" if loaded is Loaded.UNREADABLE else None)
 
     def _first(self, now: float, *, is_due: bool) -> Batch | None:
-        """Return the oldest batch that may go; but while a flush waits, our own batches go before adopted ones."""
+        """Return the oldest batch that may be sent; while a flush waits, its batches go before adopted ones."""
         if self._store.is_writing:
             return None
         oldest: Batch | None = None
@@ -148,9 +149,9 @@ class BatchQueue:
                 continue
             if oldest is None:
                 oldest = batch
-                if batch.first_row >= 0 or not self._urgent_before:
+                if not batch.is_adopted or not self._urgent_before:
                     break
-            elif 0 <= batch.first_row < self._urgent_before:
+            elif not batch.is_adopted and batch.first_row < self._urgent_before:
                 return batch
         return oldest
 
@@ -160,7 +161,7 @@ class BatchQueue:
             return self._store.open_since()
 
     def next_event_at(self) -> float | None:
-        """Return when there may be something to do: a batch that was given back may go, or a refresh is due."""
+        """Return when the next batch that was given back may be sent, or a refresh is due; None if neither is."""
         with self.lock:
             waiting = [batch for batch in list(self._waiting) if not batch.is_open and batch.has_rows]
             moments = [batch.attempts.not_before for batch in waiting]
@@ -168,25 +169,26 @@ class BatchQueue:
             return min(moments if refresh is None else [*moments, refresh], default=None)
 
     def give_back(self, batch: Batch) -> None:
-        """Have a taken batch wait again, before rows that came later; after `abandon`, leave it or count it as lost."""
+        """Return a taken batch to its place in the order; after `abandon`, hand it over or count it as lost."""
         if batch not in self._taken:
             return
         self._store.unload(batch)
         with self.lock:
             if not self._lost_for:
                 self._backlog.insert(batch)
-                # Counted before it leaves the taken ones: until then `oldest` passes it over, and it cannot be dropped.
+                # Counted before it leaves the taken ones: as long as it is among them, `oldest` skips it, so that it
+                # cannot be dropped with wrong counters.
                 self._ledger.give_back(batch.rows, batch.place)
                 self._taken.discard(batch)
             else:
-                self._leave_or_lose(batch)
+                self._end_given_back(batch)
         if self._lost_for:
             self._store.release_ownership()
         else:
             self._wake()
 
-    def _leave_or_lose(self, batch: Batch) -> None:
-        """End a batch that comes back after `abandon`."""
+    def _end_given_back(self, batch: Batch) -> None:
+        """End a batch that is given back after `abandon`."""
         self._ledger.give_back(batch.rows, batch.place)
         self._taken.discard(batch)
         self._end(batch)
@@ -194,7 +196,7 @@ class BatchQueue:
         self._backlog.notify()
 
     def _end(self, batch: Batch) -> int:
-        """Leave a waiting batch to the next process, or count its rows as lost; return how many those are."""
+        """Hand a waiting batch over to the next process, or count its rows as lost; return how many are lost."""
         reason = self._lost_for
         if reason is None or self._store.hand_over(batch):
             return 0
@@ -203,17 +205,17 @@ class BatchQueue:
         return batch.rows
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
-        """Exchange a taken batch for its parts."""
+        """Replace a taken batch by its parts."""
         with self.lock:
             self._store.divide(batch, parts)
             self._taken.update(parts)
             self._taken.discard(batch)
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
-        """End a taken batch, once: delivered, unless the service rejected it or it is lost for a reason."""
+        """Settle a taken batch as delivered, rejected, or lost for a reason; a second call does nothing."""
         if batch not in self._taken:
             return
-        # Released first, so that no other process finds its rows once they count as settled.
+        # Released before it is counted, so that no other process finds rows on disk that are counted as settled.
         self._store.release(batch)
         with self.lock:
             self._taken.discard(batch)
@@ -228,7 +230,7 @@ class BatchQueue:
             self._backlog.notify()
 
     def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
-        """End a batch that the service has refused; return where its rows are kept, or ""."""
+        """Settle a batch that the service rejected; return the file that keeps its rows, or ""."""
         kept = self._store.keep_rejected(batch, answer)
         self.settle(batch, rejected=True)
         return kept
@@ -236,7 +238,7 @@ class BatchQueue:
     # Flush and close.
 
     def urge(self) -> int:
-        """Have all that waits go now, and return the watermark to wait for."""
+        """Make all waiting batches due now, and return the watermark to wait for."""
         self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._lost_for)
         with self.lock:
             self._store.catch_up()
@@ -246,21 +248,23 @@ class BatchQueue:
             return self._urgent_before
 
     def is_settled(self, watermark: int) -> bool:
-        """Tell whether every row put before the watermark has found its end; adopted rows count with `EVERYTHING`."""
+        """Tell whether all rows before the watermark are settled; `EVERYTHING` includes adopted rows."""
         with self.lock:
-            first = 0 if watermark < EVERYTHING else -EVERYTHING
-            return not any(first <= batch.first_row < watermark for batch in self._backlog.unsettled())
+            unsettled = self._backlog.unsettled()
+            if watermark == EVERYTHING:
+                return not unsettled
+            return not any(batch.first_row < watermark for batch in unsettled if not batch.is_adopted)
 
     def settled_count(self) -> int:
-        """Count the rows, from the first one put, that have all found their end."""
+        """Return how many rows, counted from the first one put, are settled without a gap."""
         with self.lock:
             self._store.catch_up()
-            first_rows = [batch.first_row for batch in self._backlog.unsettled() if batch.first_row >= 0]
+            first_rows = [batch.first_row for batch in self._backlog.unsettled() if not batch.is_adopted]
             return min(first_rows, default=self._ledger.accepted)
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row waits or is on its way."""
+        """Tell whether no row waits or is in flight."""
         return self._store.is_empty and not self._taken
 
     @property
@@ -269,7 +273,7 @@ class BatchQueue:
         return self._store.used_bytes
 
     def watch(self, tokens: SimpleQueue[None]) -> None:
-        """Put a token into this queue whenever a batch finds its end."""
+        """Put a token into this queue whenever a batch is settled."""
         with self.lock:
             self._backlog.watch(tokens)
 
@@ -279,14 +283,14 @@ class BatchQueue:
             self._backlog.unwatch(tokens)
 
     def close(self) -> None:
-        """Take no more rows for this process to send; nothing waits for room any longer."""
+        """Take no more rows for this process to send, and end all waits for room."""
         with self.lock:
             self._is_closed = True
             self._store.close()
             self._backlog.notify()
 
     def abandon(self, reason: Reason) -> int:
-        """Leave waiting rows to the next process, or count them as lost; rows that are given back later, too.
+        """Hand waiting rows over to the next process, or count them as lost, and later those that are given back.
 
         Return how many rows are lost now.
         """
@@ -301,11 +305,11 @@ class BatchQueue:
         self._store.release_ownership()
         return lost
 
-    def release(self) -> None:
-        """Let other processes have what is left, once nothing of it is on its way."""
+    def release_ownership(self) -> None:
+        """Let other processes adopt the rows that are left on disk, once none of them is in flight."""
         self._store.release_ownership()
 
     def leave_to_parent(self) -> None:
-        """Leave all rows to the parent, in a forked child."""
+        """Take no more rows, in a forked child; all rows in the queue are the parent's."""
         self._is_closed = True
         self._store.leave_to_parent()

@@ -1,14 +1,14 @@
-"""Count every row once, in the counter that says where it is.
+"""Count every row once, in the counter for the state that it is in.
 
 Rules:
 - The lock is re-entrant and held briefly. The queue and its stores share it, because a row's move from one counter to
   another must be atomic for `snapshot`. No network I/O happens under it, so a log call may take it; a spool writes
   rows under it.
-- Methods that move waiting rows and rows on their way (`accept` to `hand_over`) are called with the lock held, by the
-  queue and its stores. All others take it themselves.
-- The three places that take rows in change counters themselves, because there a row and its count must change in one
-  atomic step.
-- Rows that were taken in without the lock are counted by `catch_up`, which the store sets.
+- The queue and its stores call the methods from `accept` to `hand_over` with the lock held. All other methods take it
+  themselves.
+- Where a store takes a new row it changes the counters directly, because a row and its count must change in one atomic
+  step.
+- `catch_up`, which the memory store sets, counts the rows that were taken without the lock.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Literal
 
 from ..stats import Stats
 
-# Why rows are dropped. The type checker holds the code to these, a test README.
+# Why rows are dropped. The type checker checks the code against these values, and a test the README.
 Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
-# The counter of rows that wait: in memory or on disk.
+# The counter that holds a waiting row: in memory or on disk.
 Place = Literal["queued", "spooled"]
 
 
 @dataclass(slots=True)
 class Loss:
-    """Sum up losses of one reason until they are reported in a row."""
+    """Sum up the losses for one reason until a notice reports them."""
 
     rows: int
     first: float
@@ -46,11 +46,11 @@ class Ledger:
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.requests = self.retries = self.sent_bytes = 0
-        # A defaultdict counts without a Python call, so nothing on this thread can come in between.
+        # A defaultdict makes no Python call, so no signal handler or finalizer can interrupt the counting.
         self.dropped: defaultdict[str, int] = defaultdict(int)
         self._drops = 0
         # Losses that no notice has reported yet.
-        self._untold: dict[Reason, Loss] = {}
+        self._unreported: dict[Reason, Loss] = {}
 
     def __repr__(self) -> str:
         dropped = sum(self.dropped.values())
@@ -60,17 +60,17 @@ class Ledger:
         )
 
     def accept(self, rows: int) -> None:
-        """Count rows that were offered, and now wait in memory."""
+        """Count new rows, which now wait in memory."""
         self.accepted += rows
         self.queued += rows
 
     def adopt(self, rows: int) -> None:
-        """Count rows that a dead process left on disk, where they wait."""
+        """Count rows that a dead process left, which wait on disk."""
         self.adopted += rows
         self.spooled += rows
 
     def discover(self, rows: int, *, is_adopted: bool) -> None:
-        """Count rows that came to light when their file was read, on their way already."""
+        """Count rows that were found when their file was read; they are in flight already."""
         if is_adopted:
             self.adopted += rows
         else:
@@ -78,7 +78,7 @@ class Ledger:
         self.in_flight += rows
 
     def take(self, rows: int, place: Place) -> None:
-        """Count rows as on their way that waited until now."""
+        """Move waiting rows to in flight."""
         if place == "queued":
             self.queued -= rows
         else:
@@ -86,7 +86,7 @@ class Ledger:
         self.in_flight += rows
 
     def give_back(self, rows: int, place: Place) -> None:
-        """Count rows as waiting again that were on their way."""
+        """Move rows in flight back to waiting."""
         self.in_flight -= rows
         if place == "queued":
             self.queued += rows
@@ -94,17 +94,17 @@ class Ledger:
             self.spooled += rows
 
     def deliver(self, rows: int) -> None:
-        """Count rows as delivered that were on their way."""
+        """Move rows in flight to delivered."""
         self.in_flight -= rows
         self.delivered += rows
 
     def reject(self, rows: int) -> None:
-        """Count rows as rejected by the service that were on their way."""
+        """Move rows in flight to rejected."""
         self.in_flight -= rows
         self.rejected += rows
 
     def hand_over(self, rows: int) -> None:
-        """Count adopted rows that wait on disk as left to the next process."""
+        """Move adopted rows that wait on disk to handed over."""
         self.spooled -= rows
         self.handed_over += rows
 
@@ -120,9 +120,9 @@ class Ledger:
         in_flight: int = 0,
         is_notice: bool = False,
     ) -> None:
-        """Count rows as lost: rows that are only now offered, or rows taken from the counter that held them.
+        """Count rows as dropped; the keyword arguments say how many are new, or come from which counter.
 
-        The library's own notices are counted, but breed no further notice.
+        The library's own notices are counted, but their loss causes no further notice.
         """
         with self.lock:
             self.accepted += accepted
@@ -133,7 +133,7 @@ class Ledger:
                 self.dropped[reason] += rows
                 self._drops += 1
             if rows and not is_notice:
-                loss = self._untold.setdefault(reason, Loss(0, now, now))
+                loss = self._unreported.setdefault(reason, Loss(0, now, now))
                 loss.rows += rows
                 loss.last = now
 
@@ -143,32 +143,32 @@ class Ledger:
             self.misfits += 1
 
     def sent(self, size: int, *, is_retry: bool) -> None:
-        """Count a request and the bytes of its rows."""
+        """Count a request, and the bytes of its rows."""
         with self.lock:
             self.requests += 1
             self.retries += is_retry
             self.sent_bytes += size
 
-    def take_untold(self) -> dict[Reason, Loss]:
-        """Return the losses that have not been reported in a row, each once."""
+    def take_unreported(self) -> dict[Reason, Loss]:
+        """Return the losses that no notice has reported, and forget them."""
         with self.lock:
-            untold, self._untold = self._untold, {}
-            return untold
+            unreported, self._unreported = self._unreported, {}
+            return unreported
 
-    def untell(self, reason: Reason, loss: Loss) -> None:
-        """Take back a loss that could not be reported."""
+    def restore_unreported(self, reason: Reason, loss: Loss) -> None:
+        """Take back a loss whose notice could not be queued."""
         with self.lock:
-            later = self._untold.get(reason)
+            later = self._unreported.get(reason)
             if later is None:
-                self._untold[reason] = loss
+                self._unreported[reason] = loss
             else:
                 later.rows += loss.rows
                 later.first = min(later.first, loss.first)
 
     @property
-    def has_untold(self) -> bool:
-        """Tell whether there are losses that no row has reported."""
-        return bool(self._untold)
+    def has_unreported(self) -> bool:
+        """Tell whether there are losses that no notice has reported."""
+        return bool(self._unreported)
 
     def snapshot(self) -> Stats:
         """Return all counters as they are at one moment."""
@@ -176,8 +176,8 @@ class Ledger:
             self.catch_up()
             while True:
                 drops, dropped = self._drops, dict(self.dropped)
-                # From here on, all counters are read in one atomic step. Before it, a signal handler or a finalizer may
-                # have dropped a row.
+                # From here on, all counters are read in one atomic step. If a signal handler or finalizer has dropped a
+                # row before it, `dropped` is outdated, and the loop reads again.
                 stats = Stats(
                     accepted=self.accepted,
                     delivered=self.delivered,

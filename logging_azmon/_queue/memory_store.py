@@ -1,18 +1,18 @@
-"""Rows in memory, in a bounded number of bytes; the open batch takes most of them without a lock.
+"""A store that keeps rows in a bounded number of bytes of memory; the open batch takes most rows without the lock.
 
-A batch is one string of lines, so memory use is exact, and sending it touches no row again.
+A batch is one bytearray of lines, so its memory use is known exactly, and sending it needs no work for each row.
 
 Rules:
-- CPython switches threads and runs signal handlers and finalizers only at calls, returns and backward jumps; 3.11 runs
-  finalizers also where a container is made. Straight-line code with none of these is atomic. Related fields change only
-  in such steps, each marked "Atomic"; tests hold the code to that.
-- The open batch takes rows without the lock, as many as fit the bytes that `append` has reserved for it and counted as
-  used. Code that needs the queue to stand still holds the lock and calls `catch_up`: that counts those rows and takes
-  the reserve back, so the next row must ask for the lock.
-- Bytes are reserved from a batch's second row on: the first wakes a listener. If that is interrupted, the next row does
-  it. Nothing is reserved where straight-line code is not atomic (see `threads.is_straight_line_atomic`).
-- A batch without rows is being begun by a call that was interrupted: it is not removed.
-- A batch's bytes count until it is released.
+- CPython switches threads and runs signal handlers and finalizers only at calls, returns and backward jumps; 3.11 also
+  runs finalizers where a container is created. Straight-line code with none of these is atomic. Related fields change
+  only in such steps, each marked "Atomic"; tests check that.
+- The open batch takes rows without the lock as long as they fit the reserve: bytes that `append` has counted as used in
+  advance. Code that needs the queue to stand still holds the lock and calls `catch_up`, which counts those rows and
+  takes the reserve back, so that the next row needs the lock.
+- Bytes are reserved from a batch's second row on, because the first must wake a listener. If that is interrupted, the
+  next row does it. Nothing is reserved where straight-line code is not atomic (see `_process.atomicity`).
+- A waiting batch without rows belongs to an interrupted call that has just begun it, so it is not removed.
+- A batch's bytes count against the bound until it is released.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from .store import Loaded, Put
 class OpenBatch:
     """Take rows for the open batch without a lock, and account for its bytes.
 
-    A store holds one for all its batches, one after the other; an object with the same attributes can replace it.
+    A store holds one object for all its open batches, one after the other; any object with these attributes will do.
     """
 
     __slots__ = ("batch", "capacity", "data", "lock_free", "put", "reserved", "rows", "since")
 
     def __init__(self, batch: Batch, put: Put) -> None:
-        # Takes the rows that need the lock.
+        # Called for rows that need the lock.
         self.put = put
-        # The batch, its bytes, and when it began.
+        # The open batch, its data, and when it began.
         self.batch = batch
         self.data: Any = batch.data
         self.since = 0.0
-        # The batch, once it may take rows without the lock; an interrupted call may leave an earlier one here.
+        # The open batch, once it may take rows without the lock. An interrupted call may leave an earlier batch here.
         self.lock_free: Batch | None = None
-        # How many bytes it may take without the lock, and how many more it may take at all.
+        # How many bytes it may take without the lock, and how many beyond those with it.
         self.reserved = 0
         self.capacity = 0
-        # How many rows it took without the lock that were not counted yet.
+        # How many rows it took without the lock since the last `catch_up`.
         self.rows = 0
 
     def append(self, line: bytes) -> bool:
         """Take a row, or count it as dropped and return False."""
         size = len(line)
-        # Atomic, because there is neither a call nor a jump back between the test and the last change: no other thread,
-        # signal handler or finalizer can come in between. It is one line, so that no debugger can, either.
+        # Atomic: there is neither a call nor a backward jump between the test and the last change, so no other thread,
+        # signal handler or finalizer can run in between. It is one line, so that a debugger cannot stop in between.
         if size <= self.reserved: self.data += line; self.reserved -= size; self.rows += 1; return True  # fmt: skip # noqa: E701, E702
         return self.put(line)
 
 
 class MemoryStore:
-    """Keep rows in memory, at most so many bytes."""
+    """Keep rows in memory, up to `queue_bytes`."""
 
     is_writing = False
     why_full: Reason = "queue_full"
@@ -82,12 +82,12 @@ class MemoryStore:
         self._backlog = backlog
         self._wake = wake
         self._queue_bytes = queue_bytes
-        # A JSON array of n lines has two brackets, and n - 1 commas for n newlines: one byte more.
+        # A JSON array of n lines replaces n newlines by n - 1 commas and two brackets, so it is one byte longer.
         self._batch_bytes = batch_bytes - 1
-        # Stands for the open batch while there is none: it has no capacity.
+        # A placeholder while no batch is open; it has no capacity.
         self._none = Batch(bytearray(), 0, 0)
         self._open = OpenBatch(self._none, self.append)
-        # The bytes of all rows that wait or are on their way, and of the reserve.
+        # The bytes of all rows that wait or are in flight, and of the reserve.
         self.used_bytes = 0
         # The bound: `queue_bytes`, or 0 after `close`.
         self._limit = queue_bytes
@@ -104,12 +104,12 @@ class MemoryStore:
         return self._open.append
 
     def append(self, line: bytes) -> bool:
-        """Take a row if there is room, in a new batch if need be; False if not, and then nothing is counted."""
+        """Take a row if there is room, in a new batch if need be; otherwise return False, and count nothing."""
         size = len(line)
         with self._lock:
             while True:
                 # Atomic: the row, its count, and the reserve for rows to come. The old reserve is taken back first, so
-                # that even under a debugger no other thread's row comes in between.
+                # that even under a debugger no row of another thread is added in between.
                 opened, ledger = self._open, self._ledger
                 reserved, opened.reserved = opened.reserved, 0
                 opened.capacity += reserved
@@ -131,7 +131,7 @@ class MemoryStore:
                     break
                 if size > free:
                     return False
-                # If the call is interrupted here, this batch stays empty or takes rows later: both are fine.
+                # If the call is interrupted here, the batch stays empty or takes rows later, which both do no harm.
                 begun = self._clock.monotonic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
                 self._backlog.waiting.append(batch)
@@ -143,10 +143,10 @@ class MemoryStore:
                     self._open.lock_free = batch
                 batch.announced = True
             except RecursionError:
-                pass  # the row is in, and an exception raised now would count it twice: the next row wakes
+                pass  # the row is in, so raising would count it twice; the next row wakes a listener
         return True
 
-    def _count_open(self, then: Batch | None, capacity: int = 0, since: float = 0.0) -> None:
+    def _count_open(self, next_batch: Batch | None, capacity: int = 0, since: float = 0.0) -> None:
         """Count the open batch's rows, take its reserve back, and open another batch if one is given."""
         # Atomic; the reserve comes first, as in `append`.
         opened, ledger = self._open, self._ledger
@@ -157,12 +157,12 @@ class MemoryStore:
         opened.batch.rows += rows
         ledger.accepted += rows
         ledger.queued += rows
-        if then is not None:
+        if next_batch is not None:
             opened.batch.is_open = False
-            then.first_row = ledger.accepted
+            next_batch.first_row = ledger.accepted
             opened.lock_free = None
-            opened.batch = then
-            opened.data = then.data
+            opened.batch = next_batch
+            opened.data = next_batch.data
             opened.capacity = capacity
             opened.since = since
 
@@ -184,7 +184,7 @@ class MemoryStore:
         return True
 
     def make_room(self, size: int) -> bool:
-        """Drop the oldest rows that wait until so many bytes fit; rows on their way cannot be dropped."""
+        """Drop the oldest waiting rows until this many bytes fit; rows in flight cannot be dropped."""
         with self._lock:
             while True:
                 self.catch_up()
@@ -192,7 +192,7 @@ class MemoryStore:
                 if missing <= 0:
                     return True
                 oldest = self._backlog.oldest("queued")
-                if oldest is None or size > self._limit:  # which is 0 once another thread has closed
+                if oldest is None or size > self._limit:  # the limit is 0 once another thread has called `close`
                     return False
                 if oldest.is_open:
                     self.close_open()
@@ -205,9 +205,9 @@ class MemoryStore:
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        # Skip it if another call dropped the same rows meanwhile, or a flush sent them.
+        # Skip this if another call has dropped the same rows meanwhile, or a flush has taken them.
         if batch.rows == rows_before and batch in self._backlog.waiting:
-            # A bytearray gives up its first bytes without moving the rest.
+            # Deleting the first bytes of a bytearray does not move the others.
             del data[first]
             batch.data = data
             batch.rows -= rows
@@ -221,17 +221,17 @@ class MemoryStore:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row waits or is on its way."""
+        """Tell whether no row waits or is in flight."""
         return self.used_bytes == 0
 
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Find nothing new: dead processes leave no memory."""
+        """Do nothing: dead processes leave no rows in memory."""
 
     def next_refresh(self) -> None:
         """Return None: there is never anything to refresh."""
 
     def catch_up(self) -> None:
-        """Count the rows that came in without the lock, and take the reserve back."""
+        """Count the rows that were taken without the lock, and take the reserve back."""
         self._count_open(None)
 
     def open_since(self) -> float | None:
@@ -240,29 +240,29 @@ class MemoryStore:
         return opened.since if opened.batch.rows else None
 
     def close_open(self) -> None:
-        """Have the next row begin another batch."""
+        """Make the next row begin another batch."""
         self._count_open(self._none)
 
     def load(self, batch: Batch) -> Loaded:  # noqa: ARG002 - as Store has it
-        """Do nothing: the rows are there."""
+        """Do nothing: the rows are in memory already."""
         return Loaded.READY
 
     def unload(self, batch: Batch) -> None:
         """Do nothing: the rows stay in memory."""
 
     def divide(self, batch: Batch, parts: list[Batch]) -> None:
-        """Count the bytes of the parts instead of the batch's."""
+        """Replace the batch's bytes by those of its parts in `used_bytes`."""
         growth = sum(len(part.data) for part in parts) - len(batch.data)
         self.used_bytes += growth
 
     def release(self, batch: Batch) -> None:
-        """Count the bytes of a batch no longer."""
+        """Subtract a batch's bytes from `used_bytes`."""
         size = len(batch.data)
         with self._lock:
             self.used_bytes -= size
 
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Store has it
-        """Return "": memory is no place to keep them."""
+        """Return "": rejected rows are kept on disk only."""
         return ""
 
     # The end.
@@ -273,7 +273,7 @@ class MemoryStore:
         self.close_open()
 
     def hand_over(self, batch: Batch) -> bool:  # noqa: ARG002 - as Store has it
-        """Return False: memory ends with its process."""
+        """Return False: rows in memory are lost with the process."""
         return False
 
     def release_ownership(self) -> None:

@@ -13,35 +13,35 @@ Put = Callable[[bytes], bool]
 
 
 class Loaded(Enum):
-    """Say what came of loading a batch."""
+    """Say how loading a batch ended."""
 
     READY = "its rows can be sent"
-    EMPTY = "there is no row in it"
+    EMPTY = "it holds no rows"
     LATER = "it cannot be read now; `not_before` says when to try again"
     UNREADABLE = "its rows are lost to this process"
 
 
 class Store(Protocol):
-    """Keep rows until they find their end, in batches that it adds to the backlog.
+    """Keep rows until they are settled, in batches that the store adds to the backlog.
 
-    1. A row that `append` accepts is in a batch of the backlog, is counted by the ledger, or will be by `catch_up`, and
-       a listener was woken for its batch. A refused row leaves no trace.
-    2. `append` is called by any thread, and re-entrantly by signal handlers and finalizers. All other methods are
-       called without a lock held, except where they say so.
+    1. A row that `append` accepts is in a batch of the backlog, a listener was woken for that batch, and the ledger has
+       counted the row or `catch_up` will. A refused row changes nothing.
+    2. Any thread calls `append`, and signal handlers and finalizers do so re-entrantly. All other methods are called
+       without a lock held, except where they say so.
     3. A batch counts against the store's bound until it is released.
-    4. A store changes its own state and the backlog under the ledger's lock, and reads, sends and removes nothing
-       under it.
+    4. A store changes its own state and the backlog under the ledger's lock. It reads, sends and removes no rows under
+       that lock.
     5. `close` may be called more than once.
     """
 
     @property
     def is_writing(self) -> bool:
-        """Tell whether a row is being written: nothing may be taken in the middle of that, on the same thread."""
+        """Tell whether this thread interrupted the write of a row: no batch may be taken then."""
         ...
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no batch that this process sends is left."""
+        """Tell whether no batch is left that this process must send."""
         ...
 
     @property
@@ -51,17 +51,17 @@ class Store(Protocol):
 
     @property
     def why_full(self) -> Reason:
-        """Say why `append` refused a row."""
+        """Return the reason for which `append` refused a row."""
         ...
 
     # The application's side.
 
     def fast_path(self, put: Put) -> Put:
-        """Return what a log call should call: `put`, or a shortcut that falls back to it."""
+        """Return the function that log calls use: `put`, or a faster one that falls back to it."""
         ...
 
     def append(self, line: bytes) -> bool:
-        """Take a row; False if there is no room."""
+        """Take a row; return False if there is no room."""
         ...
 
     def append_notice(self, line: bytes) -> bool:
@@ -69,21 +69,21 @@ class Store(Protocol):
         ...
 
     def make_room(self, size: int) -> bool:
-        """Drop the oldest rows that wait until so many bytes fit; False if they cannot."""
+        """Drop the oldest waiting rows until this many bytes fit; return False if that is not possible."""
         ...
 
     # The delivering side.
 
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Look for rows that dead processes left, if it is time to or urgent, and report the store's trouble."""
+        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble."""
         ...
 
     def next_refresh(self) -> float | None:
-        """Return when `refresh` has something to do, if ever."""
+        """Return when `refresh` is due next, or None if never."""
         ...
 
     def catch_up(self) -> None:
-        """Count the rows that came in without the lock; until it is released, none does. The ledger's lock is held."""
+        """Count the rows taken without the ledger's lock, which is held now; until its release no more are taken."""
         ...
 
     def open_since(self) -> float | None:
@@ -91,7 +91,7 @@ class Store(Protocol):
         ...
 
     def close_open(self) -> None:
-        """Have the next row begin another batch; the ledger's lock is held."""
+        """Make the next row begin another batch; the ledger's lock is held."""
         ...
 
     def load(self, batch: Batch) -> Loaded:
@@ -103,15 +103,15 @@ class Store(Protocol):
         ...
 
     def divide(self, batch: Batch, parts: list[Batch]) -> None:
-        """Note that these parts stand for a taken batch from now on; the ledger's lock is held."""
+        """Replace a taken batch by these parts; the ledger's lock is held."""
         ...
 
     def release(self, batch: Batch) -> None:
-        """Keep a batch no longer: its rows have found their end."""
+        """Free the space of a batch, because its rows are settled."""
         ...
 
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
-        """Keep the rows that the service rejected with its answer, and return where; "" if that cannot be."""
+        """Keep rejected rows with the service's answer, and return the file; "" if that is not possible."""
         ...
 
     # The end.
@@ -125,9 +125,9 @@ class Store(Protocol):
         ...
 
     def release_ownership(self) -> None:
-        """Let other processes have what is left, once nothing of it is on its way."""
+        """Let other processes adopt the rows that are left, once none of them is in flight."""
         ...
 
     def leave_to_parent(self) -> None:
-        """Take no more rows, in a forked child; what is there is its parent's."""
+        """Take no more rows, in a forked child; the rows in the store are its parent's."""
         ...

@@ -160,7 +160,7 @@ class Recovery:
     def _count(self, batch: Batch, data: bytes) -> tuple[int, int]:
         """Give a batch its rows; return how many there are, and how many torn lines were found."""
         stored: Stored = batch.stored
-        is_adopted = batch.first_row < 0
+        is_adopted = batch.is_adopted
         end = data.rfind(b"\n") + 1
         torn = int(end < len(data))
         data = data[:end]

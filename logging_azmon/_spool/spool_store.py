@@ -370,7 +370,7 @@ class SpoolStore:
         if batch.stored is None:
             return False
         self._space.batches -= 1
-        if batch.first_row < 0:
+        if batch.is_adopted:
             self._ledger.hand_over(batch.rows)
         return True
 

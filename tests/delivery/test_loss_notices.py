@@ -73,7 +73,7 @@ class TestLossNotices:
         bench.put_batch("a")
         bench.run()
         assert messages(bench.destination.rows) == ["a"]
-        assert bench.ledger.has_untold
+        assert bench.ledger.has_unreported
 
     def test_loss_of_a_notice_is_not_told_in_another(self):
         bench = Bench(batch_bytes=4_096, queue_bytes=8_192, overflow="drop_old", give_up_seconds=10.0)
@@ -82,7 +82,7 @@ class TestLossNotices:
         bench.destination.play(*[AWAY] * 50)
         bench.run()
         assert bench.stats.dropped == {"internal": 1, "gave_up": 1}
-        assert not bench.ledger.has_untold
+        assert not bench.ledger.has_unreported
         bench.destination._script.clear()
         bench.clock.advance(100)
         bench.put_batch("a")

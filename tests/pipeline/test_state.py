@@ -12,6 +12,7 @@ from logging_azmon._pipeline.state import TRANSITIONS, State, StateMachine
 from logging_azmon._process.may_wait import logging_lock
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
+from support.pipelines import LIMIT_SECONDS, listeners
 
 RECORD = logging.LogRecord("app", logging.ERROR, __file__, 1, "row", None, None)
 WAITS = Answer(status=503)
@@ -33,9 +34,10 @@ def lifecycle(destination, **options) -> Lifecycle:
 def join_listeners(destination, rows: int) -> None:
     """Wait for the listeners, which end when a pipeline that was closed has nothing left to deliver."""
     destination.wait_for(lambda fake: len(fake.rows) == rows)
-    for thread in threading.enumerate():
-        if thread.name.startswith("logging_azmon"):
-            thread.join(10)
+    while threads := listeners():
+        for thread in threads:
+            if thread.is_alive():  # or else it is about to start
+                thread.join(LIMIT_SECONDS)
 
 
 class TestTable:

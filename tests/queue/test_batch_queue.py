@@ -236,7 +236,7 @@ class TestNotices:
                 batch = small
             queue.settle(batch, lost="gave_up")
         assert sum(stats_of(queue).dropped.values()) == 1
-        assert not queue._ledger.has_untold
+        assert not queue._ledger.has_unreported
 
 
 class TestThreads:

@@ -10,25 +10,25 @@ from support.delivering import is_balanced
 class TestLedger:
     def test_each_loss_is_reported_once(self):
         ledger = Ledger()
-        assert not ledger.has_untold
+        assert not ledger.has_unreported
         ledger.drop("queue_full", 2, 10.0, accepted=2)
         ledger.drop("queue_full", 3, 30.0, accepted=3)
-        assert ledger.take_untold() == {"queue_full": Loss(5, 10.0, 30.0)}
-        assert ledger.take_untold() == {}
+        assert ledger.take_unreported() == {"queue_full": Loss(5, 10.0, 30.0)}
+        assert ledger.take_unreported() == {}
 
     def test_a_loss_that_could_not_be_reported_joins_later_ones(self):
         ledger = Ledger()
         ledger.drop("queue_full", 2, 10.0, accepted=2)
-        untold = ledger.take_untold()
+        unreported = ledger.take_unreported()
         ledger.drop("queue_full", 3, 30.0, accepted=3)
-        ledger.untell("queue_full", untold["queue_full"])
-        ledger.untell("gave_up", Loss(1, 5.0, 6.0))
-        assert ledger.take_untold() == {"queue_full": Loss(5, 10.0, 30.0), "gave_up": Loss(1, 5.0, 6.0)}
+        ledger.restore_unreported("queue_full", unreported["queue_full"])
+        ledger.restore_unreported("gave_up", Loss(1, 5.0, 6.0))
+        assert ledger.take_unreported() == {"queue_full": Loss(5, 10.0, 30.0), "gave_up": Loss(1, 5.0, 6.0)}
 
     def test_dropping_no_rows_is_not_a_loss(self):
         ledger = Ledger()
         ledger.drop("closed", 0, 10.0)
-        assert not ledger.has_untold
+        assert not ledger.has_unreported
         assert ledger.snapshot().dropped == {}
 
     def test_a_snapshot_does_not_change_later(self):
@@ -79,7 +79,7 @@ class TestLedger:
             thread.join(30)
         stats = ledger.snapshot()
         assert (stats.misfits, stats.requests, stats.sent_bytes, stats.accepted) == (20_000,) * 4
-        assert ledger.take_untold()["queue_full"].rows == 20_000
+        assert ledger.take_unreported()["queue_full"].rows == 20_000
 
     def test_each_move_leaves_the_ledger_balanced(self):
         """Whatever way a row takes, one counter gains what another loses."""

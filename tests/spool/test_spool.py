@@ -1250,9 +1250,9 @@ class TestOwnershipLock:
         bench.run()
         bench.queue.close()
         with self.held(bench), bench.queue.lock:
-            bench.queue.release()
+            bench.queue.release_ownership()
             assert len(directory.locks()) == 1
-        bench.queue.release()
+        bench.queue.release_ownership()
         assert directory.locks() == []
 
 
