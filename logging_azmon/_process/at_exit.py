@@ -1,8 +1,8 @@
 """Run the modules' exit callbacks when the process ends, within one time limit for all pipelines.
 
-The interpreter joins non-daemon threads, then calls atexit callbacks, last registered first. The one registered here runs
-before `logging.shutdown`, which still flushes and closes handlers; later callbacks may still log. The time that flush
-and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
+The interpreter joins non-daemon threads, then calls atexit callbacks, last registered first. The one registered here
+runs before `logging.shutdown`, which still flushes and closes handlers; later callbacks may still log. The time that
+flush and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
 
 Forked children of multiprocessing and billiard end by `os._exit`, without atexit. Before that they call finalizers or,
 in Celery's pool, send a signal. The same exit callbacks run there, with `is_last` set, because nothing runs later.
