@@ -1,1 +1,1 @@
-"""Tokens, uploads and their errors: apart from commands, only this package imports Azure's SDK."""
+"""Tokens, uploads and their errors. Apart from commands, no other package imports Azure's SDK."""

@@ -1,8 +1,8 @@
-"""Get tokens from the credential that the settings name, or from the credential object that was given.
+"""Get tokens from the credential that the settings name, or from the user's credential object.
 
-Rules: only delivering threads request tokens, and one at a time, because credentials need not be thread-safe. A thread
-waits for its turn no longer than its wait limit. An error that a credential raises is wrapped in `CredentialError`, to
-tell it from a failed request.
+Rules: only delivering threads request tokens, one at a time, because credentials need not be thread-safe. A thread
+waits for the others no longer than its wait limit. Errors that a credential raises are wrapped in `CredentialError`,
+to distinguish them from failed requests.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
     "environment": "EnvironmentCredential",
     "azure_cli": "AzureCliCredential",
 }
-# These log in elsewhere, and take no authority.
+# These take no authority, because they do not log in to Microsoft Entra themselves.
 _WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
-# In DefaultAzureCredential's error, a line for each credential that it tried: the name, and its own error.
+# Matches the lines of DefaultAzureCredential's error, one for each credential that it tried: its name and its error.
 _TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
 
 
 class CredentialError(Exception):
-    """Say that no token could be obtained."""
+    """Raised when no token can be obtained."""
 
 
 def token_error_text(error: BaseException) -> str:
-    """Return why there is no token; for a chain, what each credential says, without the page of links around it."""
+    """Return why there is no token; for a chain, the error of each credential, without the links around it."""
     text = str(error)
     tried = _TRIED.findall(text)
     if not tried:
@@ -51,10 +51,10 @@ def token_error_text(error: BaseException) -> str:
 
 
 class Credential:
-    """Get tokens from the real credential, one thread at a time, and raise only `CredentialError`."""
+    """Get tokens from the real credential, one thread at a time, and raise its errors as `CredentialError`."""
 
     def __init__(self, settings: Settings | None) -> None:
-        """Build the credential that the settings name; without settings, there is none to ask."""
+        """Build the credential that the settings name; without settings, no token can be requested."""
         self._lock = threading.Lock()
         self._is_ours = settings is not None and isinstance(settings.credential, str | Mapping)
         try:
@@ -71,19 +71,19 @@ class Credential:
             return self._credential.get_token(*scopes, **options)  # type: ignore[no-any-return]
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit and CancelledError, too, which would end our thread
+        except BaseException as error:  # also SystemExit and CancelledError, which would end our thread
             raise CredentialError(token_error_text(error)) from error
         finally:
             self._lock.release()
 
     def close(self) -> None:
-        """Close the credential if it was built here; one that was given may be in use elsewhere."""
+        """Close the credential if it was built here; the user's own object may be in use elsewhere."""
         if self._is_ours:
             self._credential.close()
 
 
 def make_credential(chosen: Any, cloud: str) -> Any:
-    """Build the credential that is named, or return the object that was given."""
+    """Build the named credential, or return the user's credential object."""
     options: Mapping[str, Any] = {}
     if isinstance(chosen, Mapping):
         (chosen, options), *_ = chosen.items()

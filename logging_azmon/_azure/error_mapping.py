@@ -12,12 +12,12 @@ from .._rows.jsonable import one_line
 from .credential import CredentialError
 
 _MESSAGE_LENGTH = 300
-# The modules whose exceptions say what happened to a connection; those above wrap them.
+# The modules whose exceptions say why a connection failed; the exceptions of the HTTP libraries wrap them.
 _STANDARD = frozenset({"builtins", "socket", "ssl", "http.client"})
 
 
 def answer_to(error: Exception) -> Answer:
-    """Return the answer that an exception stands for."""
+    """Return the answer that represents an exception."""
     from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
     if isinstance(error, CredentialError):
@@ -40,13 +40,13 @@ def answer_to(error: Exception) -> Answer:
 
 
 def _connection_answer(error: Exception) -> Answer:
-    """Tell a connection that broke, which passes, from a failure that a person must look into."""
+    """Distinguish a broken connection, which is transient, from a failure that an operator must look into."""
     import ssl
     from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
     causes = list(_causes(error))
     message = connection_error_text(error)
-    # A connection that is merely cut raises an SSLError, too.
+    # A connection that was merely cut off also raises an SSLError.
     if any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError) for cause in causes):
         return Answer(failure=Failure.CONNECTION, message=message)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
@@ -58,8 +58,8 @@ def _connection_answer(error: Exception) -> Answer:
 
 
 def connection_error_text(error: Exception) -> str:
-    """Return in one line why a connection failed: the text of the first error of the standard library."""
-    # Errors of requests and urllib3 repeat that text, amid the reprs of objects.
+    """Return in one line why a connection failed: the text of the innermost error from the standard library."""
+    # Errors of requests and urllib3 repeat that text among the reprs of objects.
     own = [cause for cause in _causes(error) if type(cause).__module__ in _STANDARD]
     return _line(_text(own[-1]) if own else error)
 
@@ -69,7 +69,7 @@ def _text(error: BaseException) -> str:
 
 
 def _code_and_message(response: Any) -> tuple[str, str]:
-    """Return the code and message of a service error; both are empty if the body has another form, as a proxy's has."""
+    """Return the code and message of a service error; both are empty for a body of another form, such as a proxy's."""
     try:
         error = orjson.loads(response.body())["error"]
         return str(error["code"]), str(error["message"])
@@ -78,7 +78,7 @@ def _code_and_message(response: Any) -> tuple[str, str]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that led to it: requests and urllib3 put causes into arguments, too."""
+    """Yield an error and all its causes; requests and urllib3 also put causes into arguments."""
     seen: set[int] = set()
     stack: list[Any] = [error]
     while stack:

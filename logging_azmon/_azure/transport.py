@@ -1,8 +1,7 @@
 """Read responses within limits of time and size.
 
-Rules: a response is read completely here, before the SDK sees it. The HTTP library limits how long each read may take,
-not how many there may be: a response that trickles would hold a listener for ever, and one without end would take all
-memory.
+Rules: a response is read completely here, before the SDK sees it. The HTTP library limits the time of each read, not
+their number: a response that trickles would block a listener for ever, and an endless one would take all memory.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPResponse
 
-# The service's own errors have a few hundred bytes. A longer body is cut off, and then counts as unreadable.
+# The service's own errors have a few hundred bytes. A longer body is truncated, and then counts as unreadable.
 _MAX_BODY_BYTES = 16_384
 
 
@@ -63,7 +62,7 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
                 raise requests.exceptions.ReadTimeout(error, request=req) from error
             except HTTPError as error:
                 raise requests.exceptions.ConnectionError(error, request=req) from error
-            # The body may have been cut off, so its announced length is dropped.
+            # The body may have been truncated, so the Content-Length header is removed.
             headers = {name: value for name, value in resp.headers.items() if name.lower() != "content-length"}
             read = HTTPResponse(io.BytesIO(body), headers, resp.status, reason=resp.reason, preload_content=False)
             return super().build_response(req, read)
@@ -72,7 +71,7 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
 
 
 class _TimedReader(io.RawIOBase):
-    """Read from a connection until a deadline: headers can trickle too, or follow endless 100 Continue responses."""
+    """Read from a connection until a deadline: headers can trickle, too, or follow endless 100 Continue responses."""
 
     def __init__(self, raw: io.RawIOBase, deadline: float) -> None:
         self._raw = raw
@@ -92,7 +91,7 @@ class _TimedReader(io.RawIOBase):
 
 
 def _read_body(response: HTTPResponse) -> bytes:
-    """Read a body to its end, so that the connection can be used again; or up to the limit, and close it."""
+    """Read a body to its end, so that the connection can be reused; close a response that exceeds the limit."""
     body = bytearray()
     while part := response.read(_MAX_BODY_BYTES - len(body), decode_content=False):
         body += part

@@ -1,11 +1,11 @@
 """Upload one batch in one request, and return the answer.
 
-The official client carries the bytes: it adds the token, the headers and the path, and nothing else. Its policies are
-listed one by one, because the default ones do harm here: retries sleep and cannot be woken, redirects carry rows
-elsewhere, logging writes a line for each request, and tracing makes a span of it.
+The official client sends the bytes: it adds the token, the headers and the path, and nothing else. Its policies are
+listed one by one, because some of the default ones do harm here: retries sleep and cannot be woken, redirects send rows
+elsewhere, logging writes a line for each request, and tracing makes a span for each.
 
 Rules:
-- The SDK is imported, and the client and its credential are built, on a delivering thread at its first upload.
+- A delivering thread imports the SDK, and builds the client and its credential, at the first upload.
 - Both happen under `building`, which a fork waits for: a child forked during an import could never finish it.
 - A forked child builds its own client and leaves the parent's connections alone.
 """
@@ -61,7 +61,7 @@ class Uploader:
         settings = self._settings
         limit = seconds if seconds is not None else max(settings.connect_seconds, settings.read_seconds)
         set_wait_limit(seconds)
-        # Marked again for each upload: OpenTelemetry may have been set up since the thread was started.
+        # The thread is marked already; again for each upload, because OpenTelemetry may have been set up since.
         with feedback.delivering():
             try:
                 connection = self._connected()
@@ -101,10 +101,10 @@ class Uploader:
 
 
 class _Connection:
-    """Hold what a process needs to upload: the client, its credential, and the compressor."""
+    """Hold the client, its credential and the compressor, which each process builds for itself."""
 
     def __init__(self, settings: Settings) -> None:
-        # All imports come first, under `building`; also those that the first request would make.
+        # All imports are made first, under `building`, including those that the first request would make.
         for module in _IMPORTED_BY_REQUESTS:
             with suppress(ImportError):
                 importlib.import_module(module)
@@ -130,7 +130,7 @@ class _Connection:
         session.mount("http://", adapter)
         # A local endpoint is reached directly, whatever proxy the environment names.
         session.trust_env = not settings.is_local
-        # Without an `auth`, requests would replace the token by a password for this host from ~/.netrc.
+        # Without an `auth`, requests would replace the token by a password that ~/.netrc has for this host.
         session.auth = _unchanged
         self.client = LogsIngestionClient(
             settings.endpoint,

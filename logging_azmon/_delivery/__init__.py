@@ -1,1 +1,1 @@
-"""When a batch is sent, what its answer means for its rows, and what is reported."""
+"""Send batches when they are due, act on the answers, and report trouble."""

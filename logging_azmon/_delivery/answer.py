@@ -1,4 +1,4 @@
-"""What came back for one request, and what it means for the rows that were sent.
+"""The answer to one request, and the decision what to do with the rows that were sent.
 
 204                                             done
 connection failed or timed out, 408, 429, 5xx   retry; every pipeline that sends to the same place pauses
@@ -7,7 +7,7 @@ connection failed or timed out, 408, 429, 5xx   retry; every pipeline that sends
 413, or known to be too large                   split by size; a single row is shrunk, then rejected
 400 RecordsTimeRangeIsMoreThan30Minutes         split by time
 any other 400                                   split; a single row is rejected
-no token, TLS, 407, 415, 3xx, 200, the rest     retry slowly; nothing was delivered, and a person must look into it
+no token, TLS, 407, 415, 3xx, 200, all others   retry slowly; nothing was delivered, and an operator must act
 
 Pure: no I/O, no clock and no state of its own.
 """
@@ -20,12 +20,12 @@ from typing import Literal
 
 TIME_RANGE = "RecordsTimeRangeIsMoreThan30Minutes"
 
-# Why a request is retried: the service is away, its quota is used up, or the configuration must be corrected.
+# Why a request is retried: the service is unavailable, its quota is exceeded, or the configuration is wrong.
 RetryReason = Literal["outage", "throttled", "configuration"]
 
 
 class Failure(Enum):
-    """Say why there is no response from the service."""
+    """Say why there is no usable response from the service."""
 
     CONNECTION = "connection"
     """The connection could not be made, broke, or timed out."""
@@ -41,7 +41,7 @@ class Failure(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold what came back for one request."""
+    """Hold the response to one request, or the reason why there is none."""
 
     status: int | None = None
     """The HTTP status, if there was a response."""
@@ -83,7 +83,7 @@ _CONFIGURATION = Decision(Action.RETRY, "configuration")
 def judge(answer: Answer, *, rows: int, has_renewed: bool = False, is_shrunk: bool = False) -> Decision:
     """Decide what an answer to a request with this many rows means; see the table above.
 
-    `has_renewed` says that the token is new, `is_shrunk` that the row has been shrunk already.
+    `has_renewed` says that the token was renewed after a 401, `is_shrunk` that the row has been shrunk already.
     """
     status = answer.status or 0
     if answer.failure is Failure.TOO_LARGE or status == 413:

@@ -1,7 +1,8 @@
-"""A circuit breaker: pauses, probes before all resume, and longer intervals after a 429. The clock is given.
+"""A circuit breaker: a pause after a failure, a probe before all senders resume, and longer intervals after a 429.
 
-A breaker is shared by all pipelines that send to the same endpoint and rule, because what the service answers to one
-it would answer to all. Each pipeline also has its own breaker, for failures of its stream or identity alone.
+All pipelines that send to the same endpoint and rule share a breaker, because the service's answer to one of them would
+be its answer to all. Each pipeline also has its own breaker, for failures that concern only its stream or identity.
+Callers pass the time; the breaker reads no clock.
 
 state       reached by                     `acquire` gives               left by
 closed      the start, a success           a ticket to each caller       a failure: open
@@ -10,11 +11,11 @@ half-open   the end of the pause, `hurry`  a ticket to one caller, the   the pro
                                            probe; None to the others     or its failure: open
 
 Rules:
-- Delivering threads call it, and threads that flush, even in a signal handler: the lock is re-entrant, and is held for
-  arithmetic only.
+- Delivering and flushing threads call it, the latter even in a signal handler. The lock is therefore re-entrant, and is
+  held for arithmetic only.
 - Every ticket is given back by `succeeded`, `failed` or `release`. Giving it back twice does no harm.
-- A ticket acquired before the last failure tells nothing new: its success or failure is ignored, except that the
-  service may have asked for a longer pause.
+- A ticket acquired before the last failure is stale: its success or failure is ignored, except that a longer pause that
+  the service asked for still counts.
 - Threads that wait for a pause or a probe to end are woken, without the lock, when it changes.
 """
 
@@ -27,15 +28,15 @@ from collections.abc import Callable
 
 from .._process import at_fork
 
-# How many times longer than usual batches wait at most.
+# The largest stretch: how many times longer than usual batches wait.
 MAX_STRETCH = 32.0
-# A rule's quota is for one minute.
+# A rule's quota applies to one minute.
 QUOTA_SECONDS = 60.0
-# After a 429 the stretch stays as it is for this long.
+# After a 429 the stretch does not fall for this long.
 HOLD_SECONDS = 300.0
 # Then each success lowers it, down to a floor safely above the stretch at which the quota was exceeded. The floor is
-# lowered once in half of this time to all of it, by jitter. Without a floor, a fleet that shares a quota would exceed
-# it again every few minutes.
+# lowered once in this time, which jitter shortens by up to a half. Without a floor, a fleet that shares a quota would
+# exceed it again every few minutes.
 FLOOR_SECONDS = 3_600.0
 _STRETCH_FACTOR = 2.0
 _STRETCH_DECAY = 0.9
@@ -49,11 +50,11 @@ class CircuitBreaker:
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._lock = threading.RLock()
         self._uniform = uniform
-        # Callbacks, held weakly because a breaker may outlive its pipelines. The tuple is never changed, only replaced.
+        # Callbacks, held weakly because a breaker may outlive its pipelines. The tuple is replaced, never changed.
         self._wakes: tuple[weakref.WeakMethod[Callable[[], None]], ...] = ()
-        # Counts failures, and is the ticket: a ticket is stale if this has grown since.
+        # A count of failures, which also serves as the ticket: a ticket with a smaller number is stale.
         self._generation = 0
-        # Failures since the last success.
+        # The failures since the last success.
         self._failures = 0
         # When the pause ends.
         self._resume_at = 0.0
@@ -78,7 +79,7 @@ class CircuitBreaker:
 
     @property
     def stretch(self) -> float:
-        """Return how many times longer than usual batches wait, because the quota was exceeded."""
+        """Return how many times longer than usual batches wait because the quota was exceeded."""
         return self._stretch
 
     @property
@@ -87,7 +88,7 @@ class CircuitBreaker:
         return self._failures > 0
 
     def wait_seconds(self, now: float) -> float | None:
-        """Return how long the pause still lasts; None while a probe is on its way, whose end wakes waiting threads."""
+        """Return how long the pause still lasts; None while a probe is in flight, whose end wakes waiting threads."""
         with self._lock:
             if now < self._resume_at:
                 return self._resume_at - now
@@ -102,7 +103,7 @@ class CircuitBreaker:
             return self._generation
 
     def release(self, ticket: int) -> None:
-        """Give back a ticket without an outcome; if it was for the probe, another batch may probe."""
+        """Give back a ticket without an outcome; if it was the probe's, another batch may probe."""
         with self._lock:
             if ticket != self._generation or not self._is_probing:
                 return
@@ -110,7 +111,7 @@ class CircuitBreaker:
         self._wake()
 
     def succeeded(self, ticket: int, now: float) -> bool:
-        """Note that the service answers; return whether this closes the breaker."""
+        """Note a success; return whether it closes the breaker."""
         with self._lock:
             if ticket != self._generation:
                 return False
@@ -126,12 +127,12 @@ class CircuitBreaker:
         return has_recovered
 
     def failures_with(self, ticket: int) -> int:
-        """Return the number of failures in a row if this request has failed, too."""
+        """Return the number of consecutive failures, including one of this request."""
         with self._lock:
             return self._failures + (ticket == self._generation)
 
     def failed(self, ticket: int, now: float, seconds: float, *, from_server: bool, is_throttled: bool) -> None:
-        """Pause every sender for this long.
+        """Note a failure, and pause every sender for this long.
 
         `from_server` says that the service asked for the pause, so that `hurry` must not cut it short.
         """
@@ -150,7 +151,7 @@ class CircuitBreaker:
         self._wake()
 
     def _throttle(self, now: float) -> None:
-        """Stretch, but once a minute at most: consecutive 429s within a minute tell of the same quota."""
+        """Raise the stretch, but at most once a minute: consecutive 429s within a minute are about the same quota."""
         self._stretch_falls_from = now + HOLD_SECONDS
         if self._failures and now < self._exceeded_at + QUOTA_SECONDS:
             return
@@ -160,11 +161,11 @@ class CircuitBreaker:
         self._keep_floor(now)
 
     def _keep_floor(self, now: float) -> None:
-        # Jitter: processes that were throttled together must not speed up together.
+        # With jitter, so that processes that were throttled together do not speed up together.
         self._floor_falls_from = now + self._uniform(0.5, 1.0) * FLOOR_SECONDS
 
     def hurry(self, now: float) -> None:
-        """End the pause now, so that one batch probes for a flush, unless the service asked for the pause."""
+        """End the pause now, so that a flush can send a probe, unless the service asked for the pause."""
         with self._lock:
             if self._from_server or self._resume_at <= now:
                 return
@@ -172,7 +173,7 @@ class CircuitBreaker:
         self._wake()
 
     def subscribe(self, wake: Callable[[], None]) -> None:
-        """Call this bound method, as long as its object lives, when a pause has changed or a probe has ended."""
+        """Call this bound method, as long as its object is alive, whenever a pause changes or a probe ends."""
         with self._lock:
             self._wakes = (*(known for known in self._wakes if known() is not None), weakref.WeakMethod(wake))
 
@@ -184,7 +185,7 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """Find the breaker of an endpoint and rule, which lives as long as a pipeline uses it."""
+    """Find the breaker of an endpoint and rule; a breaker is kept as long as a pipeline uses it."""
 
     def __init__(self) -> None:
         self._breakers: weakref.WeakValueDictionary[tuple[str, str], CircuitBreaker] = weakref.WeakValueDictionary()
@@ -208,7 +209,7 @@ def shared_breaker(endpoint: str, rule_id: str) -> CircuitBreaker:
 
 
 def restart() -> None:
-    """Begin again in a forked child."""
+    """Begin with new breakers in a forked child."""
     global _breakers  # noqa: PLW0603 - one set per process
     _breakers = CircuitBreakers()
 

@@ -1,10 +1,10 @@
-"""See one batch to its end: send it, and do with its rows what the answer means.
+"""Deliver one batch: send it, and settle, divide or give back its rows as the answer requires.
 
 Rules:
-- One thread at a time calls `deliver` for a batch, and owns the batch meanwhile.
-- Every row of the batch is settled or given back, and its tickets are released, whatever happens.
+- The thread that calls `deliver` owns the batch until it returns.
+- Whatever happens, every row of the batch is settled or given back, and the tickets are released.
 - No lock is held during a request.
-- An `Exception` is reported here; SystemExit, KeyboardInterrupt and their like are raised.
+- An `Exception` is reported here; other exceptions, such as SystemExit and KeyboardInterrupt, are raised.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .reporter import Reporter
 from .retry import Delay, backoff, retry_delay
 from .scheduler import Scheduler, Tickets
 
-# How many requests splitting may cost a pipeline per minute: a twentieth of a rule's quota.
+# How many requests per minute a pipeline may spend on splitting: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
 # More than gzip adds to a body that cannot be compressed: five bytes per 64 KB, and its frame.
 _GZIP_OVERHEAD = 1_024
-# A row is not shrunk below this: a short row without its words would be worth less than a report of its rejection.
+# Rows are not shrunk below this: a row with hardly any text is worth less than a report of its rejection.
 _MIN_SHRUNK_BYTES = 4_096
-# While the pipeline closes, retries wait no longer than this.
+# The longest wait before a retry while the pipeline closes.
 _CLOSING_RETRY_SECONDS = 1.0
 
 
@@ -73,7 +73,7 @@ class Delivery:
         `seconds` limits how long that may take; rows not sent by then are given back.
         """
         deadline = None if seconds is None else self._clock.monotonic() + seconds
-        # The parts still to be sent. One stays in front until smaller ones take its place, so that no row is lost.
+        # The parts that are not settled. A part stays here until smaller ones replace it, so that no row is lost.
         parts = deque([batch])
         try:
             while parts:
@@ -92,7 +92,7 @@ class Delivery:
                 if decision.action is Action.DONE:
                     self._on_delivered()
         except BaseException as error:
-            # An error of our own must not cost rows, nor be repeated without a pause.
+            # A bug of ours must neither cost rows nor be repeated without a pause.
             if isinstance(error, Exception):
                 self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
             self._hold(parts[0] if parts else batch, tickets, self._delay("configuration", Answer(), 1))
@@ -114,11 +114,11 @@ class Delivery:
             decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
             if decision.action is not Action.RENEW:
                 return answer, decision
-            # The client has dropped the refused token, and requests a new one.
+            # The client has dropped the refused token, and requests a new one for the next try.
             has_renewed = True
 
     def _settle(self, part: Batch, answer: Answer, decision: Decision) -> list[Batch] | None:
-        """Settle a part, or replace it by smaller ones, which are returned; None if splitting it must wait."""
+        """Settle a part, or replace it by smaller ones and return these; return None if splitting it must wait."""
         if decision.action is Action.DONE:
             self._queue.settle(part)
             return []
@@ -130,7 +130,7 @@ class Delivery:
         return smaller
 
     def _divide(self, part: Batch, answer: Answer, action: Action) -> list[Batch] | None:
-        """Return smaller parts to send in a part's place; none if it must be rejected, None if it must wait."""
+        """Return smaller parts to send instead of a part: an empty list to reject it, None to let it wait."""
         if action is Action.REJECT:
             return []
         if action is Action.SHRINK:
@@ -139,8 +139,8 @@ class Delivery:
             data = self._shrink(bytes(part.data), limit)
             return [shrunk(part, data)]
         if action is Action.SPLIT_BY_SIZE:
-            # These rows are not at fault: if the budget is used up, they wait rather than be rejected.
-            # A part that was never sent has cost no request, so its halves are free.
+            # Each row may be small enough, so if the budget is used up, the rows wait and are not rejected. A part that
+            # was known to be too large has cost no request, so its halves are not charged to the budget.
             smaller = halves(part)
             return smaller if answer.failure is not None or self._may_split(len(smaller)) else None
         if action is Action.SPLIT_BY_TIME and (smaller := by_time(part)):
@@ -151,7 +151,7 @@ class Delivery:
         return self._splits.grant(requests, self._clock.monotonic())
 
     def _may_isolate(self, part: Batch) -> bool:
-        """Take two requests from the batch's budget and from the minute's, if they are there."""
+        """Take two requests from the batch's budget and from the pipeline's, if both have them left."""
         if part.attempts.split_budget[0] < 2 or not self._splits.grant(2, self._clock.monotonic()):
             return False
         part.attempts.split_budget[0] -= 2
@@ -169,7 +169,7 @@ class Delivery:
         )
 
     def _pause(self, part: Batch, answer: Answer, reason: RetryReason | None, tickets: Tickets) -> None:
-        """Pause the pipelines that an answer concerns, and report it; without a reason, splits are used up."""
+        """Pause the pipelines that an answer concerns, and report it; without a reason, the split budget is used up."""
         is_shared = reason in ("outage", "throttled")
         failures = self._scheduler.failures_with(tickets, is_shared=is_shared)
         delay = self._delay(reason or "configuration", answer, failures)
@@ -202,7 +202,7 @@ class Delivery:
     def _hold(
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
     ) -> None:
-        """Pause senders, and the part for longer: a part that always fails must not hold up the others."""
+        """Pause the senders; hold a part that fails repeatedly back for longer, so that it does not delay others."""
         if part.attempts.tries > 2 and not self._scheduler.is_draining:
             wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)

@@ -1,4 +1,4 @@
-"""The seam between delivery and the service: where rows are sent."""
+"""The interface between delivery and the service that rows are sent to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from .answer import Answer
 
 
 class Destination(Protocol):
-    """Send rows and say what came back.
+    """Send rows, and return the answer.
 
     Rules:
-    - It sends a request once. Delivery alone retries, splits, counts and reports.
-    - `send` is called by several threads at once.
-    - An expected failure is an `Answer`. If `send` raises, the rows are kept and sent again later.
+    - `send` makes one request. Only `Delivery` retries, splits, counts and reports.
+    - Several threads call `send` at once.
+    - An expected failure is returned as an `Answer`. If `send` raises, the rows are kept and sent again later.
     - `close` may come before the first `send`, and more than once. Nothing is sent after it, except in a forked child
       after `forget`.
     """
@@ -21,7 +21,7 @@ class Destination(Protocol):
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
         """Send rows, one JSON object per line, in one request.
 
-        `seconds` limits how long it may take, for a caller that cannot wait for the usual timeouts.
+        `seconds` limits how long it may take, if the caller cannot wait for the usual timeouts.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Explain in words what an answer means and what to do about it, and what a closed pipeline leaves behind."""
+"""Explain answers in words that an operator can act on, and report the rows that a closed pipeline leaves behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..stats import Stats
 from ..trouble import Trouble, count
 from .answer import Answer, Failure
 
-# Advice for an error code or a status. 200 stands for all of 2xx but 204, 300 for all of 3xx.
+# Advice for an error code or a status. 200 stands for every 2xx except 204, and 300 for every 3xx.
 _HINTS: dict[int | str, str] = {
     200: "this is not the ingestion service (a captive portal, a proxy?); check endpoint=",
     300: "redirects are not followed, because they would carry rows and token elsewhere; check endpoint=",
@@ -47,7 +47,7 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
 
 
 def left_behind(stats: Stats, lost: int, *, close_seconds: float, spool: str | None) -> Iterator[Trouble]:
-    """Report what a closed pipeline leaves behind: rows on disk, rows lost, and rows still on their way."""
+    """Report the rows that a closed pipeline leaves behind: on disk, lost, and in flight."""
     kept = stats.spooled + stats.handed_over
     if kept:
         text = f"{count(kept)} not delivered within close_seconds={close_seconds:g} stay in the spool"

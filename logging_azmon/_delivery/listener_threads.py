@@ -1,17 +1,17 @@
-"""The background threads: QueueListeners that take batches and deliver them. The only module that starts threads.
+"""Background threads: QueueListeners that take batches and deliver them. No other module starts threads.
 
 Rules:
-- A listener is started by a row, inside a log call, which may be in a signal handler or finalizer that interrupted
-  `Thread.start` itself. So the log call only starts a bare thread by `_thread`, which takes no lock of `threading`,
-  and that thread starts the listener.
-- A listener is free unless it is delivering. Another one is started when a full batch waits and none is free, up to
+- A log call starts a listener, perhaps in a signal handler or finalizer that interrupted `Thread.start` itself. It
+  therefore only starts a bare thread by `_thread`, which takes no lock of `threading`, and that thread starts the
+  listener.
+- A listener is free unless it is delivering. When a full batch waits and no listener is free, another is started, up to
   `uploads` of them.
 - Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
   end when the pipeline is closed and no row is left; the last one calls `on_end`.
-- No thread is started once the main thread has ended. A thread that flushes then delivers by itself (`deliver_one`).
-- Tokens wake listeners. A lost token delays a look at the queue, a superfluous one costs a look; neither costs a row.
-- The lock is re-entrant, because a log call may interrupt any line, and is held for arithmetic only.
-- Every join has a limit.
+- No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`).
+- Tokens wake listeners. A lost token delays a look at the queue, a superfluous one costs a look; neither loses a row.
+- The lock is re-entrant, because a log call may interrupt any line. It is held for arithmetic only.
+- Every join has a timeout.
 """
 
 from __future__ import annotations
@@ -32,34 +32,35 @@ from .delivery import Delivery
 from .reporter import Reporter
 from .scheduler import Scheduler, Work
 
-# How long to wait between two calls of an action that is retried until it is done.
+# The interval between two calls of an action that is retried until it is done.
 _ACTION_SECONDS = 0.1
-# How long to wait after a thread was refused, or after an error of our own.
+# How long to wait after the system has refused to start a thread, or after a bug of ours.
 _PAUSE_SECONDS = 1.0
 
 
 class Listener(QueueListener):
     """Deliver batches on a thread of its own until the pool stops.
 
-    It uses the base class's loop, `dequeue` and `handle`. It does not use `start`, whose thread would not be marked as
-    delivering, nor `stop`: with several listeners on one queue one would take another's sentinel, and it joins
-    without a limit. So the loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
+    The base class's loop calls `dequeue` and `handle`. `start` is overridden, because its thread would not be marked as
+    delivering. `stop` is not used: with several listeners on one queue, one would take another's sentinel, and it joins
+    without a timeout. The loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
     """
 
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.tokens)
         self._pool = pool
-        # Set if starting it failed or was interrupted: it is not counted, so its thread must not run it.
+        # Set if starting it failed or was interrupted. It is not counted then, so its thread must not run it.
         self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
         """Start the thread."""
-        # `daemon` is given, or Thread would ask for the current thread: for a bare one, that registers a dummy thread
-        # that is never removed.
+        # Without `daemon`, Thread would look up the current thread, which registers a dummy thread for a bare one and
+        # never removes it.
         threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
 
     def _listen(self) -> None:
-        # Marked until the thread ends: a record that it logs may come back through a queue, and is known by its thread.
+        # Marked until the thread ends: a record that it logs may come back through a queue, and is recognized by its
+        # thread.
         with feedback.delivering():
             self._pool.thread_started()
             try:
@@ -80,7 +81,7 @@ class Listener(QueueListener):
 
 
 class Listeners:
-    """Keep up to `uploads` listeners on one queue."""
+    """Run up to `uploads` listeners on one queue."""
 
     def __init__(
         self,
@@ -105,17 +106,17 @@ class Listeners:
         self._on_end = on_end
         self._on_refusal = on_refusal
         self._lock = threading.RLock()
-        # Listeners that were asked for and have not ended.
+        # How many listeners were requested and have not ended.
         self._live = 0
         # How many of them are not delivering.
         self._free = 0
         self._is_stopping = False
-        # An action that a listener calls until it returns True.
+        # An action that listeners call until it returns True.
         self._action: Callable[[], bool] | None = None
-        # Why the last thread was refused, until that is reported.
+        # Why the last thread was refused; empty once that was reported.
         self._refusal = ""
         self._refused_at = float("-inf")
-        # The threads by the number in their names; those that have ended are removed when the next one starts.
+        # Threads by the number in their names; ended threads are removed when the next one starts.
         self._threads: dict[int, threading.Thread] = {}
         # A token for each listener that has ended.
         self._ends: SimpleQueue[None] = SimpleQueue()
@@ -129,8 +130,8 @@ class Listeners:
     # Called by log calls.
 
     def wake(self) -> bool:
-        """Have the queue looked at; False if no listener can, so that the caller must."""
-        if self._live:  # a token for no listener would stay for ever; a listener that starts looks anyway
+        """Wake a listener to look at the queue; return False if there is none, so that the caller must deliver."""
+        if self._live:  # without listeners, tokens would pile up; a new listener looks anyway
             self.tokens.put(None)
         return self.attend()
 
@@ -140,7 +141,7 @@ class Listeners:
             self.tokens.put(None)
 
     def attend(self) -> bool:
-        """Make sure that a listener takes what may be sent; False if none can, so that the caller must deliver."""
+        """Ensure that a listener takes the batches that are due; return False if none can, so that the caller must."""
         if self._free or (self._live and not self._scheduler.has_ready_batch()):
             return True
         listener = Listener(self)
@@ -155,12 +156,12 @@ class Listeners:
                 self._live += 1
                 self._free += 1
                 _thread.start_new_thread(self._start_listener, (listener,))
-            except Exception as error:  # noqa: BLE001 - RuntimeError for want of threads, or MemoryError
+            except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
                 listener.is_cancelled = True
                 self._not_started(_refusal_of(error))
                 return False
             except BaseException:
-                # A Ctrl-C may come before there is a thread or after. Either way, none is counted and none runs.
+                # Ctrl-C may come before the thread exists, or after. In both cases none is counted and none runs.
                 listener.is_cancelled = True
                 self._live -= 1
                 self._free -= 1
@@ -198,12 +199,12 @@ class Listeners:
         self._on_refusal()
 
     def retry_until_done(self, action: Callable[[], bool]) -> bool:
-        """Have a listener call this until it returns True; False if no listener can."""
+        """Make listeners call this until it returns True; return False if there is no listener."""
         self._action = action
         return self.wake()
 
     def report_refusal(self) -> None:
-        """Report that a thread was refused. The log call that asked for it does not report: it must return soon."""
+        """Report that a thread was refused; the log call that requested it did not, because it must return soon."""
         refusal, self._refusal = self._refusal, ""
         if refusal:
             text = f"no thread can be started ({refusal}); rows wait for a flush, or for a thread"
@@ -212,7 +213,7 @@ class Listeners:
     # Called by listeners.
 
     def next_work(self) -> Work | None:
-        """Wait for a batch; None when the listener must end."""
+        """Wait for a batch; return None when the listener must end."""
         while not self._is_stopping:
             action = self._action
             if action is not None and action():
@@ -231,10 +232,10 @@ class Listeners:
         return None
 
     def deliver(self, work: Work) -> None:
-        """See one batch to its end."""
+        """Deliver one batch."""
         try:
             self._delivery.deliver(*work)
-        except BaseException as error:  # noqa: BLE001 - not even SystemExit ends a listener: the next batch may do better
+        except BaseException as error:  # noqa: BLE001 - not even SystemExit ends a listener: the next batch may be fine
             text = f"unexpected {described(error)} while delivering; the rows are tried again"
             self._report(Trouble(kind="internal", text=text))
         finally:
@@ -242,7 +243,7 @@ class Listeners:
                 self._free += 1
 
     def thread_started(self) -> None:
-        """Note that this thread, a listener's, has started, and number it."""
+        """Note that the current thread, a listener's, has started, and name it."""
         thread = threading.current_thread()
         with self._lock:
             self._threads = {number: known for number, known in self._threads.items() if known.is_alive()}
@@ -251,7 +252,7 @@ class Listeners:
         thread.name = f"logging_azmon-{number}"
 
     def thread_ended(self) -> None:
-        """Note that this thread, a listener's, is about to end."""
+        """Note that the current thread, a listener's, is about to end."""
         with self._lock:
             self._live -= 1
             self._free -= 1
@@ -263,7 +264,7 @@ class Listeners:
     def _take(self) -> tuple[Work | None, float]:
         try:
             return self._scheduler.next_batch()
-        except Exception as error:  # noqa: BLE001 - a listener must survive an error of ours, which is reported
+        except Exception as error:  # noqa: BLE001 - a listener must survive a bug of ours, which is reported
             self._report(Trouble(kind="internal", text=f"unexpected {described(error)} while looking for rows"))
             return None, _PAUSE_SECONDS
 
@@ -272,7 +273,7 @@ class Listeners:
     def deliver_one(self, seconds: float) -> float:
         """Deliver one batch on this thread within this time, if one is due.
 
-        Returns 0 after a batch; otherwise, for how many seconds there will be none.
+        Return 0 after a batch, and otherwise the seconds until one may be due.
         """
         with feedback.delivering():
             work, pause = self._take()
@@ -282,18 +283,18 @@ class Listeners:
         return pause
 
     def finish(self) -> bool:
-        """Have all listeners notice that the pipeline is closed; return whether there are any."""
+        """Wake all listeners, so that they notice that the pipeline is closed; return whether there are any."""
         self._wake_all()
         return self._live > 0
 
     def stop(self) -> None:
-        """Have each listener end once it has delivered the batch that it is sending."""
+        """Make each listener end once it has delivered its current batch."""
         self._is_stopping = True
         for _ in range(self._live):
             self.tokens.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait at most this long until all listeners have ended."""
+        """Wait until all listeners have ended, at most this long."""
         deadline = time.monotonic() + seconds
         # A listener that is about to start has no thread to join yet.
         while self._live and (left := deadline - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""Tell of dropped rows in rows of the library's own, so that a query over the table shows where some are missing."""
+"""Report dropped rows in rows of the library's own (notices), so that a query over the table shows the gaps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .reporter import Reporter
 
 
 class LossNotices:
-    """Queue one row, and make one report, for each reason for which rows were dropped."""
+    """Queue one notice, and report one loss, for each reason for which rows were dropped."""
 
     def __init__(
         self,
@@ -32,18 +32,18 @@ class LossNotices:
         self._notice = notice
         self._batch_seconds = batch_seconds
         self._next_at = 0.0
-        # Cleared where the table's columns are not known: losses are then reported only when the pipeline closes.
+        # Cleared if the table's columns are not known: losses are then reported only when the pipeline closes.
         self.is_enabled = True
 
     def put_if_due(self) -> None:
-        """Queue notices after a delivery, once in `batch_seconds` at most."""
+        """Queue notices, at most once in `batch_seconds`; called after each delivery."""
         now = self._clock.monotonic()
         if self._ledger.has_unreported and now >= self._next_at:
             self._next_at = now + self._batch_seconds
             self.put()
 
     def put(self) -> None:
-        """Queue notices now; losses whose notice finds no room are told later."""
+        """Queue notices now; a loss whose notice finds no room is reported later."""
         if not self.is_enabled:
             return
         for reason, loss in self._ledger.take_unreported().items():

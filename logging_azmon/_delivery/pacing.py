@@ -1,6 +1,6 @@
-"""When the open batch is due, and how many requests splitting batches may cost. Pure: the clock is given.
+"""The due time of the open batch, and the budget of requests for splitting batches. Pure: callers pass the time.
 
-Both belong to one pipeline. What all pipelines that send to one place share is in `breaker`.
+Each pipeline has its own of both. `breaker` holds the state that pipelines to the same endpoint and rule share.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-# The first row after a quiet period is sent after this time, which lets the rows that follow it join.
+# The first row after a quiet period is sent after this time, so that the rows that follow it can join.
 _FIRST_ROW_SECONDS = 0.1
-# However far batches are stretched, none waits longer than this, or than `batch_seconds` if that is longer.
+# A stretched batch waits at most this long, or `batch_seconds` if that is longer.
 MAX_STRETCHED_SECONDS = 120.0
 
 
 class Pace:
-    """Say when the open batch is due.
+    """Decide when the open batch is due.
 
-    Not locked: threads that take batches at the same time set the same moment, and any jitter will do.
+    It has no lock: threads that take batches at the same time store the same time, and any jitter will do.
     """
 
     def __init__(self, batch_seconds: float, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._batch_seconds = batch_seconds
         self._uniform = uniform
         self._last_taken: float | None = None
-        # Processes that start together must not send together: the first interval may be much shorter.
+        # The first interval may be much shorter, so that processes that start together do not send together.
         self._jitter = uniform(0.2, 1.0)
 
     def __repr__(self) -> str:
@@ -34,7 +34,7 @@ class Pace:
         return f"<Pace last_taken={last}, batch_seconds={self._batch_seconds:g}, jitter={self._jitter:.2f}>"
 
     def due_at(self, since: float, stretch: float) -> float:
-        """Return when a batch begun at `since` is due; `stretch` is the shared breaker's."""
+        """Return when a batch begun at `since` is due; `stretch` comes from the shared breaker."""
         is_quiet = self._last_taken is None or since - self._last_taken >= self._batch_seconds
         if is_quiet and stretch == 1.0:
             return since + min(_FIRST_ROW_SECONDS, self._batch_seconds)

@@ -1,7 +1,7 @@
 """Report trouble to the user's callable or on stderr, never through logging.
 
-Rules: reports are made by delivering threads and by threads that flush or close. A log call reports only a row after
-`close`, a row that an error of ours has cost, and a `pipeline` argument that names no pipeline.
+Rules: delivering, flushing and closing threads report. A log call reports only rows after `close`, rows lost to a bug
+of ours, and a `pipeline` argument that names no pipeline.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any
 from .._process import feedback
 from ..trouble import REPORT_SECONDS, Trouble, described
 
-# Past this number the limit starts afresh, so that error codes which never repeat cannot fill the memory.
+# All limits are reset past this number of keys, so that error codes which never repeat cannot fill the memory.
 _MAX_KEYS = 256
 
 
 class Reporter:
-    """Give each trouble to the user's callable, or print it on stderr, the same kind at most once a minute."""
+    """Pass each trouble to the user's callable, or print it on stderr, the same kind at most once a minute."""
 
     def __init__(self, report: Callable[[Trouble], Any] | None, monotonic: Callable[[], float]) -> None:
         self._report = report
         self._monotonic = monotonic
-        # By kind and reason: when the next line may be printed, and how many were held back until then.
+        # By kind and reason: when the next line may be printed, and how many lines were held back so far.
         self._silent_until: dict[tuple[str, str], float] = {}
         self._held_back: dict[tuple[str, str], int] = {}
 
     def __call__(self, trouble: Trouble, *, at_once: bool = False) -> None:
         """Report without raising; rows that the callable logs never enter a pipeline.
 
-        `at_once` prints the line even if another like it was printed in the last minute.
+        `at_once` prints the line even if a similar one was printed in the last minute.
         """
         with feedback.delivering():
             if self._report is not None:

@@ -1,4 +1,4 @@
-"""Decide how long to wait before a retry: as long as the service asks, or else ever longer, with jitter.
+"""Decide how long to wait before a retry: as long as the service asks, or else exponential backoff with jitter.
 
 Pure: no I/O, no clock and no state of its own.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from .answer import Answer, RetryReason
 
-# Our own bound: the service may ask for any wait.
+# The bound for Retry-After: the service may ask for any wait.
 MOST_RETRY_AFTER_SECONDS = 300.0
-# A shorter Retry-After ("0", or a date in the past) is ignored: a service that always sends one would be called
+# A shorter Retry-After ("0", or a date in the past) is ignored, or a service that always sends one would be called
 # without a pause.
 LEAST_RETRY_AFTER_SECONDS = 1.0
 
@@ -27,19 +27,19 @@ _MAX_EXPONENT = 16
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Say how long to wait before the next try."""
+    """Hold the time to wait before the next try."""
 
     seconds: float
-    # Whether the service asked for this wait, so that a flush must not cut it short.
+    # Whether the service asked for this wait. A flush must not cut such a wait short.
     from_server: bool = False
 
 
 def retry_delay(
     reason: RetryReason, answer: Answer, *, failures: int, longest: float, now: float, random: Callable[[], float]
 ) -> Delay:
-    """Return how long to wait: as long as the service asks for, or else exponentially longer with full jitter.
+    """Return how long to wait: as long as the service asks, or else exponential backoff with full jitter.
 
-    `failures` counts this one. `now` is wall time, which a Retry-After date is compared with.
+    `failures` includes the latest. `now` is wall time, with which a Retry-After date is compared.
     """
     asked = retry_after_seconds(answer.retry_after, now) or 0.0
     if asked >= LEAST_RETRY_AFTER_SECONDS:

@@ -1,9 +1,9 @@
-"""Decide which batch is sent when, and who may send it.
+"""Decide which batch is sent when, and whether a thread may send it now.
 
 Rules:
-- Any number of delivering threads call it at once, and threads that flush, even in a signal handler. It has no lock of
-  its own: the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
-- A batch is handed out with its tickets, which are given back by `release`, whatever happens to the batch.
+- Any number of delivering and flushing threads call it at once, even in a signal handler. It has no lock of its own:
+  the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
+- A batch is handed out with its tickets. The caller gives them back by `release`, whatever happens to the batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .breaker import CircuitBreaker
 from .pacing import Pace
 from .retry import Delay
 
-# How long a listener sleeps if there is nothing to wait for; a new row wakes it.
+# How long a listener sleeps if nothing is due; a new row wakes it.
 _IDLE_SECONDS = 60.0
 
 
@@ -44,49 +44,50 @@ class Scheduler:
     ) -> None:
         self._queue = queue
         self._clock = clock
-        self._shared = shared_breaker
-        self._own = CircuitBreaker()
+        self._shared_breaker = shared_breaker
+        self._own_breaker = CircuitBreaker()
         self._pace = Pace(batch_seconds)
         # Set when the pipeline closes: every waiting row is due, and retries come sooner.
         self.is_draining = False
 
     def __repr__(self) -> str:
         closing = ", closing" if self.is_draining else ""
-        return f"<Scheduler shared={self._shared!r}, own={self._own!r}{closing}>"
+        return f"<Scheduler shared={self._shared_breaker!r}, own={self._own_breaker!r}{closing}>"
 
     def subscribe(self, wake: Callable[[], None]) -> None:
-        """Call this bound method, as long as its object lives, when a pause has changed or a probe has ended."""
-        self._shared.subscribe(wake)
-        self._own.subscribe(wake)
+        """Call this bound method, as long as its object is alive, whenever a pause changes or a probe ends."""
+        self._shared_breaker.subscribe(wake)
+        self._own_breaker.subscribe(wake)
 
     @property
     def is_failing(self) -> bool:
-        """Tell whether the last request failed, of this pipeline or of one that shares its breaker."""
-        return self._shared.is_failing or self._own.is_failing
+        """Tell whether the last request of this pipeline, or of one that shares its breaker, failed."""
+        return self._shared_breaker.is_failing or self._own_breaker.is_failing
 
     def hurry(self) -> None:
         """End pauses now, for a flush, unless the service asked for them."""
         now = self._clock.monotonic()
-        self._shared.hurry(now)
-        self._own.hurry(now)
+        self._shared_breaker.hurry(now)
+        self._own_breaker.hurry(now)
 
     def has_ready_batch(self) -> bool:
-        """Tell whether a batch waits only for a thread to send it."""
+        """Tell whether a batch is ready and only needs a thread to send it."""
         return self._queue.is_ready(self._clock.monotonic(), is_due=False)
 
     def has_rows(self) -> bool:
-        """Tell whether a row waits or is on its way."""
+        """Tell whether a row waits or is in flight."""
         return not self._queue.is_empty
 
     def next_batch(self) -> tuple[Work | None, float]:
-        """Return a batch to deliver now; or None, and for how many seconds there will be none unless woken."""
+        """Return a batch to deliver now, or None and how many seconds to wait unless woken."""
         now = self._clock.monotonic()
         self._queue.refresh(now)
-        pauses = [breaker.wait_seconds(now) for breaker in (self._shared, self._own)]
+        pauses = [breaker.wait_seconds(now) for breaker in (self._shared_breaker, self._own_breaker)]
+        # A pause of None means that another thread's probe is in flight: its end wakes this thread.
         if any(pause != 0.0 for pause in pauses):
             return None, max(_IDLE_SECONDS if pause is None else pause for pause in pauses)
         since = self._queue.open_since()
-        due = None if since is None else self._pace.due_at(since, self._shared.stretch)
+        due = None if since is None else self._pace.due_at(since, self._shared_breaker.stretch)
         is_due = self.is_draining or (due is not None and due <= now)
         if self._queue.is_ready(now, is_due=is_due):
             # If another thread was faster, there is no work: the caller asks again at once.
@@ -95,20 +96,20 @@ class Scheduler:
         return None, max(0.0, min(waits, default=_IDLE_SECONDS))
 
     def _take(self, now: float, *, is_due: bool) -> Work | None:
-        shared = self._shared.acquire(now)
+        shared = self._shared_breaker.acquire(now)
         if shared is None:
             return None
-        own = self._own.acquire(now)
+        own = self._own_breaker.acquire(now)
         batch: Batch | None = None
         try:
             if own is not None:
                 batch = self._queue.take(now, is_due=is_due)
         finally:
-            # Even if `take` raises: a probe that never ends would stop every sender for good.
+            # Also if `take` raises: a probe that never ended would stop every sender for good.
             if batch is None:
-                self._shared.release(shared)
+                self._shared_breaker.release(shared)
                 if own is not None:
-                    self._own.release(own)
+                    self._own_breaker.release(own)
         if own is None or batch is None:
             return None
         if batch.attempts.first_try is None:
@@ -117,21 +118,24 @@ class Scheduler:
         return Work(batch, Tickets(shared, own))
 
     def succeeded(self, tickets: Tickets) -> bool:
-        """Note that the service answered; return whether that ends an outage."""
+        """Note a success with both breakers; return whether it ends an outage."""
         now = self._clock.monotonic()
-        return self._shared.succeeded(tickets.shared, now) | self._own.succeeded(tickets.own, now)
+        # Not `or`, which would skip the second call: both breakers must note the success.
+        return self._shared_breaker.succeeded(tickets.shared, now) | self._own_breaker.succeeded(tickets.own, now)
 
     def failures_with(self, tickets: Tickets, *, is_shared: bool) -> int:
-        """Return the number of failures in a row, of all pipelines or of this one, if this request has failed, too."""
-        return self._shared.failures_with(tickets.shared) if is_shared else self._own.failures_with(tickets.own)
+        """Return the number of consecutive failures, of all pipelines or of this one, including one of this request."""
+        if is_shared:
+            return self._shared_breaker.failures_with(tickets.shared)
+        return self._own_breaker.failures_with(tickets.own)
 
     def failed(self, tickets: Tickets, delay: Delay, *, is_shared: bool, is_throttled: bool = False) -> None:
-        """Pause every pipeline that shares the breaker, or only this one."""
-        breaker, ticket = (self._shared, tickets.shared) if is_shared else (self._own, tickets.own)
+        """Note a failure, and pause every pipeline that shares the breaker, or only this one."""
+        breaker, ticket = (self._shared_breaker, tickets.shared) if is_shared else (self._own_breaker, tickets.own)
         now = self._clock.monotonic()
         breaker.failed(ticket, now, delay.seconds, from_server=delay.from_server, is_throttled=is_throttled)
 
     def release(self, tickets: Tickets) -> None:
-        """Give tickets back, with or without an outcome before."""
-        self._shared.release(tickets.shared)
-        self._own.release(tickets.own)
+        """Give back tickets, whether or not an outcome was noted."""
+        self._shared_breaker.release(tickets.shared)
+        self._own_breaker.release(tickets.own)

@@ -1,11 +1,11 @@
-"""A spool's directory: which owner has which files, orphans that dead owners have left, and rejected rows.
+"""A spool's directory: the segments of each owner, orphans (the segments of dead owners), and rejected rows.
 
 Rules:
 - Holding a dead owner's lock means owning all its segments, until the last is removed or the lock is released. So only
-  one process at a time delivers them. They are listed only once the lock is held.
-- A lock's file is removed by the process that holds it, when no segment is left.
-- Segments for another target are left to other pipelines; files that are not a spool's are not touched.
-- No lock of Python's is taken here: callers that take or release an owner's lock hold the ownership lock (see
+  one process at a time delivers them. They are listed only while the lock is held.
+- The process that holds an owner's lock removes the lock file when no segment is left.
+- Segments for another target are left to other pipelines. Other files are not touched.
+- This module takes no thread lock: callers that take or release an owner's lock hold the ownership lock (see
   `ownership`).
 """
 
@@ -37,14 +37,14 @@ _TRIES = 3
 
 
 class Directory:
-    """Find, make and read the files of one directory, for one target."""
+    """Find, create and read the files of one directory, for one target."""
 
     def __init__(self, path: str, target: Target, files: Files | None = None) -> None:
         self.path = path
         self.files = files if files is not None else Files()
         self.target = target
         self.header = target.header()
-        # Names of foreign segments that were seen.
+        # The names of segments that are for another target or cannot be read.
         self._foreign: set[str] = set()
 
     def path_of(self, *names: str) -> str:
@@ -52,12 +52,12 @@ class Directory:
         return os.path.join(self.path, *names)
 
     def create_owner(self) -> Owner:
-        """Make a new owner, and the directory if need be."""
+        """Create a new owner, and the directory if need be."""
         self.files.make(self.path)
         for _ in range(_TRIES):
             name = new_owner()
             lock = self.files.lock(self.path_of(lock_name(name)))
-            if lock is not None:  # or another process has taken it for a dead owner's in between
+            if lock is not None:  # None if another process took the new lock for an orphan's in between
                 return self._owner(name, lock)
         raise OSError(f"no lock can be taken in {self.path}")
 
@@ -65,7 +65,7 @@ class Directory:
         return Owner(name, lock, partial(self.files.remove, self.path_of(lock_name(name))))
 
     def begin(self, owner: Owner, now: float, *, size: int, is_synced: bool = False) -> Segment:
-        """Create a segment that may grow to this size."""
+        """Create a segment that may grow to this many bytes."""
         owner.begun += 1
         path = self.path_of(segment_name(now, owner.name, owner.begun))
         fd = self.files.create(path)
@@ -82,11 +82,11 @@ class Directory:
         return Segment(path, owner, size, fd)
 
     def holds(self, owner: Owner) -> bool:
-        """Tell whether an owner's lock is still where other processes look for it."""
+        """Tell whether an owner's lock file still exists, so that other processes respect the lock."""
         return os.path.exists(self.path_of(lock_name(owner.name)))
 
     def used(self, mine: set[str]) -> int:
-        """Sum up the bytes of rejected rows, and of all segments but those of some owners."""
+        """Return the bytes of rejected rows and of all segments except those of these owners."""
         entries = self.files.entries(self.path)
         others = sum(size for name, size in entries.items() if is_segment(name) and owner_of(name) not in mine)
         return others + self.rejected_bytes()
@@ -94,9 +94,9 @@ class Directory:
     # Orphans.
 
     def adopt(self, mine: set[str]) -> Iterator[tuple[Owner, list[tuple[Segment, int]]]]:
-        """Take the orphans that are for this target, oldest first: segments, each with the offset of its first row.
+        """Adopt the orphans that are for this target, oldest first; yield segments with the offset of their first row.
 
-        An owner that cannot be adopted does not keep the others from it: its error is raised in the end.
+        If an owner cannot be adopted, the others still are, and the error is raised after them.
         """
         names = sorted(self.files.entries(self.path))
         orphans: dict[str, None] = {}
@@ -107,7 +107,7 @@ class Directory:
         self._foreign &= set(names)
         failure: OSError | None = None
         for owner in orphans:
-            # An owner of a segment known to be foreign is not locked just to look at it again.
+            # The owner of a segment that is known to be foreign need not be locked again.
             if not any(name in self._foreign for name in names if owner_of(name) == owner):
                 try:
                     adopted = self._adopt(owner)
@@ -141,7 +141,7 @@ class Directory:
         return None
 
     def _find_rows(self, segment: Segment) -> int | None:
-        """Return where a segment's rows begin; None if there are none, or the segment is foreign."""
+        """Return the offset of a segment's first row; None if it has no rows or is foreign."""
         try:
             line = self.first_line(segment.path)
         except OSError as error:
@@ -150,7 +150,7 @@ class Directory:
             self._foreign.add(os.path.basename(segment.path))
             return None
         if not line.endswith(b"\n") and len(line) < MOST_HEADER_BYTES:
-            # Its owner died before a row was in it.
+            # Its owner died before it wrote a row.
             with suppress(OSError):
                 self.files.remove(segment.path)
                 segment.owner.files -= 1
@@ -161,7 +161,7 @@ class Directory:
         return None
 
     def first_line(self, path: str) -> bytes:
-        """Read a segment's first line, with its end if it has one."""
+        """Read a segment's first line, with the newline if there is one."""
         fd = self.files.open(path)
         try:
             line, end, _ = self.files.read(fd, 0, MOST_HEADER_BYTES).partition(b"\n")
@@ -171,7 +171,7 @@ class Directory:
 
     @property
     def foreign(self) -> set[str]:
-        """Return the names of the segments seen that are for other targets or cannot be read."""
+        """Return the names of segments that are for another target or cannot be read."""
         return set(self._foreign)
 
     # Rejected rows.
@@ -184,7 +184,7 @@ class Directory:
             return 0
 
     def reject(self, owner: str, lines: bytes, answer: dict[str, Any], *, most: int) -> str:
-        """Keep rejected rows with the service's answer, and return where."""
+        """Append rejected rows, with the service's answer, to a file, and return its path."""
         folder = self.path_of(REJECTED)
         path = self.path_of(REJECTED, f"{owner}.ndjson")
         self.files.make(folder)

@@ -1,10 +1,10 @@
-"""A lock of the operating system on a file: it dies with its process, however that ends.
+"""A file lock of the operating system, which is released when its process ends, however that ends.
 
-Why not a library: filelock, the best maintained, handles forks correctly from 3.30 on, but from 4.2 on it releases all
-locks before our tail is delivered at exit; and it logs, so its own records would become rows.
+The best maintained library, filelock, is not used: from 4.2 on it releases all locks at exit before the last rows are
+delivered, and it logs, so that its own records would become rows. (It handles forks correctly from 3.30 on.)
 
-Rules: a lock belongs to the process that took it. A forked child has a copy of the descriptor. It closes the copy and
-never unlocks, because that would release the parent's lock. A descriptor is registered before it is locked, so that a
+Rules: a lock belongs to the process that took it. A forked child has a copy of the descriptor, which it closes without
+unlocking, because unlocking would release the parent's lock. A descriptor is registered before it is locked, so that a
 fork finds it.
 """
 
@@ -23,14 +23,14 @@ from .._process import at_fork
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _POLL_SECONDS = 0.02
 
-# By descriptor.
+# All open locks, by descriptor.
 _open: weakref.WeakValueDictionary[int, Lock] = weakref.WeakValueDictionary()
 
 
 class Lock:
     """Hold a file locked."""
 
-    # As long as opening has not succeeded.
+    # -1 unless the file is open.
     _fd = -1
 
     def __init__(self, path: str) -> None:
@@ -40,7 +40,7 @@ class Lock:
 
     @classmethod
     def take(cls, path: str, seconds: float = 0.0) -> Lock | None:
-        """Lock a file, which is made if need be; None if another process holds it for longer than this."""
+        """Lock a file, which is created if need be; return None if another process holds it for longer than this."""
         deadline = time.monotonic() + seconds
         while True:
             lock = cls(path)
@@ -56,25 +56,25 @@ class Lock:
             threading.Event().wait(_POLL_SECONDS)
 
     def _is_taken(self) -> bool:
-        # The last holder may have removed the file: then other processes lock a new one by that name.
+        # The last holder may have removed the file; other processes would then lock a new file of the same name.
         return _is_locked(self._fd) and os.fstat(self._fd).st_nlink > 0
 
     def release(self) -> None:
-        """Unlock and close the file, in the process that locked it; in another, only close it."""
+        """Close the file, and unlock it first unless this is a forked child."""
         if self._fd >= 0 and os.getpid() == self._process:
             with suppress(OSError):
                 _unlock(self._fd)
         self.close()
 
     def close(self) -> None:
-        """Close the file; in a forked child that leaves it locked."""
+        """Close the file; in a forked child, the parent's lock remains."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             _open.pop(fd, None)
             os.close(fd)
 
     def __del__(self, _is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not _is_ending():  # or else the modules may be gone already, and the operating system unlocks
+        if not _is_ending():  # modules may be gone then; the operating system unlocks
             self.release()
 
 
@@ -103,12 +103,12 @@ else:
         return True
 
     def _unlock(fd: int) -> None:
-        # Closing alone is not enough: a child may have a copy that it has not closed yet.
+        # Closing alone is not enough, because a child may not have closed its copy yet.
         fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def restart() -> None:
-    """Begin again in a forked child."""
+    """Close the parent's locks in a forked child, without unlocking them."""
     for lock in list(_open.values()):
         lock.close()
 

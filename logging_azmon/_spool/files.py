@@ -1,11 +1,11 @@
-"""The file operations of a spool, one a method: tests replace them by ones that fail or crash at any step.
+"""The file operations of a spool, one per method, so that tests can make each of them fail or crash.
 
 Rules:
 - Directories are 0700 and files 0600.
-- Only regular files are opened, and links are not followed: a link could lead elsewhere, and a pipe could block.
-- Files that an untrusted user may have put there are not opened: their rows would be sent with our token, and
-  `logging-azmon spool` would send the token to an address of that user's choice.
-- Programs that are started inherit no descriptors.
+- Only regular files are read, and symbolic links are not followed: a link could lead elsewhere, and a pipe could block.
+- Files of untrusted users are not read: their rows would be sent with our token, and `logging-azmon spool` would send
+  the token to an address of their choice.
+- Programs that the application starts inherit no descriptors.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
 # Transient errors: they say nothing about the file.
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-# Opening a pipe would wait for its other end.
+# Without O_NONBLOCK, opening a pipe would wait for its other end.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 
 
 def trusted(own: int, directory: os.stat_result, parent: os.stat_result) -> set[int]:
-    """Return the users whose files are read: this process's own, root, and the directory's owner.
+    """Return the users whose files are read: the process's own user, root, and the directory's owner.
 
-    The owner is not trusted where all users may make directories, as in /tmp: any of them may have guessed the name.
+    The directory's owner is not trusted where all users may create directories, as in /tmp: any of them may have
+    guessed the name and created the directory.
     """
     is_shared = parent.st_mode & stat.S_ISVTX and parent.st_mode & stat.S_IWOTH
     return {own, 0} if is_shared else {own, 0, directory.st_uid}
@@ -46,9 +47,9 @@ def _check(status: os.stat_result, path: str) -> None:
 
 
 class Files:
-    """Do to files what a spool needs; an operation that fails raises an OSError."""
+    """Perform a spool's file operations; an operation that fails raises an OSError."""
 
-    # Called for each row, so it is the system call itself.
+    # The system call itself, because it is called for each row.
     write = staticmethod(os.write)
     close = staticmethod(os.close)
     sync = staticmethod(os.fsync)
@@ -59,13 +60,13 @@ class Files:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def make(self, directory: str) -> None:
-        """Make a directory, unless it exists."""
+        """Create a directory, unless it exists."""
         os.makedirs(directory, 0o700, exist_ok=True)
         if os.name == "posix" and os.stat(directory).st_uid not in _trusted_at(directory):
             raise OSError(f"{directory} belongs to another user, where all users may make directories; choose another")
 
     def entries(self, directory: str) -> dict[str, int]:
-        """Return the names in a directory, with their sizes."""
+        """Return the size of each file in a directory, by name."""
         sizes = {}
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -76,11 +77,11 @@ class Files:
         return sizes
 
     def create(self, path: str) -> int:
-        """Create a file to be written and read, and return its descriptor."""
+        """Create a file for writing and reading, and return its descriptor."""
         return os.open(path, _CREATE, 0o600)
 
     def append(self, path: str, data: bytes) -> None:
-        """Append to a file, all or nothing, and sync it to the disk."""
+        """Append to a file and sync it to the disk; on an error, append nothing."""
         fd = os.open(path, _APPEND, 0o600)
         try:
             before = os.fstat(fd).st_size
@@ -98,11 +99,11 @@ class Files:
         return os.fstat(fd).st_size
 
     def truncate(self, fd: int, size: int) -> None:
-        """Cut a file off at this size."""
+        """Truncate a file to this size."""
         os.ftruncate(fd, size)
 
     def open(self, path: str) -> int:
-        """Open a regular file to read it."""
+        """Open a regular file of a trusted user for reading."""
         fd = os.open(path, _READ)
         try:
             _check(os.fstat(fd), path)
@@ -112,7 +113,7 @@ class Files:
         return fd
 
     def read(self, fd: int, start: int, length: int) -> bytes:
-        """Read up to so many bytes from an offset on."""
+        """Read up to `length` bytes from an offset on."""
         os.lseek(fd, start, os.SEEK_SET)
         parts = []
         while length and (part := os.read(fd, length)):
@@ -121,15 +122,15 @@ class Files:
         return b"".join(parts)
 
     def is_at(self, fd: int, path: str) -> bool:
-        """Tell whether the path still leads to this open file."""
+        """Tell whether the path still names this open file."""
         try:
             return os.path.samestat(os.fstat(fd), os.stat(path))
         except OSError:
             return False
 
     def sync_directory(self, directory: str) -> None:
-        """Sync a directory, so that the names in it are on the disk, too."""
-        if os.name != "posix":  # pragma: no cover - Windows cannot, and need not
+        """Sync a directory, so that new names in it are on the disk."""
+        if os.name != "posix":  # pragma: no cover - Windows cannot, and need not, do this
             return
         fd = os.open(directory, os.O_RDONLY)
         try:
@@ -145,5 +146,5 @@ class Files:
             return
 
     def lock(self, path: str, seconds: float = 0.0) -> Lock | None:
-        """Lock a file, which is made if need be; None if another process holds it for longer than this."""
+        """Lock a file, which is created if need be; return None if another process holds it for longer than this."""
         return Lock.take(path, seconds)

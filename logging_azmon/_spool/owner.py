@@ -1,7 +1,7 @@
-"""A pipeline of a process, as the owner of its segments in a spool's directory.
+"""An owner: one pipeline of one process, which owns segments in a spool's directory.
 
-Rules: an owner lives as long as the operating system holds its lock. It alone appends to its segments, reads and
-removes them.
+Rules: an owner is alive as long as its file lock is held. Only the process that holds the lock appends to the owner's
+segments, reads them and removes them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Releasable(Protocol):
-    """A lock on a file."""
+    """A file lock that can be released."""
 
     def release(self) -> None:
         """Let other processes take it."""
@@ -20,13 +20,13 @@ class Releasable(Protocol):
 
 
 class Owner:
-    """Hold segments, as long as the lock is held."""
+    """Hold a file lock, and with it the right to an owner's segments."""
 
     def __init__(self, name: str, lock: Releasable, remove_lock: Callable[[], None]) -> None:
         self.name = name
-        # How many of its files are left.
+        # How many of its segments are left.
         self.files = 0
-        # How many files it has begun.
+        # How many segments it has begun.
         self.begun = 0
         self._lock = lock
         self._remove_lock = remove_lock
@@ -35,9 +35,9 @@ class Owner:
         return f"<Owner {self.name} files={self.files} begun={self.begun}>"
 
     def release(self) -> None:
-        """Let other processes have what is left."""
+        """Let other processes adopt the segments that are left."""
         if not self.files:
-            # Removed while the lock is held, so that no other process gets hold of a lock by the same name.
+            # Removed while the lock is held, so that no other process can lock a file that is about to be removed.
             with suppress(OSError):
                 self._remove_lock()
         self._lock.release()

@@ -1,7 +1,7 @@
-"""Whose segments this pipeline holds: those of the owner that it writes as, and those of owners it has adopted.
+"""The owners whose segments this pipeline holds: the one that it writes as, and those that it has adopted.
 
-Rules: `lock` is held to take or release owners' locks, to look for orphans, or to create an owner. It comes before the
-ledger's lock: a thread that holds the ledger's lock tries to take it, but does not wait. A fork waits for it.
+Rules: a thread holds `lock` while it creates an owner, looks for orphans, or takes or releases owners' locks. It comes
+before the ledger's lock: a thread that already holds the ledger's lock does not wait for it. A fork waits for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Ownership:
 
     def __init__(self, directory: Directory, ledger_lock: threading.RLock, notes: Notes) -> None:
         self.lock = threading.RLock()
-        # The owner we write as, and every owner whose segments we hold, by name.
+        # The owner that this pipeline writes as, and all owners whose segments it holds, by name.
         self.writer: Owner | None = None
         self.owners: dict[str, Owner] = {}
         # When to look for orphans again.
@@ -40,11 +40,11 @@ class Ownership:
         return f"<Ownership writer={self.writer!r} owners={len(self.owners)}>"
 
     def try_lock(self) -> bool:
-        """Take the lock, if it is free soon; or at once, where waiting could deadlock."""
+        """Take the lock; wait a second for it, but not while this thread holds the ledger's lock."""
         return self.lock.acquire(timeout=0 if holds(self._ledger_lock) else _LOCK_SECONDS)
 
     def ensure_writer(self, fail: Callable[[OSError], None]) -> bool:
-        """Create the owner that we write as, if there is none; False if that is not possible now."""
+        """Create the owner that this pipeline writes as, unless it exists; return False if that is not possible now."""
         if not self.try_lock():
             return False
         try:
@@ -58,17 +58,17 @@ class Ownership:
             self.lock.release()
         return self.writer is not None
 
-    def look_soon(self, owner: Owner) -> None:
-        """Have an owner released soon that has no files any more, unless it writes."""
+    def release_soon(self, owner: Owner) -> None:
+        """Make the next look for orphans due if this owner is idle: it releases owners without segments."""
         if not owner.files and owner is not self.writer:
             self.next_look = float("-inf")
 
     def release_idle(self) -> None:
-        """Release the owners that have no files any more; the lock is held."""
+        """Release the owners that have no segments left; the lock is held."""
         self._release([owner for owner in self.owners.values() if not owner.files and owner is not self.writer])
 
     def release_all(self) -> None:
-        """Release all owners but the one that writes."""
+        """Release all owners except the one that writes, if the lock is free."""
         if self.try_lock():
             try:
                 self._release([owner for owner in self.owners.values() if owner is not self.writer])

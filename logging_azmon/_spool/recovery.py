@@ -1,7 +1,7 @@
-"""Read back what is on disk: rows of this process's segments, and of orphans, the segments that dead owners have left.
+"""Read rows back from disk: those of this process's segments, and of orphans, the segments that dead owners have left.
 
-Rules: the delivering side acts here. Files are read and written without the ledger's lock, by the thread that has taken
-the batch; counters, batches and the backlog change under it.
+Rules: delivering threads call this module. The thread that has taken a batch reads and writes files without the
+ledger's lock; counters, batches and the backlog change under it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .segment import Segment, Stored, begun_at, good_lines
 from .space import Space
 
 LOOK_SECONDS = 5.0
-# A dead owner's lock is a descriptor; there is no need to hold hundreds of them.
+# Each adopted owner's lock is an open descriptor, so only a few are held at a time.
 MOST_ADOPTED = 8
-# No row is longer: `batch_bytes` may be at most this.
+# The longest possible row: the maximum of `batch_bytes`.
 MOST_ROW_BYTES = 50 * 1024 * 1024
-# The service replaces TimeGenerated when it is older.
+# The service replaces a TimeGenerated that is older.
 OLD_SECONDS = 2 * 24 * 3_600
-# Between the numbers of adopted batches there is room for those of their parts.
+# Adopted batches are numbered in these steps, which leaves numbers for their parts.
 _STEP = 2**32
 _FIRST_ADOPTED = -(2**62)
 
@@ -39,7 +39,7 @@ _FIRST_ADOPTED = -(2**62)
 class Recovery:
     """Load batches from disk, and adopt orphans."""
 
-    def __init__(  # noqa: PLR0917 - the parts it puts to work
+    def __init__(  # noqa: PLR0917 - its parts
         self,
         ledger: Ledger,
         clock: Clock,
@@ -66,8 +66,8 @@ class Recovery:
 
     # Orphans.
 
-    def look_around(self, now: float) -> None:
-        """Adopt orphans, a few owners at a time, and release owners that have no files; the ownership lock is held."""
+    def adopt_orphans(self, now: float) -> None:
+        """Release owners that have no segments, and adopt a few dead ones; the ownership lock is held."""
         path = self._directory.path
         self._ownership.next_look = now + LOOK_SECONDS
         foreign = self._directory.foreign
@@ -104,7 +104,7 @@ class Recovery:
             self._backlog.insert_adopted(batches)
 
     def drop_oldest(self, seal: Callable[[], None]) -> bool:
-        """Drop the oldest segment that waits, once the open one is sealed; False if there is none."""
+        """Seal the open segment, then drop the oldest that waits; return False if none waits."""
         with self._ledger.lock:
             seal()
             oldest = self._backlog.oldest("spooled")
@@ -132,7 +132,7 @@ class Recovery:
     # Loading.
 
     def load(self, batch: Batch) -> Loaded:
-        """Read a taken batch's rows, and count those that nothing has counted yet."""
+        """Read a taken batch's rows, and count those that were not counted yet."""
         stored: Stored = batch.stored
         segment = stored.segment
         try:
@@ -152,13 +152,13 @@ class Recovery:
             self._notes.add("disk", f"rows in the spool cannot be read now ({error}); they wait")
             batch.attempts.not_before = self._clock.monotonic() + LOOK_SECONDS
             return Loaded.LATER
-        # Its file stays, if there is one: another process may be able to read it.
+        # The file is kept if it exists, because another process may be able to read it.
         batch.stored.is_unreadable = not isinstance(error, FileNotFoundError)
         self._notes.add("unreadable", f"rows in the spool cannot be read ({error})", is_loss=bool(batch.rows))
         return Loaded.UNREADABLE
 
     def _count(self, batch: Batch, data: bytes) -> tuple[int, int]:
-        """Give a batch its rows; return how many there are, and how many torn lines were found."""
+        """Store the data in a batch, without torn lines; return the number of rows and of newly found torn lines."""
         stored: Stored = batch.stored
         is_adopted = batch.is_adopted
         end = data.rfind(b"\n") + 1
@@ -183,7 +183,7 @@ class Recovery:
         return rows, torn
 
     def _read(self, batch: Batch) -> bytes:
-        """Read a batch; an adopted batch that is longer than our own may be is divided."""
+        """Read a batch; divide one that is larger than this pipeline's batches may be."""
         stored: Stored = batch.stored
         segment, files = stored.segment, self._files
         is_open = segment.fd >= 0
@@ -192,7 +192,7 @@ class Recovery:
             if is_open:
                 if self._syncs:
                     files.sync(fd)
-                # The segment written last: whatever interrupted its writers, the file has the rows.
+                # This segment was written last. A write may have been interrupted, so its size is read from the file.
                 return files.read(fd, stored.start, MOST_ROW_BYTES)
             most = min(stored.size, self._batch_bytes)
             data = files.read(fd, stored.start, most)
@@ -210,7 +210,7 @@ class Recovery:
         return data
 
     def _cut(self, batch: Batch, size: int) -> None:
-        """Leave a batch so many bytes, and have the rest wait as a batch of its own."""
+        """Shorten a batch to this many bytes, and queue the rest as another batch."""
         stored: Stored = batch.stored
         rest = replace(
             batch,
@@ -228,9 +228,10 @@ class Recovery:
     # Giving back.
 
     def rewrite(self, batch: Batch) -> bool:
-        """Give a part of a segment a segment of its own, so that its rows need not wait in memory."""
+        """Write a part of a batch to a segment of its own, so that its rows need not wait in memory."""
         stored: Stored = batch.stored
-        # The lock of this owner is held as long as there are parts. The writer is None or another after `close`.
+        # Written as the part's owner, whose lock is held as long as there are parts; after `close`, the writer is
+        # another owner or None.
         owner = stored.segment.owner
         start = len(self._directory.header)
         size = len(batch.data)

@@ -1,14 +1,14 @@
-"""The format of a spool's files: names, first lines, rows. Pure.
+"""The format of a spool's files: their names, first lines and rows. Pure.
 
-``DIR/20261120T202458.123456Z-0f3a9c51d2e84b76-000001.ndjson`` is a segment. It holds rows, one JSON object a line,
-oldest first. Its name has the time at which it was begun, its owner (a pipeline of a process), and the owner's count:
-files sorted by name are sorted by age. The first line says where the rows go, and which version of the format this is:
+``DIR/20261120T202458.123456Z-0f3a9c51d2e84b76-000001.ndjson`` is a segment. It holds rows, one JSON object per line,
+oldest first. Its name has the time at which it was begun, its owner (one pipeline of one process), and its number among
+the owner's segments: sorting by name sorts by age. The first line has the version of the format and the rows' target:
 
     {"logging_azmon_spool":1,"endpoint":"https://…","rule_id":"dcr-…","stream":"Custom-…","cloud":"public"}
 
-``DIR/0f3a9c51d2e84b76.lock`` is locked as long as that owner lives. Files of other names do not belong to the spool.
+``DIR/0f3a9c51d2e84b76.lock`` is locked as long as that owner is alive. Files with other names are ignored.
 
-``DIR/rejected/*.ndjson`` holds rows that the service refused. Each line has the row, its target, and the answer.
+``DIR/rejected/*.ndjson`` holds rows that the service rejected. Each line has the row, its target, and the answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import orjson
 from .owner import Owner
 
 VERSION = 1
-# How many bytes are read to find a first line.
+# The first line is looked for in this many bytes.
 MOST_HEADER_BYTES = 8_192
 _MARK = "logging_azmon_spool"
 _SEGMENT = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-([0-9a-f]{16})-\d{6,}\.ndjson", re.ASCII)
@@ -34,7 +34,7 @@ _STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Say where rows go; only a pipeline with the same target delivers them."""
+    """Identify where rows are sent; only a pipeline with the same target delivers them."""
 
     endpoint: str
     rule_id: str
@@ -70,38 +70,38 @@ class Target:
 
 @dataclass(eq=False, slots=True)
 class Segment:
-    """Describe a file of rows."""
+    """Describe a segment, a file of rows."""
 
     path: str
     owner: Owner
-    # How many bytes of the directory it takes: while it is open, as many as it may grow to.
+    # How many bytes it counts for: while it is open, the size that it may grow to.
     size: int
-    # Its descriptor while it is written, and until the last rows written are read; else -1.
+    # Its descriptor while it is written, and then until its last rows are read; otherwise -1.
     fd: int = -1
-    # How many batches hold rows of it; it is removed with the last of them.
+    # How many unsettled batches have rows in it; it is removed with the last of them.
     parts: int = 1
 
 
 @dataclass(eq=False, slots=True)
 class Stored:
-    """Say where a batch's rows are on disk."""
+    """Hold the place of a batch's rows on disk."""
 
     segment: Segment
-    # The offset of its first row, and how many bytes its rows have.
+    # The offset of its first row, and the size of its rows in bytes.
     start: int
     size: int
-    # How many more bytes it takes while it is open.
+    # How many more bytes it takes, while it is open.
     capacity: int = 0
-    # How many of its lines are torn, so that they are counted as lost only once.
+    # How many torn lines were counted as lost already, so that a retry does not count them again.
     torn: int = 0
-    # Whether it was divided, so that its rows are no longer those between `start` and `start + size`.
+    # Whether it is a part of a divided batch, so that its rows are no longer all those in these bytes.
     is_part: bool = False
-    # Whether it could not be read, so that its segment is kept.
+    # Whether reading failed, so that the segment must be kept.
     is_unreadable: bool = False
 
 
 def new_owner() -> str:
-    """Return a new name, unique without asking other processes."""
+    """Return the random name of a new owner."""
     return os.urandom(8).hex()
 
 
@@ -138,7 +138,7 @@ def begun_at(name: str) -> float:
 
 
 def good_lines(data: bytes) -> tuple[bytes, int]:
-    """Return the lines that are rows, and how many are torn: left by a process or machine that died while writing."""
+    """Return the lines that are rows, and the number of torn ones, whose writer died before it was done."""
     lines = data.split(b"\n")[:-1]
     good = [line for line in lines if _is_row(line)]
     if len(good) == len(lines):
@@ -147,7 +147,7 @@ def good_lines(data: bytes) -> tuple[bytes, int]:
 
 
 def _is_row(line: bytes) -> bool:
-    # Rows are never written like this. It may be JSON, but a carriage return would make it two lines.
+    # Rows are never written like this. A line with a carriage return may be valid JSON, but would count as two.
     if not line.startswith(b"{") or b"\r" in line:
         return False
     try:
@@ -163,7 +163,7 @@ def rejected_line(line: bytes, target: Target, answer: dict[str, Any]) -> bytes:
 
 
 def row_of_rejected(line: bytes) -> tuple[Target, bytes] | None:
-    """Return the target and the row of such a line; None if it is not one."""
+    """Return the target and the row of a line that `rejected_line` made; None if it is another."""
     try:
         kept = orjson.loads(line)
         target, row = Target.of(kept["target"]), kept["row"]

@@ -1,7 +1,7 @@
-"""The space that a spool's segments take: whether there is room for more, and when they are removed.
+"""The disk space of a spool: whether there is room for another segment, and the removal of segments.
 
-Rules: sizes change under the ledger's lock. Nothing is removed under it. A segment is removed when all its rows have
-found their end; until then a crash costs a copy of them, but no row.
+Rules: sizes change under the ledger's lock. No file is removed under it. A segment is removed once all its rows are
+settled; a crash before that may duplicate rows, but loses none.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from .notes import Notes
 from .ownership import Ownership
 from .segment import Segment
 
-# How old a measurement of other processes' files may be while there is room, and while there is none.
+# How old the measurement of other processes' files may be: while there is room, and while there is none.
 _MEASURE_SECONDS = 5.0
 _MEASURE_AGAIN_SECONDS = 1.0
-# A disk that failed is tried again after this time.
+# How long to use memory alone after the disk has failed.
 _MEND_SECONDS = 1.0
 
 
 class Space:
-    """Account for the bytes of one pipeline's segments, and of the rest of the directory."""
+    """Account for the bytes of one pipeline's segments, and of all other files in the directory."""
 
-    def __init__(  # noqa: PLR0917 - the parts it looks at
+    def __init__(  # noqa: PLR0917 - its parts
         self,
         directory: Directory,
         ownership: Ownership,
@@ -39,14 +39,14 @@ class Space:
         self._clock = clock
         self._lock = lock
         self._spool_bytes = spool_bytes
-        # How many batches are on disk, waiting or on their way, and the bytes of their segments.
+        # How many batches on disk wait or are in flight, and the bytes of their segments.
         self.batches = 0
         self.used_bytes = 0
         self._others_bytes = 0
         self._measured_at = float("-inf")
-        # Whether the last row found the directory full.
+        # Whether the directory was full when the last row came.
         self.is_full = False
-        # Until then, the disk is not tried.
+        # When the disk may be used again after it has failed.
         self.broken_until = float("-inf")
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Space:
         self._notes.add("disk", f"the spool {path} cannot be used ({error}); rows go through memory")
 
     def has_room(self, size: int, now: float) -> bool:
-        """Tell whether so many bytes fit; other processes' files are measured from time to time."""
+        """Tell whether this many bytes fit; other processes' files are measured again every few seconds."""
         fits = self.used_bytes + self._others_bytes + size <= self._spool_bytes
         if now - self._measured_at < (_MEASURE_SECONDS if fits else _MEASURE_AGAIN_SECONDS):
             return fits
@@ -69,22 +69,22 @@ class Space:
         return self.used_bytes + self._others_bytes + size <= self._spool_bytes
 
     def can_make_room(self, size: int) -> bool:
-        """Tell whether so many bytes would fit if this pipeline's segments were gone."""
+        """Tell whether this many bytes would fit if all of this pipeline's segments were dropped."""
         return self._others_bytes + size <= self._spool_bytes
 
     def set_size(self, segment: Segment, size: int) -> None:
-        """Count what a segment has become, instead of what it might have."""
+        """Count a segment's actual size instead of the size that it might have grown to."""
         self.used_bytes += size - segment.size
         segment.size = size
 
     def release_part(self, segment: Segment) -> Segment | None:
-        """Have a segment hold rows of one batch less; return it if that was the last."""
+        """Note that a batch no longer needs its segment; return the segment if it was the last one to."""
         with self._lock:
             segment.parts -= 1
             return None if segment.parts else segment
 
     def remove(self, segment: Segment | None) -> None:
-        """Remove a segment whose rows have all found their end."""
+        """Remove a segment whose rows are all settled; do nothing for None."""
         if segment is None:
             return
         try:
@@ -96,4 +96,4 @@ class Space:
             segment.owner.files -= 1
         with self._lock:
             self.used_bytes -= segment.size
-            self._ownership.look_soon(segment.owner)
+            self._ownership.release_soon(segment.owner)

@@ -1,17 +1,18 @@
-"""Rows on disk: a row is in the kernel's hands before the log call returns.
+"""A store that keeps rows on disk: each row is written to a file, with one system call, before the log call returns.
 
-A batch is a segment, a file of rows (see `segment`), that is filled, taken, sent and removed. Only its name and size
-are in memory; its rows are there while it is on its way. A row that cannot be written (the disk is full or read-only,
-or the directory is gone) goes through memory, as without a spool.
+A batch is a segment, a file of rows (see `segment`), that is filled, taken, sent and removed. Its rows are in memory
+only while it is in flight. A row that cannot be written (the disk is full or read-only, or the directory is gone) goes
+through memory, as without a spool.
 
 Rules:
 - The ledger's lock covers the write of a row, the repair of a short write, and the change from one segment to the next.
   Rows are read and sent without it.
-- A segment's descriptor is used and closed under it, so no writer holds a number that means another file by then. The
-  last segment's descriptor is left open until the thread that took the batch has read it; nothing writes to it then.
-- A row that comes in the middle of a write, on the same thread (a signal handler, a finalizer), is written after it.
-- The file is the truth: whatever interrupts a write, the segment is closed, and its rows are counted when it is read.
-- After `close`, rows go to segments of a new owner, which this pipeline does not send: the next one does.
+- A segment's descriptor is used and closed under it, so that no writer uses a number that was reused for another file.
+  The last segment's descriptor stays open until the thread that took the batch has read it; nothing writes to it then.
+- A signal handler or finalizer may log while its thread is writing a row. Its row is deferred until that write is done.
+- The file decides which rows exist: if a write is interrupted, the segment is sealed, and its rows are counted when it
+  is read.
+- After `close`, rows go to segments of a new owner. This pipeline does not send them; the next process does.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from .recovery import Recovery
 from .segment import Stored
 from .space import Space
 
-# Rejected rows may take this part of the directory: they are never delivered, and would push out rows that can be.
+# Rejected rows may take one part in this many of the directory: they must not displace rows that can be delivered.
 REJECTED_PART = 10
 
 
 class SpoolStore:
-    """Keep rows on disk, at most so many bytes, and in memory what cannot be written."""
+    """Keep rows on disk, up to `spool_bytes`, and rows that cannot be written in memory."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class SpoolStore:
         self._files = directory.files
         self._write = directory.files.write
         self._wake = wake
-        # As in memory: a body is one byte longer than its lines.
+        # As in memory, a body is one byte longer than its lines.
         self._batch_bytes = batch_bytes - 1
         self._spool_bytes = spool_bytes
         self._syncs_rows = fsync == "row"
@@ -86,11 +87,11 @@ class SpoolStore:
             batch_bytes=self._batch_bytes,
             syncs=self._syncs_batches,
         )
-        # The batch whose segment is written, and when it began.
+        # The batch whose segment takes rows, and when it began.
         self._open: Batch | None = None
         self._begun = 0.0
-        # Rows that came in the middle of a write.
         self.is_writing = False
+        # Rows of log calls that interrupted a write, to be put after it.
         self._deferred: deque[bytes] = deque()
         self._put: Put = self.append
         # After `close`, rows are written for the next process.
@@ -106,8 +107,8 @@ class SpoolStore:
         self._put = put
         return put
 
-    def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - what is done for each row, in one piece
-        """Write a row, or take it in memory where the disk fails; False if there is no room."""
+    def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - the code for each row, without further calls
+        """Write a row, or keep it in memory if the disk fails; return False if there is no room."""
         if self.ownership.writer is None and not self._ensure_writer():
             return self._memory.append(line)
         size = len(line)
@@ -156,18 +157,18 @@ class SpoolStore:
         return True
 
     def _ensure_writer(self) -> bool:
-        """Create the owner that we write as, if there is none; False if that is not possible now."""
+        """Create the owner that this pipeline writes as, unless it exists; return False if that is not possible now."""
         return self._clock.monotonic() >= self._space.broken_until and self.ownership.ensure_writer(self._space.fail)
 
     def _break_off(self) -> None:
-        """Take the file's size as the truth, and write no more to it."""
+        """After an interrupted write, take the segment's size from the file, and seal it."""
         batch = self._open
         if batch is not None:
             batch.stored.size = self._files.size(batch.stored.segment.fd) - batch.stored.start
             self._seal()
 
     def _repair(self, error: OSError) -> None:
-        """Cut off a row that is only half there, and write no more to this segment."""
+        """Cut off a row that was only partly written, and seal the segment."""
         batch = self._open
         if batch is not None:
             with suppress(OSError):
@@ -176,7 +177,7 @@ class SpoolStore:
         self._space.fail(error)
 
     def _turn_over(self, size: int) -> Batch | None:
-        """Begin a segment, if there is room and the disk works."""
+        """Seal the open segment, and begin another if there is room and the disk works."""
         self._seal()
         self._space.is_full = False
         now = self._clock.monotonic()
@@ -191,7 +192,7 @@ class SpoolStore:
             if self._space.is_full:
                 return None
             if not self._directory.holds(owner):
-                # The lock's file was removed, and other processes may take our segments: go on as another owner.
+                # The lock file was removed, so other processes may adopt our segments: go on as another owner.
                 self.ownership.writer = None
                 return None
             segment = self._directory.begin(owner, self._clock.time(), size=most, is_synced=self._syncs_batches)
@@ -210,7 +211,7 @@ class SpoolStore:
         return batch
 
     def _seal(self) -> None:
-        """Write no more to the open segment."""
+        """Seal the open segment: write no more to it, and close it."""
         batch = self._open
         self._forget_open()
         if batch is None:
@@ -223,27 +224,27 @@ class SpoolStore:
             if self._files.is_at(segment.fd, segment.path):
                 fd, segment.fd = segment.fd, -1
                 self._files.close(fd)
-            # Otherwise the descriptor is the only way to its rows; the thread that takes the batch closes it.
+            # Otherwise its rows can only be read through the descriptor; the thread that takes the batch closes it.
         except OSError as error:
             self._space.fail(error)
 
     def _forget_open(self) -> None:
-        """Have the next row begin another segment."""
+        """Make the next row begin another segment."""
         batch, self._open = self._open, None
         if batch is not None:
             batch.is_open = False
 
     @property
     def why_full(self) -> Reason:
-        """Say whether the directory is full, or memory."""
+        """Return which of the two is full, the directory or memory."""
         return "spool_full" if self._space.is_full else self._memory.why_full
 
     def append_notice(self, line: bytes) -> bool:
-        """Take a row of the library's own, in memory."""
+        """Take a row of the library's own; it is kept in memory."""
         return self._memory.append_notice(line)
 
     def make_room(self, size: int) -> bool:
-        """Drop the oldest segments that wait until a new one fits; or rows in memory, if that is what is full."""
+        """Drop the oldest waiting segments until a new one fits; or rows in memory, if memory is full."""
         if not self._space.is_full:
             return self._memory.make_room(size)
         most = len(self._directory.header) + max(self._batch_bytes, size)
@@ -255,7 +256,7 @@ class SpoolStore:
             except OSError as error:
                 self._space.fail(error)
                 return True  # the row goes through memory
-            # Other processes' segments are not dropped: where they leave no room, ours would be dropped in vain.
+            # Other processes' segments are not dropped: if they leave no room, dropping ours would not help.
             if not self._space.can_make_room(most) or not self._recovery.drop_oldest(self._seal):
                 return False
 
@@ -263,7 +264,7 @@ class SpoolStore:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row waits or is on its way, on disk or in memory."""
+        """Tell whether no row waits or is in flight, on disk or in memory."""
         return self._memory.is_empty and self._space.batches == 0
 
     @property
@@ -272,21 +273,24 @@ class SpoolStore:
         return self._memory.used_bytes
 
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Adopt orphans, from time to time or now, and tell what was noted."""
-        if adopts and is_urgent and self.ownership.try_lock():
-            self._look_around(now)
-        self._notes.tell()
-        if adopts and now >= self.ownership.next_look and self.ownership.lock.acquire(blocking=False):
-            self._look_around(now)
+        """Report noted trouble, and adopt orphans: periodically, or at once if that is urgent."""
+        if adopts and is_urgent:
+            self._adopt_orphans(now, waits=True)
+        self._notes.report()
+        if adopts and now >= self.ownership.next_look:
+            self._adopt_orphans(now, waits=False)
 
-    def _look_around(self, now: float) -> None:
-        try:
-            self._recovery.look_around(now)
-        finally:
-            self.ownership.lock.release()
+    def _adopt_orphans(self, now: float, *, waits: bool) -> None:
+        """Adopt orphans, if the ownership lock is free, or soon free if it `waits`."""
+        lock = self.ownership.lock
+        if self.ownership.try_lock() if waits else lock.acquire(blocking=False):
+            try:
+                self._recovery.adopt_orphans(now)
+            finally:
+                lock.release()
 
     def next_refresh(self) -> float | None:
-        """Return when to look for orphans."""
+        """Return when to look for orphans next; None after `close`."""
         return None if self._writes_for_next else self.ownership.next_look
 
     def catch_up(self) -> None:
@@ -294,7 +298,7 @@ class SpoolStore:
         self._memory.catch_up()
 
     def open_since(self) -> float | None:
-        """Return when the open batch began, if it is one that this process sends."""
+        """Return when the oldest open batch that this process sends began, if there is one."""
         if self._writes_for_next:
             return None
         begun = [self._begun] if self._open is not None and self._open.rows else []
@@ -302,16 +306,16 @@ class SpoolStore:
         return min(begun if in_memory is None else [*begun, in_memory], default=None)
 
     def close_open(self) -> None:
-        """Have the next row begin another batch."""
+        """Make the next row begin another batch."""
         self._forget_open()
         self._memory.close_open()
 
     def load(self, batch: Batch) -> Loaded:
-        """Read a batch that is on disk."""
+        """Read the rows of a batch on disk, unless they were read already."""
         return Loaded.READY if batch.stored is None or batch.data else self._recovery.load(batch)
 
     def unload(self, batch: Batch) -> None:
-        """Keep the rows of a batch on disk alone; a part is given a segment of its own for that."""
+        """Free the memory of a batch on disk; a part of a divided batch gets a segment of its own first."""
         stored: Stored | None = batch.stored
         if stored is None:
             return
@@ -322,7 +326,7 @@ class SpoolStore:
             batch.data = b""
 
     def divide(self, batch: Batch, parts: list[Batch]) -> None:
-        """Keep the segment whole, until each part has found its end."""
+        """Let the parts share the batch's segment, until each part is settled."""
         stored: Stored | None = batch.stored
         if stored is None:
             self._memory.divide(batch, parts)
@@ -345,7 +349,7 @@ class SpoolStore:
             self._space.batches -= 1
 
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
-        """Keep rejected rows in the directory, up to a tenth of it."""
+        """Keep rejected rows in the directory, up to a tenth of `spool_bytes`."""
         writer = self.ownership.writer
         try:
             most = self._spool_bytes // REJECTED_PART
@@ -358,7 +362,7 @@ class SpoolStore:
     # The end.
 
     def close(self) -> None:
-        """Write what comes from now on for the next process."""
+        """Write later rows to segments that the next process sends."""
         if not self._writes_for_next:
             self._seal()
             self._writes_for_next = True
@@ -375,7 +379,7 @@ class SpoolStore:
         return True
 
     def release_ownership(self) -> None:
-        """Let other processes have what is left, once this one sends no more of it."""
+        """Let other processes adopt the segments that are left, once this one has none in flight."""
         if self._writes_for_next and self._space.batches == 0:
             self.ownership.release_all()
 

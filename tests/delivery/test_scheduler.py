@@ -68,7 +68,7 @@ class TestNextBatch:
     def test_no_batch_is_taken_if_a_breaker_opens_after_it_was_looked_at(self, which):
         bench = Bench()
         bench.put_batch("a")
-        breaker = bench.scheduler._shared if which == "shared" else bench.scheduler._own
+        breaker = bench.scheduler._shared_breaker if which == "shared" else bench.scheduler._own_breaker
         breaker.acquire = lambda now: None
         assert bench.scheduler.next_batch() == (None, 0.0)
         assert bench.stats.queued == 1
