@@ -58,6 +58,10 @@ class Ownership:
             self.lock.release()
         return self.writer is not None
 
+    def drop_writer(self) -> None:
+        """Write as another owner from now on."""
+        self.writer = None
+
     def release_soon(self, owner: Owner) -> None:
         """Make the next look for orphans due if this owner is idle: it releases owners without segments."""
         if not owner.files and owner is not self.writer:

@@ -99,7 +99,7 @@ class Recovery:
                     Batch(b"", 0, self._next_adopted, place="spooled", is_uncounted=True, announced=True, stored=stored)
                 )
                 self._next_adopted += _STEP
-                self._space.used_bytes += segment.size
+                self._space.add(segment)
                 self._space.batches += 1
             self._backlog.insert_adopted(batches)
 
@@ -250,6 +250,6 @@ class Recovery:
             self._space.fail(error)
             return False
         with self._ledger.lock:
-            self._space.used_bytes += segment.size
+            self._space.add(segment)
             stored.segment, stored.start, stored.size, stored.is_part = segment, start, size, False
         return True

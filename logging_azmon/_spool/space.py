@@ -39,42 +39,55 @@ class Space:
         self._clock = clock
         self._lock = lock
         self._spool_bytes = spool_bytes
-        # How many batches on disk wait or are in flight, and the bytes of their segments.
+        # How many batches on disk wait or are in flight; counted without a call, in one atomic step with the backlog.
         self.batches = 0
-        self.used_bytes = 0
+        # The bytes of their segments.
+        self._used_bytes = 0
         self._others_bytes = 0
         self._measured_at = float("-inf")
         # Whether the directory was full when the last row came.
         self.is_full = False
         # When the disk may be used again after it has failed.
-        self.broken_until = float("-inf")
+        self._broken_until = float("-inf")
 
     def __repr__(self) -> str:
-        return f"<Space batches={self.batches} bytes={self.used_bytes} others={self._others_bytes}>"
+        return f"<Space batches={self.batches} bytes={self._used_bytes} others={self._others_bytes}>"
 
     def fail(self, error: Exception) -> None:
         """Note that the disk failed: rows go through memory for a while."""
         self.is_full = False
-        self.broken_until = self._clock.monotonic() + _MEND_SECONDS
+        self._broken_until = self._clock.monotonic() + _MEND_SECONDS
         path = self._directory.path
         self._notes.add("disk", f"the spool {path} cannot be used ({error}); rows go through memory")
 
+    def is_usable(self, now: float) -> bool:
+        """Tell whether the disk may be used: it has not failed a moment ago."""
+        return now >= self._broken_until
+
+    def disable(self) -> None:
+        """Use the disk no more, in a forked child."""
+        self._broken_until = float("inf")
+
     def has_room(self, size: int, now: float) -> bool:
         """Tell whether this many bytes fit; other processes' files are measured again every few seconds."""
-        fits = self.used_bytes + self._others_bytes + size <= self._spool_bytes
+        fits = self._used_bytes + self._others_bytes + size <= self._spool_bytes
         if now - self._measured_at < (_MEASURE_SECONDS if fits else _MEASURE_AGAIN_SECONDS):
             return fits
         self._measured_at = now
         self._others_bytes = self._directory.used(set(self._ownership.owners))
-        return self.used_bytes + self._others_bytes + size <= self._spool_bytes
+        return self._used_bytes + self._others_bytes + size <= self._spool_bytes
 
     def can_make_room(self, size: int) -> bool:
         """Tell whether this many bytes would fit if all of this pipeline's segments were dropped."""
         return self._others_bytes + size <= self._spool_bytes
 
+    def add(self, segment: Segment) -> None:
+        """Count a segment that was begun or adopted."""
+        self._used_bytes += segment.size
+
     def set_size(self, segment: Segment, size: int) -> None:
         """Count a segment's actual size instead of the size that it might have grown to."""
-        self.used_bytes += size - segment.size
+        self._used_bytes += size - segment.size
         segment.size = size
 
     def release_part(self, segment: Segment) -> Segment | None:
@@ -95,5 +108,5 @@ class Space:
         else:
             segment.owner.files -= 1
         with self._lock:
-            self.used_bytes -= segment.size
+            self._used_bytes -= segment.size
             self._ownership.release_soon(segment.owner)

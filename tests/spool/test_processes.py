@@ -275,15 +275,15 @@ for pid in pids: assert os.waitpid(pid, 0)[1] == 0
 from logging_azmon.pipeline import lifecycle_of
 handler = handle()
 log.info('first')
-segment = lifecycle_of(handler.pipeline).queue._store._open.stored.segment
-real, pid = lifecycle_of(handler.pipeline).queue._store._write, None
+segment = lifecycle_of(handler.pipeline).queue._store._writer._open.stored.segment
+real, pid = lifecycle_of(handler.pipeline).queue._store._writer._write, None
 def write(fd, line):
     global pid
     if pid is None:
         pid = os.fork()
         if pid == 0: os.open('/dev/null', os.O_WRONLY)
     return real(fd, line) if pid else real(segment.fd, line)
-lifecycle_of(handler.pipeline).queue._store._write = write
+lifecycle_of(handler.pipeline).queue._store._writer._write = write
 log.info('the parent\\'s')
 log.info('child' if pid == 0 else 'parent')
 if pid: assert os.wait()[1] == 0

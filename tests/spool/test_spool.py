@@ -17,7 +17,7 @@ import pytest
 
 from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory_store, overflow
 from logging_azmon._spool import files as files_module
-from logging_azmon._spool import notes, ownership, recovery, space, spool_store
+from logging_azmon._spool import notes, ownership, recovery, segment_writer, space, spool_store
 from logging_azmon._spool.files import Files, trusted
 from logging_azmon._spool.recovery import MOST_ADOPTED
 from logging_azmon._spool.segment import Target, new_owner, segment_name
@@ -52,9 +52,9 @@ class Directory:
     def end(self, bench):
         """Leave as a process does that is killed: its locks are free, its files stay."""
         self.benches.remove(bench)
-        if bench.queue._store._open is not None:
-            os.close(bench.queue._store._open.stored.segment.fd)
-            bench.queue._store._open = None
+        if bench.queue._store._writer._open is not None:
+            os.close(bench.queue._store._writer._open.stored.segment.fd)
+            bench.queue._store._writer._open = None
         for owner in bench.queue._store.ownership.owners.values():
             owner._lock.release()
 
@@ -944,15 +944,28 @@ class TestTheEnd:
     def test_an_open_descriptor_is_closed_with_the_spool(self, directory):
         bench = directory.process()
         bench.put("row")
-        fd = bench.queue._store._open.stored.segment.fd
+        fd = bench.queue._store._writer._open.stored.segment.fd
         directory.benches.remove(bench)
-        bench.queue._store.__del__()
+        bench.queue._store._writer.__del__()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
-        bench.queue._store._open = None
+        bench.queue._store._writer._open = None
 
 
-CODE = (backlog, batch, batch_queue, ledger, memory_store, notes, overflow, ownership, recovery, space, spool_store)
+CODE = (
+    backlog,
+    batch,
+    batch_queue,
+    ledger,
+    memory_store,
+    notes,
+    overflow,
+    ownership,
+    recovery,
+    segment_writer,
+    space,
+    spool_store,
+)
 MODULES = frozenset(module.__file__ for module in CODE)
 ROW = line("row", 60)
 CASES = {
@@ -1065,8 +1078,8 @@ class TestInterrupted:
 
     def test_two_threads_create_one_owner(self, directory):
         bench = directory.process()
-        assert bench.queue._store._ensure_writer()
-        assert bench.queue._store._ensure_writer()
+        assert bench.queue._store._writer._ensure_owner()
+        assert bench.queue._store._writer._ensure_owner()
         assert len(bench.queue._store.ownership.owners) == 1
 
     def test_rows_that_go_through_memory_share_batches_while_the_disk_is_full(self, directory):
@@ -1111,7 +1124,7 @@ class TestInterrupted:
         """Another thread begins one between the failure that sends a row through memory, and its way there."""
         bench = directory.process()
         bench.put("first")
-        bench.queue._store._seal()
+        bench.queue._store._writer.seal()
         directory.locks()[0].unlink()
         in_memory = bench.queue._store._memory
         append = in_memory.append
@@ -1193,9 +1206,10 @@ def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
     assert bench.queue.used_bytes == 0, "rows on disk take no memory"
     assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
     assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
-    assert repr(store._space) == f"<Space batches=1 bytes={store._space.used_bytes} others=0>"
+    assert repr(store._space) == f"<Space batches=1 bytes={store._space._used_bytes} others=0>"
     assert repr(store) == (
-        f"<SpoolStore {directory.path} open=<Batch spooled open first_row=0 rows=1 bytes=0 tries=0>"
+        f"<SpoolStore {directory.path}"
+        " writer=<SegmentWriter open=<Batch spooled open first_row=0 rows=1 bytes=0 tries=0> deferred=0>"
         f" space={store._space!r} memory=<MemoryStore bytes=0 limit=67108864 reserved=0>>"
     )
 
