@@ -39,9 +39,11 @@ class Space:
         self._clock = clock
         self._lock = lock
         self._spool_bytes = spool_bytes
-        # How many batches on disk wait or are in flight, and the bytes of their segments.
+        # How many batches on disk wait or are in flight.
         self.batches = 0
+        # The bytes of their segments.
         self.used_bytes = 0
+        # The bytes of all other files in the directory, as last measured.
         self._others_bytes = 0
         self._measured_at = float("-inf")
         # Whether the directory was full when the last row came.

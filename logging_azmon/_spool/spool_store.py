@@ -87,9 +87,11 @@ class SpoolStore:
             batch_bytes=self._batch_bytes,
             syncs=self._syncs_batches,
         )
-        # The batch whose segment takes rows, and when it began.
+        # The batch whose segment takes rows.
         self._open: Batch | None = None
+        # When that batch began.
         self._begun = 0.0
+        # Whether a row is being written.
         self.is_writing = False
         # Rows of log calls that interrupted a write, to be put after it.
         self._deferred: deque[bytes] = deque()
