@@ -29,7 +29,7 @@ HERE = __file__
 
 
 class Promise(NamedTuple):
-    """Hold a log call, which is given a door, and a check, which is given its row, or all rows unless there is one."""
+    """Hold a log call, which takes a front door, and a check, which takes the row, or all rows unless it is one."""
 
     name: str
     call: Callable[[Door], object]
@@ -66,7 +66,7 @@ def matches(**patterns):
 
 
 def fail(door, log_it):
-    """Log in an except clause; the exception has a cause, and its frame a secret among the local variables."""
+    """Log in an except clause: the exception has a cause, and a local variable of its frame holds a secret."""
     password = "hunter2"
     try:
         try:
@@ -355,7 +355,7 @@ def test_every_front_door_ignores_calls_below_its_level(open_door, level):
 @pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
 @pytest.mark.parametrize("name", [*DOORS][:3])
 def test_no_front_door_raises_whatever_object_is_logged(name, odd):
-    """In columns of several types and in none; a value that logs may make rows of its own."""
+    """The object fills columns of several types, or none; if it logs, that may make further rows."""
     door = Door(DOORS[name])
     door.log.info("hello", user_id=odd(), amount=odd(), paid=odd(), due=odd(), basket=odd(), cloud=odd(), other=odd())
 

@@ -1,4 +1,4 @@
-"""The handler: filters, levels, handlers in front of it, configuration, and the oddities of other libraries."""
+"""The handler: filters, levels, handlers in front of it, configuration, and peculiarities of other libraries."""
 
 import logging
 import logging.handlers
@@ -25,7 +25,7 @@ def destination():
 
 @pytest.fixture
 def handler(destination):
-    """Deliver on this thread, when flushed."""
+    """Make a pipeline that delivers on this thread, when it is flushed."""
     pipeline = manual_pipeline(destination)
     yield AzureMonitorHandler(pipeline=pipeline)
     pipeline.close()
@@ -44,7 +44,7 @@ def logged(handler, destination):
 
 
 def test_a_filter_of_the_handler_refuses_records(logger, handler, destination):
-    """As a callable, or as an object with a filter method."""
+    """A filter is a callable, or an object with a filter method."""
     handler.addFilter(lambda record: record.levelno > logging.INFO)
     handler.addFilter(logging.Filter("app"))
     logger.info("refused")
@@ -75,7 +75,7 @@ def test_a_filter_may_replace_the_record(logger, handler, destination):
 
 
 def test_handle_returns_whether_the_filters_let_the_record_pass(handler):
-    """As logging.Handler does."""
+    """logging.Handler does so, too."""
     record = logging.makeLogRecord({"msg": "row"})
     assert handler.handle(record)
     handler.addFilter(lambda record: False)
@@ -85,7 +85,7 @@ def test_handle_returns_whether_the_filters_let_the_record_pass(handler):
 
 @pytest.mark.parametrize("level", ["WARNING", logging.WARNING])
 def test_the_level_of_a_handler_is_given_by_name_or_number(level):
-    """As dictConfig passes it."""
+    """dictConfig passes either."""
     handler = AzureMonitorHandler(*address(), level=level)
     assert handler.level == logging.WARNING
     handler.close()
@@ -103,7 +103,7 @@ def test_a_memory_handler_in_front_passes_its_records_on_when_full_or_closed(log
 
 
 def test_a_record_from_a_queue_shows_the_thread_that_logged_it(logger, handler, destination):
-    """Not the thread that passes records on."""
+    """The listener's thread, which passes records on, does not appear."""
     records = queue.SimpleQueue()
     logger.handlers = [logging.handlers.QueueHandler(records)]
     listener = logging.handlers.QueueListener(records, handler)
@@ -115,7 +115,7 @@ def test_a_record_from_a_queue_shows_the_thread_that_logged_it(logger, handler, 
     assert destination.rows[0]["Thread"] == "MainThread"
 
 
-def test_a_record_of_another_process_whose_thread_has_the_number_of_a_delivering_one_arrives(handler, destination):
+def test_a_record_of_another_process_arrives_even_if_a_delivering_thread_has_its_thread_number(handler, destination):
     """Thread numbers repeat in forked children."""
     mine = logging.makeLogRecord({"msg": "mine", "thread": 1, "process": os.getpid()})
     theirs = logging.makeLogRecord({"msg": "theirs", "thread": 1, "process": 1})
@@ -144,7 +144,7 @@ def test_a_record_without_a_usable_thread_number_arrives(handler, destination):
 
 
 def test_a_failing_pipeline_drops_the_row_as_internal_and_reports_it(destination):
-    """The log call does not raise."""
+    """The log call itself does not raise."""
 
     class Broken(ManualClock):
         def monotonic(self):
@@ -167,7 +167,7 @@ def test_a_failing_pipeline_drops_the_row_as_internal_and_reports_it(destination
 
 
 def test_a_recursion_error_in_a_log_call_is_counted_as_internal_later(handler, monkeypatch):
-    """At the end of the stack nothing can be called."""
+    """When the stack is exhausted, nothing can be called to count the row."""
 
     def fail(*_):
         raise RecursionError
@@ -178,7 +178,7 @@ def test_a_recursion_error_in_a_log_call_is_counted_as_internal_later(handler, m
     assert handler.stats().dropped == {"internal": 1}
 
 
-def test_misfits_count_values_that_do_not_fit_their_column(destination):
+def test_values_that_do_not_fit_their_column_are_counted_as_misfits(destination):
     pipeline = manual_pipeline(destination, columns={"TimeGenerated": "time", "Count": "count:int", "Rest": "*"})
     handler = AzureMonitorHandler(pipeline=pipeline)
     handler.handle(logging.makeLogRecord({"msg": "row", "count": "many"}))
@@ -226,8 +226,8 @@ assert second.stats().accepted == 5
         assert_each_once(endpoint.rows)
 
 
-def test_closing_a_handler_that_shares_and_was_never_used_does_no_harm():
-    """It has not yet looked for the pipeline that it would share."""
+def test_closing_an_unused_handler_that_shares_a_pipeline_does_no_harm():
+    """The handler has not looked for the shared pipeline yet."""
     source = """
 configure({"m": {**SHARES, "pipeline": "cfg://handlers.z"}, "z": AZURE}, ["m", "z"])
 root.handlers[0].close()
@@ -239,8 +239,8 @@ log.info('row')
         assert sorted_messages(endpoint.rows) == ["row"]
 
 
-def test_handlers_share_a_pipeline_by_way_of_another_handler_that_shares():
-    """The first names the second, which names the one that is made last."""
+def test_handlers_share_a_pipeline_through_another_handler_that_shares_it():
+    """The first handler names the second, which names the last to be made."""
     source = """
 configure({
     "a": {**SHARES, "pipeline": "cfg://handlers.c"}, "b": {**SHARES, "pipeline": "cfg://handlers.a"}, "c": AZURE,
@@ -256,7 +256,7 @@ assert len({handler.pipeline for handler in root.handlers}) == 1
 @pytest.mark.parametrize("name", ["a", "z"], ids=["made before", "made after"])
 @pytest.mark.parametrize("other", ['{"class": "logging.StreamHandler"}', '{"()": logging.NullHandler}'])
 def test_dict_config_refuses_to_share_the_pipeline_of_a_foreign_handler(name, other):
-    """While it configures."""
+    """The error is raised by dictConfig itself."""
     source = f"""
 try:
     configure({{{name!r}: {other}, "m": {{**SHARES, "pipeline": "cfg://handlers.{name}"}}}}, ["m"])
@@ -283,8 +283,8 @@ else:
     ],
     ids=["a factory's surprise", "each other"],
 )
-def test_a_pipeline_that_turns_out_not_to_be_a_handlers_is_reported_once(handlers, complaint):
-    """Too late to raise; log calls go on, and nothing hangs at exit."""
+def test_a_pipeline_argument_that_turns_out_to_be_a_foreign_handler_is_reported_once(handlers, complaint):
+    """It is too late to raise an error: log calls go on, and nothing hangs at exit."""
     source = f"configure({handlers}, ['m'])\nlog.info('1')\nlog.info('2')"
     stderr = run(CONFIG + source)
 
@@ -292,7 +292,7 @@ def test_a_pipeline_that_turns_out_not_to_be_a_handlers_is_reported_once(handler
     assert complaint in stderr
 
 
-def test_file_config_takes_the_arguments_as_a_tuple_and_as_a_dict(tmp_path):
+def test_file_config_passes_arguments_as_a_tuple_or_a_dict(tmp_path):
     path = tmp_path / "logging.ini"
     path.write_text(
         """
@@ -344,7 +344,7 @@ def facts():
 """
 
 
-def test_with_root_at_debug_uploads_make_no_rows_and_change_no_logger():
+def test_uploads_with_root_at_debug_make_no_rows_and_change_no_logger():
     """The library's own records stay out; the application's records from the same loggers arrive."""
     source = """
 before = facts()
@@ -374,7 +374,7 @@ handler.flush()
         assert not any("dataCollectionRules" in row["Message"] for row in endpoint.rows), rows
 
 
-def test_a_queued_record_arrives_although_a_delivering_thread_now_has_its_threads_number(monkeypatch):
+def test_a_queued_record_arrives_even_if_a_delivering_thread_now_has_its_thread_number(monkeypatch):
     """Thread numbers are reused once a thread has ended."""
     with FakeDestination() as destination:
         pipeline = manual_pipeline(destination)
@@ -397,7 +397,7 @@ def test_a_queued_record_arrives_although_a_delivering_thread_now_has_its_thread
 
 
 def test_basic_config_sets_a_formatter_whose_output_is_the_message():
-    """As README warns."""
+    """The README warns of this."""
     root = logging.getLogger()
     before = root.handlers[:]
     with FakeDestination() as destination:
@@ -414,7 +414,7 @@ def test_basic_config_sets_a_formatter_whose_output_is_the_message():
 
 
 class Raising(logging.LogRecord):
-    """Raise in a property, as a subclass may."""
+    """A record whose property raises, as a subclass's may."""
 
     @property
     def thread(self):
@@ -426,7 +426,7 @@ class Raising(logging.LogRecord):
 
 
 def test_a_record_whose_properties_raise_still_arrives(monkeypatch):
-    """Nothing is raised into the application, even while another thread delivers."""
+    """The log call raises nothing, even while another thread delivers."""
     with FakeDestination() as destination:
         handler = AzureMonitorHandler(pipeline=manual_pipeline(destination))
         monkeypatch.setitem(feedback.depths, -1, 1)
@@ -436,8 +436,8 @@ def test_a_record_whose_properties_raise_still_arrives(monkeypatch):
         assert len(destination.rows) == 1
 
 
-def test_with_a_queue_in_between_uploads_make_no_rows():
-    """A QueueHandler hands the records of delivering threads to another thread; they stay out all the same."""
+def test_uploads_make_no_rows_even_through_a_queue_handler():
+    """A QueueHandler passes the records of delivering threads to another thread; they still make no rows."""
     source = """
 import logging.handlers, queue
 handler = AzureMonitorHandler()
@@ -458,7 +458,7 @@ assert handler.stats().accepted == 1, handler.stats()
 
 
 def test_a_report_to_a_stderr_that_logs_makes_no_row():
-    """As Celery's does: reports go to the process's own stderr."""
+    """Celery replaces sys.stderr by such an object: reports go to the process's own stderr."""
     source = """
 class Logging:
     def write(self, text): logging.getLogger('stderr').warning(text)
@@ -477,7 +477,7 @@ assert handler.stats().accepted == 1
 
 
 def test_an_upload_makes_no_opentelemetry_span():
-    """Even if requests is instrumented after the first row."""
+    """That holds even if requests is instrumented after the first row."""
     source = """
 handler = handle()
 log.info('before')
@@ -506,6 +506,6 @@ assert len(spans.get_finished_spans()) == 1
         assert "after" in sorted_messages(endpoint.rows)
 
 
-def test_a_pipeline_of_another_kind_is_refused_with_what_is_accepted():
+def test_a_pipeline_argument_of_another_type_is_refused_with_the_accepted_ones():
     with pytest.raises(ConfigurationError, match="give a Pipeline, an AzureMonitorHandler"):
         AzureMonitorHandler(pipeline="azure")

@@ -1,4 +1,4 @@
-"""Who may import whom, and what importing the package costs."""
+"""The direction of imports between the folders, and the cost of importing the package."""
 
 import ast
 import subprocess
@@ -87,13 +87,13 @@ MODULES = {f"logging_azmon.{dotted_name(path)}" for _, path in SOURCES}
 
 
 class TestDirection:
-    def test_every_folder_and_public_module_has_its_row(self):
-        """A new one is given a row in DIRECTION, or it stands apart."""
+    def test_every_folder_and_public_module_has_a_row_in_the_table_of_directions(self):
+        """A new folder or module needs a row in DIRECTION, unless it is listed as standing apart."""
         assert {room for room, _ in SOURCES} - {"__init__"} - set(APART) == set(LEVELS)
 
     @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
     def test_imports_run_downward_only(self, room, path):
-        """A module never knows who imports it, so each part can be read and tested alone; type-only imports count."""
+        """A module never imports its users, so each can be read and tested alone; type-only imports count."""
         found = {dotted.split(".")[0] for dotted in own_imports(path)} - {room}
         if room in APART:
             allowed = APART[room]
@@ -105,8 +105,8 @@ class TestDirection:
 
         assert found - allowed == set()
 
-    def test_no_modules_import_each_other_in_a_circle(self):
-        """Not even for type checkers: of two modules, one can always be read first."""
+    def test_imports_form_no_circle(self):
+        """Type-only imports count: of any two modules, one can be read without the other."""
         graph = {dotted_name(path): own_imports(path) for room, path in SOURCES if room not in {"__init__", *APART}}
         while leaves := {name for name, wanted in graph.items() if not wanted & set(graph) - {name}}:
             graph = {name: wanted for name, wanted in graph.items() if name not in leaves}
@@ -114,15 +114,15 @@ class TestDirection:
         assert sorted(graph) == []
 
     @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
-    def test_only_azure_and_the_commands_know_the_sdk_and_the_wire(self, room, path):
-        """Everything else works with any destination."""
+    def test_only_the_azure_folder_and_commands_import_the_sdk_and_http_libraries(self, room, path):
+        """All other modules work with any destination."""
         known = foreign_imports(path) & {"azure", "requests", "urllib3", "ssl", "socketserver", "http"}
 
         assert known == set() or room in WIRE
 
     @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
     def test_only_the_listeners_start_threads(self, room, path):
-        """All background work of the library is found in one module."""
+        """All background threads of the library are started in one module."""
         starts = [
             node.lineno
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -133,7 +133,7 @@ class TestDirection:
         assert starts == [] or room in THREADS
 
     def test_every_import_of_the_package_is_relative(self):
-        """The package is importable under whatever name it is vendored."""
+        """A vendored copy can be imported under any name."""
         absolute = [
             path
             for _, path in SOURCES
@@ -169,7 +169,7 @@ HEAVY = {"azure", "requests", "urllib3", "structlog", "msal", "asyncio", "opente
 
 class TestCost:
     def test_importing_the_package_imports_nothing_else(self):
-        """Of the package, only itself; its names come when they are asked for."""
+        """Only the package's `__init__` is imported; its names are imported when they are first used."""
         found = loaded("import logging_azmon")
 
         assert {name for name in found if name.startswith("logging_azmon")} == {"logging_azmon"}
@@ -177,27 +177,27 @@ class TestCost:
         assert "logging" not in found
 
     def test_a_handler_imports_neither_the_sdk_nor_structlog(self):
-        """They are imported by the thread that uploads, when there is something to upload."""
+        """The thread that uploads imports the SDK, when there is something to upload."""
         found = loaded(HANDLER)
 
         assert found & HEAVY == set()
         assert "logging_azmon.handler" in found
 
-    def test_a_processor_does_not_import_structlog_either(self):
-        """Only to drop events, and to structure exceptions."""
+    def test_a_processor_does_not_import_structlog(self):
+        """structlog is imported only to drop events and to structure exceptions."""
         made = "from logging_azmon import AzureMonitorProcessor\n"
         made += "AzureMonitorProcessor('http://127.0.0.1:9', 'dcr-1', 'Custom-App')"
 
         assert loaded(made) & HEAVY == set()
 
-    def test_a_handler_with_the_default_table_imports_what_it_needs(self):
-        """The reader of rules, the commands and the fakes have no part in it."""
+    def test_a_handler_with_the_default_table_imports_no_rule_reader_command_or_fake(self):
+        """A handler needs none of these."""
         found = {name.removeprefix("logging_azmon.") for name in loaded(HANDLER) if name.startswith("logging_azmon.")}
 
         assert found & {"dcr", "testing", "cli", "__main__"} == set()
 
     def test_a_log_call_imports_nothing_more(self):
-        """Whoever waits for it is a user of the application."""
+        """A user of the application would have to wait for the import."""
         script = HANDLER + (
             "from logging_azmon.testing import capture\n"
             "with capture() as rows:\n"

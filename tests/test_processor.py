@@ -1,4 +1,4 @@
-"""The processor in structlog's chains: the rows it makes, what it passes on, and its lifecycle."""
+"""The processor in structlog's chains: its rows, the events that it passes on, and its lifecycle."""
 
 import asyncio
 import copy
@@ -72,7 +72,7 @@ def through_stdlib(*processors, logger):
 
 
 def end(logger, method_name, event_dict):
-    """End a chain, whatever the event holds."""
+    """End a chain, for any event."""
     return "rendered"
 
 
@@ -83,7 +83,7 @@ def raise_it():
         raise LookupError("lost") from error
 
 
-def test_an_event_dict_passes_on_as_the_same_object_unchanged(processor, rows):
+def test_an_event_dict_is_returned_unchanged_as_the_same_object(processor, rows):
     """Later processors may rely on its contents and their order."""
     event = {"event": "hello %s", "positional_args": ("you",), "level": "warn", "exc_info": True, "a": {"b": [1]}}
     before = copy.deepcopy(event)
@@ -118,7 +118,7 @@ def test_with_drop_an_event_makes_a_row_and_ends_the_chain(rows):
 
 
 def test_with_drop_an_event_that_makes_no_row_ends_the_chain_too(rows):
-    """Below the level and on delivering threads: there may be no renderer to take it."""
+    """That concerns events below the level, and those on delivering threads: there may be no renderer after it."""
     log = chain(AzureMonitorProcessor(*ADDRESS, drop=True, level="ERROR"))
     log.info("below")
     with feedback.delivering():
@@ -129,8 +129,8 @@ def test_with_drop_an_event_that_makes_no_row_ends_the_chain_too(rows):
 
 
 @pytest.mark.parametrize("odd", [make for _, make in ODD_VALUES], ids=[name for name, _ in ODD_VALUES])
-def test_any_object_may_stand_in_for_an_event_dict_or_its_message(processor, rows, odd):
-    """As when the processor is placed behind a renderer by mistake."""
+def test_any_object_in_place_of_an_event_dict_or_its_message_makes_a_row(processor, rows, odd):
+    """The processor may be placed after a renderer by mistake."""
     event = odd()
     assert processor(None, "info", event) is event
     message = {"event": odd()}
@@ -148,7 +148,7 @@ def test_behind_a_renderer_the_text_is_the_message_and_the_level_keeps_its_colum
 
 @pytest.mark.parametrize("odd", [MappingRaises, AttributesRaise, ClassRaises, lambda: 50, lambda: None])
 def test_an_event_with_an_odd_logger_or_method_makes_a_row(rows, odd):
-    """structlog does not check what a chain is called with."""
+    """structlog does not check the arguments of a chain."""
     processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS, level=10)
     processor(odd(), odd(), {"event": "hello"})
     processor(odd(), "info", odd())
@@ -157,8 +157,8 @@ def test_an_event_with_an_odd_logger_or_method_makes_a_row(rows, odd):
     assert len(rows) == 2
 
 
-def test_an_event_of_a_delivering_thread_makes_no_row_on_whichever_thread_it_is_processed(processor, rows):
-    """Its record may have come through a queue to a formatter's chain."""
+def test_an_event_of_a_delivering_thread_makes_no_row_even_if_another_thread_processes_it(processor, rows):
+    """The record may have reached a formatter's chain through a queue."""
     record = logging.makeLogRecord({"msg": "x", "thread": 1})
     feedback.depths[1] = 1
     try:
@@ -171,7 +171,7 @@ def test_an_event_of_a_delivering_thread_makes_no_row_on_whichever_thread_it_is_
 
 
 def test_a_bytes_logger_with_orjson_as_its_renderer_works(processor, rows):
-    """As structlog's page on performance recommends."""
+    """structlog's page on performance recommends this."""
     out = io.BytesIO()
     log = chain(processor, structlog.processors.JSONRenderer(orjson.dumps), logger=structlog.BytesLogger(out))
 
@@ -183,7 +183,7 @@ def test_a_bytes_logger_with_orjson_as_its_renderer_works(processor, rows):
 
 @pytest.mark.parametrize("method", ["msg", "info", "log"])
 def test_an_unknown_method_of_the_generic_bound_logger_is_information(processor, rows, method):
-    """It takes the name of any method for a level."""
+    """The generic bound logger accepts any method name as a level."""
     getattr(chain(processor, end, wrapper=structlog.BoundLogger), method)("hello")
 
     assert rows[0]["Level"] == "INFO"
@@ -198,8 +198,8 @@ def test_a_logger_without_a_name_leaves_the_column_empty_unless_a_name_is_bound(
 
 
 @pytest.mark.parametrize("wrapper", [None, structlog.stdlib.BoundLogger], ids=["filtering", "stdlib"])
-def test_asynchronous_methods_keep_context_exception_and_place_of_the_call(processor, rows, wrapper):
-    """They log on another thread."""
+def test_asynchronous_methods_keep_context_exception_and_call_site(processor, rows, wrapper):
+    """Asynchronous methods log on another thread."""
     add = structlog.processors.CallsiteParameterAdder([structlog.processors.CallsiteParameter.FUNC_NAME])
     logger = None if wrapper is None else stdlib_logger(logging.NullHandler())
     log = chain(structlog.contextvars.merge_contextvars, add, processor, end, logger=logger, wrapper=wrapper)
@@ -220,7 +220,7 @@ def test_asynchronous_methods_keep_context_exception_and_place_of_the_call(proce
 
 
 def test_the_asynchronous_bound_logger_makes_rows(processor, rows):
-    """It is deprecated and still in use."""
+    """AsyncBoundLogger is deprecated, but still in use."""
 
     async def main():
         log = structlog.stdlib.AsyncBoundLogger(stdlib_logger(logging.NullHandler()), [processor, end], {})
@@ -271,7 +271,7 @@ class TestTime:
             ("%Y-%m-%d %H:%M:%S.%f", True),
         ],
     )
-    def test_every_format_of_a_time_stamp_is_read_as_the_same_moment(self, processor, rows, fmt, utc):
+    def test_time_stamps_of_every_format_are_read_as_the_same_moment(self, processor, rows, fmt, utc):
         """ISO with and without a zone, UNIX time, and custom formats, which may be UTC without saying so."""
         before = time.time()
         chain(structlog.processors.TimeStamper(fmt=fmt, utc=utc), processor, end).info("hello")
@@ -283,8 +283,8 @@ class TestTime:
         assert "Rest" not in rows[0]
 
     @pytest.mark.parametrize("kind", [str, dt.datetime.fromisoformat])
-    def test_a_time_of_another_origin_without_a_zone_is_local(self, processor, rows, kind):
-        """That of an import, or one at the ends of the calendar."""
+    def test_a_naive_time_that_no_time_stamper_made_is_local(self, processor, rows, kind):
+        """Examples are an imported time, and one at the ends of the calendar."""
         for stamp in ("2026-01-02T03:04:05", "0001-01-01T00:00:00"):
             processor(None, "info", {"event": "hello", "timestamp": kind(stamp)})
 
@@ -292,7 +292,7 @@ class TestTime:
         assert rows[1]["Rest"]["time"].startswith("0001-01-01T00:00:00")
 
     @pytest.mark.parametrize("fmt", ["%H:%M", "%d.%m.%Y %H:%M", "%A"])
-    def test_a_stamp_that_is_not_a_moment_is_kept_as_an_extra_and_counted_as_a_misfit(self, processor, rows, fmt):
+    def test_an_unreadable_time_stamp_is_kept_as_an_extra_and_counted_as_a_misfit(self, processor, rows, fmt):
         """The row has the time of the call."""
         misfits = processor.stats().misfits
         before = time.time()
@@ -302,7 +302,7 @@ class TestTime:
         assert rows[0]["Rest"]["time"]
         assert processor.stats().misfits == misfits + 1
 
-    def test_an_event_without_a_stamp_has_the_time_of_the_call(self, processor, rows):
+    def test_an_event_without_a_time_stamp_has_the_time_of_the_call(self, processor, rows):
         """The processor may stand in front of the TimeStamper."""
         before = time.time()
         chain(processor, structlog.processors.TimeStamper(fmt="iso"), end).info("hello")
@@ -347,15 +347,15 @@ def test_an_exception_arrives_as_text_and_structured_unless_rendered_as_text(pro
 
 @pytest.mark.parametrize("renderers", [[], [structlog.processors.format_exc_info]], ids=["none", "text"])
 def test_exc_info_without_an_exception_leaves_the_exception_columns_empty(processor, rows, renderers):
-    """Older versions of structlog write "NoneType: None" in that case."""
+    """Older versions of structlog render "NoneType: None" in that case."""
     chain(*renderers, processor, end).info("hello", exc_info=True)
 
     assert "Exception" not in rows[0]
     assert "Rest" not in rows[0]
 
 
-def test_positional_arguments_are_formatted_before_structlog_does_it(processor, rows):
-    """Or the standard library."""
+def test_positional_arguments_are_formatted_even_before_structlog_formats_them(processor, rows):
+    """The processor may stand before PositionalArgumentsFormatter, or before the standard library formats them."""
     log = through_stdlib(
         processor, structlog.stdlib.PositionalArgumentsFormatter(), end, logger=stdlib_logger(logging.NullHandler())
     )
@@ -366,8 +366,8 @@ def test_positional_arguments_are_formatted_before_structlog_does_it(processor, 
     assert [row.get("Rest") for row in rows] == [None, {"a": 1}]
 
 
-def test_positional_arguments_that_structlog_has_formatted_and_kept_are_extras(processor, rows):
-    """They do not fit the message a second time."""
+def test_positional_arguments_that_structlog_has_already_formatted_are_extras(processor, rows):
+    """They must not be formatted into the message a second time."""
     log = through_stdlib(
         structlog.stdlib.PositionalArgumentsFormatter(remove_positional_args=False),
         processor,
@@ -387,16 +387,16 @@ def test_positional_arguments_that_structlog_has_formatted_and_kept_are_extras(p
         ({"event": "100 %", "positional_args": ()}, ("100 %", None)),
     ],
 )
-def test_positional_arguments_that_do_not_fit_are_kept_as_extras(processor, rows, event, expected):
-    """Any processor may have put them there."""
+def test_positional_arguments_that_do_not_fit_the_message_are_kept_as_extras(processor, rows, event, expected):
+    """Any processor may have put them into the event."""
     processor(None, "info", event)
 
     assert (rows[0]["Message"], rows[0].get("Rest")) == expected
 
 
 @pytest.mark.parametrize("to", ["message", "msg"])
-def test_an_event_that_event_renamer_has_renamed_is_the_message(processor, rows, to):
-    """Under the names that EventRenamer is used with."""
+def test_an_event_renamed_by_event_renamer_is_the_message(processor, rows, to):
+    """That holds for the names that EventRenamer is commonly used with."""
     log = chain(structlog.processors.EventRenamer(to), processor, end)
     log.info("hello", order=7)
 
@@ -417,7 +417,7 @@ def test_an_event_renamed_to_any_other_key_can_be_mapped_to_a_column(rows):
 
 
 def test_an_event_that_an_earlier_processor_drops_makes_no_row(processor, rows):
-    """As filter_by_level does, which asks the logger of the standard library."""
+    """filter_by_level does so, according to the level of the standard library's logger."""
     logger = stdlib_logger(logging.NullHandler())
     logger.setLevel("WARNING")
     log = through_stdlib(structlog.stdlib.filter_by_level, processor, end, logger=logger)
@@ -502,7 +502,7 @@ class TestWithTheStandardLibrary:
         assert [(row["Message"], row["Logger"]) for row in rows] == [("foreign", "shop.orders")]
 
     def test_the_level_number_of_an_event_counts_if_the_methods_name_is_not_a_level(self, rows):
-        """add_log_level_number adds it."""
+        """structlog's add_log_level_number adds the number."""
         processor = AzureMonitorProcessor(*ADDRESS, level=30)
         for number in (29, 30):
             processor(None, "audit", {"event": str(number), "level_number": number})
@@ -510,7 +510,7 @@ class TestWithTheStandardLibrary:
         assert messages(rows) == ["30"]
 
     def test_a_foreign_record_has_its_own_level_even_without_a_name(self, rows):
-        """No processor needs to add it."""
+        """No processor needs to add the level."""
         processor = AzureMonitorProcessor(*ADDRESS, level=14)
         console = self.console(processor)
         console.formatter.foreign_pre_chain = None
@@ -567,7 +567,7 @@ class TestWithTheStandardLibrary:
         assert rows[0]["Rest"] == rows[1]["Rest"]
 
     def test_an_event_through_handler_and_processor_fills_the_same_columns(self, processor, rows):
-        """So one query finds both rows."""
+        """One query therefore finds both rows."""
         wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
         log = through_stdlib(
             structlog.contextvars.merge_contextvars,
@@ -603,7 +603,7 @@ def a_factory():
     ],
     ids=["a handler", "a pipeline", "a processor"],
 )
-def test_front_doors_that_share_a_pipeline_number_their_rows_as_one_instance(rows, share):
+def test_rows_of_front_doors_that_share_a_pipeline_are_numbered_as_one_instance(rows, share):
     handler = AzureMonitorHandler(*ADDRESS)
     log = chain(AzureMonitorProcessor(pipeline=share(handler)), end)
     log.info("event")
@@ -620,7 +620,7 @@ def test_a_handler_can_share_the_pipeline_of_a_processor(rows):
     assert AzureMonitorHandler(pipeline=processor).pipeline is processor.pipeline
 
 
-def test_only_level_and_drop_may_stand_beside_a_shared_pipeline():
+def test_only_level_and_drop_can_be_combined_with_a_shared_pipeline():
     """All mistakes are reported together."""
     with pytest.raises(ConfigurationError) as caught:
         AzureMonitorProcessor("https://x", pipeline=object(), level="LOUD", drop="no", uploads=3)
@@ -665,8 +665,8 @@ def test_a_processor_shares_the_pipeline_of_a_handler_that_dict_config_makes_lat
     assert made[0].pipeline is logger.handlers[1].pipeline
 
 
-def test_a_pipeline_that_turns_out_not_to_be_a_handlers_is_reported_once(monkeypatch):
-    """Too late to raise; the events go on."""
+def test_a_pipeline_argument_that_turns_out_to_be_a_foreign_handler_is_reported_once(monkeypatch):
+    """It is too late to raise an error: the events go on."""
     made = []
 
     def formatter(azure):
@@ -697,7 +697,7 @@ class TestLifecycle:
 
     @pytest.fixture
     def own(self):
-        """Give a processor whose pipeline delivers in `flush`, and its destination."""
+        """Return a processor whose pipeline delivers in `flush`, and its destination."""
         with FakeDestination() as destination:
             pipeline = manual_pipeline(destination, report=print)
             yield AzureMonitorProcessor(pipeline=pipeline), destination
@@ -714,7 +714,7 @@ class TestLifecycle:
         assert processor.stats().delivered == 1
 
     def test_a_processor_may_be_closed_twice_and_a_later_event_is_counted_and_reported(self, processor):
-        """It is not raised."""
+        """The call after close raises nothing."""
         troubles = []
         own = AzureMonitorProcessor(*ADDRESS, report=troubles.append)
         log = chain(own, end)
@@ -727,7 +727,7 @@ class TestLifecycle:
         assert own.flush(timeout=0)
 
     def test_a_shared_pipeline_stays_open_until_its_last_front_door_is_closed(self, rows):
-        """No matter which of them made it."""
+        """It does not matter which of them made the pipeline."""
         processor = AzureMonitorProcessor(*ADDRESS)
         other = AzureMonitorHandler(pipeline=processor)
         processor.close()
@@ -752,7 +752,7 @@ class TestLifecycle:
             assert pipeline.stats().delivered == 1
 
     def test_a_dict_config_does_not_close_a_processor(self):
-        """It closes all handlers, and a processor is not one."""
+        """dictConfig closes all handlers, and a processor is not one."""
         processor = AzureMonitorProcessor(*ADDRESS, report=print)
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
         with capture() as rows:
@@ -762,7 +762,7 @@ class TestLifecycle:
         assert lifecycle_of(processor.pipeline).state is not State.CLOSED
         processor.close()
 
-    def test_at_exit_a_handler_stands_in_for_the_processor_until_logging_closes_it(self, own):
+    def test_a_handler_replaces_the_processor_at_exit_until_logging_closes_it(self, own):
         """Closing the processor closes both."""
         processor, destination = own
         for _ in range(2):
@@ -795,8 +795,8 @@ class TestLifecycle:
         assert [str(trouble) for trouble in troubles] == ["a row could not be made: OSError('no clock')"]
         pipeline.close(0)
 
-    def test_a_recursion_error_in_a_log_call_is_counted_later_and_the_applications_own_goes_on(self, own):
-        """At the end of the stack nothing can be called."""
+    def test_a_recursion_error_in_a_log_call_is_counted_later_and_the_event_goes_on(self, own):
+        """When the stack is exhausted, nothing can be called to count the row."""
         processor, _ = own
 
         def deeper():
@@ -838,7 +838,7 @@ class TestLifecycle:
 
 
 def test_the_last_rows_are_delivered_at_exit_until_logging_is_shut_down():
-    """Including those of atexit callbacks; an event after the shutdown is reported."""
+    """Rows of atexit callbacks are, too; an event after the shutdown is reported."""
     source = """
 import structlog
 from logging_azmon import AzureMonitorProcessor
@@ -869,8 +869,8 @@ atexit.register(before)
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_at_exit_a_handler_that_shares_the_processors_pipeline_may_still_log(shared):
-    """As a MemoryHandler does that is flushed when logging is shut down."""
+def test_a_handler_that_shares_the_processors_pipeline_may_still_log_at_exit(shared):
+    """A MemoryHandler in front of it is flushed when logging is shut down."""
     source = f"""
 import logging.handlers
 from logging_azmon import AzureMonitorProcessor

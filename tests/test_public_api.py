@@ -40,12 +40,12 @@ SETTINGS = [(name, "KEYWORD_ONLY", ARGUMENTS[name].default) for name in Options.
 
 class TestPackage:
     def test_package_has_exactly_the_documented_names(self):
-        """One more is a promise, one less a broken application."""
+        """An additional name would be a promise, and a missing one would break applications."""
         assert sorted(logging_azmon.__all__) == PUBLIC
 
     @pytest.mark.parametrize("name", PUBLIC)
-    def test_each_public_name_is_imported_when_it_is_asked_for(self, name):
-        """From the module that defines it, and the same object each time."""
+    def test_each_public_name_is_imported_when_it_is_first_used(self, name):
+        """It comes from the module that defines it, and is the same object each time."""
         found = getattr(logging_azmon, name)
 
         assert found.__name__ == name
@@ -54,28 +54,28 @@ class TestPackage:
 
     @pytest.mark.parametrize("name", PUBLIC)
     def test_each_public_name_has_a_docstring(self, name):
-        """`help` shows it."""
+        """`help` shows the docstring."""
         assert getattr(logging_azmon, name).__doc__
 
     def test_dir_and_star_import_list_every_public_name(self):
-        """Completion in a shell asks `dir`."""
+        """Completion in a shell uses `dir`."""
         assert set(PUBLIC) <= set(dir(logging_azmon))
         namespace = {}
         exec("from logging_azmon import *", namespace)
         assert set(namespace) - {"__builtins__"} == set(PUBLIC)
 
     @pytest.mark.parametrize("name", ["AzureMonitorHandlr", "handlers", "_missing", "__path_to__"])
-    def test_any_other_attribute_raises_the_usual_error(self, name):
-        """In Python's own words, so that `hasattr` works and a typo reads as usual."""
+    def test_unknown_attribute_raises_the_usual_error(self, name):
+        """It is Python's own AttributeError, so that `hasattr` works and a typo is reported as usual."""
         with pytest.raises(AttributeError, match=f"^module 'logging_azmon' has no attribute '{name}'$"):
             getattr(logging_azmon, name)
 
     def test_package_is_marked_as_typed(self):
-        """PEP 561, also in the installed wheel."""
+        """PEP 561 requires py.typed, also in the installed wheel."""
         assert importlib.resources.files(logging_azmon).joinpath("py.typed").is_file()
 
     def test_every_module_has_a_docstring(self):
-        """Its first sentence says what the module is for."""
+        """The first sentence says what the module is for."""
         modules = [
             importlib.import_module(module.name)
             for module in pkgutil.walk_packages(logging_azmon.__path__, "logging_azmon.")
@@ -96,7 +96,7 @@ class TestAzureMonitorHandler:
         ]
 
     def test_handler_is_a_plain_logging_handler(self):
-        """From 3.12 on, dictConfig builds a QueueHandler in a way of its own."""
+        """From 3.12 on, dictConfig has special rules for a QueueHandler."""
         assert logging_azmon.AzureMonitorHandler.__bases__ == (logging.Handler,)
 
     @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ class TestAzureMonitorHandler:
         ],
     )
     def test_handler_has_the_documented_methods(self, method, expected):
-        """With their arguments."""
+        """The arguments are documented, too."""
         assert parameters(getattr(logging_azmon.AzureMonitorHandler, method)) == expected
 
     def test_handler_takes_every_documented_argument(self):
-        """And the settings accept no other."""
+        """The settings accept no other arguments."""
         assert set(ACCEPTED) == {
             "endpoint",
             "rule_id",
@@ -147,7 +147,7 @@ class TestAzureMonitorHandler:
 
 class TestAzureMonitorProcessor:
     def test_processor_takes_the_handlers_arguments_and_drop(self):
-        """And has the same methods."""
+        """It also has the handler's methods."""
         handler, processor = logging_azmon.AzureMonitorHandler, logging_azmon.AzureMonitorProcessor
         named = len(ADDRESS) + len(["level", "pipeline"])
         shared = parameters(handler)
@@ -157,7 +157,7 @@ class TestAzureMonitorProcessor:
             assert parameters(getattr(processor, method)) == parameters(getattr(handler, method))
 
     def test_processor_is_called_as_structlog_calls_processors(self):
-        """With a logger, the method's name and the event dict."""
+        """The arguments are a logger, the method's name and the event dict."""
         assert [name for name, _, _ in parameters(logging_azmon.AzureMonitorProcessor.__call__)][1:] == [
             "logger",
             "method_name",
@@ -167,7 +167,7 @@ class TestAzureMonitorProcessor:
 
 class TestPipeline:
     def test_pipeline_takes_the_handlers_arguments_and_three_for_tests(self):
-        """So that a pipeline can be made first, and shared."""
+        """A pipeline can therefore be made first, and shared."""
         assert parameters(logging_azmon.Pipeline) == [
             *ADDRESS,
             ("destination", "KEYWORD_ONLY", None),
@@ -177,7 +177,7 @@ class TestPipeline:
         ]
 
     def test_pipeline_shows_only_what_users_call(self):
-        """What the rest of the package calls begins with an underscore."""
+        """All other names begin with an underscore."""
         with FakeDestination() as destination:
             pipeline = logging_azmon.Pipeline(
                 "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False
@@ -188,7 +188,7 @@ class TestPipeline:
 
 class TestStats:
     def test_stats_have_a_counter_for_every_state_of_a_row(self):
-        """And four for values and requests."""
+        """There are four more counters, for values and requests."""
         assert [name for name, _, _ in parameters(logging_azmon.Stats)] == [
             "accepted",
             "delivered",

@@ -27,7 +27,7 @@ def test_the_workspace_mark_takes_the_arguments_of_a_workspace(azmon_workspace):
 
 
 def test_the_rows_fixture_has_the_rows_that_would_have_been_sent(azmon_rows):
-    """Those of handlers and processors, however they were made; nothing is sent."""
+    """It collects rows of all handlers and processors, and nothing is sent."""
     logger = logging.Logger("shop")
     handler = AzureMonitorHandler(*address(), columns={"UserId": "user_id:int"})
     logger.addHandler(handler)
@@ -49,7 +49,7 @@ def test_the_rows_fixture_begins_empty_in_each_test(azmon_rows, number):
 
 
 def test_the_plugin_is_installed_under_a_name_that_can_be_disabled():
-    """With `-p no:logging_azmon`."""
+    """`-p no:logging_azmon` disables it."""
     (found,) = [point for point in metadata.entry_points(group="pytest11") if point.name == "logging_azmon"]
 
     assert found.load() is pytest_plugin

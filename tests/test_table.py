@@ -1,4 +1,4 @@
-"""Columns and tables: what the grammar accepts, and what every refusal says."""
+"""Columns and tables: the accepted grammar, and the message of every refusal."""
 
 import doctest
 import pickle
@@ -40,7 +40,7 @@ def only(spec, name="Column"):
 
 
 def problems(columns):
-    """Return what is said against a mapping."""
+    """Return the problems of a mapping."""
     with pytest.raises(ConfigurationError) as caught:
         Table.from_mapping(columns)
     return caught.value.problems
@@ -106,11 +106,11 @@ class TestGrammar:
         assert only({"value": 3, "type": "int"}) == Column("Column", "int", Constant(3))
 
     def test_a_columns_spec_can_be_any_mapping(self):
-        """Not only a dict."""
+        """The mapping need not be a dict."""
         assert only(MappingProxyType({"field": "line"})) == only("line")
 
     def test_a_column_can_be_filled_by_a_callable(self):
-        """As a Column's source or as a field; its type is string unless given."""
+        """The callable is a Column's source or a field; the type is string by default."""
         assert only(Column("Column", "dynamic", shout)).source is shout
         assert only({"field": shout}) == Column("Column", "string", shout)
         assert only({"field": shout, "type": "long"}) == Column("Column", "long", shout)
@@ -122,12 +122,12 @@ class TestGrammar:
         assert only(column) is column
 
     @pytest.mark.parametrize("type_name", ["dynamic", "string"])
-    def test_the_rest_can_be_dynamic_or_string(self, type_name):
+    def test_a_column_of_all_other_extras_can_be_dynamic_or_string(self, type_name):
         """Built-in tables have string columns for additional data."""
         assert only(f"*:{type_name}") == Column("Column", type_name, "*")
 
     @given(st.sampled_from(sorted(FIELD_TYPES)), st.sampled_from(TYPES))
-    def test_a_field_with_a_type_is_that_column_or_refused_by_both_names(self, field, type_name):
+    def test_a_field_with_any_type_makes_that_column_or_is_refused_naming_both(self, field, type_name):
         """No combination is silently read as something else."""
         refused = {"*": {*TYPES} - {"dynamic", "string"}, "sequence": {"boolean", "datetime"}}
         spec = f"{field}:{type_name}"
@@ -181,7 +181,7 @@ class TestRefusedSpecs:
 
     @pytest.mark.parametrize("source", [None, 3, ["message"]])
     def test_a_source_of_another_type_is_refused(self, source):
-        """In Python too, with the same words."""
+        """In Python, too, it is refused with the same message."""
         with pytest.raises(ConfigurationError, match=re.escape(f"source {source!r} is neither the name of a field")):
             Column("Column", "string", source)
 
@@ -203,13 +203,13 @@ class TestRefusedSpecs:
 
     @pytest.mark.parametrize("type_name", [name for name in TYPES if name != "datetime"])
     def test_time_generated_must_be_a_datetime(self, type_name):
-        """It is one in every table of Log Analytics."""
+        """It is a datetime in every table of Log Analytics."""
         assert problems({"TimeGenerated": f"time:{type_name}"}) == (
             f"column 'TimeGenerated' must be a datetime, not {type_name!r}",
         )
 
     @pytest.mark.parametrize("type_name", [name for name in TYPES if name not in {"dynamic", "string"}])
-    def test_the_rest_of_another_type_is_refused(self, type_name):
+    def test_a_column_of_all_other_extras_is_refused_another_type(self, type_name):
         """The extras together are not a number."""
         assert problems({"Column": f"*:{type_name}"}) == (
             f"column 'Column' takes '*', so its type must be dynamic or string, not {type_name!r}",
@@ -217,7 +217,7 @@ class TestRefusedSpecs:
 
     @pytest.mark.parametrize("type_name", ["boolean", "datetime"])
     def test_the_sequence_must_be_a_number_or_text(self, type_name):
-        """Only then does it make rows unique."""
+        """Otherwise it would not make rows unique."""
         assert problems({"Column": f"sequence:{type_name}"}) == (
             f"column 'Column' takes 'sequence', which is a number, so its type cannot be {type_name!r}",
         )
@@ -242,7 +242,7 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["Id2", "A" * 45, "a_", "Z9"])
     def test_the_longest_and_the_shortest_column_names_are_accepted(self, name):
-        """The limits themselves are allowed."""
+        """2 and 45 characters are allowed."""
         assert only("message", name).name == name
 
     @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ class TestNames:
         ],
     )
     def test_column_names_at_the_edge_of_the_rule_are_refused(self, name):
-        """One character, 46 characters, other alphabets, a line end, not a text at all."""
+        """The cases are one character, 46 characters, other alphabets, a newline, and values that are not text."""
         assert problems({name: "message"}) == (f"column name {name!r} {NAME_RULE}",)
 
     @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, str.swapcase])
@@ -323,7 +323,7 @@ class TestTable:
         """An empty row is not a row."""
         assert problems({}) == ("columns is empty: a row needs at least one column",)
 
-    def test_a_table_holds_500_columns_as_log_analytics_does(self):
+    def test_a_table_has_at_most_500_columns(self):
         """With 501, Azure would refuse the table."""
         most = {f"Column{number}": "message" for number in range(MAX_COLUMNS)}
 
@@ -344,7 +344,7 @@ class TestTable:
             Table((column, column))
 
     @pytest.mark.parametrize("once", ["*", "sequence"])
-    def test_the_rest_and_the_sequence_fill_only_one_column(self, once):
+    def test_all_other_extras_and_the_sequence_fill_only_one_column_each(self, once):
         """The extras have one place; the number of a row exists once."""
         assert problems({"First": once, "Level": "level", "Second": once}) == (
             f"columns 'First', 'Second' all take {once!r}: only one column can",

@@ -1,4 +1,4 @@
-"""The fakes that tests rely on, those of users and our own."""
+"""The fakes that users' tests and our own rely on."""
 
 import gc
 import logging
@@ -17,7 +17,7 @@ ADDRESS = {"endpoint": "http://127.0.0.1:9", "rule_id": "dcr-1", "stream": "Cust
 
 @pytest.fixture
 def logger():
-    """Give a logger that no other test uses, and leave it as it was."""
+    """Return a logger that no other test uses, and restore it afterwards."""
     logger = logging.getLogger("test_testing")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
@@ -35,7 +35,7 @@ def attach(logger, pipeline=None, **more):
 
 
 def test_capture_gives_the_rows_in_order_as_they_would_be_sent(logger):
-    """Columns of the table, values of its types."""
+    """A row has the columns of the table, with values of their types."""
     attach(logger)
 
     with capture() as rows:
@@ -48,7 +48,7 @@ def test_capture_gives_the_rows_in_order_as_they_would_be_sent(logger):
 
 
 def test_capture_sends_nothing_counts_nothing_and_starts_no_thread(logger):
-    """A test leaves no trace in the application's pipeline."""
+    """A test leaves nothing in the application's pipeline."""
     handler = attach(logger)
     before, threads = handler.stats(), set(threading.enumerate())
 
@@ -60,7 +60,7 @@ def test_capture_sends_nothing_counts_nothing_and_starts_no_thread(logger):
     assert set(threading.enumerate()) == threads
 
 
-def test_capture_has_the_rows_of_pipelines_made_before_and_during_it(logger):
+def test_capture_collects_rows_of_pipelines_made_before_and_during_it(logger):
     """An application may set up its logging at any time."""
     attach(logger)
 
@@ -71,7 +71,7 @@ def test_capture_has_the_rows_of_pipelines_made_before_and_during_it(logger):
     assert [row.get("Second") for row in rows] == [None, True]
 
 
-def test_capture_has_the_rows_logged_after_a_dict_config_inside_it(logger):
+def test_capture_collects_rows_logged_after_a_dict_config_inside_it(logger):
     """dictConfig closes the handlers and makes new ones."""
     handler = {"class": "logging_azmon.AzureMonitorHandler", **ADDRESS}
     loggers = {"test_testing": {"handlers": ["azure"], "level": "INFO", "propagate": False}}
@@ -86,7 +86,7 @@ def test_capture_has_the_rows_logged_after_a_dict_config_inside_it(logger):
     assert messages(rows) == ["first", "second"]
 
 
-def test_capture_has_every_row_of_several_threads_once(logger):
+def test_capture_collects_every_row_of_several_threads_once(logger):
     attach(logger)
 
     with capture() as rows:
@@ -101,7 +101,7 @@ def test_capture_has_every_row_of_several_threads_once(logger):
     assert sorted(messages(rows)) == sorted(str(number) for number in range(200) for _ in range(4))
 
 
-def test_an_inner_capture_has_its_rows_and_the_outer_one_those_around_it(logger):
+def test_an_inner_capture_takes_its_rows_and_the_outer_one_the_others(logger):
     """A fixture may capture around a test that captures itself."""
     attach(logger)
 
@@ -151,7 +151,7 @@ def test_rows_queued_before_a_capture_go_to_their_destination(logger):
 
 
 def test_a_pipeline_made_inside_a_capture_sends_after_it(logger):
-    """The set-up of a test may outlive its first block."""
+    """A pipeline made in a test's set-up may outlive the capture."""
     destination = FakeDestination()
     with capture():
         pipeline = manual_pipeline(destination)
@@ -163,7 +163,7 @@ def test_a_pipeline_made_inside_a_capture_sends_after_it(logger):
 
 
 def test_capture_keeps_no_pipeline_alive():
-    """A thousand tests make a thousand of them."""
+    """A thousand tests make a thousand pipelines."""
     with capture():
         pipeline = manual_pipeline(FakeDestination())
         counted = len([item for item in gc.get_objects() if type(item) is Pipeline])
@@ -213,7 +213,7 @@ def test_a_fake_destination_plays_its_script_and_then_accepts(logger):
     ],
 )
 def test_a_fake_destination_stores_rows_only_for_a_204(answer, stored):
-    """As the service does."""
+    """The service does the same."""
     destination = FakeDestination(answer)
 
     assert destination.send(b'{"Message":"hello"}\n') is answer
@@ -221,7 +221,7 @@ def test_a_fake_destination_stores_rows_only_for_a_204(answer, stored):
 
 
 def test_a_callable_in_the_script_sees_the_rows_and_answers_or_raises():
-    """As a destination of one's own might."""
+    """A user's own destination might do the same."""
 
     def refuse(rows):
         return Answer(status=400 if rows[0]["Message"] == "poison" else 204)
@@ -239,7 +239,7 @@ def test_a_callable_in_the_script_sees_the_rows_and_answers_or_raises():
     assert messages(destination.rows) == ["hello"]
 
 
-def test_a_test_can_wait_for_a_fake_destination_while_listeners_deliver(logger):
+def test_a_test_can_wait_for_rows_that_listeners_deliver_to_a_fake_destination(logger):
     with FakeDestination() as destination:
         pipeline = Pipeline(**ADDRESS, destination=destination, batch_seconds=0.01)
         attach(logger, pipeline)
@@ -247,8 +247,8 @@ def test_a_test_can_wait_for_a_fake_destination_while_listeners_deliver(logger):
         destination.wait_for(lambda seen: len(seen.rows) == 1)
 
 
-def test_a_wait_in_vain_for_a_fake_destination_shows_what_it_has_seen():
-    """A number helps more than a time-out."""
+def test_a_timed_out_wait_for_a_fake_destination_shows_what_it_received():
+    """The numbers help more than a bare time-out."""
     destination = FakeDestination()
     destination.send(b'{"Message":"hello"}\n')
 
@@ -284,7 +284,7 @@ every_misuse = pytest.mark.parametrize(
 
 @every_misuse
 def test_misuse_of_a_fake_destination_is_raised_by_check(misuse, error):
-    """Not where it happens: that is a delivering thread, which survives every error."""
+    """It cannot be raised where it happens, on a delivering thread, which survives every error."""
     destination = FakeDestination()
     destination.check()
     misuse(destination)
@@ -297,7 +297,7 @@ def test_misuse_of_a_fake_destination_is_raised_by_check(misuse, error):
 
 @every_misuse
 def test_misuse_of_a_fake_destination_is_raised_at_the_end_of_a_with(misuse, error):
-    """So a test cannot forget to look."""
+    """A test therefore cannot forget to check."""
     with pytest.raises(AssertionError) as caught, FakeDestination() as destination:
         misuse(destination)
 
@@ -305,8 +305,8 @@ def test_misuse_of_a_fake_destination_is_raised_at_the_end_of_a_with(misuse, err
 
 
 @every_misuse
-def test_misuse_of_a_fake_destination_does_not_hide_what_the_block_raised(misuse, error):
-    """The first error is the one to read."""
+def test_misuse_of_a_fake_destination_does_not_hide_an_exception_of_the_block(misuse, error):
+    """The first error is the important one."""
 
     def fail():
         with FakeDestination() as destination:
@@ -319,7 +319,7 @@ def test_misuse_of_a_fake_destination_does_not_hide_what_the_block_raised(misuse
 
 @every_misuse
 def test_misuse_of_a_fake_destination_is_raised_by_wait_for(misuse, error):
-    """Neither a time-out nor a success may hide it."""
+    """Neither a time-out nor a success may hide the misuse."""
     destination = FakeDestination()
     misuse(destination)
 
@@ -346,7 +346,7 @@ def test_a_manual_clock_stands_still_until_it_is_advanced():
 
 
 def test_advancing_a_manual_clock_wakes_every_waiting_thread():
-    """Each of them can then read the time."""
+    """Each of the threads then reads the new time."""
     clock = ManualClock()
     woken = SimpleQueue()
 
@@ -377,8 +377,8 @@ def test_a_token_ends_a_wait_for_a_manual_clock_and_time_stands_still():
 
 @pytest.mark.parametrize("jumps", [False, True])
 @pytest.mark.parametrize("seconds", [0, -1])
-def test_waiting_no_time_for_a_manual_clock_returns_at_once(seconds, jumps):
-    """As with the machine's clock."""
+def test_a_wait_of_zero_seconds_for_a_manual_clock_returns_at_once(seconds, jumps):
+    """The machine's clock does the same."""
     clock = ManualClock(jumps=jumps)
 
     clock.wait(SimpleQueue(), seconds)
@@ -394,7 +394,7 @@ def test_a_manual_clock_that_jumps_ends_a_wait_by_letting_its_time_pass():
     assert clock.monotonic() == 1_010.0
 
 
-def test_a_manual_clock_that_jumps_takes_a_waiting_token_instead():
+def test_a_manual_clock_that_jumps_takes_a_token_if_there_is_one():
     clock, tokens = ManualClock(jumps=True), SimpleQueue()
     tokens.put(None)
 
@@ -404,8 +404,8 @@ def test_a_manual_clock_that_jumps_takes_a_waiting_token_instead():
     assert tokens.empty()
 
 
-def test_a_flush_in_vain_ends_in_manual_time(logger):
-    """A minute of retries takes no time."""
+def test_a_flush_that_cannot_deliver_times_out_in_manual_time(logger):
+    """A minute of retries takes no real time."""
     destination = FakeDestination(*[Answer(status=503)] * 1_000)
     pipeline = manual_pipeline(destination, report=lambda trouble: None)
     attach(logger, pipeline)
@@ -416,7 +416,7 @@ def test_a_flush_in_vain_ends_in_manual_time(logger):
 
 
 def test_a_flush_in_manual_time_ends_at_its_timeout_when_the_next_attempt_is_later(logger):
-    """It neither waits for ever nor spins."""
+    """The flush neither waits for ever nor spins."""
     destination = FakeDestination(Answer(status=503, retry_after="200"))
     pipeline = manual_pipeline(destination, report=lambda trouble: None)
     attach(logger, pipeline)
@@ -433,7 +433,7 @@ def test_a_manual_clock_refuses_to_go_back():
 
 
 def test_a_test_that_forgets_to_advance_the_clock_fails_on_its_own_thread(monkeypatch):
-    """A listener goes on; waiting is its work."""
+    """A listener's wait does not fail, because waiting is its work."""
     monkeypatch.setattr("logging_azmon.testing._REAL_SECONDS", 0.01)
     clock, ended = ManualClock(), threading.Event()
 
@@ -447,7 +447,7 @@ def test_a_test_that_forgets_to_advance_the_clock_fails_on_its_own_thread(monkey
     assert ended.is_set()
 
 
-def test_waiting_for_waiters_in_vain_says_how_many_there_are():
-    """A listener may have died."""
+def test_a_timed_out_wait_for_waiters_says_how_many_there_are():
+    """A listener that was expected to wait may have died."""
     with pytest.raises(AssertionError, match="only 0 of 2 threads wait for the clock"):
         ManualClock().wait_for_waiters(2, seconds=0.01)

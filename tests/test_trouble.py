@@ -1,4 +1,4 @@
-"""The value that users receive when something goes wrong, and its wording."""
+"""The value that a `report` callable receives when something goes wrong, and its wording."""
 
 from logging_azmon.testing import Answer
 from logging_azmon.trouble import Trouble, clock_time, count, described
@@ -19,11 +19,11 @@ class TestTrouble:
         assert [count(rows) for rows in (0, 1, 2, 1_234)] == ["0 rows", "1 row", "2 rows", "1,234 rows"]
         assert clock_time(1_800_000_131.9) == "08:02:11"
 
-    def test_error_is_described_by_its_repr(self):
+    def test_an_error_is_described_by_its_repr(self):
         assert described(ValueError("x")) == "ValueError('x')"
 
     def test_reports_of_an_outage_say_what_to_do_what_waits_and_that_it_is_over(self):
-        """Its first report and its last, as an operator reads them."""
+        """The texts are the first and the last report of an outage, as an operator reads them."""
         bench = Bench(Answer(status=403, code="OperationFailed", message="no access"))
         bench.put_batch("a", "b")
         bench.run()

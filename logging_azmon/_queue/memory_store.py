@@ -39,14 +39,17 @@ class OpenBatch:
     def __init__(self, batch: Batch, put: Put) -> None:
         # Called for rows that need the lock.
         self.put = put
-        # The open batch, its data, and when it began.
+        # The open batch.
         self.batch = batch
+        # The data of the batch.
         self.data: Any = batch.data
+        # When the batch began.
         self.since = 0.0
         # The open batch, once it may take rows without the lock. An interrupted call may leave an earlier batch here.
         self.lock_free: Batch | None = None
-        # How many bytes it may take without the lock, and how many beyond those with it.
+        # How many bytes it may take without the lock.
         self.reserved = 0
+        # How many further bytes it may take with the lock.
         self.capacity = 0
         # How many rows it took without the lock since the last `catch_up`.
         self.rows = 0

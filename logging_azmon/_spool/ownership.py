@@ -26,8 +26,9 @@ class Ownership:
 
     def __init__(self, directory: Directory, ledger_lock: threading.RLock, notes: Notes) -> None:
         self.lock = threading.RLock()
-        # The owner that this pipeline writes as, and all owners whose segments it holds, by name.
+        # The owner that this pipeline writes as.
         self.writer: Owner | None = None
+        # All owners whose segments this pipeline holds, by name.
         self.owners: dict[str, Owner] = {}
         # When to look for orphans again.
         self.next_look = float("-inf")

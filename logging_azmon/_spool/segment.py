@@ -87,14 +87,15 @@ class Stored:
     """Hold the place of a batch's rows on disk."""
 
     segment: Segment
-    # The offset of its first row, and the size of its rows in bytes.
+    # The offset of its first row in the segment.
     start: int
+    # The size of its rows in bytes.
     size: int
     # How many more bytes it takes, while it is open.
     capacity: int = 0
     # How many torn lines were counted as lost already, so that a retry does not count them again.
     torn: int = 0
-    # Whether it is a part of a divided batch, so that its rows are no longer all those in these bytes.
+    # Whether the batch is a part of a divided one: only some of the rows in these bytes are its rows then.
     is_part: bool = False
     # Whether reading failed, so that the segment must be kept.
     is_unreadable: bool = False

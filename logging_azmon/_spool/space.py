@@ -43,6 +43,7 @@ class Space:
         self.batches = 0
         # The bytes of their segments.
         self._used_bytes = 0
+        # The bytes of all other files in the directory, as last measured.
         self._others_bytes = 0
         self._measured_at = float("-inf")
         # Whether the directory was full when the last row came.

@@ -1,4 +1,4 @@
-"""A server to upload to, which no proxy of the machine's environment comes between."""
+"""A server to upload to, reached without any proxy that the environment names."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which credential provides the token, and how its failures are reported."""
+"""The choice of the credential, and the reports of its failures."""
 
 # ruff: noqa: SLF001 - the SDK is replaced at its border
 

@@ -1,4 +1,4 @@
-"""Which answer stands for each error that the SDK raises: some pass, others a person must look into."""
+"""The answer for each error that the SDK raises: some are transient, others need an operator."""
 
 import ssl
 from http.client import BadStatusLine, RemoteDisconnected

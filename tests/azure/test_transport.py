@@ -1,4 +1,4 @@
-"""Responses are read within limits of time and size, whatever sends them."""
+"""Responses from any server are read within limits of time and size."""
 
 import gzip
 import itertools

@@ -1,4 +1,4 @@
-"""The wire and the SDK: what is sent, where to, with which token, and through which proxy."""
+"""The wire and the SDK: the body, address, token and proxy of an upload."""
 
 # ruff: noqa: SLF001 - the SDK is replaced at its border
 

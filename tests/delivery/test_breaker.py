@@ -1,4 +1,4 @@
-"""The circuit breaker: pauses, probes and stretched batches, with the clock given."""
+"""The circuit breaker: pauses, probes and stretched batches; the tests pass the time."""
 
 # ruff: noqa: SLF001 - its lock and its list of subscribers are private
 
@@ -230,7 +230,7 @@ class TestCircuitBreaker:
         assert sleeper.woken == 2, "a closed breaker has nothing to wait for"
 
     def test_breaker_holds_its_subscribers_weakly(self):
-        """A bound method is an object of its own that is freed at once; its owner is what counts."""
+        """A bound method is a separate object that is freed at once, so the breaker must refer to its owner."""
         breaker, sleeper, gone = CircuitBreaker(), Sleeper(), Sleeper()
         for one in (sleeper, gone):
             breaker.subscribe(one.wake)

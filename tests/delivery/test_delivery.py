@@ -1,4 +1,4 @@
-"""What an answer does to the rows of a batch: on one thread, with a fake destination and a manual clock."""
+"""The effect of answers on the rows of a batch: on one thread, with a fake destination and a manual clock."""
 
 import itertools
 import re
@@ -25,12 +25,12 @@ SPREAD = Answer(status=400, code=TIME_RANGE)
 
 
 def picky(is_bad, answer=BAD):
-    """Refuse each batch that has such a row."""
+    """Refuse each batch that has a poison row."""
     return lambda rows: answer if any(is_bad(row) for row in rows) else STORED
 
 
 class Always(FakeDestination):
-    """Answer every request by the same callable."""
+    """Answer every request by calling the same function."""
 
     def __init__(self, answer):
         super().__init__()
@@ -295,7 +295,7 @@ class TestSplitting:
         assert sorted(messages(bench.destination.rows), key=int) == [str(number) for number in range(8)]
 
     @given(st.lists(st.sampled_from([STORED, AWAY, BUSY, FORBIDDEN, BAD, TOO_LONG, SPREAD, Answer(status=401)])))
-    def test_every_row_ends_once_whatever_the_answers(self, answers):
+    def test_every_row_is_settled_once_whatever_the_answers(self, answers):
         bench = Bench(*answers, batch_bytes=4_096)
         bench.put(*range(100), size=100)
         bench.run()

@@ -1,4 +1,4 @@
-"""Each answer explained in words to act on."""
+"""Explanations of answers, in words that an operator can act on."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_answer_is_explained_in_one_line_that_says_what_to_do(answer, words):
     ("spool", "outcome"),
     [(None, "whether they arrived is not known"), ("/spool", "they may be sent again by the next process")],
 )
-def test_closed_pipeline_reports_rows_on_disk_rows_lost_and_rows_on_their_way(spool, outcome):
+def test_closed_pipeline_reports_rows_on_disk_lost_rows_and_rows_in_flight(spool, outcome):
     ledger = Ledger()
     ledger.spooled, ledger.handed_over, ledger.in_flight = 2, 3, 4
     troubles = list(left_behind(ledger.snapshot(), 1, close_seconds=5.0, spool=spool))

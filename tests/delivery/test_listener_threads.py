@@ -1,4 +1,4 @@
-"""How many background threads there are, and what happens if none can be started."""
+"""The number of background threads, and deliveries when no thread can be started."""
 
 # ruff: noqa: SLF001 - the counts of listeners are private
 
@@ -105,7 +105,7 @@ class TestNumberOfListeners:
             assert listeners() == []
 
     def test_one_listener_delivers_a_few_rows(self, make: Callable[..., Pipeline]) -> None:
-        """A flush starts no other, and starting it leaves no dummy thread behind."""
+        """A flush starts no second listener, and no dummy thread is left behind."""
         before = threading.active_count()
         with FakeDestination() as destination:
             pipeline = make(destination)
@@ -119,7 +119,7 @@ class TestNumberOfListeners:
 
     @pytest.mark.parametrize("uploads", [1, 4])
     def test_full_batches_get_a_listener_each_up_to_uploads(self, make: Callable[..., Pipeline], uploads: int) -> None:
-        """Batches that fill up while an upload is held are sent at the same time."""
+        """Batches that fill up during an upload are sent at the same time."""
         held = Uploads()
         with FakeDestination(*[held] * 99) as destination:
             handler = AzureMonitorHandler(pipeline=make(destination, uploads=uploads, batch_bytes=4_096))
@@ -152,7 +152,7 @@ class TestNumberOfListeners:
             assert handler.flush()
 
     def test_pipelines_to_one_endpoint_share_neither_rows_nor_threads(self, make: Callable[..., Pipeline]) -> None:
-        """They share its pauses only."""
+        """Such pipelines share only the pauses."""
         destinations = [FakeDestination(), FakeDestination()]
         rule = where()
         pipelines = [Pipeline(*rule, destination=destination) for destination in destinations]
@@ -207,7 +207,7 @@ class TestRefusedThreads:
     def test_flush_delivers_rows_and_reports_that_no_thread_can_be_started(
         self, make: Callable[..., Pipeline], refusal: list[bool]
     ) -> None:
-        """They are delivered on the thread that flushes."""
+        """The flushing thread delivers the rows."""
         told: list[Trouble] = []
         with FakeDestination() as destination:
             pipeline = make(destination, report=told.append)
@@ -233,7 +233,7 @@ class TestRefusedThreads:
             )
 
     @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
-    def test_log_call_interrupted_while_it_asks_for_a_thread_leaves_that_to_the_next(
+    def test_after_a_log_call_interrupted_in_starting_a_thread_the_next_one_starts_it(
         self, make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
     ) -> None:
         """The stack is exhausted, or Ctrl-C is pressed: the row is queued, and must not be counted as lost, too."""
@@ -308,7 +308,7 @@ class TestRefusedThreads:
             # An error without a text is reported by its type; Ctrl-C is not reported.
             assert [error.__name__ in str(trouble) for trouble in told] == [True] * (error is MemoryError)
 
-    def test_later_row_starts_a_listener_once_threads_can_be_started(
+    def test_row_after_a_refusal_starts_a_listener_once_threads_can_be_started(
         self, make: Callable[..., Pipeline], refusal: list[bool]
     ) -> None:
         """From a second after the last refusal each row asks again, even one that joins a batch."""
@@ -323,10 +323,10 @@ class TestRefusedThreads:
             assert handler.flush()
             assert len(destination.rows) == handler.stats().accepted
 
-    def test_refused_thread_while_rows_are_captured_delivers_only_the_others(
+    def test_rows_queued_before_a_capture_are_delivered_despite_a_refused_thread(
         self, make: Callable[..., Pipeline], refusal: list[bool]
     ) -> None:
-        """Captured rows stay with the test that captures them."""
+        """Captured rows are not delivered."""
         clock = ManualClock()
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=lambda _: None))
@@ -362,7 +362,7 @@ class TestRefusedThreads:
 def test_flush_after_a_refused_thread_leaves_captured_rows_alone(
     make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The flush delivers the row that waits; captured rows stay with the test."""
+    """The flush delivers the waiting row; captured rows are not delivered."""
 
     def refuse(*_: object) -> int:
         raise RuntimeError("can't start new thread")
@@ -389,7 +389,7 @@ class TestErrorsOnAListener:
     def test_listener_survives_any_error_of_an_upload(
         self, make: Callable[..., Pipeline], error: BaseException
     ) -> None:
-        """Its rows are sent again, and later rows arrive, too."""
+        """The rows of the failed upload are sent again, and later rows arrive, too."""
 
         def fail(rows: list[dict[str, Any]]) -> Answer:
             failed.set()
@@ -436,7 +436,7 @@ class TestErrorsOnAListener:
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_listener_that_dies_is_replaced_at_the_next_row(self, make: Callable[..., Pipeline]) -> None:
-        """SystemExit ends its thread."""
+        """SystemExit ends the listener's thread."""
 
         class Deadly(ManualClock):
             is_armed = True
@@ -478,7 +478,7 @@ def test_manual_clock_drives_real_listeners(make: Callable[..., Pipeline]) -> No
 
 
 def test_ctrl_c_anywhere_while_a_listener_is_started_costs_no_later_row() -> None:
-    """Wherever it interrupts the log call, the next row finds a listener that delivers it."""
+    """Wherever Ctrl-C interrupts the log call, a listener delivers the next row."""
     modules = frozenset([listeners_module.__file__])
 
     def interrupt() -> None:

@@ -1,4 +1,4 @@
-"""Dropped rows are told in rows of the library's own, so that a query finds the gap."""
+"""Dropped rows are reported in rows of the library's own, so that a query finds the gap."""
 
 # ruff: noqa: SLF001 - a script of answers is cut short
 
@@ -38,7 +38,7 @@ class TestLossNotices:
             "1 row dropped: internal, 00:00:00 to 00:00:00 UTC",
         ]
 
-    def test_losses_are_told_at_most_once_in_batch_seconds(self):
+    def test_losses_are_reported_at_most_once_in_batch_seconds(self):
         bench = Bench(batch_seconds=5.0)
         for _ in range(20):
             bench.ledger.drop("queue_full", 1, 0.0, accepted=1)
@@ -52,7 +52,7 @@ class TestLossNotices:
         assert 4 <= len(notices) <= 6
         assert sum(int(row["Message"].split()[0]) for row in notices) == 20
 
-    def test_losses_whose_notice_finds_no_room_are_told_later(self):
+    def test_losses_whose_notice_finds_no_room_are_reported_later(self):
         bench = Bench(batch_bytes=4_096, queue_bytes=8_192)
         bench.ledger.drop("queue_full", 5, 10.0, accepted=5)
         dropped = bench.put(*["x"] * 100, size=100).count(False)
@@ -66,7 +66,7 @@ class TestLossNotices:
         told = [message for message in messages(bench.destination.rows) if "dropped" in message]
         assert told == [f"{5 + dropped + 2} rows dropped: queue_full, 00:00:10 to 00:00:20 UTC"]
 
-    def test_losses_are_not_told_while_notices_are_disabled(self):
+    def test_losses_are_not_reported_while_notices_are_disabled(self):
         bench = Bench()
         bench.notices.is_enabled = False
         bench.ledger.drop("internal", 1, 0.0, accepted=1)
@@ -75,7 +75,7 @@ class TestLossNotices:
         assert messages(bench.destination.rows) == ["a"]
         assert bench.ledger.has_unreported
 
-    def test_loss_of_a_notice_is_not_told_in_another(self):
+    def test_loss_of_a_notice_causes_no_other_notice(self):
         bench = Bench(batch_bytes=4_096, queue_bytes=8_192, overflow="drop_old", give_up_seconds=10.0)
         bench.ledger.drop("internal", 1, 0.0, accepted=1)
         bench.notices.put()

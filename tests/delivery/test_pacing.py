@@ -1,4 +1,4 @@
-"""When a batch is due, and what splitting batches may cost: pure, with the clock given."""
+"""The due time of batches, and the budget for splitting them; the tests pass the time."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Where trouble is reported, and how often."""
+"""The places where trouble is reported, and how often."""
 
 # ruff: noqa: SLF001 - what is remembered must be bounded
 
@@ -23,7 +23,7 @@ def trouble(kind="outage", text="away", **more):
 
 
 class TestOnStderr:
-    """The default, without `report`."""
+    """Without `report`, trouble is printed on stderr."""
 
     @pytest.fixture
     def clock(self):
@@ -142,7 +142,7 @@ class TestToACallable:
         assert "report= raised SilentError for: away" in capfd.readouterr().err
 
     def test_records_that_the_callable_logs_become_no_rows(self):
-        """Even if it logs to the handler whose trouble it receives."""
+        """That holds even if it logs to the handler whose trouble it receives."""
         destination = FakeDestination(Answer(status=503), Answer(status=429))
         logger = logging.Logger("app")
         handler = AzureMonitorHandler(
@@ -186,7 +186,7 @@ class TestToACallable:
 
 
 def test_ctrl_c_in_the_callable_is_raised():
-    """It is meant for the program; any other exception of the callable is printed instead."""
+    """Ctrl-C is meant for the program; any other exception of the callable is printed instead."""
 
     def interrupted(_):
         raise KeyboardInterrupt

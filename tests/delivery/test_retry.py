@@ -1,4 +1,4 @@
-"""What an answer means: the whole table, as pure functions."""
+"""The decision for each answer, and the wait before a retry, as pure functions."""
 
 import email.utils
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""Which batch is sent when: on one thread, with a fake destination and a manual clock."""
+"""The order and time of sending batches: on one thread, with a fake destination and a manual clock."""
 
 # ruff: noqa: SLF001 - a breaker opens between two calls, as if by another thread
 
@@ -44,7 +44,7 @@ class TestNextBatch:
         assert not bench.scheduler.has_rows()
 
     def test_thread_that_loses_the_race_for_a_batch_looks_again_at_once(self):
-        """It must not sleep for a minute: another row may be due much sooner."""
+        """The thread must not sleep for a minute, because another row may be due much sooner."""
         bench = Bench()
         bench.put_batch("a")
         bench.queue.take = lambda now, *, is_due: None
@@ -65,7 +65,7 @@ class TestNextBatch:
         assert bench.steps() == 1
 
     @pytest.mark.parametrize("which", ["shared", "own"])
-    def test_no_batch_is_taken_if_a_breaker_opens_after_it_was_looked_at(self, which):
+    def test_no_batch_is_taken_if_a_breaker_opens_after_the_check(self, which):
         bench = Bench()
         bench.put_batch("a")
         breaker = bench.scheduler._shared_breaker if which == "shared" else bench.scheduler._own_breaker

@@ -1,4 +1,4 @@
-"""Flush any time, close twice, close before start, a row after close: all legal, each by name. No process ends here."""
+"""Flush and close in every order: all orders are legal. The exit of the process is tested elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def where() -> tuple[str, str, str]:
 
 
 class Gate:
-    """Hold an upload until the test lets it go."""
+    """Hold an upload until the test releases it."""
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
@@ -48,7 +48,7 @@ class Gate:
 
 @contextmanager
 def logging_to(pipeline: Pipeline) -> Iterator[logging.Logger]:
-    """Give a logger of its own that logs to a pipeline."""
+    """Return a logger that logs to a pipeline only."""
     logger = logging.Logger("app")  # not in the tree, so no other handler gets its records
     handler = AzureMonitorHandler(pipeline=pipeline)
     logger.addHandler(handler)
@@ -72,7 +72,7 @@ def _no_thread_is_left() -> Iterator[None]:
 class TestFlush:
     """Flush delivers every row logged before the call."""
 
-    def test_flush_before_the_first_row_is_true(self) -> None:
+    def test_flush_before_the_first_row_returns_true(self) -> None:
         """There is nothing to wait for, and nothing is started."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
@@ -80,8 +80,8 @@ class TestFlush:
             assert listeners() == []
             assert destination.batches == []
 
-    def test_flush_delivers_what_waits(self) -> None:
-        """True says that all rows are there."""
+    def test_flush_delivers_waiting_rows(self) -> None:
+        """True means that all rows have arrived."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
             with logging_to(pipeline) as logger:
@@ -91,8 +91,8 @@ class TestFlush:
                 assert [row["Message"] for row in destination.rows] == [str(number) for number in range(10)]
             pipeline.close()
 
-    def test_flush_gives_up_at_its_timeout(self) -> None:
-        """False when the time is over; the rows are kept, and arrive later."""
+    def test_flush_returns_false_at_its_timeout(self) -> None:
+        """The rows are kept, and arrive later."""
         gate = Gate()
         with FakeDestination(gate) as destination:
             pipeline = Pipeline(*where(), destination=destination)
@@ -107,7 +107,7 @@ class TestFlush:
             assert len(destination.rows) == 1
 
     def test_flush_does_not_wait_for_rows_logged_after_the_call(self) -> None:
-        """What is logged during the flush is not part of it."""
+        """Rows logged during the flush are not part of it."""
         with FakeDestination() as destination:
             clock = ManualClock(jumps=True)
             pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False)
@@ -125,8 +125,8 @@ class TestFlush:
                 assert pipeline.stats().queued == 1
             pipeline.close()
 
-    def test_flush_is_false_if_a_row_was_dropped_meanwhile(self) -> None:
-        """False if rows were lost while it waited, although none is left."""
+    def test_flush_returns_false_if_a_row_was_dropped_meanwhile(self) -> None:
+        """That holds even though no row is left."""
         with FakeDestination(OUTAGE) as destination:
             clock = ManualClock(jumps=True)
             options = {"give_up_seconds": 0.01, "close_seconds": 60, "report": lambda trouble: clock.advance(1)}
@@ -138,7 +138,7 @@ class TestFlush:
             pipeline.close()
 
     def test_flush_without_listeners_waits_for_a_pause_to_end(self) -> None:
-        """Without listeners, too, a pause is waited for: neither given up at once nor looked at all the time."""
+        """The flushing thread waits for the end of the pause, and neither gives up at once nor spins."""
         with FakeDestination(OUTAGE, OUTAGE) as destination:
             clock = ManualClock(jumps=True)
             pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
@@ -147,8 +147,8 @@ class TestFlush:
                 assert pipeline.flush() is True
             pipeline.close()
 
-    def test_flush_without_listeners_ends_during_a_longer_pause(self) -> None:
-        """A pause ordered by the service may be longer than the time there is."""
+    def test_flush_without_listeners_times_out_during_a_longer_pause(self) -> None:
+        """A pause that the service asked for may be longer than the timeout."""
         with FakeDestination(Answer(status=429, retry_after="120")) as destination:
             clock = ManualClock(jumps=True)
             pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
@@ -180,8 +180,8 @@ class TestFlush:
             pipeline.close()
             assert len(destination.rows) == 1
 
-    def test_flush_in_the_middle_of_a_log_call_does_not_deadlock(self) -> None:
-        """A signal handler that interrupted a log call holds what listeners need: it delivers by itself."""
+    def test_flush_that_interrupts_a_log_call_does_not_deadlock(self) -> None:
+        """A signal handler that interrupted a log call holds the lock that listeners need, so it delivers itself."""
 
         class Interrupting(ManualClock):
             is_armed = False
@@ -213,13 +213,13 @@ class TestClose:
     """Close ends a pipeline, not the process."""
 
     def test_close_before_the_first_row_starts_nothing(self) -> None:
-        """Nothing was started, so nothing is waited for."""
+        """Nothing was started, so there is nothing to wait for."""
         handler = AzureMonitorHandler(*where())
         handler.close()
         assert handler.stats().accepted == 0
 
-    def test_close_twice_is_fine(self) -> None:
-        """The second time does nothing."""
+    def test_second_close_does_nothing(self) -> None:
+        """The second call does nothing."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
             with logging_to(pipeline) as logger:
@@ -229,8 +229,8 @@ class TestClose:
                 logger.handlers[0].close()
             assert len(destination.rows) == 1
 
-    def test_close_delivers_what_waits_and_ends_the_threads(self) -> None:
-        """Rows are there and the threads are gone when it returns."""
+    def test_close_delivers_waiting_rows_and_ends_the_threads(self) -> None:
+        """When it returns, all rows have arrived and the threads have ended."""
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
             handler.handle(RECORD)
@@ -239,7 +239,7 @@ class TestClose:
             assert len(destination.rows) == 1
 
     def test_a_row_after_close_is_counted_and_reported(self) -> None:
-        """Counted and told, not raised; told again at each power of ten."""
+        """The call does not raise; the report is repeated at each power of ten."""
         told: list[Trouble] = []
         handler = AzureMonitorHandler(*where(), report=told.append)
         handler.close()
@@ -252,8 +252,8 @@ class TestClose:
             "10 rows logged after close dropped: after_close",
         ]
 
-    def test_close_right_after_a_flush_in_vain_does_not_wait_again(self) -> None:
-        """As logging.shutdown does it: one close_seconds for both."""
+    def test_close_right_after_a_timed_out_flush_does_not_wait_again(self) -> None:
+        """logging.shutdown flushes and closes: both together take one close_seconds."""
         clock = ManualClock(jumps=True)
         with FakeDestination(*[OUTAGE] * 999) as destination:
             pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
@@ -265,8 +265,8 @@ class TestClose:
                 assert clock.monotonic() - begun == pytest.approx(10)
             assert pipeline.stats().dropped == {"closed": 1}
 
-    def test_close_long_after_a_flush_in_vain_waits_again(self) -> None:
-        """Only what belongs together shares the time."""
+    def test_close_long_after_a_timed_out_flush_waits_again(self) -> None:
+        """Only a close that directly follows a flush shares its time."""
         clock = ManualClock(jumps=True)
         with FakeDestination(*[OUTAGE] * 999) as destination:
             pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
@@ -279,7 +279,7 @@ class TestClose:
                 assert clock.monotonic() - begun == pytest.approx(10)
 
     def test_an_upload_in_flight_at_close_closes_the_connection_when_it_ends(self) -> None:
-        """Close does not wait for ever; the listener that comes back finds nothing to do, and ends."""
+        """Close does not wait for ever; the listener finds nothing more to do after its upload, and ends."""
         gate = Gate()
         said: list[str] = []
         with FakeDestination(gate) as destination:
@@ -300,7 +300,7 @@ class TestClose:
                 assert pipeline.stats().delivered == 1
 
     def test_close_waits_for_a_notice_in_flight(self) -> None:
-        """A row of our own about rows that came too late is not lost by the close itself, nor told as a loss."""
+        """A notice about dropped rows is neither lost by the close nor reported as a loss."""
 
         def refuse_one(rows: list[dict[str, Any]]) -> Answer:
             late = threading.Thread(target=logger.error, args=("late",))
@@ -357,7 +357,7 @@ class TestClose:
                 assert stats.delivered == len(destination.rows)
 
     def test_close_by_two_threads_at_once_closes_once(self) -> None:
-        """Only one of them closes."""
+        """Only one of the threads closes the pipeline."""
         with FakeDestination() as destination:
             handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
             handler.handle(RECORD)
@@ -373,8 +373,8 @@ class TestClose:
 class TestUsers:
     """A pipeline is closed by the front doors that made it, or by its maker."""
 
-    def test_a_shared_pipeline_is_closed_by_its_last_handler(self) -> None:
-        """The one that made it may go first."""
+    def test_a_shared_pipeline_is_closed_with_its_last_handler(self) -> None:
+        """The handler that made the pipeline may be closed first."""
         with Endpoint() as endpoint:
             first = AzureMonitorHandler(endpoint.url, *where()[1:])
             second = AzureMonitorHandler(pipeline=first)
@@ -386,8 +386,8 @@ class TestUsers:
             second.handle(RECORD)
             assert second.stats().dropped == {"after_close": 1}
 
-    def test_a_pipeline_of_the_user_outlives_its_handlers(self) -> None:
-        """Another handler may use it after the first is closed, as when dictConfig runs again."""
+    def test_a_pipeline_made_by_the_user_outlives_its_handlers(self) -> None:
+        """Another handler may use the pipeline after the first is closed, as when dictConfig runs again."""
         with FakeDestination() as destination:
             pipeline = Pipeline(*where(), destination=destination)
             for _ in range(2):
@@ -398,8 +398,8 @@ class TestUsers:
             assert len(destination.rows) == 2
             pipeline.close()
 
-    def test_a_handler_that_is_dropped_leaves_nothing_behind(self) -> None:
-        """Its rows are delivered in the background, then thread and pipeline are gone."""
+    def test_a_garbage_collected_handler_leaves_no_pipeline_or_thread(self) -> None:
+        """Its rows are delivered in the background; then thread and pipeline are gone."""
         with Endpoint() as endpoint:
             handler = AzureMonitorHandler(endpoint.url, *where()[1:])
             reference = weakref.ref(handler.pipeline)
@@ -411,8 +411,8 @@ class TestUsers:
             gc.collect()
             assert reference() is None
 
-    def test_a_handler_dropped_after_its_pipeline_was_closed_does_nothing(self) -> None:
-        """The pipeline was closed by the user, who outlives the handler that made it."""
+    def test_a_handler_garbage_collected_after_its_pipeline_was_closed_does_nothing(self) -> None:
+        """The user closed the pipeline before the handler that made it was garbage-collected."""
         handler = AzureMonitorHandler(*where())
         pipeline = handler.pipeline
         pipeline.close()
@@ -421,8 +421,8 @@ class TestUsers:
 
         assert lifecycle_of(pipeline).state is State.CLOSED
 
-    def test_a_handler_dropped_without_a_row_leaves_nothing_behind(self) -> None:
-        """No thread was started, none is."""
+    def test_a_handler_garbage_collected_without_a_row_leaves_no_pipeline_or_thread(self) -> None:
+        """No thread was started, and none is started then."""
         handler = AzureMonitorHandler(*where())
         reference = weakref.ref(handler.pipeline)
         del handler

@@ -52,7 +52,7 @@ HOWS = {
 
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 def test_dictconfig_during_an_upload_returns_in_time_and_loses_nothing(how: str) -> None:
-    """It returns within 2 s, and the old pipeline's threads end by themselves."""
+    """dictConfig returns within 2 s, and the old pipeline's threads end by themselves."""
     source = f"""
 logging.config.dictConfig(CONFIG)
 log.info('in flight')
@@ -84,7 +84,7 @@ wait()
 
 
 def test_repeated_dictconfig_leaves_no_threads_and_no_rows_behind() -> None:
-    """Ten configurations with a row each: all rows arrive, and one pipeline's threads are left."""
+    """All rows of ten configurations arrive, and only one pipeline's threads are left."""
     source = """
 for number in range(10):
     in_time(lambda: logging.config.dictConfig(CONFIG), 2)
@@ -118,7 +118,7 @@ say('end')
 
 
 def test_rows_logged_during_dictconfig_are_not_dropped() -> None:
-    """The old handler takes their rows until dictConfig, which closes it first, is done: none of them is dropped."""
+    """dictConfig closes the old handler first, but it takes rows until dictConfig is done."""
     source = """
 stop = threading.Event()
 def work():
@@ -153,7 +153,7 @@ for handler in handlers:
 
 
 def test_a_thread_that_has_just_found_the_old_handler_has_time_to_log_its_row() -> None:
-    """However often listeners ask meanwhile, and also if logging is configured again."""
+    """That holds however often listeners look meanwhile, and also if logging is configured again."""
     clock = ManualClock()
     pipeline = Pipeline(**a_rule(), destination=FakeDestination(), clock=clock, background=False, report=lambda _: None)
     lifecycle = lifecycle_of(pipeline)

@@ -1,4 +1,4 @@
-"""The states of a pipeline: each transition by name, and that there are no others."""
+"""The states of a pipeline: each transition of the table, and no others."""
 
 import itertools
 import logging
@@ -42,8 +42,8 @@ def join_listeners(destination, rows: int) -> None:
 
 class TestTable:
     @pytest.mark.parametrize(("start", "to"), list(itertools.product(State, State)))
-    def test_a_machine_makes_the_transitions_of_the_table_and_no_others(self, start, to):
-        """A refused transition leaves the state as it is and says so."""
+    def test_the_state_machine_makes_the_transitions_of_the_table_and_no_others(self, start, to):
+        """A refused transition returns False and leaves the state unchanged."""
         machine = StateMachine(start)
 
         assert machine.move(to, threading.Lock()) is (to in TRANSITIONS[start])
@@ -57,11 +57,11 @@ class TestTable:
         assert reached == set(State)
 
     @pytest.mark.parametrize("state", list(State))
-    def test_rows_are_taken_while_open_and_closing(self, state):
+    def test_rows_are_accepted_only_while_open_or_closing(self, state):
         assert StateMachine(state).takes_rows is (state in {State.OPEN, State.CLOSING})
 
-    def test_of_many_threads_one_makes_a_transition(self):
-        """So that a pipeline is closed once, whoever closes it."""
+    def test_only_one_of_many_threads_makes_a_transition(self):
+        """A pipeline is therefore closed only once."""
         machine, lock, made = StateMachine(), threading.RLock(), []
         barrier = threading.Barrier(8)
 
@@ -79,8 +79,8 @@ class TestTable:
 
 
 class TestTransitions:
-    def test_open_to_draining_to_closed_when_it_is_closed(self, destination):
-        """While `close` waits no row is taken; when it returns every row has found its end."""
+    def test_open_to_draining_to_closed_when_a_pipeline_is_closed(self, destination):
+        """While `close` waits, no row is accepted; when it returns, every row is settled."""
         seen = []
         pipeline = lifecycle(destination, background=False)
         destination.play(lambda _: seen.append(pipeline.state) or Answer(status=204))
@@ -90,8 +90,8 @@ class TestTransitions:
 
         assert (seen, pipeline.state) == ([State.DRAINING], State.CLOSED)
 
-    def test_open_to_closing_when_it_is_closed_inside_dict_config(self, destination):
-        """Rows of threads that still have the old handler are taken until logging's lock has been free."""
+    def test_open_to_closing_when_a_pipeline_is_closed_inside_dict_config(self, destination):
+        """Rows of threads that still use the old handler are accepted until logging's lock has been free."""
         pipeline = lifecycle(destination)
         pipeline.intake.accept(RECORD, None)
         with logging_lock():
@@ -104,14 +104,14 @@ class TestTransitions:
 
         assert pipeline.state is State.CLOSED
 
-    def test_open_to_draining_inside_dict_config_where_no_row_was_logged(self, destination):
+    def test_open_to_draining_inside_dict_config_if_no_row_was_logged(self, destination):
         pipeline = lifecycle(destination)
         with logging_lock():
             pipeline.close()
 
         assert pipeline.state is State.CLOSED
 
-    def test_closing_to_draining_when_it_is_closed_outside(self, destination):
+    def test_closing_to_draining_when_a_pipeline_is_closed_outside_dict_config(self, destination):
         pipeline = lifecycle(destination)
         pipeline.intake.accept(RECORD, None)
         with logging_lock():
@@ -122,7 +122,7 @@ class TestTransitions:
         assert pipeline.state in {State.DRAINING, State.CLOSED}
 
     def test_closing_to_open_in_a_forked_child(self, destination):
-        """The listener that would have closed it is the parent's; the child's own handler still uses it."""
+        """The listener that would have closed the pipeline is the parent's; the child's handler still uses it."""
         pipeline = lifecycle(destination, clock=ManualClock())
         pipeline.intake.accept(RECORD, None)
         with logging_lock():
@@ -135,7 +135,7 @@ class TestTransitions:
             assert pipeline.state is State.OPEN
 
     def test_draining_to_closed_in_a_forked_child(self, destination):
-        """Its parent delivers what waits; a row of the child is counted as logged after close."""
+        """The parent delivers the waiting rows; a row of the child counts as logged after close."""
         states = []
         pipeline = lifecycle(destination, background=False, clock=ManualClock(jumps=True))
 
@@ -152,8 +152,8 @@ class TestTransitions:
         assert states == [State.CLOSED]
         assert pipeline.stats().dropped == {"after_close": 1}
 
-    def test_draining_to_closed_by_the_last_listener_when_its_handler_was_dropped(self, destination):
-        """Nothing waits for it: the listeners end when no row is left."""
+    def test_draining_to_closed_by_the_last_listener_after_the_handler_was_garbage_collected(self, destination):
+        """No thread waits for that: the listeners end when no row is left."""
         handler = AzureMonitorHandler(
             pipeline=Pipeline("https://dce.example.org", "dcr-1", "Custom-App", destination=destination)
         )
@@ -174,8 +174,8 @@ class TestTransitions:
 
         assert pipeline.state is State.CLOSED
 
-    def test_closed_with_rows_that_could_not_be_delivered(self, destination):
-        """They are counted as lost: each row has found its end."""
+    def test_draining_to_closed_when_rows_could_not_be_delivered(self, destination):
+        """The rows are counted as lost, so every row is settled."""
         destination.play(*[WAITS] * 100)
         pipeline = lifecycle(destination, background=False, clock=ManualClock(jumps=True))
         pipeline.intake.accept(RECORD, None)
@@ -184,8 +184,8 @@ class TestTransitions:
         assert (pipeline.state, pipeline.stats().dropped) == (State.CLOSED, {"closed": 1})
 
 
-def test_a_pipeline_shows_its_state_its_queue_and_its_listeners(destination):
-    """One look in a debugger says what it is at."""
+def test_the_repr_of_a_pipeline_shows_state_queue_and_listeners(destination):
+    """A debugger thus shows what the pipeline is doing."""
     pipeline = Pipeline("https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False)
     shown = repr(pipeline)
     pipeline.close()

@@ -1,4 +1,4 @@
-"""The end of a process: what was logged before it arrives, or is counted and told, in time."""
+"""The exit of a process: rows logged before it arrive, or are counted and reported, in time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_rows_logged_before_the_process_ends_are_delivered(ending: str, code: in
 
 
 def test_rows_of_atexit_callbacks_are_delivered_or_reported() -> None:
-    """Rows of callbacks that run before logging's own are delivered, those of later ones are counted and reported."""
+    """Rows of callbacks that run before logging's own are delivered; those of later ones are counted and reported."""
     source = """
 atexit.register(lambda: log.info('first to run'))
 handle()
@@ -74,7 +74,7 @@ atexit.register(lambda: logging.getLogger('app').info('after ours'))
 
 
 def test_slow_atexit_callbacks_of_the_application_do_not_use_up_close_seconds() -> None:
-    """Only the time spent on waiting for delivery counts."""
+    """Only the time spent waiting for delivery counts."""
     early = """
 import atexit, logging, threading
 atexit.register(lambda: (threading.Event().wait(1.2), logging.getLogger('app').info('late')))
@@ -127,8 +127,8 @@ say('end')
         endpoint.release()
 
 
-def test_the_loss_at_a_refused_endpoint_is_reported_with_the_number_of_rows() -> None:
-    """The port is closed: the process ends in time and names the loss."""
+def test_the_loss_is_reported_with_the_number_of_rows_if_the_endpoint_refuses_connections() -> None:
+    """The port is closed: the process ends in time and reports the loss."""
     source = IMPORTED + "handle()\nfor _ in range(5): log.info('row')\nsay('end')"
     with running(source, None, close_seconds=0.5) as program:
         program.wait_until("end")
@@ -165,7 +165,7 @@ atexit.register(watch)
 
 
 def test_delivery_on_the_exiting_thread_is_bounded_by_close_seconds() -> None:
-    """Also where the server accepts the connection and never answers."""
+    """That holds also if the server accepts the connection and never answers."""
     source = IMPORTED + "handle()\natexit.register(lambda: (log.info('from atexit'), say('end')))"
     with Endpoint() as endpoint:
         endpoint.default = Hang("answer")
@@ -179,7 +179,7 @@ def test_delivery_on_the_exiting_thread_is_bounded_by_close_seconds() -> None:
 @pytest.mark.parametrize("order", [("hangs", "works"), ("works", "hangs")], ids=" ".join)
 @pytest.mark.parametrize("when", ["while running", "from atexit"])
 def test_a_hanging_pipeline_does_not_cost_another_pipeline_its_rows_at_exit(order: tuple[str, str], when: str) -> None:
-    """Two servers, one of them hanging: the other has all rows, and the end takes one close_seconds, not two."""
+    """Of two servers one hangs: the other gets all rows, and the exit takes one close_seconds, not two."""
     source = f"""
 handlers = {{name: AzureMonitorHandler(OPTIONS[name], close_seconds=1.5) for name in {order}}}
 def log_rows():
@@ -204,7 +204,7 @@ else:
 
 
 def test_a_hanging_upload_does_not_cost_the_other_batches_their_rows_at_exit() -> None:
-    """No listener can be started any more: beside the one that hangs, the exiting thread delivers."""
+    """No further listener can be started: while one hangs, the exiting thread delivers."""
     source = """
 handle()
 log.info('on the way')
@@ -255,15 +255,15 @@ def test_rows_of_a_pipeline_without_an_owner_are_delivered_at_exit(source: str) 
 
 @pytest.mark.parametrize("source", OWNERS.values(), ids=OWNERS)
 def test_lost_rows_of_a_pipeline_without_an_owner_are_reported_at_exit(source: str) -> None:
-    """The loss is named although nothing closes the pipeline."""
+    """The loss is reported although nothing closes the pipeline."""
     with Endpoint() as endpoint:
         endpoint.default = status(503)
         stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
         assert "1 row lost: not delivered within close_seconds=0.3" in stderr
 
 
-def test_rows_dropped_earlier_are_reported_at_exit_if_no_row_could_tell() -> None:
-    """An overflow is reported when the process ends before a notice could be delivered."""
+def test_rows_dropped_earlier_are_reported_at_exit_if_no_notice_was_delivered() -> None:
+    """Here the process ends before a notice of the overflow could be delivered."""
     source = "handle(batch_bytes=4096, queue_bytes=8192)\nfor _ in range(100): log.info('x' * 200)"
     with Endpoint() as endpoint:
         endpoint.default = status(503)

@@ -44,7 +44,7 @@ def fork_and_run(source: str, endpoint: Endpoint, **options: Any) -> str:
     return run(HELPERS + source, endpoint, **options)
 
 
-def test_a_fork_beside_dictconfig_deadlocks_neither() -> None:
+def test_a_fork_during_dictconfig_on_another_thread_does_not_deadlock() -> None:
     """Both take logging's lock before a pipeline's."""
     source = """
 configuration = {
@@ -112,7 +112,7 @@ stop.set()
 
 @pytest.mark.parametrize("module", ["azure.monitor.ingestion", "azure.core.pipeline.policies", "requests", "isal"])
 def test_a_fork_waits_for_an_import_of_the_sdk_to_end(module: str) -> None:
-    """Otherwise the child could never upload."""
+    """Otherwise the child could never finish the import, and so never upload."""
     source = f"""
 class Gate:
     reached, opened = threading.Event(), threading.Event()
@@ -138,8 +138,8 @@ join(fork(child))
         assert_each_once(endpoint.rows)
 
 
-def test_children_forked_while_threads_log_hang_in_none_of_our_locks() -> None:
-    """Ten children, each forked while other threads are in the middle of log calls."""
+def test_children_forked_while_threads_log_do_not_hang_in_a_lock() -> None:
+    """Ten children are forked while other threads are in log calls."""
     source = """
 handle()
 # Coverage takes a lock of its own when code first runs, so that happens before there are threads.
@@ -205,7 +205,7 @@ log.info('parent again')
 
 
 def test_a_handler_closed_before_the_fork_stays_closed_in_the_child() -> None:
-    """It takes no rows after the fork, either."""
+    """It takes no rows in the child."""
     source = """
 handler = handle()
 log.info('parent')
@@ -243,7 +243,7 @@ assert done.wait(30)
         assert_each_once(endpoint.rows)
 
 
-def test_a_fork_in_the_middle_of_a_log_call_leaves_the_row_to_the_parent() -> None:
+def test_a_fork_during_a_log_call_leaves_the_row_to_the_parent() -> None:
     """The child goes on logging."""
     source = """
 class Forks:
@@ -266,7 +266,7 @@ if pid: join(pid)
 
 @pytest.mark.parametrize("worker", ["sync", "gthread"])
 def test_gunicorn_with_preload_delivers_rows_of_master_and_workers(worker: str) -> None:
-    """The master logs before it forks, so its listener runs; all rows of it and of the workers arrive, the last too."""
+    """The master logs before it forks, so its listener runs; all its rows and all rows of the workers arrive."""
     with Endpoint() as endpoint, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--preload", "--workers=2", f"--worker-class={worker}"]
@@ -339,7 +339,7 @@ def test_celery_prefork_workers_deliver_their_last_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_children_of_multiprocessing_deliver_all_their_rows(method: str) -> None:
-    """Grandchildren do, too, and threads that outlive the child's function."""
+    """So do grandchildren, and threads that outlive the child's function."""
     with Endpoint() as endpoint:
         done = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", SCRIPTS / "lifecycle_children.py", method],
@@ -357,7 +357,7 @@ def test_children_of_multiprocessing_deliver_all_their_rows(method: str) -> None
 
 @pytest.mark.parametrize("module", ["multiprocessing", "billiard"])
 def test_a_child_of_a_process_module_delivers_its_last_rows(module: str) -> None:
-    """No atexit callback runs in it, but finalizers do; billiard is multiprocessing's fork in Celery."""
+    """The child runs finalizers, but no atexit callbacks; billiard is Celery's fork of multiprocessing."""
     source = f"""
 import {module} as module
 handle(batch_seconds=3600)
@@ -377,7 +377,7 @@ assert process.exitcode == 0
 
 
 def test_a_child_of_multiprocessing_reports_what_it_lost() -> None:
-    """A child that cannot deliver ends in time and says so."""
+    """A child that cannot deliver ends in time and reports it."""
     source = """
 import multiprocessing
 import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic

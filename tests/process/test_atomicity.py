@@ -1,4 +1,4 @@
-"""Where CPython switches threads, and how the library notices that it does so elsewhere."""
+"""The atomicity of straight-line code in CPython, and how the library notices exceptions to it."""
 
 import sys
 
@@ -10,7 +10,7 @@ from support.interrupting import traced_by
 
 @pytest.fixture(autouse=True)
 def untraced(monkeypatch):
-    """Forget a tool that measures these tests."""
+    """Hide a tool that measures these tests."""
     if hasattr(sys, "monitoring"):
         monkeypatch.setattr(
             sys.monitoring, "get_tool", lambda tool, found=sys.monitoring.get_tool: tool == 4 and found(4)
@@ -34,7 +34,7 @@ def test_straight_line_code_is_not_atomic_under_a_debugger():
 
 
 def test_straight_line_code_is_atomic_under_a_tracer_written_in_c(monkeypatch):
-    """Coverage has one; a lock for each row would have it measure another program than the one that runs."""
+    """coverage has one; with a lock for each row, it would measure another program than the one in production."""
     monkeypatch.setattr(sys, "gettrace", lambda: len)
     assert is_straight_line_atomic()
 
@@ -50,6 +50,6 @@ def test_straight_line_code_is_not_atomic_under_a_monitoring_tool():
 
 
 @pytest.mark.parametrize("has_global_lock", [True, False])
-def test_straight_line_code_is_atomic_only_with_the_global_lock(monkeypatch, has_global_lock):
+def test_straight_line_code_is_not_atomic_without_the_global_interpreter_lock(monkeypatch, has_global_lock):
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: has_global_lock, raising=False)
     assert is_straight_line_atomic() is has_global_lock

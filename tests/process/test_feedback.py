@@ -1,4 +1,4 @@
-"""Which threads deliver, so that what they log makes no row."""
+"""The threads that deliver, whose own log records make no rows."""
 
 import sys
 import threading
@@ -7,7 +7,7 @@ from logging_azmon._process import feedback
 
 
 class TestDelivering:
-    def test_the_mark_of_a_delivering_thread_is_its_own_and_may_be_nested(self):
+    def test_a_delivering_thread_marks_only_itself_and_may_do_so_repeatedly(self):
         with feedback.delivering():
             with feedback.delivering():
                 pass
@@ -19,7 +19,7 @@ class TestDelivering:
         assert seen == [False]
         assert not feedback.is_delivering()
 
-    def test_a_forked_child_begins_without_marks(self):
+    def test_a_forked_child_begins_without_delivering_threads(self):
         with feedback.delivering(), feedback.delivering():
             feedback.restart()
             assert not feedback.is_delivering()

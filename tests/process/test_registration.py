@@ -1,4 +1,4 @@
-"""How modules register what they do at a fork, and what objects a process knows."""
+"""The registration of locks and restarts for a fork, and of live objects."""
 
 import gc
 import os
@@ -13,13 +13,13 @@ from logging_azmon._process.registry import Registry
 
 @pytest.fixture
 def register(monkeypatch):
-    """Register for a fork, for the time of a test and alone."""
+    """Replace all registrations for forks during a test."""
     monkeypatch.setattr(at_fork, "_registered", [])
     return at_fork.register
 
 
 class Lock:
-    """Write down when it is taken and released."""
+    """Record when the lock is taken and released."""
 
     def __init__(self, name, log, *, is_free=True):
         self.name, self.log, self.is_free = name, log, is_free
@@ -42,8 +42,8 @@ def fork(code=0):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 class TestFork:
-    def test_locks_are_taken_by_turn_and_released_in_the_opposite_order(self, register):
-        """Whatever the order in which modules were imported."""
+    def test_locks_are_taken_in_order_of_turn_and_released_in_reverse(self, register):
+        """The order in which modules were imported does not matter."""
         log = []
         register(Turn.PIPELINES, locks=lambda: [Lock("ledger", log)])
         register(Turn.SDK_IMPORT, locks=lambda: [Lock("import", log)])
@@ -55,16 +55,16 @@ class TestFork:
             *("release ledger", "release second spool", "release first spool", "release import"),
         ]
 
-    def test_a_lock_that_is_not_free_in_time_is_left_out(self, register):
-        """The fork goes on, and does not release what it does not hold."""
+    def test_a_fork_goes_on_without_a_lock_that_is_not_free_in_time(self, register):
+        """The fork does not release the lock, because it does not hold it."""
         log = []
         register(Turn.LOGGING, locks=lambda: [Lock("held", log, is_free=False)])
         fork()
 
         assert log == ["take held"]
 
-    def test_a_child_restarts_by_turn_and_touches_no_inherited_lock(self, register):
-        """The locks may be held for ever in it; the parent restarts nothing."""
+    def test_a_child_restarts_modules_in_order_of_turn_and_touches_no_inherited_lock(self, register):
+        """The locks may be held for ever in the child; the parent restarts nothing."""
         log = []
         register(Turn.PIPELINES, restart=lambda: log.append("pipelines"), locks=lambda: [Lock("ledger", log)])
         register(Turn.PROCESS, restart=lambda: log.append("process"))
@@ -75,7 +75,7 @@ class TestFork:
 
 
 class TestRegistry:
-    def test_knows_an_object_as_long_as_it_is_used(self):
+    def test_a_registry_knows_an_object_as_long_as_it_is_alive(self):
         registry, known = Registry(), threading.Event()
         registry.add(known)
         assert registry.alive() == [known]
@@ -84,7 +84,7 @@ class TestRegistry:
 
         assert registry.alive() == []
 
-    def test_keeps_an_object_until_it_is_released(self):
+    def test_a_registry_keeps_an_object_alive_until_it_is_released(self):
         registry, known = Registry(), threading.Event()
         registry.add(known)
         registry.keep(known)

@@ -1,4 +1,4 @@
-"""Batches: dividing them loses no row, and mixes none."""
+"""Batches: dividing them loses no row, and changes no order."""
 
 import pytest
 from hypothesis import given
@@ -60,7 +60,7 @@ class TestDividing:
         groups = by_time(Batch(b"".join(rows), 3, 0))
         assert sum(group.rows for group in groups) == 3
 
-    def test_a_shrunk_batch_is_a_batch_of_one_that_was_not_tried(self):
+    def test_a_shrunk_batch_has_one_row_and_no_tries(self):
         row = line("long", 500)
         part = shrunk(Batch(row, 1, 7, attempts=Attempts(tries=3, first_try=1.0)), line("short"))
 

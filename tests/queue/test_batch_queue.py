@@ -1,4 +1,4 @@
-"""The queue of batches: order, ends, flush and close, whole under threads."""
+"""The queue of batches: order, settling, flush and close, also under threads."""
 
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
@@ -22,7 +22,7 @@ class TestTaking:
             queue.put(row)
         return queue, rows
 
-    def test_batches_given_back_go_first_in_their_old_order(self):
+    def test_batches_given_back_are_taken_first_in_their_old_order(self):
         queue, rows = self.filled()
         first, second, third = take_all(queue)
         for batch in (second, first, third):
@@ -38,7 +38,7 @@ class TestTaking:
         queue.give_back(batch)
         assert len(wakes) == 2
 
-    def test_a_batch_that_must_wait_lets_others_pass(self):
+    def test_a_batch_that_must_wait_does_not_hold_up_others(self):
         queue, rows = self.filled()
         first = queue.take(0.0, is_due=True)
         first.attempts.not_before = 50.0
@@ -49,7 +49,7 @@ class TestTaking:
         assert lines_of(take_all(queue, now=50.0)) == rows[:3]
         assert queue.next_event_at() is None
 
-    def test_a_batch_ends_once(self):
+    def test_a_batch_is_settled_once(self):
         queue, _ = self.filled()
         batch = queue.take(0.0, is_due=True)
         queue.settle(batch)
@@ -59,7 +59,7 @@ class TestTaking:
         stats = stats_of(queue)
         assert (stats.delivered, stats.rejected, stats.dropped, stats.queued) == (3, 0, {}, 6)
 
-    def test_each_end_of_a_batch_has_its_counter(self):
+    def test_each_way_to_settle_a_batch_has_its_counter(self):
         queue, _ = self.filled()
         first, second, third = take_all(queue)
         queue.settle(first)
@@ -69,7 +69,7 @@ class TestTaking:
         assert (stats.delivered, stats.rejected, stats.dropped) == (3, 3, {"gave_up": 3})
         assert queue.is_empty
 
-    def test_parts_take_the_place_of_a_batch(self):
+    def test_parts_replace_a_batch(self):
         queue, _ = self.filled()
         batch = queue.take(0.0, is_due=True)
         parts = batch_module.halves(batch)
@@ -81,7 +81,7 @@ class TestTaking:
         assert stats_of(queue).delivered == 1
         assert stats_of(queue).queued == 8
 
-    def test_a_part_that_was_shrunk_makes_room(self):
+    def test_shrinking_a_part_makes_room(self):
         queue = queue_of(queue_bytes=1_000)
         queue.put(line("big", 1_000))
         batch = queue.take(0.0, is_due=True)
@@ -111,7 +111,7 @@ class TestFlushing:
         assert queue.is_settled(mark)
         assert not queue.is_settled(queue.urge())
 
-    def test_a_part_holds_up_the_watermark_of_its_batch(self):
+    def test_an_unsettled_part_holds_up_the_watermark_of_its_batch(self):
         queue = queue_of(queue_bytes=10_000)
         for _ in range(3):
             queue.put(ROW)
@@ -132,7 +132,7 @@ class TestFlushing:
             queue.put(ROW)
         assert queue.is_settled(mark)
 
-    def test_urging_sends_a_batch_that_must_wait(self):
+    def test_urging_makes_a_batch_due_that_must_wait(self):
         queue = queue_of()
         queue.put(ROW)
         batch = queue.take(0.0, is_due=True)
@@ -141,7 +141,7 @@ class TestFlushing:
         queue.urge()
         assert queue.take(0.0, is_due=False) is batch
 
-    def test_watchers_get_a_token_for_each_batch_that_ends(self):
+    def test_watchers_get_a_token_for_each_settled_batch(self):
         queue, tokens = queue_of(), SimpleQueue()
         queue.watch(tokens)
         for _ in range(4):
@@ -175,7 +175,7 @@ class TestClosing:
         assert stats_of(queue).dropped == {"after_close": 1}
         assert clock.waits == []
 
-    def test_abandoned_rows_are_counted_also_if_given_back_later(self):
+    def test_abandoned_rows_are_counted_even_if_given_back_later(self):
         queue, tokens = queue_of(), SimpleQueue()
         for _ in range(10):
             queue.put(ROW)
@@ -194,7 +194,7 @@ class TestClosing:
 
 
 class TestNotices:
-    def test_a_notice_goes_at_once_on_its_own(self):
+    def test_a_notice_is_a_batch_of_its_own_and_due_at_once(self):
         wakes = []
         queue = queue_of(wake=lambda: wakes.append(1))
         queue.put(ROW)
@@ -205,14 +205,14 @@ class TestNotices:
         assert batch.is_notice
         assert stats_of(queue).accepted == 2
 
-    def test_a_notice_needs_room(self):
+    def test_a_notice_is_refused_without_room(self):
         queue = queue_of(queue_bytes=1_000)
         for _ in range(10):
             queue.put(ROW)
         assert not queue.put_notice(line("notice"))
         assert stats_of(queue).accepted == 10
 
-    def test_a_notice_is_taken_while_closing_but_not_once_abandoned(self):
+    def test_a_notice_is_accepted_after_close_but_not_after_abandon(self):
         queue = queue_of()
         queue.close()
         assert queue.put_notice(line("notice"))
@@ -221,7 +221,7 @@ class TestNotices:
         assert not queue.put_notice(line("notice"))
 
     @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in parts"])
-    def test_losing_a_notice_breeds_no_other(self, end):
+    def test_the_loss_of_a_notice_causes_no_other_notice(self, end):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         queue.put_notice(line("notice"))
         if end == "abandoned":
@@ -242,14 +242,14 @@ class TestNotices:
 class TestThreads:
     @pytest.fixture(autouse=True)
     def turns(self):
-        """Have threads take turns as often as they can."""
+        """Make the interpreter switch threads as often as possible."""
         before = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         yield
         sys.setswitchinterval(before)
 
     @pytest.mark.parametrize("overflow", ["drop_new", "drop_old"])
-    def test_every_snapshot_adds_up_while_threads_log_deliver_and_look_at_one_queue(self, overflow):  # noqa: C901 - three roles at once
+    def test_every_snapshot_of_a_queue_adds_up_while_threads_log_and_deliver(self, overflow):  # noqa: C901 - three roles at once
         queue = queue_of(queue_bytes=20_000, batch_bytes=1_000, overflow=overflow)
         is_over, start, snapshots, ends = threading.Event(), threading.Barrier(5), [], []
 
@@ -300,9 +300,9 @@ class TestThreads:
 
 
 class TestRepr:
-    """The state of what one debugs is in its repr."""
+    """Objects that one debugs show their state in the repr."""
 
-    def test_the_repr_of_a_queue_shows_what_waits_what_is_taken_and_the_bound(self):
+    def test_the_repr_of_a_queue_shows_waiting_and_taken_batches_and_the_bound(self):
         queue = queue_of(queue_bytes=1_000)
         for _ in range(5):
             queue.put(ROW)
@@ -322,7 +322,7 @@ class TestRepr:
 
         assert repr(batch) == "<Batch queued open first_row=7 rows=1 bytes=100 tries=2>"
 
-    def test_the_repr_of_a_ledger_shows_where_rows_are(self):
+    def test_the_repr_of_a_ledger_shows_its_counters(self):
         queue = queue_of()
         queue.put(ROW)
         stats_of(queue)
@@ -332,8 +332,8 @@ class TestRepr:
         )
 
 
-def test_a_queue_left_to_the_parent_takes_no_rows_without_the_lock_either():
-    """A forked child may not wait for a lock that a thread of its parent holds, and has a queue of its own."""
+def test_a_queue_left_to_the_parent_takes_no_rows_even_without_the_lock():
+    """A forked child must not wait for a lock that a thread of its parent holds; it gets a new queue."""
     queue = queue_of(queue_bytes=10_000, batch_bytes=5_000, overflow="block")
     queue.put(ROW)
     queue.put(ROW)

@@ -43,7 +43,7 @@ class TestLedger:
         assert after.dropped == {"queue_full": 1}
 
     def test_a_row_dropped_in_the_middle_of_a_snapshot_is_in_all_of_it_or_in_none(self):
-        """A finalizer may come in where a dict is made, and a signal handler where its making returns."""
+        """A finalizer may run where a dict is created, and a signal handler where its constructor returns."""
 
         class Interrupted(defaultdict):
             def __iter__(self):  # copied key by key
@@ -82,7 +82,7 @@ class TestLedger:
         assert ledger.take_unreported()["queue_full"].rows == 20_000
 
     def test_each_move_leaves_the_ledger_balanced(self):
-        """Whatever way a row takes, one counter gains what another loses."""
+        """In every move of rows, one counter gains exactly what another loses."""
         ledger = Ledger()
         with ledger.lock:
             for move in (

@@ -1,4 +1,4 @@
-"""The ledger as a state machine: whatever happens, in whatever order, every row is counted once and ends once."""
+"""The ledger as a state machine: after any sequence of events, every row is counted once and settled once."""
 
 # ruff: noqa: SLF001 - drives the steps that listeners take
 
@@ -119,7 +119,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: self.next > self.first)
     @rule(chance=st.integers(0, 5))
     def fork(self, chance):
-        """As in the child: it starts at zero, and the parent's rows are not its own."""
+        """Do as a forked child does: it starts with zero counters, and without the parent's rows."""
         if chance:
             return
         was_closed = self.is_closed
@@ -149,7 +149,7 @@ class Ledger(RuleBasedStateMachine):
         assert self.destination.misuse == []
 
     def teardown(self):
-        """In the end nothing is left, and every row has found its end."""
+        """Check that in the end no row is left, and every row is settled."""
         if not hasattr(self, "pipeline"):
             return
         self.destination._script.clear()
@@ -172,8 +172,8 @@ TestLedger = Ledger.TestCase
 TestLedger.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-def test_every_snapshot_adds_up_while_threads_log_deliver_and_look():
-    """With real threads and a destination that fails now and then."""
+def test_every_snapshot_of_a_pipeline_adds_up_while_threads_log_and_deliver():
+    """This runs real threads, and a destination that fails now and then."""
     answers = [Answer(status=503), STORED, Answer(status=413), Answer(status=400, code="X"), STORED, fail, STORED]
     destination = FakeDestination(*answers * 20)
     pipeline = Pipeline(
@@ -223,7 +223,7 @@ def test_every_snapshot_adds_up_while_threads_log_deliver_and_look():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_real_child_starts_at_zero_and_the_parent_is_undisturbed():
+def test_a_forked_child_starts_with_zero_counters_and_the_parent_is_unaffected():
     destination = FakeDestination()
     clock = ManualClock(jumps=True)
     pipeline = Pipeline(**a_rule(), destination=destination, clock=clock, background=False)

@@ -1,4 +1,4 @@
-"""Rows in memory: batches as full as can be, and an open batch that takes rows without the lock."""
+"""Rows in memory: batches that are filled completely, and an open batch that takes rows without the lock."""
 
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
@@ -23,7 +23,7 @@ from support.interrupting import PLACES, at, traced_by
 
 
 class TestBatches:
-    def test_rows_come_out_as_they_went_in(self):
+    def test_rows_are_taken_unchanged_and_in_order(self):
         queue = queue_of(queue_bytes=10_000)
         rows = [line(number) for number in range(50)]
         assert all(queue.put(row) for row in rows)
@@ -44,19 +44,19 @@ class TestBatches:
             assert len(body) <= batch_bytes
             assert batch.rows == batch.data.count(b"\n")
 
-    def test_a_batch_is_as_full_as_can_be(self):
+    def test_a_batch_is_filled_until_the_next_row_does_not_fit(self):
         queue = queue_of(batch_bytes=301)
         for _ in range(7):
             queue.put(ROW)
         assert [batch.rows for batch in take_all(queue)] == [3, 3, 1]
 
-    def test_a_row_longer_than_a_batch_goes_alone_rather_than_never(self):
+    def test_a_row_longer_than_a_batch_is_sent_alone(self):
         queue = queue_of(batch_bytes=301)
         big = line("big", 500)
         assert [queue.put(row) for row in (ROW, big, ROW)] == [True, True, True]
         assert lines_of(take_all(queue)) == [ROW, big, ROW]
 
-    def test_only_a_full_batch_goes_by_itself(self):
+    def test_only_a_full_batch_is_handed_out_before_it_is_due(self):
         queue = queue_of()
         queue.put(ROW)
         assert not queue.is_ready(1e9, is_due=False)
@@ -168,7 +168,7 @@ class TestInterrupted:
     @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
     def test_an_exception_from_a_signal_handler_at_any_point_loses_no_row_silently(self, overflow, rows_before, act):
-        """Ctrl-C in the middle of a log call: the row is in or it is not, and the others are where they were."""
+        """Ctrl-C during a log call: the row is accepted or it is not, and the others are not affected."""
 
         def interrupt():
             raise KeyboardInterrupt
@@ -190,7 +190,7 @@ class TestInterrupted:
 
     @pytest.mark.usefixtures("reserves")
     def test_a_batch_whose_first_row_was_interrupted_wakes_a_listener_with_its_next(self):
-        """Or else all its rows would wait until it is full."""
+        """Otherwise all its rows would wait until the batch is full."""
 
         def interrupt():
             raise KeyboardInterrupt
@@ -208,7 +208,7 @@ class TestInterrupted:
             assert wakes, place
             assert len(lines_of(take_all(queue))) == stats_of(queue).in_flight
 
-    def test_an_interrupted_wake_up_is_made_up_for_by_the_next_row(self):
+    def test_the_next_row_makes_up_for_an_interrupted_wake_up(self):
         def wake():
             wakes.append(1)
             if len(wakes) == 1:
@@ -224,8 +224,8 @@ class TestInterrupted:
 
     @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize("size", [60, 110, 160, 400])
-    def test_dropping_old_rows_leaves_a_batch_alone_that_an_interrupted_call_begins(self, size):
-        """Most of the queue is on its way, so what gives way is what has just come."""
+    def test_dropping_old_rows_keeps_a_batch_that_an_interrupted_call_has_begun(self, size):
+        """Most rows are in flight, so only the newest can be dropped."""
 
         def scenario():
             queue = queue_of(queue_bytes=1_000, overflow="drop_old")
@@ -258,8 +258,8 @@ class TestInterrupted:
             assert stats.accepted == stats.delivered + sum(stats.dropped.values()) == rows_before + 1, place
             assert queue.used_bytes == 0, place
 
-    def test_a_clock_and_a_wake_up_that_log_harm_no_row(self):
-        """Deterministic stand-ins for a finalizer in the middle of `put`."""
+    def test_log_calls_inside_the_clock_and_the_wake_up_harm_no_row(self):
+        """The clock and the wake-up take the place of a finalizer that interrupts `put`."""
 
         class Logging(ManualClock):
             depth = 0
@@ -289,7 +289,7 @@ class TestInterrupted:
         assert len(lines_of(take_all(queue))) == 10
 
     def test_two_calls_that_drop_the_same_rows_at_once_cut_no_row_in_two(self):
-        """The inner one has dropped them already when the outer one comes to it."""
+        """The inner call has dropped the rows before the outer one does."""
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         for number in range(10):
             queue.put(line(number, 100))
@@ -310,7 +310,7 @@ class TestInterrupted:
         assert stats_of(queue).dropped == {"queue_full": 3}
 
     @pytest.mark.parametrize("times", [1, 2])
-    def test_a_wake_up_at_the_end_of_the_stack_costs_nothing_but_time(self, times):
+    def test_a_wake_up_that_exhausts_the_stack_delays_the_row_but_does_not_lose_it(self, times):
         def wake():
             wakes.append(1)
             if len(wakes) <= times:
@@ -325,13 +325,13 @@ class TestInterrupted:
 
 
 class TestAtomicSteps:
-    """Related fields change where no other thread, signal handler or finalizer can come in between."""
+    """Related fields change in steps that no other thread, signal handler or finalizer can interrupt."""
 
     STEPS = (OpenBatch.append, MemoryStore.append, MemoryStore._count_open, MemoryStore.append_notice)
 
     @staticmethod
     def step(function):
-        """Return the instructions of the stretch that a comment says is one step."""
+        """Return the instructions of the code that a comment marks as atomic."""
         lines, first = inspect.getsourcelines(function)
         begin = next(number for number, text in enumerate(lines) if "# Atomic" in text)
         ends = (number for number, text in enumerate(lines) if text.split()[:1] in (["break"], ["return"]))
@@ -346,8 +346,8 @@ class TestAtomicSteps:
         assert [one.opname for one in step if one.opname.startswith(PLACES)] == []
 
     @pytest.mark.parametrize("function", STEPS)
-    def test_no_attribute_in_an_atomic_step_is_a_call_in_disguise(self, function):
-        """A property, or a method of a value that is no number, would be a call in disguise."""
+    def test_no_attribute_in_an_atomic_step_runs_python_code(self, function):
+        """A property, or an operator of a value other than a number, would be a hidden call."""
         queue = queue_of()
         names = {one.argval for one in self.step(function) if one.opname.endswith("_ATTR")}
         assert {"rows", "used_bytes" if function is MemoryStore.append_notice else "reserved"} <= names
@@ -358,8 +358,8 @@ class TestAtomicSteps:
         assert {type(value) for value in (queue.used_bytes, queue._store._limit, queue._store._open.reserved)} == {int}
         assert type(queue._store._open.data) is bytearray
 
-    def test_a_row_that_fits_the_reserve_waits_for_no_lock(self):
-        """Threads that ask for a lock at each row stand in line for it, and for the interpreter, by turns."""
+    def test_a_row_that_fits_the_reserve_needs_no_lock(self):
+        """Threads that need a lock for each row would wait for it, and then for the interpreter, by turns."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
         assert queue.put(ROW)
         assert queue.put(ROW), "from its second row on a batch has room"
@@ -372,7 +372,7 @@ class TestAtomicSteps:
         assert stats_of(queue).queued == 3
 
     def test_a_snapshot_takes_the_reserve_back(self):
-        """So no row comes in between two snapshots under one lock: the next row must ask for the lock."""
+        """The next row then needs the lock, so no row is added between two snapshots under one lock."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
         queue.put(ROW)
         for rows in range(2, 5):
@@ -382,8 +382,8 @@ class TestAtomicSteps:
             assert queue._store._open.reserved == 0
             assert queue.used_bytes == len(queue._store._open.data) == rows * len(ROW)
 
-    def test_a_debugger_on_one_thread_cannot_come_between_a_row_and_its_count(self):
-        """It may have come when the batch had room already, and lets a listener take it between any two lines."""
+    def test_a_debugger_on_one_thread_cannot_separate_a_row_from_its_count(self):
+        """It may start when the batch has a reserve, and lets a listener take the batch between any two lines."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
         ends, lines = [], []
 

@@ -1,4 +1,4 @@
-"""An outage with more rows than the queue holds: memory bounded, log calls quick, and every loss told."""
+"""An outage with more rows than the queue holds: memory is bounded, log calls stay fast, and losses are reported."""
 
 import logging
 import os
@@ -28,8 +28,8 @@ def logger_of(pipeline):
 
 
 @pytest.mark.parametrize(("overflow", "kept"), [("drop_new", "first"), ("drop_old", "last"), ("block", "first")])
-def test_rows_kept_and_losses_reported_after_an_outage(overflow, kept):
-    """Over real sockets, with a clock of the test's own."""
+def test_kept_rows_arrive_and_losses_are_reported_after_an_outage(overflow, kept):
+    """This uses real sockets, with a manual clock."""
     clock, told = ManualClock(), []
     with Endpoint() as server:
         server.default = status(503, retry_after=205)
@@ -72,7 +72,7 @@ def test_rows_kept_and_losses_reported_after_an_outage(overflow, kept):
     assert [one.kind for one in told].count("recovered") == 1
 
 
-def test_a_second_outage_has_a_notice_of_its_own_and_notices_breed_none():
+def test_a_second_outage_has_its_own_notice_and_lost_notices_cause_none():
     clock, destination = ManualClock(jumps=True), FakeDestination()
     pipeline = Pipeline(
         **a_rule(), **SMALL, destination=destination, clock=clock, background=False, report=lambda _: None
@@ -93,8 +93,8 @@ def test_a_second_outage_has_a_notice_of_its_own_and_notices_breed_none():
     pipeline.close()
 
 
-def test_block_holds_up_threads_until_there_is_room_and_loses_no_row():
-    """With a service that answers, however slowly, each delivery lets waiting threads go on."""
+def test_block_makes_threads_wait_for_room_and_loses_no_row():
+    """If the service answers, however slowly, each delivery lets waiting threads go on."""
     with Endpoint() as server:
         pipeline = Pipeline(
             server.url,
@@ -125,7 +125,7 @@ def test_block_holds_up_threads_until_there_is_room_and_loses_no_row():
             assert len(order) == 500
 
 
-def test_a_pipeline_that_never_delivers_reports_at_the_end_what_was_lost():
+def test_a_pipeline_that_never_delivers_reports_all_losses_at_close():
     told = []
     pipeline = Pipeline(
         **a_rule(),
@@ -180,7 +180,7 @@ print((after - before) / (16 * MIB))
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures the process's memory where Linux shows it")
 @pytest.mark.parametrize(("overflow", "size"), [("drop_new", 600), ("drop_old", 600), ("drop_old", 5_000)])
 def test_the_memory_of_the_process_is_bounded_in_an_outage(overflow, size):
-    """Growth at most 1.5 times queue_bytes, with three times as many rows as that holds."""
+    """It grows by at most 1.5 times queue_bytes, with three times as many rows as fit."""
     with Endpoint() as server:
         server.default = status(503, retry_after=300)
         done = subprocess.run(
@@ -196,8 +196,8 @@ def test_the_memory_of_the_process_is_bounded_in_an_outage(overflow, size):
 
 
 @pytest.mark.parametrize("overflow", ["drop_new", "drop_old", "block"])
-def test_log_calls_are_about_as_fast_in_an_outage_as_before(overflow):
-    """Counted in steps of the interpreter, not in seconds: a full queue may cost a few more, whatever it holds."""
+def test_log_calls_are_about_as_fast_with_a_full_queue_as_before(overflow):
+    """The test counts function calls, not seconds: a full queue may cost a few more, whatever its size."""
     pipeline = Pipeline(
         **a_rule(),
         columns={"Message": "message"},

@@ -1,4 +1,4 @@
-"""What happens to a row that finds no room: the bound, and each overflow policy."""
+"""The bound of the queue, and each overflow policy for a row that finds no room."""
 
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
@@ -19,7 +19,7 @@ from support.delivering import line
 
 class TestBound:
     @given(st.lists(st.integers(30, 300), max_size=100), st.sampled_from(["drop_new", "drop_old"]))
-    def test_never_more_than_queue_bytes_are_held(self, sizes, overflow):
+    def test_memory_never_holds_more_than_queue_bytes(self, sizes, overflow):
         queue = queue_of(queue_bytes=2_000, overflow=overflow)
         held = 0
         for number, size in enumerate(sizes):
@@ -33,12 +33,12 @@ class TestBound:
         assert stats.accepted == len(sizes)
         assert stats.queued == len(lines_of(take_all(queue)))
 
-    def test_the_bound_is_exact(self):
+    def test_a_row_is_accepted_up_to_exactly_queue_bytes(self):
         queue = queue_of(queue_bytes=1_000)
         assert [queue.put(ROW) for _ in range(11)] == [True] * 10 + [False]
         assert stats_of(queue).dropped == {"queue_full": 1}
 
-    def test_rows_on_their_way_count_against_the_bound_until_settled(self):
+    def test_rows_in_flight_count_against_the_bound_until_settled(self):
         queue = queue_of(queue_bytes=1_000)
         for _ in range(10):
             queue.put(ROW)
@@ -49,14 +49,14 @@ class TestBound:
         queue.settle(batches[1], rejected=True)
         assert queue.put(ROW)
 
-    def test_drop_new_keeps_what_came_first(self):
+    def test_drop_new_keeps_the_oldest_rows(self):
         queue = queue_of(queue_bytes=1_000)
         rows = [line(number, 100) for number in range(15)]
         assert [queue.put(row) for row in rows] == [True] * 10 + [False] * 5
         assert lines_of(take_all(queue)) == rows[:10]
         assert stats_of(queue).dropped == {"queue_full": 5}
 
-    def test_drop_old_keeps_what_came_last(self):
+    def test_drop_old_keeps_the_newest_rows(self):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         rows = [line(number, 100) for number in range(25)]
         assert all(queue.put(row) for row in rows)
@@ -70,7 +70,7 @@ class TestBound:
         queue.put(line("big", 250))
         assert stats_of(queue).dropped == {"queue_full": 3}
 
-    def test_drop_old_drops_what_was_given_back_before_what_came_later(self):
+    def test_drop_old_drops_rows_given_back_before_later_rows(self):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         rows = [line(number, 100) for number in range(11)]
         for row in rows[:10]:
@@ -82,7 +82,7 @@ class TestBound:
         queue.put(rows[10])
         assert lines_of(take_all(queue)) == rows[1:]
 
-    def test_drop_old_cannot_drop_rows_on_their_way(self):
+    def test_drop_old_cannot_drop_rows_in_flight(self):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         for _ in range(10):
             queue.put(ROW)
@@ -91,7 +91,7 @@ class TestBound:
         assert stats_of(queue).dropped == {"queue_full": 1}
         assert stats_of(queue).in_flight == sum(batch.rows for batch in batches) == 10
 
-    def test_drop_old_empties_the_open_batch_too(self):
+    def test_drop_old_drops_rows_of_the_open_batch_too(self):
         queue = queue_of(queue_bytes=1_000, batch_bytes=2_001, overflow="drop_old")
         for number in range(10):
             queue.put(line(number, 100))
@@ -99,15 +99,15 @@ class TestBound:
         assert queue.put(big)
         assert lines_of(take_all(queue)) == [big]
 
-    def test_a_row_that_never_fits_is_dropped(self):
+    def test_a_row_larger_than_the_bound_is_dropped(self):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         queue.put(ROW)
         assert not queue.put(line("big", 1_001))
         assert stats_of(queue).dropped == {"queue_full": 1}
         assert lines_of(take_all(queue)) == [ROW], "nothing gives way to a row that will not come in"
 
-    def test_a_close_in_the_middle_of_drop_old_drops_nothing_that_waits(self):
-        """Another thread's close comes between finding the queue full and making room in it."""
+    def test_a_close_during_drop_old_drops_no_waiting_row(self):
+        """Another thread closes the queue after it was found full and before room is made."""
 
         class Interrupted(DropOld):
             def put(self, line, queue):
@@ -121,8 +121,8 @@ class TestBound:
         assert stats_of(queue).queued == 10
         assert "queue_full" not in stats_of(queue).dropped or stats_of(queue).dropped["queue_full"] == 1
 
-    def test_a_batch_emptied_by_drop_old_is_not_waited_for(self):
-        """A batch that is left without rows is no reason to look again at once, and for ever."""
+    def test_a_flush_does_not_wait_for_a_batch_emptied_by_drop_old(self):
+        """Otherwise the flush would look for the empty batch at once, again and again."""
         queue = queue_of(queue_bytes=1_000, batch_bytes=301, overflow="drop_old")
         for number in range(10):
             queue.put(line(number, 100))
@@ -138,14 +138,14 @@ class TestBlock:
             assert queue.put(ROW)
         return queue
 
-    def test_block_waits_once_and_not_at_every_call(self):
+    def test_block_waits_once_and_not_in_every_log_call(self):
         clock = Jumping()
         queue = self.full(clock)
         assert [queue.put(ROW) for _ in range(100)] == [False] * 100
         assert clock.waits == [1.0]
         assert stats_of(queue).dropped == {"queue_full": 100}
 
-    def test_block_waits_again_after_there_was_room(self):
+    def test_block_waits_again_after_a_batch_was_settled(self):
         clock = Jumping()
         queue = self.full(clock)
         queue.put(ROW)
@@ -156,7 +156,7 @@ class TestBlock:
         queue.put(ROW)
         assert clock.waits == [1.0, 1.0]
 
-    def test_block_goes_on_as_soon_as_there_is_room(self):
+    def test_block_takes_the_row_as_soon_as_there_is_room(self):
         clock = Jumping()
         queue = self.full(clock)
         taken = queue.take(0.0, is_due=True)
@@ -166,7 +166,7 @@ class TestBlock:
         assert clock.monotonic() == began
         assert stats_of(queue).dropped == {}
 
-    def test_block_does_not_wait_longer_for_room_that_was_too_small(self):
+    def test_block_keeps_its_deadline_when_the_new_room_is_too_small(self):
         clock = Jumping()
         queue = self.full(clock)
 
@@ -184,7 +184,7 @@ class TestBlock:
         assert clock.monotonic() - began <= 1.4
         assert stats_of(queue).dropped == {"queue_full": 1}
 
-    def test_closing_ends_the_wait_of_block_and_the_row_counts_as_after_close(self):
+    def test_close_ends_the_wait_of_block_and_the_row_counts_as_after_close(self):
         clock = Jumping()
         queue = self.full(clock, block_seconds=60.0)
         clock.meanwhile = queue.close
@@ -222,7 +222,7 @@ class TestBlock:
             assert not queue.put(ROW)
         assert clock.waits == []
 
-    def test_block_never_waits_in_the_middle_of_another_log_call(self):
+    def test_block_never_waits_in_a_log_call_that_interrupted_another(self):
         clock = Jumping()
         queue = self.full(clock)
         with queue.lock:
@@ -230,7 +230,7 @@ class TestBlock:
         assert clock.waits == []
 
     def test_block_holds_no_lock_while_it_waits(self):
-        """Other threads log, take and settle meanwhile."""
+        """Other threads can log, take and settle meanwhile."""
         clock = ManualClock()
         queue = self.full(clock)
         done = []

@@ -1,4 +1,4 @@
-"""Log calls in the middle of log calls: by objects logged, finalizers and signal handlers; and at the stack's end."""
+"""Log calls during log calls, by logged objects, finalizers and signal handlers; and with an exhausted stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def destination() -> Iterator[FakeDestination]:
 
 @pytest.fixture
 def logger(destination: FakeDestination) -> Iterator[logging.Logger]:
-    """Log to a pipeline with small batches, so that they begin and fill up all the time."""
+    """Log to a pipeline with small batches, which begin and fill up all the time."""
     logger = logging.Logger("app")  # not in the tree, so no other handler sees its records
     pipeline = Pipeline(
         "http://127.0.0.1:9",
@@ -54,10 +54,10 @@ def assert_all_arrived(logger: logging.Logger, destination: FakeDestination, row
     assert sorted(row["Sequence"] for row in destination.rows) == list(range(rows))
 
 
-def test_objects_that_log_while_they_are_formatted_lose_no_row(
+def test_no_row_is_lost_when_objects_log_while_they_are_formatted(
     logger: logging.Logger, destination: FakeDestination
 ) -> None:
-    """__str__ in the message, __repr__ among the extras, and both again in the middle of that."""
+    """A `__str__` logs for the message, a `__repr__` for the extras, and both again inside those log calls."""
 
     class Chatty:
         def __init__(self, depth: int) -> None:
@@ -82,10 +82,10 @@ def test_objects_that_log_while_they_are_formatted_lose_no_row(
     assert_all_arrived(logger, destination, len(texts))
 
 
-def test_finalizers_that_log_in_the_middle_of_a_log_call_lose_no_row(
+def test_no_row_is_lost_when_finalizers_log_during_a_log_call(
     logger: logging.Logger, destination: FakeDestination
 ) -> None:
-    """The collector may run anywhere; here it runs everywhere."""
+    """The garbage collector may run anywhere; here it runs everywhere."""
 
     class Cycle:
         def __init__(self) -> None:
@@ -119,7 +119,7 @@ def test_finalizers_that_log_in_the_middle_of_a_log_call_lose_no_row(
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no interval timers")
-def test_a_signal_handler_that_logs_in_the_middle_of_log_calls_loses_no_row(
+def test_no_row_is_lost_when_a_signal_handler_logs_during_log_calls(
     logger: logging.Logger, destination: FakeDestination
 ) -> None:
     """However often it interrupts the main thread's log calls, every row of both arrives once."""
@@ -148,7 +148,7 @@ def test_a_signal_handler_that_logs_in_the_middle_of_log_calls_loses_no_row(
 def test_the_first_row_does_not_wait_for_a_thread_that_is_being_started(
     logger: logging.Logger, destination: FakeDestination
 ) -> None:
-    """A signal handler interrupted Thread.start, which holds a lock that every start needs: no row waits for that."""
+    """A signal handler interrupted Thread.start, which holds a lock that every start needs: no row may wait for it."""
     with threading._active_limbo_lock:  # noqa: SLF001 - what is held then
         logger.error("first")
         assert destination.rows == []
@@ -159,7 +159,7 @@ def test_the_first_row_does_not_wait_for_a_thread_that_is_being_started(
 def test_log_calls_at_the_recursion_limit_are_delivered_or_counted(
     logger: logging.Logger, destination: FakeDestination, size: int
 ) -> None:
-    """The handler adds no RecursionError to the application's; each row is delivered or counted, never both."""
+    """The handler raises no RecursionError of its own; each row is delivered or counted as lost, never both."""
     pipeline = pipeline_of(logger)
     handler = logger.handlers[0]
     record = logging.LogRecord("app", logging.ERROR, __file__, 1, "x" * size, None, None)
@@ -191,7 +191,7 @@ def test_log_calls_at_the_recursion_limit_are_delivered_or_counted(
     assert stats.accepted == stats.delivered + sum(stats.dropped.values())
 
 
-def test_a_log_call_interrupted_by_others_that_begin_and_fill_batches_loses_no_row(
+def test_no_row_is_lost_when_log_calls_that_begin_and_fill_batches_interrupt_another(
     destination: FakeDestination,
 ) -> None:
     """A log call that begins a batch is interrupted by one that begins a batch, and by one that fills it."""

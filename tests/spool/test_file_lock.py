@@ -1,4 +1,4 @@
-"""The lock that shows which process lives: held by one, gone with its process, kept through forks."""
+"""The lock that shows that a process is alive: held by one process, released when it ends, kept through forks."""
 
 # ruff: noqa: SLF001 - counts what is open
 
@@ -21,12 +21,12 @@ def path(tmp_path):
 
 
 def is_free(path):
-    """Ask another process."""
+    """Return whether another process can take the lock."""
     script = "import sys; from logging_azmon._spool.file_lock import Lock; sys.exit(Lock.take(sys.argv[1]) is None)"
     return subprocess.run([sys.executable, "-c", script, path], check=False).returncode == 0
 
 
-def test_one_process_at_a_time_holds_the_lock(path):
+def test_only_one_process_at_a_time_holds_the_lock(path):
     lock = Lock.take(path)
     assert Lock.take(path) is None
     assert not is_free(path)
@@ -48,7 +48,7 @@ def test_a_lock_that_is_garbage_collected_is_released(path):
     assert is_free(path)
 
 
-def test_at_interpreter_exit_the_lock_is_left_to_the_system(path):
+def test_the_operating_system_releases_the_lock_at_interpreter_exit(path):
     lock = Lock.take(path)
     lock.__del__(lambda: True)
     assert not is_free(path)
@@ -71,8 +71,8 @@ def test_the_lock_of_a_removed_file_is_not_taken(path, monkeypatch):
     assert Path(path).exists()
 
 
-def test_a_file_system_without_locks_is_an_error(path, monkeypatch):
-    """It is not taken for a free lock, and no descriptor is left open."""
+def test_a_file_system_without_locks_raises_an_error(path, monkeypatch):
+    """The lock does not count as taken, and no descriptor is left open."""
 
     def flock(fd, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
@@ -84,7 +84,7 @@ def test_a_file_system_without_locks_is_an_error(path, monkeypatch):
     assert len(module._open) == before
 
 
-def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
+def test_a_lock_path_that_cannot_be_opened_raises_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         Lock.take(str(tmp_path / "no" / "lock"))
 

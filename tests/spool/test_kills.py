@@ -1,4 +1,4 @@
-"""Processes that are killed: what a log call has returned for arrives, by this process or the next."""
+"""Killed processes: every row whose log call has returned is delivered, by this process or the next."""
 
 import os
 import random
@@ -39,13 +39,13 @@ class Workers:
         )
 
     def start(self, name):
-        """Start one and return its number, as soon as it logs."""
+        """Start a process, and return its number as soon as it logs."""
         self.server.stdin.write(f"{name}\n")
         self.server.stdin.flush()
         return int(self.server.stdout.readline())
 
     def kill(self, pid):
-        """Kill one, and wait until it is gone."""
+        """Kill a process, and wait until it is gone."""
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
         while Path(f"/proc/{pid}").exists():
@@ -72,7 +72,7 @@ def workers(endpoint, tmp_path):
 
 
 def finish(endpoint, spool):
-    """Have one more process deliver what is left."""
+    """Start one more process, which delivers the rows that are left."""
     endpoint.default = STORED
     handler = AzureMonitorHandler(
         endpoint.url, "dcr-1", "Custom-App_CL", columns={"Message": "message"}, spool=spool, report=lambda _: None
@@ -87,8 +87,8 @@ def finish(endpoint, spool):
     assert set(handler.stats().dropped) <= {"torn"}
 
 
-def test_thirty_kills_in_a_row_cost_no_row(endpoint, workers, tmp_path):
-    """With an endpoint that comes and goes; and each kill costs less than a batch of copies."""
+def test_thirty_consecutive_kills_lose_no_row(endpoint, workers, tmp_path):
+    """The endpoint comes and goes, and each kill duplicates less than a batch of rows."""
     chance = random.Random(7)
     for number in range(KILLS):
         endpoint.default = STORED if chance.random() < 0.7 else status(503)
@@ -104,8 +104,8 @@ def test_thirty_kills_in_a_row_cost_no_row(endpoint, workers, tmp_path):
     assert copies < KILLS * MOST_ROWS_OF_A_BATCH
 
 
-def test_four_processes_on_one_directory_two_of_them_killed(endpoint, workers, tmp_path):
-    """Nothing lost, nothing stuck: what the killed have left is delivered, once, by those that live."""
+def test_no_row_is_lost_when_two_of_four_processes_on_one_directory_are_killed(endpoint, workers, tmp_path):
+    """The living processes deliver the rows of the killed ones, once, and none is stuck."""
     endpoint.default = status(503)
     pids = [workers.start(name) for name in range(4)]
     for pid in pids[:2]:

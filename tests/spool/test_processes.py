@@ -1,4 +1,4 @@
-"""The spool as an application meets it: a handler's argument, exits, forks, a second run, an outage that lasts."""
+"""The spool in an application: a handler's argument, exits, forks, a second run, and a long outage."""
 
 import json
 import logging
@@ -88,7 +88,7 @@ class TestHandler:
             assert messages(endpoint.rows) == ["0", "1", "2"]
 
     def test_an_idle_process_delivers_orphans_when_it_ends(self, spool):
-        """Without a single row of its own."""
+        """The process has not logged a row of its own."""
         with Endpoint() as endpoint:
             assert leave_in_spool(spool, endpoint.url, "left").spooled == 1
             second = handler_of(endpoint, spool)
@@ -135,7 +135,7 @@ class TestHandler:
 
 class TestExit:
     def test_rows_that_cannot_be_delivered_at_exit_are_delivered_by_the_next_run(self, spool):
-        """Counted, told, and delivered by the next run, with what is logged after the end."""
+        """They are counted and reported, and the next run delivers them, with the rows logged after the end."""
         # A callback registered before logging's runs after it.
         early = "import atexit\natexit.register(lambda: logging.getLogger('app').info('too late'))\nimport logging\n"
         with Endpoint() as endpoint:
@@ -169,8 +169,8 @@ class TestExit:
 class TestFork:
     FORK = "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
 
-    def test_parent_and_child_write_files_of_their_own(self, spool):
-        """Also a child that never logs, and one that ends while its parent goes on."""
+    def test_parent_and_child_write_separate_files(self, spool):
+        """One child never logs, and one ends while its parent goes on."""
         source = """
 handle()
 log.info('parent before')
@@ -191,7 +191,7 @@ log.info('parent after')
 
     @pytest.mark.parametrize("end", ["sys.exit(0)", "os._exit(0)", "del handler; gc.collect(); os._exit(0)"])
     def test_a_child_that_ends_does_not_release_its_parents_lock(self, spool, end):
-        """Another process finds the parent's rows taken, as long as the parent lives."""
+        """Other processes find the parent's lock held, as long as the parent lives."""
         source = f"""
 import gc
 handler = handle(retry_seconds=3600, close_seconds=0)
@@ -218,7 +218,7 @@ wait()
                 assert last.stats().adopted == 1
         assert messages(endpoint.rows) == ["parent"]
 
-    def test_a_living_child_does_not_keep_its_dead_parents_rows_from_others(self, spool):
+    def test_a_living_child_does_not_block_the_adoption_of_its_dead_parents_rows(self, spool):
         source = """
 handle(retry_seconds=3600)
 log.info('parent')
@@ -241,8 +241,8 @@ signal.pause()
                 program.go_on()
         assert messages(endpoint.rows) == ["parent"]
 
-    def test_forks_while_threads_write_lose_no_row(self, spool):
-        """Children of a process whose threads are in the middle of log calls hang in nothing, and no row is lost."""
+    def test_no_row_is_lost_when_a_process_forks_while_threads_write(self, spool):
+        """Children forked while other threads are in log calls do not hang."""
         source = """
 handle(batch_bytes=20_000)
 log.info('warm')
@@ -269,8 +269,8 @@ for pid in pids: assert os.waitpid(pid, 0)[1] == 0
             assert_each_once(endpoint.rows)
         assert list(spool.iterdir()) == []
 
-    def test_a_fork_in_the_middle_of_a_write_leaves_the_row_to_the_parent(self, spool):
-        """By a signal handler: the row is the parent's, and the child writes to no descriptor of its parent's."""
+    def test_a_fork_during_a_write_leaves_the_row_to_the_parent(self, spool):
+        """A signal handler forks: the row is the parent's, and the child does not write to its parent's descriptor."""
         source = """
 from logging_azmon.pipeline import lifecycle_of
 handler = handle()
@@ -331,7 +331,7 @@ handler.close()
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures the process's memory where Linux shows it")
 def test_memory_does_not_grow_with_the_length_of_an_outage(spool):
-    """Rows of 500 bytes: less than 20 MB, in the outage and after it. SPOOL_OUTAGE_ROWS=1000000 measures all of it."""
+    """It grows by less than 20 MB with rows of 500 bytes. SPOOL_OUTAGE_ROWS=1000000 measures the full length."""
     with Endpoint() as endpoint:
         endpoint.default = status(503, retry_after=1)
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The queue on disk: what is in the files, who owns them, and what is left when something about them fails."""
+"""The queue on disk: the contents of the files, their owners, and the rows that survive failures."""
 
 # ruff: noqa: SLF001 - looks at what is open
 
@@ -35,7 +35,7 @@ SMALL = {"spool_bytes": 32_768}
 
 
 class Directory:
-    """A spool's directory, its processes, and the service they send to."""
+    """Hold a spool's directory, its processes, and the service that they send to."""
 
     def __init__(self, path):
         self.path = path
@@ -50,7 +50,7 @@ class Directory:
         return bench
 
     def end(self, bench):
-        """Leave as a process does that is killed: its locks are free, its files stay."""
+        """End like a killed process: its locks are free, its files stay."""
         self.benches.remove(bench)
         if bench.queue._store._writer._open is not None:
             os.close(bench.queue._store._writer._open.stored.segment.fd)
@@ -65,7 +65,7 @@ class Directory:
         return list(self.path.glob("*.lock"))
 
     def leave(self, *rows, target=TARGET, owner=None, number=1, header=None, when=LONG_AGO):
-        """Leave a segment of a dead owner there."""
+        """Write a segment of a dead owner."""
         self.path.mkdir(exist_ok=True)
         path = self.path / segment_name(when, owner or new_owner(), number)
         path.write_bytes((target.header() if header is None else header) + b"".join(rows))
@@ -92,8 +92,8 @@ def text(bench, kind="spool"):
 
 
 class TestFiles:
-    def test_a_row_is_in_a_file_when_put_returns(self, directory):
-        """One line a row, behind a line that says what it is for: `cat`, `jq` and `grep` read it."""
+    def test_a_row_is_in_a_file_before_put_returns(self, directory):
+        """A file has a header line and one line per row, so that `cat`, `jq` and `grep` can read it."""
         bench = directory.process()
         assert bench.put("a") == [True]
         (path,) = directory.segments()
@@ -110,7 +110,7 @@ class TestFiles:
         assert stat.S_IMODE(directory.path.stat().st_mode) == modes.pop("rejected") == 0o700
         assert set(modes.values()) == {0o600}
 
-    def test_a_delivered_segment_is_removed_and_the_lock_after_the_last(self, directory):
+    def test_delivered_segments_are_removed_and_the_lock_file_after_the_last(self, directory):
         bench = directory.process()
         bench.put(*range(300))
         assert len(directory.segments()) > 1
@@ -128,8 +128,8 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("mode", "whose"), [(0o755, {1, 0, 7}), (0o777, {1, 0, 7}), (0o1755, {1, 0, 7}), (0o1777, {1, 0})]
     )
-    def test_trusted_users_are_ones_own_root_and_the_directorys_owner(self, mode, whose):
-        """But not the directory's owner where any user may have made it."""
+    def test_trusted_users_are_the_process_user_root_and_the_directorys_owner(self, mode, whose):
+        """The directory's owner is not trusted if any user may have created the directory."""
         directory, parent = (os.stat_result((each, 0, 0, 1, 7, 0, 0, 0, 0, 0)) for each in (0o700, mode))
         assert trusted(1, directory, parent) == whose
 
@@ -144,7 +144,7 @@ class TestFiles:
         assert directory.arrived == ["theirs"] * is_directorys
         assert path.exists() is not is_directorys
 
-    def test_a_directory_of_another_user_in_a_shared_place_is_not_used(self, directory, monkeypatch):
+    def test_a_directory_of_another_user_in_a_world_writable_directory_is_not_used(self, directory, monkeypatch):
         monkeypatch.setattr(files_module, "_trusted_at", lambda _: {-1})
         bench = directory.process()
         assert bench.put("a") == [True]
@@ -155,7 +155,7 @@ class TestFiles:
         directory.process().run()
         assert not directory.path.exists()
 
-    def test_a_row_that_is_longer_than_a_batch_goes_alone(self, directory):
+    def test_a_row_longer_than_a_batch_gets_a_segment_of_its_own(self, directory):
         bench = directory.process()
         bench.put(line("long", 9_000), "short")
         bench.run()
@@ -195,7 +195,7 @@ class TestOrphans:
         assert (stats.accepted, stats.adopted, stats.delivered) == (1, 300, 301)
         assert directory.segments() == []
 
-    def test_segments_of_a_living_process_are_left_to_it(self, directory):
+    def test_segments_of_a_living_process_are_not_adopted(self, directory):
         first, second = directory.process(), directory.process()
         first.put("first")
         second.put("second")
@@ -215,7 +215,7 @@ class TestOrphans:
         assert sorted(map(int, directory.arrived)) == list(range(300))
         assert sorted(bench.stats.adopted for bench in benches) == [0, 0, 300]
 
-    def test_orphans_are_looked_for_from_time_to_time(self, directory):
+    def test_orphans_are_looked_for_periodically(self, directory):
         bench = directory.process()
         bench.put("first")
         bench.run()
@@ -225,7 +225,7 @@ class TestOrphans:
         assert directory.arrived == ["first", "left"]
 
     def test_many_dead_owners_are_adopted_a_few_at_a_time(self, directory):
-        """Each is a lock, and so a descriptor."""
+        """Each adopted owner's lock takes a descriptor."""
         for number in range(3 * MOST_ADOPTED):
             directory.leave(line(number), when=LONG_AGO + number)
         bench = directory.process()
@@ -238,7 +238,7 @@ class TestOrphans:
         assert directory.arrived == [str(number) for number in range(3 * MOST_ADOPTED)]
         assert directory.locks() == []
 
-    def test_rows_that_are_flushed_for_go_before_adopted_ones(self, directory):
+    def test_rows_that_a_flush_waits_for_are_sent_before_adopted_ones(self, directory):
         dead = directory.process()
         dead.put(*range(1_000))
         directory.end(dead)
@@ -252,7 +252,7 @@ class TestOrphans:
         assert len(directory.arrived) == 1_001
 
     def test_adopted_segments_are_divided_to_fit_batch_bytes(self, directory):
-        """Left by one with larger batches: divided, also within rows that are longer than a batch."""
+        """A process with larger batches left them; even rows that are longer than a batch are sent."""
         rows = [line(number, 100) for number in range(200)] + [line("long", 3 * BATCH_BYTES), line("last")]
         directory.leave(*rows)
         bench = directory.process()
@@ -355,7 +355,7 @@ FOREIGN = {
 
 class TestForeignFiles:
     @pytest.mark.parametrize(("make", "rows", "stays"), FOREIGN.values(), ids=FOREIGN)
-    def test_a_spoiled_or_foreign_file_costs_only_its_own_rows(self, directory, make, rows, stays):
+    def test_a_spoiled_or_foreign_file_affects_only_its_own_rows(self, directory, make, rows, stays):
         directory.path.mkdir()
         make(directory)
         there = {path.name for path in directory.path.iterdir()}
@@ -376,7 +376,7 @@ class TestForeignFiles:
         assert bench.stats.dropped == {"torn": 2}
         assert "1 row of a process that was killed could not be read" in text(bench, "lost")
 
-    def test_torn_rows_are_counted_once_however_often_they_are_tried(self, directory):
+    def test_torn_rows_are_counted_once_however_often_their_batch_is_retried(self, directory):
         directory.leave(GOOD, b"\0\0\0\n", GOOD, b'{"Message":"to')
         directory.destination.play(AWAY, AWAY, AWAY)
         bench = directory.process()
@@ -384,8 +384,8 @@ class TestForeignFiles:
         bench.run()
         assert (bench.stats.adopted, bench.stats.dropped) == (4, {"torn": 2})
 
-    def test_a_lock_that_cannot_be_taken_does_not_hold_up_other_orphans(self, directory):
-        """A directory, say, or a file of another user with whom the spool is no longer shared."""
+    def test_an_owner_lock_that_cannot_be_taken_does_not_hold_up_other_orphans(self, directory):
+        """It may be a directory, or a file of a user with whom the spool is no longer shared."""
         owner = new_owner()
         path = directory.leave(GOOD, owner=owner, when=LONG_AGO - 1)
         (directory.path / f"{owner}.lock").mkdir()
@@ -419,7 +419,7 @@ class TestForeignFiles:
         assert directory.arrived == ["mine"]
         assert path.exists()
 
-    def test_own_rows_that_cannot_be_read_again_are_counted(self, directory):
+    def test_own_rows_that_cannot_be_read_back_are_counted_as_lost(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put(*range(300))
@@ -429,8 +429,8 @@ class TestForeignFiles:
         assert "rows in the spool cannot be read" in text(bench, "lost")
 
     @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-    def test_segments_wait_while_too_many_files_are_open(self, directory, number):
-        """That so many are open says nothing of these: neither own rows nor those of the dead are given up."""
+    def test_segments_wait_while_the_process_has_too_many_open_files(self, directory, number):
+        """The error says nothing about the segments: neither own nor adopted rows are given up."""
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put(*range(300))
@@ -446,7 +446,7 @@ class TestForeignFiles:
         assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])
         assert bench.stats.dropped == {}
 
-    def test_rows_cut_off_from_a_segment_are_counted_as_torn(self, directory):
+    def test_rows_truncated_from_a_segment_are_counted_as_torn(self, directory):
         bench = directory.process()
         bench.put(*range(10))
         os.truncate(directory.segments()[0], len(TARGET.header()) + len(line(0)) * 4 + 3)
@@ -486,7 +486,7 @@ class TestTrouble:
         assert "Read-only file system" in bench.told("spool")[0]
 
     @pytest.mark.parametrize("step", ["make", "lock", "create", "write", "truncate", "close", "entries"])
-    def test_rows_arrive_whichever_file_operation_fails(self, directory, step):
+    def test_rows_arrive_even_if_any_one_file_operation_fails(self, directory, step):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         if step in {"truncate", "close"}:
@@ -511,7 +511,7 @@ class TestTrouble:
         bench.run()
         assert directory.arrived == ["first", "second"]
 
-    def test_a_file_removed_while_names_are_read_is_not_listed(self, tmp_path, monkeypatch):
+    def test_a_file_removed_while_the_directory_is_read_is_not_listed(self, tmp_path, monkeypatch):
         tmp_path.joinpath("gone").touch()
         real = os.scandir
 
@@ -525,7 +525,7 @@ class TestTrouble:
         monkeypatch.setattr(os, "scandir", scandir)
         assert Files().entries(str(tmp_path)) == {}
 
-    def test_rows_go_through_memory_where_no_lock_can_be_taken(self, directory):
+    def test_rows_go_through_memory_if_no_lock_can_be_taken(self, directory):
         class NoLocks(Files):
             def lock(self, path, seconds=0.0):
                 return None
@@ -556,8 +556,8 @@ class TestTrouble:
         disk.faults.clear()
         assert "cannot be released" in text(bench)
 
-    def test_a_deleted_directory_costs_the_sealed_segments_and_nothing_more(self, directory):
-        """Rows of the file that is open are read through it; then a new directory is made."""
+    def test_a_deleted_directory_loses_the_sealed_segments_and_no_other_rows(self, directory):
+        """Rows of the open file are read through its descriptor; then a new directory is created."""
         bench = directory.process()
         bench.put(*range(300))
         sealed = sum(path.read_bytes().count(b"\n") - 1 for path in directory.segments()[:-1])
@@ -582,7 +582,7 @@ class TestTrouble:
         assert directory.arrived == [str(number) for number in range(300)]
 
     def test_a_tmpfs_that_fills_up_and_is_emptied_again_loses_no_row(self, directory):
-        """A real disk of 2 MB: what does not fit goes through memory, nothing is lost."""
+        """The disk is real, of 2 MB: rows that do not fit go through memory."""
         directory.path.mkdir()
         mounted = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", directory.path], capture_output=True, check=False
@@ -639,7 +639,7 @@ class TestTrouble:
         bench.run(20)
         assert directory.arrived == ["good"]
 
-    def test_a_directory_that_fails_while_it_is_searched_keeps_no_lock(self, directory):
+    def test_a_search_for_orphans_that_fails_keeps_no_lock(self, directory):
         directory.leave(line("good"))
         disk = CrashingDisk({})
         looks = []
@@ -659,7 +659,7 @@ class TestTrouble:
         bench.run()
         assert directory.arrived == ["good"]
 
-    def test_append_is_all_or_nothing(self, tmp_path):
+    def test_appending_to_a_file_is_all_or_nothing(self, tmp_path):
         class Short(Files):
             @staticmethod
             def write(fd, data):
@@ -684,7 +684,7 @@ class TestBound:
         assert self.used(directory) > 20_000
         return bench
 
-    def test_drop_new_keeps_what_came_first(self, directory):
+    def test_drop_new_keeps_the_oldest_rows(self, directory):
         bench = self.fill(directory)
         stats = bench.stats
         assert stats.dropped == {"spool_full": 1_000 - stats.spooled}
@@ -692,14 +692,14 @@ class TestBound:
         assert directory.arrived == [str(number) for number in range(stats.spooled)]
         assert "rows dropped: spool_full" in directory.destination.rows[-1]["Message"]
 
-    def test_drop_old_keeps_what_came_last(self, directory):
+    def test_drop_old_keeps_the_newest_rows(self, directory):
         bench = self.fill(directory, overflow="drop_old")
         stats = bench.stats
         assert stats.dropped == {"spool_full": 1_000 - stats.spooled}
         bench.run()
         assert directory.arrived == [str(number) for number in range(1_000 - stats.spooled, 1_000)]
 
-    def test_drop_old_drops_adopted_rows_before_its_own(self, directory):
+    def test_drop_old_drops_adopted_rows_before_the_pipelines_own(self, directory):
         directory.leave(*[line(f"left {number}", 100) for number in range(30)])
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.queue.urge()
@@ -707,8 +707,8 @@ class TestBound:
         assert bench.stats.dropped["spool_full"] >= 30
         assert bench.stats.adopted == 30
 
-    def test_drop_old_drops_as_many_small_segments_as_a_new_one_takes(self, directory):
-        """A row that comes last gets in, though what dead processes left are many small segments."""
+    def test_drop_old_drops_as_many_small_segments_as_a_new_one_needs(self, directory):
+        """The new row is accepted although dead processes left many small segments."""
         for number in range(8):
             directory.leave(line(f"left {number}", 500))
         bench = directory.process(**SMALL, overflow="drop_old")
@@ -716,8 +716,8 @@ class TestBound:
 
         assert all(bench.put(*[line(number, 100) for number in range(400)]))
 
-    def test_drop_old_drops_nothing_where_other_processes_leave_no_room(self, directory):
-        """Its own rows would be dropped in vain: the new row is dropped."""
+    def test_drop_old_drops_nothing_if_other_processes_leave_no_room(self, directory):
+        """Dropping its own rows would not help, so the new row is dropped."""
         mine = directory.process(**SMALL, overflow="drop_old")
         mine.put("kept")
         self.fill(directory)
@@ -727,7 +727,7 @@ class TestBound:
         assert mine.put(*[line(number, size) for number in range(2)])[-1] is False
         assert mine.stats.spooled >= 1
 
-    def test_drop_old_drops_no_row_that_is_on_its_way(self, directory):
+    def test_drop_old_drops_no_row_in_flight(self, directory):
         bench = directory.process(**SMALL, overflow="drop_old")
         bench.put(*[line(number, 100) for number in range(300)])
         for _ in range(bench.stats.spooled):
@@ -739,8 +739,8 @@ class TestBound:
         assert bench.stats.in_flight == taken
         assert bench.stats.dropped["spool_full"] > 0
 
-    def test_a_segment_counts_with_its_real_size_once_it_was_tried(self, directory):
-        """Not as what it might have become: a long outage with few rows must not fill the directory."""
+    def test_a_segment_counts_with_its_actual_size_once_it_was_taken(self, directory):
+        """If it counted with its maximum size, a long outage with few rows would fill the directory."""
         bench = directory.process(**SMALL)
         for number in range(100):
             directory.destination.play(AWAY)
@@ -799,7 +799,7 @@ class TestRejected:
         assert f"kept in {path}" in text(bench, "rejected")
         assert directory.segments() == []
 
-    def test_rejected_rows_may_take_a_tenth_of_spool_bytes(self, directory):
+    def test_rejected_rows_take_at_most_a_tenth_of_spool_bytes(self, directory):
         bench = directory.process(spool_bytes=32_768)
         for number in range(40):
             directory.destination.play(self.POISON)
@@ -809,7 +809,7 @@ class TestRejected:
         assert bench.stats.rejected == 40
         assert "is full: it may hold 3,276 bytes" in text(bench)
 
-    def test_rejected_rows_are_only_reported_while_another_process_writes_there(self, directory):
+    def test_rejected_rows_are_only_reported_while_another_process_holds_their_lock(self, directory):
         disk = CrashingDisk({str(directory.path / "rejected" / "lock"): None})
         bench = directory.process(disk=disk)
         directory.destination.play(self.POISON)
@@ -830,8 +830,8 @@ class TestRejected:
 
 
 class TestDividing:
-    def test_an_outage_in_the_middle_of_a_batch_keeps_the_rest_on_disk(self, directory):
-        """The rows not delivered yet get a file of their own, and the old one is removed."""
+    def test_an_outage_during_the_delivery_of_parts_keeps_the_rest_on_disk(self, directory):
+        """The undelivered rows get a file of their own, and the old one is removed."""
         bench = directory.process()
         bench.put(*range(100))
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
@@ -845,7 +845,7 @@ class TestDividing:
         assert directory.segments() == []
 
     @pytest.mark.parametrize("step", ["create", "write", "room"])
-    def test_an_outage_in_the_middle_of_a_batch_keeps_the_rest_in_memory_where_the_disk_fails(self, directory, step):
+    def test_an_outage_during_the_delivery_of_parts_keeps_the_rest_in_memory_if_the_disk_fails(self, directory, step):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put(*range(100))
@@ -866,8 +866,8 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert directory.segments() == []
 
-    def test_an_outage_in_the_middle_of_a_batch_while_closing_leaves_the_rest_to_the_next_process(self, directory):
-        """Or the next process would deliver all of it, once more."""
+    def test_an_outage_during_the_delivery_of_parts_at_close_leaves_the_rest_to_the_next_process(self, directory):
+        """Otherwise the next process would deliver the whole batch again."""
         bench = directory.process()
         bench.put(*range(100))
         bench.queue.close()
@@ -881,7 +881,7 @@ class TestDividing:
         assert directory.arrived == [str(number) for number in range(100)]
         assert later.stats.adopted == bench.stats.spooled == 50
 
-    def test_an_outage_in_the_middle_of_a_batch_keeps_the_rest_without_an_owner_that_writes(self, directory):
+    def test_an_outage_during_the_delivery_of_parts_keeps_the_rest_even_without_a_writing_owner(self, directory):
         bench = directory.process()
         bench.put(*range(100))
 
@@ -896,7 +896,7 @@ class TestDividing:
 
 
 class TestTheEnd:
-    def test_rows_left_at_the_end_and_rows_logged_later_stay_on_disk(self, directory):
+    def test_undelivered_rows_and_rows_after_close_stay_on_disk(self, directory):
         directory.destination.play(*[AWAY] * 99)
         bench = directory.process()
         bench.put("before")
@@ -914,7 +914,7 @@ class TestTheEnd:
         after.run()
         assert directory.arrived == ["before", "after close", "after the end"]
 
-    def test_rows_after_close_that_cannot_be_written_are_counted(self, directory):
+    def test_rows_after_close_that_cannot_be_written_are_counted_as_lost(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.queue.close()
@@ -922,7 +922,7 @@ class TestTheEnd:
         assert bench.put("late") == [False]
         assert bench.stats.dropped == {"after_close": 1}
 
-    def test_batches_given_back_after_the_end_stay_on_disk(self, directory):
+    def test_batches_given_back_after_close_stay_on_disk(self, directory):
         directory.leave(line("left"))
         bench = directory.process()
         bench.put("mine")
@@ -1001,7 +1001,7 @@ class TestInterrupted:
         return range(1, places + 1)
 
     @pytest.mark.parametrize("what", ["put", "take", "flush"])
-    def test_a_call_in_the_middle_of_a_write_takes_effect_after_it(self, directory, what):
+    def test_a_call_that_interrupts_a_write_takes_effect_after_it(self, directory, what):
         disk = CrashingDisk({})
         write = disk.write
         done = []
@@ -1023,7 +1023,7 @@ class TestInterrupted:
         assert done == {"put": [[True]], "take": [None], "flush": []}[what]
         assert directory.arrived == ["outer", "inner"][: 1 + (what == "put")]
 
-    def test_after_ctrl_c_in_a_write_the_file_says_whether_the_row_is_in(self, directory):
+    def test_after_ctrl_c_in_a_write_the_file_decides_whether_the_row_was_accepted(self, directory):
         disk = CrashingDisk({})
         write = disk.write
 
@@ -1056,7 +1056,7 @@ class TestInterrupted:
         assert directory.arrived == ["after"]
         assert bench.stats.accepted == bench.stats.delivered == 1
 
-    def test_a_flush_in_the_middle_of_a_log_call_does_not_wait_for_a_search_for_orphans(self, directory):
+    def test_a_flush_that_interrupts_a_log_call_does_not_wait_for_a_search_for_orphans(self, directory):
         bench = directory.process()
         bench.put("a")
         looks, may_end = threading.Event(), threading.Event()
@@ -1076,14 +1076,14 @@ class TestInterrupted:
         bench.run()
         assert directory.arrived == ["a"]
 
-    def test_two_threads_create_one_owner(self, directory):
+    def test_the_writing_owner_is_created_only_once(self, directory):
         bench = directory.process()
         assert bench.queue._store._writer._ensure_owner()
         assert bench.queue._store._writer._ensure_owner()
         assert len(bench.queue._store.ownership.owners) == 1
 
     def test_rows_that_go_through_memory_share_batches_while_the_disk_is_full(self, directory):
-        """While the disk is full they are as many requests as without a spool, and not one each."""
+        """They take as many requests as without a spool, not one request each."""
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         bench.put("on disk")
@@ -1102,8 +1102,8 @@ class TestInterrupted:
         assert len(directory.arrived) == 52
 
     @pytest.mark.parametrize("error", [RecursionError, KeyboardInterrupt])
-    def test_a_segment_whose_wake_up_failed_is_announced_by_its_next_row(self, directory, error):
-        """At the end of the stack, where nothing can be called, or by a Ctrl-C."""
+    def test_a_segment_whose_wake_up_failed_wakes_a_listener_with_its_next_row(self, directory, error):
+        """It failed because the stack was exhausted, or because of Ctrl-C."""
         wakes = []
 
         def wake():
@@ -1121,7 +1121,7 @@ class TestInterrupted:
         assert directory.arrived == ["first", "second", "third"]
 
     def test_a_row_that_goes_through_memory_joins_no_batch_on_disk(self, directory, monkeypatch):
-        """Another thread begins one between the failure that sends a row through memory, and its way there."""
+        """Another thread begins a segment after the write failed and before the row is put into memory."""
         bench = directory.process()
         bench.put("first")
         bench.queue._store._writer.seal()
@@ -1143,7 +1143,7 @@ class TestInterrupted:
         assert sorted(directory.arrived) == ["first", "mine", "theirs"]
         assert (bench.stats.spooled, bench.stats.queued) == (0, 0)
 
-    def test_a_batch_ends_once(self, directory):
+    def test_a_batch_is_settled_once(self, directory):
         bench = directory.process()
         bench.put("row")
         taken = bench.queue.take(1e9, is_due=True)
@@ -1152,7 +1152,7 @@ class TestInterrupted:
         assert bench.stats.delivered == 1
 
     @pytest.mark.parametrize(("before", "act"), CASES.values(), ids=CASES)
-    def test_a_signal_handler_that_logs_at_any_point_of_a_spool_harms_no_row(self, tmp_path, before, act):
+    def test_a_signal_handler_that_logs_at_any_point_of_a_spool_write_harms_no_row(self, tmp_path, before, act):
         was_interrupted = []
         for place in self.places(tmp_path, before, act):
             with self.bench(tmp_path, before, place) as (bench, disk):
@@ -1176,7 +1176,7 @@ class TestInterrupted:
         assert len(was_interrupted) > 2
 
     @pytest.mark.parametrize(("before", "act"), list(CASES.values())[:3], ids=list(CASES)[:3])
-    def test_an_exception_at_any_point_of_a_spool_leaves_a_row_in_or_out(self, tmp_path, before, act):
+    def test_an_exception_at_any_point_of_a_spool_write_leaves_the_row_in_or_out(self, tmp_path, before, act):
         def interrupt():
             raise KeyboardInterrupt
 
@@ -1215,7 +1215,7 @@ def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
 
 
 def test_a_flush_sees_the_open_batches_in_memory_and_on_disk(directory):
-    """Both are open for a moment, when the disk has just been mended; the older one says when they are due."""
+    """Both are open for a moment after the disk has recovered; the older one decides when they are due."""
     disk = CrashingDisk({})
     bench = directory.process(disk=disk)
     disk.faults["create"] = errno.EROFS
@@ -1234,7 +1234,7 @@ def test_a_flush_sees_the_open_batches_in_memory_and_on_disk(directory):
 
 
 class TestOwnershipLock:
-    """What happens while another thread holds it: looking for orphans, say."""
+    """Calls while another thread holds the ownership lock, such as one that looks for orphans."""
 
     @contextmanager
     def held(self, bench):
@@ -1252,13 +1252,13 @@ class TestOwnershipLock:
             may_end.set()
             holding.result(20)
 
-    def test_a_first_row_in_the_middle_of_a_log_call_goes_through_memory_while_it_is_held(self, directory):
+    def test_a_first_row_that_interrupts_a_log_call_goes_through_memory_while_the_lock_is_held(self, directory):
         bench = directory.process()
         with self.held(bench), bench.queue.lock:
             assert bench.put("row") == [True]
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
-    def test_owners_are_released_later_if_it_is_held(self, directory):
+    def test_owners_are_released_later_if_the_lock_is_held(self, directory):
         bench = directory.process()
         bench.put("row")
         bench.run()
@@ -1282,8 +1282,8 @@ def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(direc
     assert bench.stats.dropped == {"spool_full": bench.stats.accepted - bench.stats.spooled}
 
 
-def test_a_row_that_a_close_interrupts_is_counted(directory):
-    """By a signal handler; the descriptor is closed when the write comes to it."""
+def test_a_row_whose_write_is_interrupted_by_close_is_counted(directory):
+    """A signal handler closes the queue, so the write finds the descriptor closed."""
     disk = CrashingDisk({})
     write = disk.write
 

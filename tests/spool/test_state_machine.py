@@ -1,4 +1,4 @@
-"""The spool as a state machine: whatever happens, and wherever a process dies, the model says which rows must be there.
+"""The spool as a state machine: after any events and crashes, the model knows which rows must have survived.
 
 Two processes share a directory. Each logs, delivers to a service that plays faults, is closed, or dies before, in the
 middle of, or after any step of what it does to files. The disk fills up and fails, too. Rows that were only in memory
@@ -38,7 +38,7 @@ WHO = st.sampled_from([0, 1])
 
 
 class Process:
-    """One process on the directory; `memory` holds the numbers of rows that die with it."""
+    """Hold one process on the directory; `memory` has the numbers of rows that are lost if it dies."""
 
     def __init__(self, directory, locks, destination, clock, report, **options):
         self.disk = CrashingDisk(locks)
@@ -87,7 +87,7 @@ class Spools(RuleBasedStateMachine):
         )
 
     def act(self, who, action):
-        """Do something as this process, which may die of it."""
+        """Do something as this process, which may crash in it."""
         process = self.processes[who]
         try:
             action(process)
@@ -106,7 +106,7 @@ class Spools(RuleBasedStateMachine):
         self.rejected |= {json.loads(row)["Message"] for row in trouble.rows_json.splitlines()}
 
     def count_losses(self, process):
-        """How many rows were dropped is told; the model cannot know which these are."""
+        """Adopt the number of dropped rows; the model cannot know which rows they are."""
         dropped = sum(process.bench.ledger.snapshot().dropped.values())
         self.lost += dropped - process.counted
         process.counted = dropped
@@ -202,7 +202,7 @@ class Spools(RuleBasedStateMachine):
             assert self.destination.misuse == []
 
     def teardown(self):
-        """In the end, with nothing broken, one process delivers all there is."""
+        """Check that in the end, without faults, one process delivers all rows."""
         if not hasattr(self, "processes"):
             return
         self.destination._script.clear()  # noqa: SLF001
