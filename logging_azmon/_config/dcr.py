@@ -1,6 +1,6 @@
 """Read data collection rules: the streams that each declares, and the flows that carry them into tables.
 
-Accepted are the REST form, the output of ``az monitor data-collection rule show``, the rule file that ``az`` takes, a
+Accepts the REST form, the output of ``az monitor data-collection rule show``, the rule file that ``az`` takes, a
 list of rules, and an ARM template that contains rules. A rule is found by its ``streamDeclarations``, at any depth.
 `dcr=` reads declarations only, because a template's flows may still be expressions; `check` and `serve` read both.
 """
@@ -18,7 +18,7 @@ from ..table import Column, Extra, clashing_names
 from .presets import DEFAULT
 from .validators import shown
 
-# The rule that a local workspace serves when it is given none, and the id of a rule that has not been deployed.
+# The id of the rule that a local workspace serves by default, and of a rule that has not been deployed.
 LOCAL_RULE_ID = "dcr-local"
 LOCAL_STREAM = "Custom-App"
 
@@ -28,7 +28,7 @@ Streams = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """Carry one stream's rows through a transformation into a table."""
+    """Describe how the rows of one stream reach a table."""
 
     stream: str
     transform: str
@@ -36,18 +36,18 @@ class Flow:
 
     @property
     def table(self) -> str:
-        """Name the table that the output stream stands for."""
+        """Return the name of the table that the output stream stands for."""
         return self.output.partition("-")[2]
 
     @property
     def built_in(self) -> bool:
-        """Tell whether Azure owns the table's schema."""
+        """Return whether Azure owns the table's schema."""
         return self.output.startswith("Microsoft-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Hold what one rule declares."""
+    """Hold the id, streams and flows of one rule."""
 
     rule_id: str
     streams: Streams
@@ -64,7 +64,7 @@ DEFAULT_RULE = Rule(
 def read_streams(document: Document) -> Streams:
     """Return the streams that a document's rules declare, each as a mapping of column name to type.
 
-    Raises a ConfigurationError with every mistake in the declarations; flows are not looked at.
+    Raises a ConfigurationError with every mistake in the declarations; flows are not read.
     """
     streams: dict[str, Mapping[str, str]] = {}
     problems: list[str] = []
@@ -121,7 +121,7 @@ _Found = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def _find_rules(document: Document) -> tuple[str, list[_Found]]:
-    """Return what messages call the document, and the rules in it: at least one."""
+    """Return the document's name in messages, and its rules; raise a ConfigurationError if there are none."""
     where, content = _load(document)
     try:
         found = list(_walk(content, {}))

@@ -2,7 +2,7 @@
 
 `ARGUMENTS` is the table. Settings take their defaults and checks from it, and `documented` completes the signatures and
 docstrings of the front doors. Type checkers and editors cannot read a table, so `Options` repeats the names with their
-types; a test holds that the table, `Options` and `Settings` agree.
+types; a test checks that the table, `Options` and `Settings` agree.
 
 Annotations are evaluated here, hence no ``from __future__ import annotations``: `inspect.signature` shows them.
 """
@@ -71,11 +71,11 @@ class Argument(NamedTuple):
     span: tuple[float, float] | None = None
     """The lowest and the highest number that is accepted."""
     is_whole: bool = False
-    """Whether that must be a whole number."""
+    """Whether the number must be whole."""
     words: tuple[str, ...] = ()
     """The only texts that are accepted."""
     variable: str | None = None
-    """The environment variable that stands in where the argument is missing."""
+    """The environment variable that stands in for a missing argument."""
 
     @property
     def documentation(self) -> str:
@@ -135,7 +135,7 @@ _TABLE = (
     ),
     Argument(
         "columns",
-        "What fills each column: a mapping by column name, a `Table`, or the name of a preset. By default, the columns"
+        "Source of each column: a mapping by column name, a `Table`, or the name of a preset. By default, the columns"
         " that `dcr` declares, each filled by the field or extra that its name stands for; without `dcr`, the preset"
         ' "default".',
     ),
@@ -227,7 +227,7 @@ ARGUMENTS: Mapping[str, Argument] = {argument.name: argument for argument in _TA
 def documented(front_door: _FrontDoor) -> _FrontDoor:
     """Let `inspect.signature` and `help` list each option of a class whose ``__init__`` takes ``**options``.
 
-    Neither is built before it is asked for, so that importing the class stays cheap.
+    Signature and docstring are built when they are first read, so that importing the class stays cheap.
     """
     front_door.__signature__ = _Signature(front_door)
     if front_door.__doc__ is not None:  # python -OO strips docstrings
@@ -236,7 +236,7 @@ def documented(front_door: _FrontDoor) -> _FrontDoor:
 
 
 class _Signature:
-    """Stand for the signature of a class until it is asked for."""
+    """Build the signature of a class when it is read."""
 
     def __init__(self, owner: type[Any]) -> None:
         self._owner = owner
@@ -260,7 +260,7 @@ class _Signature:
 
 
 class _Docstring:
-    """Stand for the docstring of a class until it is asked for."""
+    """Build the docstring of a class when it is read."""
 
     def __init__(self, owner: type[Any]) -> None:
         self._written = owner.__doc__ or ""

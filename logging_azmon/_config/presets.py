@@ -40,7 +40,7 @@ DEFAULT = Table.from_mapping(
     }
 )
 
-# The columns that every table needs: stored bytes are billed, and the others can outweigh a short message.
+# The columns that nobody can do without: stored bytes are billed, and the others can outweigh a short message.
 LEAN = Table(DEFAULT.columns[:6])
 
 # Built by `__getattr__` on first use, from `_BUILT_IN`.
@@ -91,10 +91,10 @@ _BUILT_IN: Mapping[str, _BuiltIn] = {
     # table only once Microsoft Sentinel is onboarded (terraform-provider-azurerm#28709).
     #
     # Vendor, product and version tell queries and Sentinel's rules which product an event comes from: give your own
-    # once, in a filter or bound context. Activity is CEF's name for the event: the same for all events of one kind, and
-    # never empty. The message differs each time, and would be billed twice.
-    # AdditionalExtensions takes the rest as JSON, which `parse_json` reads: CEF's own key=value;key=value cannot tell
-    # where a value that contains a semicolon ends, let alone a traceback.
+    # once, in a filter or bound context. Activity is CEF's name for the event, the same for all events of one kind and
+    # never empty: the message would differ each time, and be billed twice.
+    # AdditionalExtensions takes the rest as JSON, which `parse_json` reads: in CEF's own key=value;key=value, a value
+    # that contains a semicolon, such as a traceback, has no clear end.
     "common_security_log": _BuiltIn(
         table="CommonSecurityLog",
         sources={

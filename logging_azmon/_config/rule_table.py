@@ -1,4 +1,4 @@
-"""Make a table of a declared stream: names and types are the rule's, and a column's name says what fills it."""
+"""Build the table for a declared stream: the rule gives names and types, and a column's name decides what fills it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NUMBERS = ("int", "long", "real")
 
 
 def table_of(stream: Mapping[str, str], sources: Mapping[str, Source]) -> Table:
-    """Build the table of a declared stream; `sources` says what fills the columns it names, the rest is looked up."""
+    """Build the table of a declared stream; `sources` maps columns to what fills them; others go by their names."""
     columns: list[Column] = []
     problems: list[str] = []
     rest_is_mapped = "*" in sources.values()
@@ -47,7 +47,7 @@ def lookup(column: str, type_name: str = "string") -> Source:
 
 
 def _can_fill(field_type: str | None, column_type: str) -> bool:
-    """Tell whether a field's values can fill a column: text takes any value, a number column any number."""
+    """Return whether a field's values can fill a column: text takes any value, a number column any number."""
     if field_type is None:
         return False
     are_numbers = field_type in _NUMBERS and column_type in _NUMBERS

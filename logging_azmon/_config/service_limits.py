@@ -1,4 +1,4 @@
-"""Azure Monitor's limits, each with its unit and its source; what this library chooses itself stands where it is used.
+"""Azure Monitor's limits, each with unit and source; limits of this library's own are defined where they are used.
 
 Sources, all in MicrosoftDocs/azure-monitor-docs: "custom logs" is logs/includes/azure-monitor-limits-custom-logs.md
 (2026-08), "rules" is fundamentals/includes/azure-monitor-limits-data-collection-rules.md, "ingestion time" is

@@ -1,4 +1,4 @@
-"""Turn what a user wrote into checked settings; every mistake is found, and all are reported together.
+"""Turn a user's arguments into checked settings, and report all mistakes together.
 
 `read` takes the arguments as they came from code or from ``dictConfig``, and the environment as an argument of its own.
 """
@@ -27,7 +27,7 @@ _FIRST_LINES_BYTES = 16_384
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Hold everything that a pipeline is told, checked; `options` documents each setting."""
+    """Hold the checked settings of a pipeline; `options` documents each."""
 
     endpoint: str
     rule_id: str
@@ -58,11 +58,11 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether rows go to a local workspace, so that no real token is asked for."""
+        """Return whether rows go to a local workspace, which needs no real token."""
         return self.credential == "local" or self.endpoint.startswith("http://")
 
 
-# The arguments that become settings as they are, once checked.
+# The arguments that become settings unchanged.
 SETTINGS = tuple(field.name for field in dataclasses.fields(Settings) if field.name not in (*ENVIRONMENT, "table"))
 # The arguments that `read` accepts.
 ACCEPTED = (*ENVIRONMENT, "credential", *Options.__annotations__)

@@ -1,6 +1,7 @@
 """Check arguments one by one; each check yields one sentence for each mistake, with the value and what is accepted.
 
-A value that may be a secret is never shown: of a credential only its type, of a URL neither login nor query.
+A value that may be a secret is never shown: messages name only the type of a credential, and omit the login and query
+of a URL.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def check_choice(name: str, value: Any, accepted: tuple[str, ...]) -> Iterator[s
 
 
 def check_directory(name: str, path: Any) -> Iterator[str]:
-    """Check the path of a directory, which need not exist yet; that it can be written shows only when it is."""
+    """Check the path of a directory, which need not exist yet; only the first write shows whether it is writable."""
     if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:
         yield f"{name}={shown(path)} is not accepted; give the path of a directory"
     elif "\0" in written or (os.path.exists(written) and not os.path.isdir(written)):
@@ -112,7 +113,7 @@ def normal_endpoint(endpoint: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Judge a host by its address, not by its text: '127.0.0.1.example.org' is not loopback."""
+    """Return whether a host is a loopback address; a name that begins like one, '127.0.0.1.example.org', is not."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -137,7 +138,7 @@ def check_stream(stream: Any) -> Iterator[str]:
 
 
 def _split(endpoint: Any) -> SplitResult | None:
-    """Split a URL; None if it is not an http(s) URL that every library on the way parses alike."""
+    """Split a URL; return None unless it is an http(s) URL that every library involved parses alike."""
     if not isinstance(endpoint, str) or not endpoint.isprintable() or " " in endpoint or "\\" in endpoint:
         return None
     try:

@@ -3,7 +3,7 @@
 read_record, read_event   read what was logged into `Fields`
 layout, column_cache      sort a table's columns by how often their values change
 values, jsonable, shrink  encode one value as its column's type
-encoder                   joins them in a row
+encoder                   joins the encoded values into a row
 fast                      does all of it in one step for an ordinary record or event
 """
 

@@ -1,7 +1,7 @@
 """Cache the encoded columns of call sites and of threads, whose values rarely change.
 
-Rules: a cache is a dict that fills itself, used by many threads without a lock, key by key, and cleared when full. It
-holds only values that cannot change, and its keys are these values themselves, so an entry is never out of date.
+Rules: a cache is a dict that many threads fill without a lock, key by key, and that is cleared when full. Its keys are
+the values themselves, all of them immutable, so an entry is never stale.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _IMMUTABLE = (str, int, NoneType)
 
 
 class DoesNotFitError(Exception):
-    """Tell that the value of a site or thread does not fit its column, so the encoder must place it elsewhere."""
+    """Signal that the value of a site or thread does not fit its column, so the encoder must place it elsewhere."""
 
 
 class ColumnCache(dict[tuple[Any, ...], bytes]):
-    """Encode the columns of a call site or of a thread by its values, and remember them."""
+    """Encode the columns of a call site or of a thread by its values, and cache them."""
 
     def __init__(self, prefix: bytes, slots: list[Slot]) -> None:
         self._prefix = prefix
@@ -37,7 +37,7 @@ class ColumnCache(dict[tuple[Any, ...], bytes]):
             (key, values[position] if derive is None else derive(values[position]))
             for key, position, derive in self._slots
         )
-        # Only immutable values, and only types that may be kept alive.
+        # Only values of immutable types, which the cache may keep alive.
         if len(columns) <= _MAX_CACHED_BYTES and all(type(value) in _IMMUTABLE for value in values):
             if len(self) >= MAX_CACHED:
                 self.clear()
@@ -50,7 +50,7 @@ class ColumnCache(dict[tuple[Any, ...], bytes]):
 
 
 def join_columns(pairs: Iterable[tuple[Key, Any]]) -> bytes:
-    """Encode the columns that have a value, each with a comma behind it; raise DoesNotFitError for a misfit."""
+    """Encode the columns that have a value, each followed by a comma; raise DoesNotFitError for a misfit."""
     columns = b""
     for key, value in pairs:
         if value is not None:

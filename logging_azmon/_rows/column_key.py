@@ -1,4 +1,4 @@
-"""What a row needs to know of a column to write it."""
+"""Define `Key`: the name, type and encoder of a column, as they are needed to write it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 
 class Key(NamedTuple):
-    """Know how to write one column."""
+    """Describe how to write one column."""
 
     # The column's name as JSON, with the colon.
     json: bytes
     # Encodes a value; None if the value does not fit.
     encode: Callable[[Any], bytes | None]
     type: str
-    # The name of a value that does not fit, among the extras.
+    # The name under which a value that does not fit is kept among the extras.
     field: str
 
     @property

@@ -1,4 +1,4 @@
-"""Look up what a log call runs in: the current span, the asyncio task, the process.
+"""Look up the context of a log call: the current span, asyncio task and process.
 
 OpenTelemetry, asyncio and multiprocessing are used only if the application has imported them.
 """

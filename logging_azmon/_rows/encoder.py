@@ -1,6 +1,6 @@
 """Encode a row: one line of JSON, an object whose keys are the table's columns. Never raise.
 
-A row is joined from encoded columns, each with a comma behind it. Those that never change are encoded once, those of a
+A row is joined from encoded columns, each followed by a comma. Columns that never change are encoded once, those of a
 thread or a call site when they are first seen; only time, sequence, message and extras are encoded for each row.
 
 Rules: many threads use an encoder at once, and it takes no lock. Its caches are dicts that are filled key by key and
@@ -39,7 +39,7 @@ from .values import LENIENT, as_datetime, as_string
 
 # The types of columns that take a time as text; others take it as a number.
 _TIME_TEXT_TYPES = ("datetime", "string", "dynamic")
-# Values without a column of their own, under the names they came by.
+# Values without a column of their own, by the names under which they were logged.
 Leftover = dict[str, Any] | None
 
 
@@ -50,7 +50,7 @@ class Encoder:
         """Prepare for a table; `on_misfit` is called for each value that does not fit its column.
 
         `record` encodes a LogRecord with a formatter or None; `event` encodes an event dict; the encoder itself is
-        called with fields that were read before.
+        called with fields that have been read already.
         """
         self._max_line_bytes = max_line_bytes
         self._on_misfit = on_misfit
@@ -92,9 +92,9 @@ class Encoder:
     def _encode_event(self, event: Any, method: Any, logger_name: str | None, number: int | None = None) -> bytes:
         return self(self.event_reader.read(event, method, logger_name), number)
 
-    # One function, because a call costs as much as each of its steps.
+    # One function, because a further call would cost as much as one of its steps.
     def __call__(self, fields: Fields, number: int | None = None) -> bytes:  # noqa: C901 - see above
-        """Encode one row; `number` is its sequence number if that was taken before."""
+        """Encode one row; `number` is its sequence number if one was taken already."""
         moment, site, thread, message, exception, stack, extras, _ = fields
         layout = self._layout
         leftover: Leftover = None
@@ -131,7 +131,7 @@ class Encoder:
         return self._limit(b"{%b}\n" % b"".join(parts)[:-1])
 
     def notice(self, message: str, level: str, number: int) -> bytes:
-        """Encode a row of the library's own, at a level given by name and number; its text fits any table."""
+        """Encode one of the library's own notices, at a level given by name and number, into any column for text."""
         has_place = self._message is not None or self._layout.rest is not None
         row = self(
             self._layout.wanted.pack(
@@ -150,7 +150,7 @@ class Encoder:
         return line if len(line) <= self._max_line_bytes else shrink_row(line, self._max_line_bytes)
 
     def _encode_spans(self) -> bytes:
-        """Encode the current span as the middle of a row."""
+        """Encode the columns of the current span, with a comma before them."""
         parts: list[bytes] = []
         self._put_spans(parts, None)
         columns = b"".join(parts)
@@ -165,7 +165,7 @@ class Encoder:
             leftover |= self._put(parts, key, key.field, value, None) or {}
 
     def _put_time(self, parts: list[bytes], moment: Any, leftover: Leftover) -> Leftover:
-        """Write the time; one that cannot be read becomes a leftover, and the row gets the present time."""
+        """Write the time; one that cannot be read becomes a leftover, and the row gets the current time."""
         encoded = self._cached_time(moment) if type(moment) is float else None
         if encoded is None:
             encoded = None if moment is None else as_datetime(moment)
@@ -183,7 +183,7 @@ class Encoder:
         return leftover
 
     def _cached_time(self, moment: float) -> bytes | None:
-        """Encode a time by the cached text of its second; return None for a time that takes more care."""
+        """Encode a time by the cached text of its second; return None if the cache cannot write it."""
         try:
             return b'"%b"' % self._seconds.write(moment).encode()
         except ValueError:
@@ -201,7 +201,7 @@ class Encoder:
         return leftover
 
     def _put_exception(self, parts: list[bytes], exception: Any, leftover: Leftover) -> Leftover:
-        """Write the columns of an exception; if none of them takes the whole of it, its text becomes a leftover."""
+        """Write the columns of an exception; if none of them holds all of it, its text becomes a leftover."""
         is_complete = False
         for key, get in self._layout.exception:
             value = _value_or_error(get, exception)
@@ -233,7 +233,7 @@ class Encoder:
         return leftover
 
     def _put(self, parts: list[bytes], key: Key, name: str, value: Any, leftover: Leftover) -> Leftover:
-        """Write one column; a value that does not fit is counted, and becomes a leftover under the name it came by."""
+        """Write one column; a value that does not fit is counted, and becomes a leftover under `name`."""
         if value is None:
             return leftover
         encoded = key.encode(value)
@@ -263,7 +263,7 @@ def _takes_text(column: Column, kind: str) -> bool:
 
 
 def _value_or_error(get: Callable[[Any], Any], subject: Any) -> Any:
-    """Return the value, or the error that was raised in its place: it must not cost the row, and is shown in it."""
+    """Return the value, or the text of the error that it raised: an error is shown in the row, and never loses it."""
     try:
         return get(subject)
     except Exception as error:  # noqa: BLE001 - a column's callable or an exception's __str__ may raise anything

@@ -60,7 +60,7 @@ class ExtraColumns:
 
 
 def follow(extras: Mapping[str, Any], path: list[str]) -> Any:
-    """Follow a path into nested mappings, and into objects that are shown as one: a Django request, a dataclass."""
+    """Follow a path into nested mappings, and into objects that convert to one: a Django request, a dataclass."""
     node: Any = extras
     for name in path:
         node = node if issubclass(type(node), dict) else simplify(node)

@@ -1,4 +1,4 @@
-"""Define `Fields`, the tuple between the readers and the encoder, and tell which fields a table wants.
+"""Define `Fields`, the tuple that readers pass to the encoder, and `WantedFields`, the fields that a table needs.
 
     time       seconds since the epoch from a record; any value of ``timestamp`` from an event dict
     site       values of the table's SITE_FIELDS; equal for every call from one place, so their JSON is cached
@@ -9,8 +9,8 @@
     extras     None or a dict that the encoder must not change
     origin     the LogRecord or event dict itself, for columns with a callable source
 
-It is a plain tuple because a NamedTuple takes six times as long to build, half a microsecond for each row. Readers
-write it, the encoder unpacks it, and nothing else knows its order: others call `WantedFields.pack`.
+It is a plain tuple because a NamedTuple takes six times as long to build, half a microsecond for each row. Only the
+readers and the encoder depend on its order; other modules call `WantedFields.pack`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LEVEL_FIELDS = frozenset({"level", "level_number", *DERIVED_FIELDS})
 
 
 class WantedFields:
-    """Tell which fields a table wants, so that no others are read."""
+    """Hold the fields that a table wants, so that no others are read."""
 
     def __init__(self, used: Iterable[str]) -> None:
         """Prepare for the fields that the table's columns take."""
@@ -62,7 +62,7 @@ class WantedFields:
         self.thread = _at_least_two(used, THREAD_FIELDS, ("process_id", "thread_name"))
 
     def wants(self, fields: Iterable[str]) -> bool:
-        """Tell whether all of these fields have a place in the table's rows."""
+        """Return whether all of these fields have a place in the table's rows."""
         return self._wanted.issuperset(fields)
 
     def pack(
@@ -83,7 +83,7 @@ class WantedFields:
 
 
 def merge(first: Mapping[str, Any] | None, second: Any) -> dict[str, Any]:
-    """Join two sets of extras; if both have a name, the second's value gets a name with an underscore behind it."""
+    """Merge two sets of extras; a name that both have is made distinct in the second."""
     merged = dict(first or ())
     for key, value in dict(second or ()).items():
         merged[distinct(key, merged) if isinstance(key, str) else key] = value

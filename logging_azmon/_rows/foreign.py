@@ -1,6 +1,6 @@
 """Register how objects of Django, werkzeug, NumPy and others are shown.
 
-Classes are known by name, so that nothing is imported for them. `logging_azmon._rows` imports this module, so the
+Classes are given by name, so that nothing is imported for them. `logging_azmon._rows` imports this module, so the
 registrations are in place before any row is encoded.
 """
 
@@ -37,7 +37,7 @@ def _promise(value: Any) -> str:
 
 
 def _http_request(value: Any) -> dict[str, Any]:
-    """Show a Django request by what its WSGI or ASGI server said, without touching its session or user."""
+    """Show a Django request by its method and path, and by its user only if that is loaded already."""
     parts = {"method": value.method, "path": value.path}
     # A synchronous view loads `user`, an asynchronous one `_acached_user`; neither sees the other's.
     for name in ("user", "_acached_user"):
@@ -71,9 +71,9 @@ _LAZY: tuple[tuple[str, str, Convert], ...] = (
     ("django.utils.functional", "Promise", _promise),
     ("django.http.request", "HttpRequest", _http_request),
     # Flask's proxies, and Flask-Login's `current_user`: evaluating one may run a query.
-    ("werkzeug.local", "LocalProxy", lambda _: "(proxy, not asked)"),
+    ("werkzeug.local", "LocalProxy", lambda _: "(proxy, not evaluated)"),
 )
-# Objects with a plain text, and a repr that puts the class's name around it.
+# Objects whose str is the plain value, and whose repr adds the class's name.
 _WITH_TEXT: tuple[tuple[str, str, Convert], ...] = (
     ("numpy", "generic", _numpy_scalar),
     ("socket", "socket", _socket),

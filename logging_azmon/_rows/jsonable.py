@@ -1,4 +1,4 @@
-"""Turn any object into something that JSON can hold and a person can read, without evaluating what is lazy.
+"""Turn any object into something that JSON can hold and a person can read, without evaluating lazy objects.
 
 Nothing here calls `isinstance` on a foreign object, or asks it for attributes that it may compute: a proxy's
 ``__class__``, a QuerySet's ``__repr__`` and a model's ``__str__`` run queries. Objects are judged by their type.
@@ -41,15 +41,15 @@ _PRINTABLE_BITS = 14_000
 _NON_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 _converters: dict[type, Convert] = {}
-# Converters by the module and the name of a class, and the classes whose text must not be asked for.
+# Converters by the module and the name of a class, and the classes whose objects must not be passed to str or repr.
 _registered: dict[tuple[Any, Any], Convert] = {}
 _lazy: set[tuple[Any, Any]] = set()
 
 
 def register(module: str, name: str, convert_object: Convert, *, is_lazy: bool = False) -> None:
-    """Set how objects of a class and its subclasses are converted; the class is known by name, and never imported.
+    """Set how objects of a class and its subclasses are converted; the class is given by name, and never imported.
 
-    The text of a lazy object is never asked for, because that may run a query.
+    A lazy object is never passed to str or repr, because that may run a query.
     """
     _registered[module, name] = convert_object
     if is_lazy:
@@ -71,7 +71,7 @@ def convert(value: Any) -> Any:
 
 
 def is_lazy(value: Any) -> bool:
-    """Tell whether an object must not be asked for its text, because that may run a query."""
+    """Return whether an object must not be passed to str or repr, because that may run a query."""
     return any(_name(base) in _lazy for base in type(value).__mro__)
 
 
@@ -88,7 +88,7 @@ def simplify(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return an object's text: the object itself if it is text, otherwise what a reader wants to see of it."""
+    """Return an object's text: the object itself if it is text, otherwise a readable form of it."""
     simple = simplify(value)
     kind = type(simple)
     if issubclass(kind, str):
@@ -103,8 +103,8 @@ def text(value: Any) -> str:
 def dumps(value: Any) -> bytes:
     """Encode anything as JSON; never raise."""
     try:
-        # Never with `convert` as orjson's hook: when Python code changes a container, here or in another thread, orjson
-        # goes on reading memory that has been freed.
+        # Never pass `convert` as orjson's hook: if Python code changes a container meanwhile, in any thread,
+        # orjson goes on reading freed memory.
         encoded = orjson.dumps(value, None, OPTIONS)
     except Exception:  # noqa: BLE001 - cycles, depth, huge integers, odd keys, lone surrogates: `plain` handles them all
         return orjson.dumps(plain(value))
@@ -116,7 +116,7 @@ def dumps(value: Any) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """Rebuild a value from what JSON surely takes: unique text keys, finite numbers, valid text, no cycles."""
+    """Rebuild a value so that JSON always takes it: unique text keys, finite numbers, valid text, no cycles."""
     return _plain(value, 0, [_MAX_NODES], frozenset())
 
 
@@ -133,7 +133,7 @@ def one_line(value: object, limit: int) -> str:
 
 
 def distinct(name: str, taken: Mapping[Any, object]) -> str:
-    """Return the name, with underscores or a number behind it if it is taken."""
+    """Return the name, with underscores or a number appended if it is taken."""
     for _ in range(_MAX_UNDERSCORES):
         if name not in taken:
             return name
@@ -146,7 +146,7 @@ def distinct(name: str, taken: Mapping[Any, object]) -> str:
 
 
 def unreadable(kind: type) -> str:
-    """Return what is shown of an object that cannot be converted."""
+    """Return the text that is shown for an object that cannot be converted."""
     module, name = _name(kind)
     return f"({module}.{name} that cannot be shown)"
 
@@ -193,7 +193,7 @@ def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: froz
 
 
 def _on_one_line(encoded: bytes, value: Any) -> bytes:
-    """Encode again without line ends; only an orjson.Fragment has any, and it may not even hold JSON."""
+    """Encode again without line ends; only an orjson.Fragment can contain any, and it may not even hold JSON."""
     try:
         return orjson.dumps(orjson.loads(encoded))
     except ValueError:
@@ -201,7 +201,7 @@ def _on_one_line(encoded: bytes, value: Any) -> bytes:
 
 
 def _has_non_finite(value: Any, depth: int) -> bool:
-    """Tell whether a null in the output may stand for NaN or an infinity rather than for None."""
+    """Return whether a null in the output may stand for NaN or an infinity rather than for None."""
     kind = type(value)
     if kind is float:
         return not math.isfinite(value)
@@ -217,7 +217,7 @@ def _has_non_finite(value: Any, depth: int) -> bool:
 
 
 def _name(kind: type) -> tuple[Any, Any]:
-    """Return a class's module and name; its metaclass may refuse to tell the module."""
+    """Return a class's module and name; its metaclass may raise when asked for the module."""
     try:
         return kind.__module__, kind.__qualname__
     except Exception:  # noqa: BLE001 - see above
@@ -225,7 +225,7 @@ def _name(kind: type) -> tuple[Any, Any]:
 
 
 def _converter(kind: type) -> Convert:
-    """Choose how objects of a type are converted: by the names of its classes, then by the type it is derived from."""
+    """Choose how objects of a type are converted: by a class registered by name, then by the built-in base."""
     for base in kind.__mro__:
         registered = _registered.get(_name(base))
         if registered is not None:
@@ -249,7 +249,7 @@ def _dataclass(value: Any) -> dict[str, Any]:
 def _datetime(value: dt.datetime) -> str:
     try:
         return utc_text(value)
-    except (ValueError, OverflowError):  # at either end of the calendar there is no UTC to convert to
+    except (ValueError, OverflowError):  # at either end of the calendar, the time in UTC is out of range
         return value.isoformat()
 
 
@@ -279,7 +279,7 @@ _BUILT_IN: tuple[tuple[type | tuple[type, ...], Convert], ...] = (
     (dt.timedelta, _timedelta),
     (Enum, lambda value: value.value),
     (Decimal, str),
-    # Never by their repr, which would ask their items for theirs.
+    # Never by repr, which would call the repr of each item.
     ((list, tuple, set, frozenset, deque, KeysView, ValuesView, ItemsView), list),
     ((bytes, bytearray, memoryview), _bytes),
     (BaseException, _exception),

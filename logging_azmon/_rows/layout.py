@@ -3,12 +3,12 @@
 fixed      constants, host, instance: the same in every row of a process
 thread     process and thread: the same in every row of a thread
 site       level, logger, module, function, line: the same for every call from one place
-times      the moment, in the form that each column wants
-sequence, message          the one column of each that has a shortcut
+times      the time, in the form that each column takes
+sequence, message          at most one column each, written by a shortcut
 exception, stack, spans    filled in few rows
 extras     filled by names among the extras
 rest       the column that takes all remaining extras
-always     all others, computed in every row
+always     all others, computed for every row
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Know the names and numbers of levels, and fill in each from the other.
+"""Fill in a level's name from its number, and its number from its name.
 
-structlog passes the method that was called as the level, and its processors write it as text or as a number. Rows use
-the standard library's words, so that a query finds the rows of both in one column. Other programs have further words;
-these are understood in entries and rows that come from elsewhere, not in a log call.
+structlog passes the name of the called method as the level, and its processors write a level as text or as a number.
+Rows use the standard library's names, so that one query finds the rows of both. Other programs use further names; these
+are understood in entries and rows that come from elsewhere, not in a log call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from .jsonable import simplify, text
 
 STANDARD_NAMES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# The words of all programs for a level, with the numbers that they have here, in ascending order.
+# Every name that a program may use for a level, with the number that this library gives it, in ascending order.
 NUMBER_OF_WORD: Mapping[str, int] = {
     "TRACE": 5,
     "DEBUG": 10,
@@ -33,21 +33,21 @@ NUMBER_OF_WORD: Mapping[str, int] = {
     "ALERT": 50,
     "EMERG": 50,
 }
-# The names that are understood without an addLevelName; the standard library does not know structlog's TRACE.
+# The names that need no call of addLevelName; the standard library does not know structlog's TRACE.
 _STANDARD_NUMBERS = {name: NUMBER_OF_WORD[name] for name in ("TRACE", *STANDARD_NAMES)}
-# The methods of structlog whose level has another name.
+# structlog's methods that are not named after their level.
 _NAME_OF_METHOD = {"EXCEPTION": "ERROR", "WARN": "WARNING", "FATAL": "CRITICAL", "MSG": "INFO", "LOG": "INFO"}
-# The words in entries of other programs that are written as a standard name.
+# Other programs' names for a level, with the standard names that replace them.
 _NAME_OF_WORD = {"WARN": "WARNING", "ERR": "ERROR", "FATAL": "CRITICAL", "CRIT": "CRITICAL", "INFORMATION": "INFO"}
-# The standard library does not print a number of more bits than this, and no level has one.
+# No real level has a number of this many bits, and Python refuses to print the longest integers.
 _PRINTABLE_BITS = 64
 
 
 def complete(values: dict[str, Any], *, is_given: bool) -> None:
-    """Fill in `level` and `level_number` from each other; a level that the event gives itself decides the number."""
+    """Fill in `level` and `level_number` from each other; a level that the event itself has determines the number."""
     level, number = simplify(values.get("level")), values.get("level_number")
     if not is_given and type(number) is int and level == _name(number):
-        return  # a record has both, and its level may have any name
+        return  # a record has both already, and its level may have a custom name
     if type(level) is int:
         values["level_number"] = level
         level = _name(level)
@@ -63,7 +63,7 @@ def complete(values: dict[str, Any], *, is_given: bool) -> None:
 
 
 def number_of(event: Mapping[str, Any], method: str) -> int:
-    """Return the number of an event's level; the method called fills in for a missing level."""
+    """Return the number of an event's level; the called method's name stands in for a missing level."""
     level, number = event.get("level"), event.get("level_number")
     record: Any = event.get("_record")
     values: dict[str, Any] = {"level": method}
@@ -94,7 +94,7 @@ def of_entry(level: Any, number: Any) -> tuple[Any, Any]:
 
 
 def number_of_word(word: str) -> int:
-    """Return the number of a level by any program's word for it; an unknown word is NOTSET."""
+    """Return a level's number by any program's name for it, or NOTSET if the name is unknown."""
     return NUMBER_OF_WORD.get(word.upper(), logging.NOTSET)
 
 
@@ -103,7 +103,7 @@ def _name(number: int) -> str:
 
 
 def _stepped(*steps: tuple[int, Any]) -> Callable[[Any], Any]:
-    """Return a function that maps a level's number to the word of the highest step that it reaches."""
+    """Return a function that maps a level's number to the value of the highest step that it reaches."""
 
     def derive(number: Any) -> Any:
         if type(number) is not int:
@@ -113,7 +113,7 @@ def _stepped(*steps: tuple[int, Any]) -> Callable[[Any], Any]:
     return derive
 
 
-# The fields that built-in tables have for a level: words of syslog, numbers of CEF, numbers and words of the event log.
+# The fields for a level in built-in tables: syslog's words, CEF's numbers, and the event log's numbers and words.
 DERIVED_FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "syslog_severity": _stepped(
         (logging.CRITICAL, "crit"),

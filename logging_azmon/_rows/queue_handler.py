@@ -29,7 +29,7 @@ _LEAST_STACK_BYTES = 1024 * 1024
 
 
 def is_prepared(record: logging.LogRecord) -> bool:
-    """Tell whether a QueueHandler has put everything into the message: only it sets the arguments to None."""
+    """Return whether a QueueHandler has put everything into the message: nothing else sets the arguments to None."""
     if record.args is not None or record.exc_info is not None or type(record.msg) is not str:
         return False
     message = record.__dict__.get("message")
@@ -37,7 +37,7 @@ def is_prepared(record: logging.LogRecord) -> bool:
 
 
 def restored(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy of the record as it was before, as far as the message tells."""
+    """Return a copy of the record as it was before `prepare`, as far as the message allows."""
     record = copy.copy(record)
     attributes = record.__dict__
     message, stack = _split(_STACK, attributes.pop("message"))

@@ -45,7 +45,7 @@ STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"}
 
 _FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
 _RECORD_ATTRIBUTES = (*SITE_FIELDS.items(), *THREAD_FIELDS.items())
-# Fields whose key may hold a flag: False for none, True for one that a processor has yet to make.
+# Fields whose key may hold a flag: False for none, True for one that a processor has yet to render.
 _FLAGS = frozenset({"exception", "stack"})
 
 
@@ -64,7 +64,7 @@ class EventReader:
             record = event.get("_record")
             if not issubclass(type(record), logging.LogRecord):
                 return self.read_mapping(event, _defaults_of_call(method, logger_name), {}, event)
-            # We are in a chain of ProcessorFormatter's; an ExtraAdder may have copied extras into the event already.
+            # The chain is that of a ProcessorFormatter; its ExtraAdder may have copied extras into the event already.
             extras = {name: value for name, value in (extras_of(record.__dict__) or {}).items() if name not in event}
             return self.read_mapping(event, defaults_of_record(record), extras, event)
         except Exception:  # noqa: BLE001 - a mapping that raises, or changes while it is read
@@ -112,8 +112,8 @@ def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[s
         elif field not in taken:
             taken[field], values[field] = key, value
         else:
-            # Of two keys for one field, the preferred one fills it and the other stays among the rest. Of an exception
-            # or a stack, one form is enough.
+            # Of two keys for one field, the preferred one fills it and the other stays among the rest. An exception
+            # or a stack is kept in one form only.
             other, unused = key, value
             if key == EVENT_KEYS[field][0]:
                 other, unused = taken[field], values[field]
@@ -124,14 +124,14 @@ def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[s
 
 
 def _interpolate(values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-    """Put positional arguments into the message as the standard library does; return the keys that are left."""
+    """Put positional arguments into the message as the standard library does; return the remaining keys."""
     message, args = values.get("message"), rest.get("positional_args")
     if type(message) is not str or type(args) is not tuple:
         return rest
     named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
     try:
         values["message"] = message % (named or args) if args else message
-    except Exception:  # noqa: BLE001 - the message may contain them already, so they are kept as well
+    except Exception:  # noqa: BLE001 - the message may contain the arguments already; keep both
         return rest
     rest = {key: value for key, value in rest.items() if key != "positional_args"}
     return merge(rest, named) if named else rest
@@ -151,7 +151,7 @@ def _defaults_of_call(method: Any, logger_name: str | None) -> dict[str, Any]:
 
 
 def defaults_of_record(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the values that fill in for missing keys of an event that a record brings."""
+    """Return the values that fill in for missing keys of an event that comes in a record."""
     values = {name: getattr(record, attribute, None) for name, attribute in _RECORD_ATTRIBUTES}
     values["time"] = record.created
     values["exception"] = record.exc_info if normalized(record.exc_info) is not None else record.exc_text

@@ -86,7 +86,7 @@ class RecordReader:
         return moment, site, thread, _message(record, formatter), exception, stack, rest, origin
 
     def _read_odd(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Fields:
-        """Read a record attribute by attribute, because the usual way has raised."""
+        """Read a record attribute by attribute, because `_read` has raised."""
 
         def get(name: str) -> Any:
             try:
@@ -128,6 +128,6 @@ def _message(record: logging.LogRecord, formatter: logging.Formatter | None) -> 
 
 
 def _mismatched(message: object, args: object) -> str:
-    """Return a message with its arguments behind it, because they could not be put into it."""
+    """Return a message followed by its arguments, because they do not fit its placeholders."""
     template = text(message)
     return f"{template} (could not be formatted with the arguments {text(args)})" if args else template

@@ -22,7 +22,7 @@ NOT_EXTRA = STANDARD - frozenset(_DUMMY)
 
 
 def has_extras(attributes: dict[str, Any]) -> bool:
-    """Tell quickly whether there may be extras among a record's attributes."""
+    """Return whether there may be extras among a record's attributes, without reading them all."""
     return len(attributes) != STANDARD_COUNT or next(reversed(attributes)) != LAST_STANDARD
 
 
@@ -30,20 +30,20 @@ def extras_of(attributes: dict[str, Any]) -> dict[str, Any] | None:
     """Return the extras among a record's attributes, or None.
 
     The standard attributes come first, in the order in which LogRecord sets them. If that does not hold (a factory adds
-    its own first, a filter deletes some) every name is looked at.
+    its own first, a filter deletes some), every name is checked.
     """
     names = islice(attributes, STANDARD_COUNT - 1, None)
     if next(names, None) == LAST_STANDARD:
         extras = {name: attributes[name] for name in names if name not in NOT_EXTRA}
     else:
         extras = {name: value for name, value in attributes.items() if name not in STANDARD}
-    if issubclass(type(extras.get("extra")), dict):  # loguru hands over everything it has bound under this name
+    if issubclass(type(extras.get("extra")), dict):  # loguru passes all bound values under this name
         extras = merge(extras, extras.pop("extra"))
     return extras or None
 
 
 def extras_of_arguments(arguments: Any, template: object) -> dict[Any, Any]:
-    """Return a mapping of arguments as extras, without names in braces that the message does not ask for.
+    """Return a mapping of arguments as extras, without names in braces that the message does not use.
 
     gunicorn and other servers pass every header of a request to their access log in braces, cookies and tokens too.
     """

@@ -47,7 +47,7 @@ def entries_cut(number: int) -> str:
 def fit(value: Any, limit: int) -> Any:
     """Shorten a plain value until its JSON has at most `limit` bytes; the largest parts give way first.
 
-    Numbers and constants always fit: no limit is shorter than they are.
+    Numbers and constants always fit, because every limit is longer.
     """
     if len(orjson.dumps(value)) <= limit:
         return value
@@ -74,11 +74,11 @@ def _fit_text(value: str, limit: int) -> str:
 
 
 def _first_parts(parts: dict[Any, Any], limit: int) -> Any:
-    """Keep as many of the first parts as fit, and add how many there were."""
+    """Keep as many of the first parts as fit, and append a mark with the original number of parts."""
     is_list = all(isinstance(key, int) for key in parts)
     mark = entries_cut(len(parts))
     last = next(reversed(parts))
-    # A value that was cut before keeps the mark of that cut, which has the true number.
+    # A value that was cut before keeps its mark, which has the original number.
     if isinstance(parts[last], str) and parts[last].startswith("…(cut, "):
         mark = parts.pop(last)
     size, kept = len(orjson.dumps(mark)) + 8, {}
@@ -92,9 +92,9 @@ def _first_parts(parts: dict[Any, Any], limit: int) -> Any:
 
 
 def _fair_share(sizes: list[int], room: int) -> int:
-    """Return the most bytes that one part may take so that all fit; large parts share what small ones leave."""
+    """Return the most bytes that one part may take so that all fit; large parts share what small ones do not need."""
     remaining = len(sizes)
-    for size in sorted(sizes):  # pragma: no branch - it is called only where not all parts fit
+    for size in sorted(sizes):  # pragma: no branch - called only when not all parts fit
         if size * remaining > room:
             break
         room -= size

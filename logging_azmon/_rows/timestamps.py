@@ -1,8 +1,8 @@
 """Write moments as rows hold them: ISO 8601 in UTC, with six decimals and a Z.
 
-A naive time is local. But structlog's `TimeStamper(fmt="%Y-%m-%d %H:%M:%S")` writes UTC without a zone, and a row that
-is hours off would go unnoticed. An event is stamped when it is logged, so a naive time that equals the present in UTC,
-but not in local time, is taken as UTC.
+A naive time is taken as local. But structlog's `TimeStamper(fmt="%Y-%m-%d %H:%M:%S")` writes UTC without a zone, and a
+row that is hours off would go unnoticed. An event is stamped when it is logged, so a naive time that matches the
+current time in UTC but not in local time is taken as UTC.
 
 Rules: a `SecondCache` is filled by many threads without a lock, key by key, and cleared when full. The text of a second
 never changes, so losing an entry costs time only.
@@ -23,7 +23,7 @@ _TEXT_LENGTH = len("2026-01-31T23:59:59.123456Z")
 
 
 def utc_text(moment: dt.datetime) -> str:
-    """Write a datetime; raise ValueError for one that is not a moment, as pandas.NaT."""
+    """Write a datetime; raise ValueError for one that is not a moment, such as pandas.NaT."""
     written = moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
     if not written.endswith("+00:00"):
         raise ValueError(written)
@@ -47,7 +47,7 @@ def moment_text(moment: Any) -> str | None:
 
 
 def is_utc_text(moment: Any) -> bool:
-    """Tell whether this is text in the form of rows already; raise ValueError if only its form is right."""
+    """Return whether this is text in the form that rows use; raise ValueError if it has the form but is not a time."""
     return (
         type(moment) is str
         and len(moment) == _TEXT_LENGTH
@@ -57,7 +57,7 @@ def is_utc_text(moment: Any) -> bool:
 
 
 def with_zone(moment: Any, logged: float) -> Any:
-    """Return a naive time as UTC if it equals the time of the log call in UTC alone; otherwise return it unchanged."""
+    """Return a naive time as UTC if it matches the log call's in UTC but not in local time; otherwise, unchanged."""
     kind = type(moment)
     if not issubclass(kind, (str, dt.datetime)) or (kind is str and moment.endswith("Z")):
         return moment

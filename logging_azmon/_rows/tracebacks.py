@@ -23,7 +23,7 @@ _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
 def normalized(value: Any) -> Any:
-    """Reduce any form of an exception that a caller may pass to those that records hold."""
+    """Reduce an exception, in any form that callers pass, to one of the four forms above."""
     if value is None or (type(value) is str and value == _NO_EXCEPTION):
         return None
     if type(value) is bool or type(value) is int:
@@ -34,7 +34,7 @@ def normalized(value: Any) -> Any:
 
 
 def _is_none(exception: Any) -> bool:
-    """Tell whether this is the result of `sys.exc_info` outside of any except clause."""
+    """Return whether this is the result of `sys.exc_info` outside of any except clause."""
     return type(exception) is tuple and all(part is None for part in exception)
 
 
@@ -50,7 +50,7 @@ def exception_text(exception: Any) -> str:
 
 
 def exception_type(exception: Any) -> str | None:
-    """Return the name of the exception's class with its module, as tracebacks do; structlog structures it without."""
+    """Return the name of the exception's class with its module, as in tracebacks; structlog's list lacks the module."""
     value = _raised(exception)
     if value is None:
         return _attribute(exception, "exc_type")
@@ -84,7 +84,7 @@ def _raised(exception: Any) -> BaseException | None:
 
 
 def _has_cycle(exception: BaseException) -> bool:
-    """Tell whether an exception is among its own causes: structlog before 25.5 follows them for ever."""
+    """Return whether an exception is among its own causes: structlog before 25.5 follows them for ever."""
     seen: set[int] = set()
     cause: BaseException | None = exception
     while cause is not None:
@@ -106,7 +106,7 @@ def _attribute(structured: Any, key: str) -> str | None:
 
 
 def _rendered(structured: list[Any]) -> str:
-    """Render as text what structlog has structured; render any other list as JSON."""
+    """Render a list that structlog has structured as a traceback; render any other list as JSON."""
     try:
         return "\n".join(_lines(structured)) or text(structured)
     except Exception:  # noqa: BLE001 - any processor may write this key

@@ -1,7 +1,8 @@
-"""Encode one value as JSON of its column's type, or tell that it does not fit.
+"""Encode one value as JSON of its column's type.
 
-Each encoder takes a value other than None and returns bytes, or None if the value does not fit: the service would
-silently turn it into null. `LENIENT` has encoders for a second try, for tables with no other place for such a value.
+Each encoder takes a value other than None and returns bytes, or None if the value does not fit, because the service
+would silently replace it with null. `LENIENT` holds encoders for a second try, for tables that have no other place for
+such a value.
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ def as_boolean(value: Any) -> bytes | None:
 
 
 def as_int(value: Any) -> bytes | None:
-    """Encode a whole number of 32 bits."""
+    """Encode a 32-bit integer."""
     return _whole(value, INT_BITS)
 
 
 def as_long(value: Any) -> bytes | None:
-    """Encode a whole number of 64 bits."""
+    """Encode a 64-bit integer."""
     return _whole(value, LONG_BITS)
 
 
@@ -101,13 +102,13 @@ def _whole(value: Any, bits: int) -> bytes | None:
 
 
 def _number(value: Any) -> Any:
-    """Return a number as it is, enums and NumPy's scalars as the numbers they stand for; raise TypeError for text.
+    """Return a number as it is, and an enum or NumPy scalar as the number it stands for; raise TypeError otherwise.
 
-    Types are compared, never instances: asking a lazy object for its class would load it.
+    Only types are compared: `isinstance` would ask a lazy object for its class, and so load it.
     """
     for base in (int, float, Decimal):
         if issubclass(type(value), base):
-            return base(value) if base is Decimal else base.__pos__(value)  # free of what a subclass overrides
+            return base(value) if base is Decimal else base.__pos__(value)  # bypasses the subclass's overrides
     converted = convert(value)
     if issubclass(type(converted), (int, float, Decimal)):
         return converted

@@ -6,8 +6,8 @@ become dashes. `_shared/` holds what several commands use.
 
 The first line of the module's docstring is the command's help. The module has ``configure(parser)``, which adds the
 arguments, and ``run(arguments) -> int``, which returns the exit code. Heavy imports belong inside ``run``: if a module
-is missing there, the user is told to install the extra named in ``EXTRA``. A ConfigurationError is printed as it is,
-with exit code 2. ``EXAMPLES`` are shown below the help; tests/cli/test_examples.py runs each of them.
+is missing there, an error message names the extra to install, ``EXTRA``. A ConfigurationError is printed as it is, with
+exit code 2. ``EXAMPLES`` are shown below the help; tests/cli/test_examples.py runs each of them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _run(module: ModuleType, arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has closed the pipe, as `head` does. Without this, the flush at exit would complain.
+        # The reader has closed the pipe, as `head` does. Without this, the flush at exit would raise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:

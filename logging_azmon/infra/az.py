@@ -64,7 +64,7 @@ def _parts(design: Design) -> Iterator[str]:
     }
     yield _put("rule_id", body)
     yield (
-        f"# {ROLE_NAME}: without it the endpoint answers 403. An assignment can take 30 minutes to work.\n"
+        f"# {ROLE_NAME}: without it, the endpoint answers 403. An assignment can take 30 minutes to take effect.\n"
         f'az role assignment create --role {ROLE_ID} --scope "$rule_id" \\\n'
         '  --assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type "$PRINCIPAL_TYPE" --output none'
     )

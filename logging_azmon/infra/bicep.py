@@ -59,7 +59,7 @@ def _resources(design: Design) -> Iterator[list[str]]:
     yield _resource("rule", f"Microsoft.Insights/dataCollectionRules@{RULE_API}", body)
     role = Expression(f"subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{ROLE_ID}')")
     yield [
-        f"// {ROLE_NAME}: without it the endpoint answers 403. An assignment can take 30 minutes to work.",
+        f"// {ROLE_NAME}: without it, the endpoint answers 403. An assignment can take 30 minutes to take effect.",
         f"var role = {role}",
     ]
     body = {

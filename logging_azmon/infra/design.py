@@ -56,7 +56,7 @@ class Design:
 
     @property
     def is_built_in(self) -> bool:
-        """Tell whether the table is Azure's own."""
+        """Return whether the table is Azure's own."""
         return not self.table.endswith("_CL")
 
     @property
@@ -174,7 +174,7 @@ def _column_list(columns: Columns) -> list[dict[str, str]]:
 
 
 def _is_stored_whole(sent: str, held: str) -> bool:
-    """Tell whether a column of one type can hold every value of another."""
+    """Return whether a column of one type can hold every value of another."""
     return sent == held or (sent in ("int", "long") and held in ("long", "real"))
 
 

@@ -1,4 +1,4 @@
-"""Tell expressions and columns from plain values, for the languages that render them differently."""
+"""Distinguish expressions and columns from plain values, for the languages that render them differently."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class Expression(str):
 
 
 def is_column(value: Mapping[str, Any]) -> bool:
-    """Tell whether a mapping is a column, which is rendered on one line."""
+    """Return whether a mapping is a column, which is rendered on one line."""
     return set(value) == {"name", "type"}

@@ -1,4 +1,4 @@
-"""Check names and retention times against Azure's rules: each check yields a sentence for what Azure would refuse.
+"""Check names and retention times against Azure's rules; yield a sentence for each value that Azure would refuse.
 
 Sources: "Naming rules and restrictions for Azure resources" and the reference of each resource type, 2026-09.
 """
@@ -62,7 +62,7 @@ def check_name(kind: str, value: str) -> Iterator[str]:
     """Check a name against the rule for its kind."""
     rule = _RULES[kind]
     if not rule.pattern.fullmatch(value):
-        yield f"{rule.label} {value!r} is not possible in Azure: give {rule.accepted}"
+        yield f"{rule.label} {value!r} is not valid in Azure: give {rule.accepted}"
 
 
 def check_retention(plan: str, interactive: int | None, total: int | None) -> Iterator[str]:
@@ -75,12 +75,10 @@ def check_retention(plan: str, interactive: int | None, total: int | None) -> It
             " days; set total-retention-days alone"
         )
     elif interactive is not None and not 4 <= interactive <= MOST_INTERACTIVE_DAYS:
-        yield f"retention-days {interactive} is not possible in Azure: give 4 to {MOST_INTERACTIVE_DAYS} days"
+        yield f"retention-days {interactive} is not valid in Azure: give 4 to {MOST_INTERACTIVE_DAYS} days"
     if total is not None:
         if not 4 <= total <= MOST_INTERACTIVE_DAYS and total not in LONG_RETENTION:
             years = ", ".join(map(str, LONG_RETENTION))
-            yield (
-                f"total-retention-days {total} is not possible in Azure: give 4 to {MOST_INTERACTIVE_DAYS}, or {years}"
-            )
+            yield (f"total-retention-days {total} is not valid in Azure: give 4 to {MOST_INTERACTIVE_DAYS}, or {years}")
         elif interactive is not None and total < interactive:
             yield f"total-retention-days {total} is less than retention-days {interactive}: it includes those days"

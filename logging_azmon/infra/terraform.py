@@ -163,7 +163,8 @@ def _rule(design: Design) -> str:
 
 
 def _role(design: Design) -> str:
-    return "# Without it the endpoint answers 403. An assignment can take 30 minutes to work.\n" + _block(
+    remark = "# Without this role, the endpoint answers 403. An assignment can take 30 minutes to take effect.\n"
+    return remark + _block(
         'resource "azurerm_role_assignment" "sender"',
         {
             "scope": Expression(f"{_rule(design)}.id"),

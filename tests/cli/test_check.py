@@ -202,7 +202,7 @@ class TestLocalWorkspace:
     def test_a_row_that_is_rejected_is_a_problem(self, check):
         """By what the service says of it."""
         refused = status(400, error=("InvalidPayload", "not this"))
-        # For the upload of no rows, for Resource Manager, for the row.
+        # For the empty upload, for Resource Manager, for the row.
         with Endpoint(status(204), status(404), refused) as endpoint:
             code, steps = check(environment(endpoint.url), "--send", "--wait")
 
@@ -398,7 +398,7 @@ class TestResourceManager:
 
         assert code == 0
         assert steps["columns"]["state"] == "skipped"
-        assert "this identity can read no rule" in steps["columns"]["seen"]
+        assert "this identity cannot read a rule" in steps["columns"]["seen"]
         assert "--dcr FILE" in steps["columns"]["advice"][0]
 
     @pytest.mark.parametrize(
@@ -518,7 +518,7 @@ class TestToken:
         code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
 
         assert code == 1
-        assert steps["token"]["seen"].startswith("environment gave none: CredentialUnavailableError: ")
+        assert steps["token"]["seen"].startswith("environment returned no token: CredentialUnavailableError: ")
         assert "az login" in steps["token"]["advice"][0]
         assert steps["rule"]["state"] == "skipped"
 
@@ -552,7 +552,7 @@ class TestToken:
 
         step, credential = request_token(read({**ADDRESS, "endpoint": "https://a.example", "credential": Mine()}, {}))
         assert (step.state, credential) == ("problem", None)
-        assert step.seen.startswith("Mine gave none: RuntimeError: xxx")
+        assert step.seen.startswith("Mine returned no token: RuntimeError: xxx")
         assert len(step.seen) < 600
 
 

@@ -192,7 +192,7 @@ class TestCommand:
         [
             (["--bytes", "60000"], "a longer batch_seconds does not help, because the volume of data is too large"),
             (["--bytes", "1000", "--outage", "20h"], "set queue_bytes=73,000,000 or a spool"),
-            (["--bytes", "60000", "--outage", "20h"], "this takes a spool with spool_bytes=4,321,000,000"),
+            (["--bytes", "60000", "--outage", "20h"], "use a spool with spool_bytes=4,321,000,000"),
         ],
     )
     def test_the_advice_fits_the_workload(self, capsys, words, said):

@@ -194,7 +194,7 @@ class TestSend:
         code, out, err = spool(capsys, path, "--send")
         assert code == 1
         assert "0 of 1 row delivered" in out
-        assert f"logging-azmon spool: rows for Custom-App_CL of dcr-1 at {endpoint.url} are still there\n" in err
+        assert f"logging-azmon spool: rows for Custom-App_CL of dcr-1 at {endpoint.url} are still in the spool\n" in err
         assert len(list(path.glob("*-*.ndjson"))) == 1
 
     def test_a_target_that_a_handler_would_refuse_is_reported(self, path, capsys):
@@ -269,4 +269,4 @@ class TestRetryRejected:
         code, _, err = spool(capsys, path, "--retry-rejected")
         lock.release()
         assert code == 2
-        assert "is held by another process" in err
+        assert "is locked by another process" in err

@@ -111,7 +111,11 @@ class TestCommand:
         ("words", "code", "said"),
         [
             (["--endpoint", "http://127.0.0.1:9", "App_CL"], 1, "is `logging-azmon serve` running there?"),
-            (["--endpoint", "http://127.0.0.1:9"], 2, "which table? Give its name, or --stream, or set LOGS_DCR_STR"),
+            (
+                ["--endpoint", "http://127.0.0.1:9"],
+                2,
+                "the table is missing: give its name, or --stream, or set ",
+            ),
             (["--endpoint", "http://127.0.0.1:9", "a|b"], 2, "table 'a|b' is not a table name"),
         ],
     )
@@ -173,7 +177,7 @@ class TestCommand:
 
     def test_a_filter_without_its_column_is_refused(self, workspace, capsys):
         assert main(["tail", "DCRLogErrors", "--endpoint", workspace.endpoint, "--level", "INFO"]) == 2
-        assert "--level finds no column for it in this table" in capsys.readouterr().err
+        assert "--level has no column to filter by in this table" in capsys.readouterr().err
 
     @pytest.mark.parametrize(("is_terminal", "end"), [(True, "ends it.\n\n"), (False, "ends it.\n")])
     def test_ctrl_c_leaves_the_prompt_on_its_own_line(self, workspace, monkeypatch, capsys, is_terminal, end):

@@ -328,11 +328,11 @@ class TestColumns:
 
 
 REFUSED = {
-    "table Shop-1_CL": ({"table": "Shop-1_CL"}, "table 'Shop-1_CL' is not possible"),
+    "table Shop-1_CL": ({"table": "Shop-1_CL"}, "table 'Shop-1_CL' is not valid"),
     "table too long": ({"table": "x" * 61 + "_CL"}, "at most 63"),
     "table without _CL": ({"table": "Shop"}, "table 'Shop' is not known: a custom table's name ends with _CL"),
     "table 1_CL": ({"table": "1_CL"}, "a letter, then"),
-    "stream": ({"stream": "Microsoft-Syslog"}, "stream 'Microsoft-Syslog' is not possible in Azure: give Custom-"),
+    "stream": ({"stream": "Microsoft-Syslog"}, "stream 'Microsoft-Syslog' is not valid in Azure: give Custom-"),
     "rule too long": ({"rule": "r" * 31}, "3 to 30 letters"),
     "rule with a dot": ({"rule": "dcr.shop"}, "rule 'dcr.shop'"),
     "rule ends with -": ({"rule": "dcr-"}, "rule 'dcr-'"),
@@ -498,8 +498,8 @@ class TestCommand:
         """With what Azure accepts."""
         assert cli.main(["template", "bicep", "--rule", "my rule", "--retention-days", "3"]) == 2
         err = capsys.readouterr().err
-        assert "rule 'my rule' is not possible in Azure" in err
-        assert "retention-days 3 is not possible" in err
+        assert "rule 'my rule' is not valid in Azure" in err
+        assert "retention-days 3 is not valid" in err
 
 
 if __name__ == "__main__":

@@ -99,8 +99,8 @@ class TestDjango:
         """Flask-Login's `current_user` is one, and its repr loads the user."""
         loader = UserLoader()
 
-        assert text(LocalProxy(loader)) == "(proxy, not asked)"
-        assert dumps({"user": LocalProxy(loader)}) == b'{"user":"(proxy, not asked)"}'
+        assert text(LocalProxy(loader)) == "(proxy, not evaluated)"
+        assert dumps({"user": LocalProxy(loader)}) == b'{"user":"(proxy, not evaluated)"}'
         assert loader.calls == 0
 
     @pytest.mark.parametrize("value", ["text", 7, {"a": 1}, [1]])

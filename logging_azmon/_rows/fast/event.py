@@ -1,7 +1,7 @@
 """Encode the ordinary event dict in one step: a text event, a time, a level, a logger, and keys of the caller's own.
 
-A key with a meaning beside these (an exception, a call site, a message under another name) goes to the fallback. The
-rules are those of `record`.
+An event with any other key for a field (an exception, a call site, a message under another name) goes to the fallback.
+The rules are those of `record`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
 
 
 class _EventTailCache(dict[tuple[Any, ...], bytes]):
-    """Remember the end of a row by the event's level, the method, the logger, and the thread."""
+    """Cache the end of a row by the event's level, the method, the logger, and the thread."""
 
     def __init__(self, tails: TailCache, names: tuple[str, ...]) -> None:
         self._tails = tails
@@ -89,7 +89,7 @@ class _EventTailCache(dict[tuple[Any, ...], bytes]):
 
     def __missing__(self, key: tuple[Any, ...]) -> bytes:
         level, method, logger, ident, thread = key
-        # No value that equals one of another type, or that may change.
+        # Cache only by str and None: other values may equal one of another type, or may change.
         if any(type(value) is not str and value is not None for value in (level, method, logger, thread)):
             raise TypeError
         values: dict[str, Any] = {"level": method if level is None else level, "logger": logger}

@@ -1,7 +1,7 @@
 """Place the extras that have columns of their own into a row that is encoded in one step.
 
-A value of exactly the column's type is placed as it is; the column encodes any other value first. A case that takes a
-rule to decide (two extras for one column, a value that does not fit) is left to the fallback.
+A value of exactly the column's type is placed as it is; the column encodes any other value first. A case that needs a
+rule (two extras for one column, a value that does not fit) is left to the fallback.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Encode the ordinary record in one step: a plain LogRecord with a text message, its arguments, and extras.
 
 Nearly all records are ordinary, so their cost is the cost of a log call. Anything else (a formatter, an exception, a
-mapping as message, an attribute that is missing or odd) goes to the fallback, which is right for every record. The
-rules are therefore: take nothing for granted, and fall back before a misfit is counted. The fallback starts again with
-the same number, so the ``__str__`` of an argument may be called twice.
+mapping as message, an attribute that is missing or odd) goes to the fallback, which can encode every record. The rules
+are therefore: take nothing for granted, and fall back before a misfit is counted. The fallback starts again with the
+same number, so the ``__str__`` of an argument may be called twice.
 
-The encoder is one function over local variables, because each further call and attribute shows in its cost. It encodes
+The encoder is one function over local variables, because each further call and attribute lookup costs time. It encodes
 the columns that differ from record to record (time, message, number, extras) in one call, and appends the columns of
 call site, thread and process, which it looks up by their values.
 """
@@ -77,7 +77,7 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
                 extras = {}
                 for name in names[standard:]:
                     extras[name] = attributes[name]
-                # Left by the formatter of another handler, or by the pickle of another Python.
+                # Set by another handler's formatter, or by unpickling a record from another version of Python.
                 if "message" in extras or "asctime" in extras or "taskName" in extras:
                     if attributes["args"] is None:
                         return fallback(record, formatter)  # a QueueHandler has put everything into the message

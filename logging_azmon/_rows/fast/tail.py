@@ -18,7 +18,7 @@ from ..layout import Layout
 from ..values import as_dynamic
 from .contract import Caches
 
-# Takes the columns that differ, and the end of the row; returns None if a value is too long for it.
+# Takes the columns that differ and the encoded end of the row; returns None if a value may be too long.
 Finish = Callable[[dict[str, Any], bytes], bytes | None]
 
 TEXT_TYPES = ("string", "dynamic")
@@ -28,7 +28,7 @@ _LINE_END = ord("\n")
 
 
 def is_ordinary(layout: Layout) -> bool:
-    """Tell whether a table's rows can be encoded in one step: they have one time, a message, and dynamic extras."""
+    """Return whether a table's rows can be encoded in one step: they have one time, a message, and dynamic extras."""
     return (
         len(layout.times) == 1
         and layout.times[0].type in ("datetime", *TEXT_TYPES)
@@ -68,7 +68,7 @@ def make_finish(layout: Layout, caches: Caches) -> Finish:
 
 
 class TailCache(dict[tuple[Any, ...], bytes]):
-    """Remember the end of a row by the values of its call site and thread."""
+    """Cache the end of a row by the values of its call site and thread."""
 
     def __init__(self, threads: ColumnCache, sites: ColumnCache, split: int) -> None:
         self._threads = threads
@@ -79,7 +79,7 @@ class TailCache(dict[tuple[Any, ...], bytes]):
         site, thread = values[: self._split], values[self._split :]
         columns = self._threads[thread] + self._sites[site]
         tail = b",%b}\n" % columns[:-1] if columns else b"}\n"
-        # Columns that were not cached are too long, or may change.
+        # Columns that the column caches did not keep are too long, or may change.
         if site in self._sites and thread in self._threads:
             if len(self) >= MAX_CACHED:
                 self.clear()

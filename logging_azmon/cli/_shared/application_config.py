@@ -2,7 +2,7 @@
 
 The configuration is the input of `logging.config.dictConfig` or `fileConfig`, or it is the handler or pipeline itself.
 Only this handler's values are resolved, as dictConfig would (``ext://``, ``cfg://``). The application's module is
-imported, with all that importing it does; its logging is not configured, and no handler is created.
+imported, with every side effect of the import; its logging is not configured, and no handler is created.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _ini(text: str) -> Any:
     handlers = {}
     for name in filter(None, map(str.strip, parser["handlers"]["keys"].split(","))):
         section = parser[f"handler_{name}"]
-        # fileConfig evaluates these too, so the file is already trusted with running code.
+        # fileConfig evaluates these too, so the file is already trusted to run code.
         args = eval(section.get("args", "()"), vars(logging))  # noqa: S307
         kwargs = eval(section.get("kwargs", "{}"), vars(logging))  # noqa: S307
         handlers[name] = {"class": section["class"], **dict(zip(_POSITIONAL, args, strict=False)), **kwargs}

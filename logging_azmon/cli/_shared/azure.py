@@ -26,7 +26,7 @@ def query_client(address: str, credential: Any) -> LogsQueryClient:
     if credential is not None:
         return LogsQueryClient(credential, endpoint=address)
     unused: Any = object()  # the client insists on a credential, and the policy replaces it
-    # A proxy from the environment must not come between; over https, though, the environment names the certificate.
+    # Over http, ignore the environment, which may set a proxy; over https, it names the certificate authority.
     transport = RequestsTransport(use_env_settings=address.startswith("https://"))
     return LogsQueryClient(unused, endpoint=address, authentication_policy=_local_token(), transport=transport)
 

@@ -14,7 +14,7 @@ _NUMBERS = frozenset({"int", "long", "real", "decimal"})
 
 
 def is_number(kind: str) -> bool:
-    """Tell whether a column of this type holds numbers."""
+    """Return whether a column of this type holds numbers."""
     return kind in _NUMBERS
 
 

@@ -1,4 +1,4 @@
-"""Make the consoles that commands print to, and say in which colour each level is shown."""
+"""Make the consoles that commands print to, and define the colour of each level."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PIPE_WIDTH = 10_000
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let the dispatcher end the command with success: the reader, such as `head`, has seen enough."""
+        """Let the dispatcher end the command with success: the reader, such as `head`, has closed the pipe."""
         raise BrokenPipeError
 
 
@@ -28,7 +28,7 @@ def output_console() -> Console:
 
 
 def has_lost_reader(out: IO[str]) -> bool:
-    """Tell whether a pipe has lost its reader, which otherwise shows only at the next write."""
+    """Return whether a pipe has lost its reader, which otherwise shows only at the next write."""
     if not hasattr(select, "poll"):
         return False  # pragma: no cover - Windows
     poll = select.poll()

@@ -1,8 +1,8 @@
-"""Options that say where to send, as whom, and with which columns.
+"""Define the options for the destination, the identity and the columns.
 
 A value comes from the command's option, else from the application's own configuration (--config), else from the
 environment. A command adds the options with `add_options`; `pipeline_arguments` turns them into arguments for
-`Pipeline`, which itself looks in the environment for what is missing.
+`Pipeline`, which reads missing ones from the environment itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parse time spans as people write them, and put them into words."""
+"""Parse time spans as people write them, and format them as words."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_duration(text: str) -> dt.timedelta:
 
 
 def timespan_phrase(timespan: Timespan) -> str:
-    """Put a time span into words, to follow "12 rows"."""
+    """Format a time span as words, to follow "12 rows"."""
     if timespan is None:
         return "of all time"
     if isinstance(timespan, tuple):
@@ -72,7 +72,7 @@ def timespan_phrase(timespan: Timespan) -> str:
 
 
 def duration_text(duration: dt.timedelta) -> str:
-    """Put a duration into words.
+    """Format a duration as words.
 
     >>> duration_text(dt.timedelta(minutes=90))
     '1 hour 30 minutes'

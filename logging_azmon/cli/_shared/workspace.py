@@ -34,7 +34,7 @@ Timespan = dt.timedelta | tuple[dt.datetime, dt.datetime] | None
 class WorkspaceQueryError(AzureMonitorLoggingError):
     """Say why a query has no answer and, where known, which part of it is at fault; `line` and `pos` count from 1.
 
-    `is_transient` tells a failure that may be over at the next try from one that has to be corrected.
+    `is_transient` is true if the next try may succeed, and false if something has to be corrected first.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceAddress:
-    """Say which workspace to query, and with which credential."""
+    """Hold the workspace to query, and the credential to query it with."""
 
     service: str
     workspace_id: str
@@ -79,7 +79,7 @@ class WorkspaceAddress:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether it is a local workspace, which needs no real token."""
+        """Return whether it is a local workspace, which needs no real token."""
         return self.workspace_id == LOCAL_ID
 
 
@@ -135,7 +135,7 @@ def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | Non
 
 
 def is_local(endpoint: str, credential: Any) -> bool:
-    """Tell whether an endpoint appears to be a local workspace's."""
+    """Return whether an endpoint appears to be a local workspace's."""
     try:
         host = urlsplit(endpoint).hostname or ""
     except ValueError:
@@ -175,7 +175,7 @@ class WorkspaceClient:
             )
         except AzureError as error:
             raise _translated(error, self.address) from error
-        except ValueError as error:  # the client takes JSON for granted
+        except ValueError as error:  # the client expects JSON
             raise WorkspaceQueryError(f"{self.address.service} {_NOT_A_WORKSPACE}") from error
         shortfall = getattr(answer, "partial_error", None)
         tables = answer.tables if shortfall is None else answer.partial_data
@@ -222,8 +222,8 @@ def _translated(error: Any, address: WorkspaceAddress) -> WorkspaceQueryError:
 _NOT_A_WORKSPACE = "does not answer as a workspace does: check the address"
 _HINTS = {
     401: " - the token was not accepted: check --credential and --cloud",
-    403: " - the identity may not read workspace {address.workspace_id}: assign it the role Log Analytics Reader there;"
-    " an assignment can take a few minutes to work",
+    403: " - the identity is not allowed to read workspace {address.workspace_id}: assign it the role Log Analytics"
+    " Reader there; an assignment can take a few minutes to take effect",
     404: " - check --workspace: it takes the id, not the name",
     429: " - too many queries at once: wait a moment",
     504: " - the query takes too long: try a shorter --timespan",

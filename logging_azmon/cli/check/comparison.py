@@ -22,7 +22,7 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Hold what would be lost, and remarks that cost no data."""
+    """Hold the losses, and remarks on differences that cost no data."""
 
     lost: tuple[str, ...]
     """A sentence for each column whose values do not arrive unchanged."""
@@ -69,7 +69,7 @@ def _stored(stream: Columns, table: Columns, output: str) -> Iterator[str]:
 
 
 def _arrives(sent: str, declared: str) -> bool:
-    """Tell whether every value of a type fits the declared one: string and dynamic take any value."""
+    """Return whether every value of a type fits the declared one: string and dynamic take any value."""
     return declared in (sent, "string", "dynamic") or declared in _WIDER.get(sent, ())
 
 

@@ -1,4 +1,4 @@
-"""Find out what is deployed: the rule's stream and data flow, and the table behind it.
+"""Read what is deployed: the rule's stream and data flow, and the table behind it.
 
 The source is a file (a rule as written by the REST API, `az … show` or a template), or Azure Resource Manager.
 """
@@ -20,7 +20,7 @@ from .resource_manager import ManagerError, ResourceManager
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """Hold what is known of a rule's stream; None stands for what is not known."""
+    """Hold what is known of a rule's stream; None means unknown."""
 
     source: str
     stream: Columns | None

@@ -1,4 +1,4 @@
-"""Request a token as the handler would, and say whose it is. The token itself is never shown."""
+"""Request a token as the handler would, and name its identity. The token itself is never shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
         return Step(
             name="token",
             state="problem",
-            seen=f"{name} gave none: {one_line(token_error_text(error), _MESSAGE_LENGTH)}",
+            seen=f"{name} returned no token: {one_line(token_error_text(error), _MESSAGE_LENGTH)}",
             advice=(advice,),
         ), None
     chosen = getattr(credential, "_successful_credential", None)  # one of the several that "default" tries

@@ -1,6 +1,6 @@
-"""Probe the endpoint with an upload of no rows, through the handler's own uploader.
+"""Probe the endpoint with an empty upload, through the handler's own uploader.
 
-The answer tells whether the rule exists, whether it admits this identity, and whether it declares the stream.
+The answer shows whether the rule exists, whether it admits this identity, and whether it declares the stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FAILURES = {
 
 
 def probe(settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
-    """Upload no rows and report the answer."""
+    """Make an empty upload, and yield steps from the answer."""
     uploader = Uploader(settings)
     try:
         yield from interpret_answer(uploader.send(b""), settings, identity)
@@ -31,7 +31,7 @@ def probe(settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
 
 
 def interpret_answer(answer: Answer, settings: Settings, identity: Mapping[str, str]) -> Iterator[Step]:
-    """Say what the answer to an upload of no rows means."""
+    """Yield the steps that the answer to an empty upload stands for."""
     rule, stream = settings.rule_id, settings.stream
     seen = _described(answer)
     details = {"status": answer.status, "code": answer.code}
@@ -50,7 +50,7 @@ def interpret_answer(answer: Answer, settings: Settings, identity: Mapping[str, 
             f"assign the role Monitoring Metrics Publisher on the rule to {describe_identity(identity)}"
             " (Owner or Contributor is not enough): az role assignment create --role 'Monitoring Metrics Publisher'"
             f" --assignee-object-id {identity.get('object', 'OBJECT')} --scope RULE; an assignment can take 30 minutes"
-            " to work, and rows wait meanwhile"
+            " to take effect, and rows wait meanwhile"
         )
         yield Step(name="rule", state="problem", seen=seen, advice=(advice,), details=details)
     elif answer.status == 404:
@@ -70,7 +70,7 @@ def interpret_answer(answer: Answer, settings: Settings, identity: Mapping[str, 
         yield Step(
             name="rule",
             state="warning",
-            seen=f"{rule} admits this identity, but does not accept an upload of no rows: {seen}",
+            seen=f"{rule} admits this identity, but does not accept an empty upload: {seen}",
             advice=("send a row to be sure: --send",),
             details=details,
         )

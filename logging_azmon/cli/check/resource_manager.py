@@ -22,11 +22,11 @@ _AGENTS_OWN = frozenset({"Computer", "MG", "ManagementGroupName", "RawData", "So
 
 
 class ManagerError(AzureMonitorLoggingError):
-    """Say why Azure Resource Manager gave no answer."""
+    """Hold the reason why Azure Resource Manager gave no answer."""
 
 
 class ResourceManager:
-    """Ask what is deployed; used by one thread."""
+    """Read deployed resources; used by one thread."""
 
     def __init__(self, address: str, credential: Any) -> None:
         """Take a credential, or None for a local workspace, which needs no real token."""
@@ -36,7 +36,7 @@ class ResourceManager:
         self._client: Any = resource_manager_client(address, credential)
 
     def rule(self, rule_id: str) -> Mapping[str, Any] | None:
-        """Return the rule with this immutable id, or None if the identity may not read it or it does not exist."""
+        """Return the rule with this immutable id, or None if it does not exist or the identity cannot read it."""
         query = (
             "resources | where type =~ 'microsoft.insights/datacollectionrules'"
             f" | where properties.immutableId =~ '{rule_id}' | project id, name, location, kind, properties"

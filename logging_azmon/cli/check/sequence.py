@@ -106,7 +106,7 @@ class Check:
     def _check_service(self, settings: Settings, token: Step, *, is_reachable: bool, has_token: bool) -> None:
         is_admitted = False
         if is_reachable and has_token:
-            with self._steps.status("asking the endpoint"):
+            with self._steps.status("probing the endpoint"):
                 authenticated = dataclasses.replace(settings, credential=self._token_source(settings))
                 for step in probe.probe(authenticated, token.details):
                     is_admitted = self._steps.add(step)
@@ -134,7 +134,7 @@ class Check:
             self._skip("columns", str(error), _RIGHTS)
             return
         if deployed is None:
-            self._skip("columns", "this identity can read no rule with this id", _RIGHTS)
+            self._skip("columns", "this identity cannot read a rule with this id", _RIGHTS)
             return
         self._deployed = deployed
         self._steps.add(_columns_step(settings, deployed))
@@ -155,7 +155,7 @@ class Check:
         problems = [problem.replace("endpoint=", "resource-manager=") for problem in check_endpoint(address, None)]
         if problems and not settings.is_local:
             raise ConfigurationError(problems)
-        # A token never travels over plain http, not even to this machine.
+        # A token is never sent over plain http, not even to this machine.
         return ResourceManager(address.rstrip("/"), self._credential if address.startswith("https://") else None)
 
     def _send_row(self, settings: Settings, *, is_admitted: bool) -> None:
@@ -176,7 +176,7 @@ class Check:
         table = deployed.table_name if deployed is not None and deployed.output else f"{base}_CL"
         column = arrival.message_column(settings.table, deployed.table if deployed else None)
         if column is None or not table.replace("_", "a").isalnum():
-            seen = f"no column of {table} holds the message, and with it the mark"
+            seen = f"no column of {table} holds the message, so the row cannot be recognised"
             return Step(name="arrival", state="skipped", seen=seen)
         try:
             workspace = WorkspaceClient(find_workspace(self._workspace_options(settings)))
@@ -207,7 +207,7 @@ class Check:
 
 
 def _likely_fields(table: Table) -> Iterator[str]:
-    """Name the columns that take an extra where a field of nearly the same name was probably meant."""
+    """Yield a remark for each column that takes an extra, but was probably meant for a field of a similar name."""
     for column in table:
         names = column.source.names if isinstance(column.source, Extra) else ()
         similar = {field for name in names for field in get_close_matches(name, FIELD_TYPES, 1, _SIMILARITY)}

@@ -33,7 +33,7 @@ _LEAST_WIDTH = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Say what was looked at, what was seen, and what to do about it."""
+    """Hold one step's name, its state, what was seen, and what to do about it."""
 
     name: str
     state: State
@@ -41,7 +41,7 @@ class Step:
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    """For programs: the parts of `seen`."""
+    """The parts of `seen`, for programs."""
 
 
 class Steps:
@@ -60,7 +60,7 @@ class Steps:
 
     @contextmanager
     def status(self, message: str) -> Iterator[None]:
-        """Show what is being done, for as long as it takes."""
+        """Show a message while the block runs."""
         if self._console is None or not self._console.is_terminal:
             yield
         else:
@@ -70,7 +70,7 @@ class Steps:
 
     @property
     def has_problem(self) -> bool:
-        """Tell whether a step has found a problem."""
+        """Return whether a step has found a problem."""
         return any(step.state == "problem" for step in self._steps)
 
     def json(self) -> str:
@@ -127,5 +127,5 @@ def _lines(text: str, console: Console) -> list[str]:
 
 
 def _is_plain(console: Console) -> bool:
-    """Tell whether the terminal lacks the characters for marks and dots."""
+    """Return whether the terminal lacks the characters for marks and dots."""
     return not console.encoding.lower().startswith("utf")

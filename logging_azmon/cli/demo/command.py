@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         page = f"{workspace.endpoint}/"
         console.print("\n[bold]A workspace of your own[/], as in Azure, but on this machine.")
         console.print(f"[bright_black]Watch the rows come in:[/] [underline]{page}[/]\n")
-        _Story(console, workspace, stopped).tell()
+        _Story(console, workspace, stopped).play()
         if stopped.is_set():
             console.print("Stopped.")
             return INTERRUPTED
@@ -97,7 +97,7 @@ class _Story:
         self._troubles: list[Trouble] = []
         self._noticed = threading.Event()
 
-    def tell(self) -> None:
+    def play(self) -> None:
         with self._logging() as handler:
             self._act(handler)
             stats = handler.stats()

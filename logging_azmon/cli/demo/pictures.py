@@ -1,4 +1,4 @@
-"""Render reports, counts, query results and the ledger for a terminal, even one without colours or beyond ASCII."""
+"""Render reports, counts, query results and the ledger for a terminal, even one that has no colours or only ASCII."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def heading(title: str) -> Rule:
     return Rule(Text(title, style="bold"), align="left", style="bright_black")
 
 
-def troubles(told: Sequence[Trouble]) -> Padding:
+def troubles(reports: Sequence[Trouble]) -> Padding:
     """Show the reports by kind: the first of each, and how many there were."""
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for kind, count in Counter(trouble.kind for trouble in told).items():
-        first = next(str(trouble) for trouble in told if trouble.kind == kind)
+    for kind, count in Counter(trouble.kind for trouble in reports).items():
+        first = next(str(trouble) for trouble in reports if trouble.kind == kind)
         more = f" (and {count - 1} more like this)" if count > 1 else ""
         style = "bold green" if kind == "recovered" else "bold yellow"
         grid.add_row(Text(kind, style), Text.assemble(first, (more, "bright_black")))
@@ -90,7 +90,7 @@ def _cell(name: str, value: Any) -> Text:
 
 
 def ledger(stats: Stats, stored: int) -> Padding:
-    """Show what became of every row: the sum adds up."""
+    """Show the outcome of every row; the counts add up."""
     dropped = sum(stats.dropped.values())
     parts = {
         "delivered": (stats.delivered, "green"),

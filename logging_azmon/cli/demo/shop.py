@@ -1,6 +1,6 @@
-"""A small web shop that exists to log: half of it through `logging`, half through structlog.
+"""Simulate a small web shop that only logs: half of it through `logging`, half through structlog.
 
-It uses nothing of Azure or of this library. It is written as applications are, with extras, context variables and
+It uses nothing of Azure or of this library, and logs as applications do, with extras, context variables and
 exceptions. Every run is the same, request by request; only the times differ.
 """
 

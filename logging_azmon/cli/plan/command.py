@@ -24,7 +24,7 @@ EXAMPLES = (
     "logging-azmon plan --processes 40 --rows-per-second 20 --bytes 600",
     "logging-azmon plan --processes 10000 --rows-per-second 1 --bytes 400 --rules 4 --minutes 0",
 )
-# Of a larger fleet, a part is simulated against the same part of the quota.
+# A larger fleet is simulated in part, against the same fraction of the quota.
 MOST_SIMULATED = 10_000
 _MOST_REQUESTS = 2_000_000
 _BAR = 40
@@ -98,7 +98,7 @@ def _settings(batch_seconds: float) -> Settings:
 
 
 def _play(estimate: Estimate, minutes: int) -> SimulationResult:
-    """Simulate the deploy of one rule's processes, or of a part of them if they are too many."""
+    """Simulate the deploy of one rule's processes, or of some of them if they are too many."""
     from rich.progress import Progress
 
     from .._shared.console import error_console
@@ -187,7 +187,7 @@ def _outage(estimate: Estimate) -> tuple[str, str]:
     elif kept <= estimate.settings.spool_bytes:
         storage = f"{full}; set queue_bytes={math.ceil(kept):,} or a spool (its default, 1 GiB, holds that)"
     else:
-        storage = f"{full}; this takes a spool with spool_bytes={math.ceil(kept):,}"
+        storage = f"{full}; use a spool with spool_bytes={math.ceil(kept):,}"
     seconds = estimate.catch_up_seconds
     after = "the rule has no room to catch up" if seconds is None else f"the rule catches up in {_words(seconds)}"
     sizes = f"{kept / 1e6:,.1f} MB in each process, {kept * estimate.workload.processes / 1e9:,.1f} GB in all"
@@ -213,7 +213,7 @@ def _quota(estimate: Estimate) -> str:
     text = f"too much for {pluralize(estimate.workload.rules, 'rule')}: use {' or '.join(ways)}"
     if estimate.bytes > QUOTA_BYTES:
         return f"{text}; a longer batch_seconds does not help, because the volume of data is too large"
-    return f"{text}; unchanged, the library itself sends less often while the service answers 429"
+    return f"{text}; without a change, the library sends less often while the service answers 429"
 
 
 def _show_course(course: SimulationResult) -> None:

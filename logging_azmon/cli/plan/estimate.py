@@ -63,7 +63,7 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        """Tell whether requests and bytes are within a rule's quota, with room to spare."""
+        """Return whether requests and bytes are within a rule's quota, with room to spare."""
         return self.requests <= HEADROOM * QUOTA_REQUESTS and self.bytes <= HEADROOM * QUOTA_BYTES
 
     @property

@@ -1,6 +1,6 @@
 """Simulate a fleet against a rule's quota on a virtual clock, with the real delivery: pacing, breakers, decisions.
 
-Only the rows are not real: a `Tally` stands in for the queue and counts what it would hold. Nothing waits and nothing
+Only the rows are simulated: a `Tally` stands in for the queue and counts what it would hold. Nothing waits and nothing
 is sent, so half an hour of ten thousand processes takes a minute or two.
 """
 
@@ -48,7 +48,7 @@ class Fleet:
 
 @dataclass(slots=True)
 class Minute:
-    """Count what happened in a minute."""
+    """Count the requests and rows of one minute."""
 
     asked: int = 0
     taken: int = 0
@@ -72,7 +72,7 @@ class SimulationResult:
     most_waiting_bytes: int = 0
 
     def settled_after(self) -> int | None:
-        """Return after which minute at most one request in a hundred is refused; None if the simulation ends before."""
+        """Return the minute after which at most 1 % of requests are refused; None if the simulation ends before."""
         calm = [minute.refused * 100 <= minute.asked for minute in self.minutes]
         if not calm or not calm[-1]:
             return None
@@ -94,7 +94,7 @@ class SimulationResult:
 
 
 class _Time:
-    """The virtual clock: the simulation sets it."""
+    """Stand in for the clock: the simulation sets the time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -165,7 +165,7 @@ class Tally:
         return self._begin + row / self._rate
 
     def update(self) -> None:
-        """Let the rows of the time since arrive, and close the batches that are full."""
+        """Count the rows that have arrived since the last update, and close the batches that are full."""
         now = self._clock.now
         come = self._arrived(now) - self._closed - self._lost
         room = self._limit - self._kept
@@ -181,7 +181,7 @@ class Tally:
         self.most = max(self.most, (self._kept + open_rows) * self._size)
 
     def _close_batch(self, rows: int) -> Batch:
-        data: Any = range(rows * self._size)  # something of that length
+        data: Any = range(rows * self._size)  # any object of this length
         batch = Batch(data, rows, self._closed)
         self._closed += rows
         self._kept += rows
@@ -190,17 +190,17 @@ class Tally:
         return batch
 
     def next_event(self) -> float:
-        """Return when the next row arrives that matters: the first of a batch, or the one that fills it."""
+        """Return when the next row that begins or fills a batch arrives."""
         now = self._clock.now
         first = self._closed + self._lost
         if self._arrived(now) <= first:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # What the scheduler and the delivery ask of a queue.
+    # The methods of a queue that the scheduler and the delivery call.
 
     def refresh(self, now: float) -> None:
-        """Look after nobody: there is no spool."""
+        """Do nothing, because there is no spool."""
 
     def open_since(self) -> float | None:
         """Return when the open batch began."""
@@ -208,18 +208,18 @@ class Tally:
         return self._moment(first) if self._arrived(self._clock.now) > first else None
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
-        """Tell whether there is a batch to take."""
+        """Return whether there is a batch to take."""
         return any(batch.attempts.not_before <= now for batch in self._waiting) or (
             is_due and self.open_since() is not None
         )
 
     def take(self, now: float, *, is_due: bool) -> Batch | None:
-        """Hand out the oldest batch that may go."""
+        """Return the oldest batch that is ready."""
         batch = next((batch for batch in self._waiting if batch.attempts.not_before <= now), None)
         if batch is None:
             rows = min(self._arrived(now) - self._closed - self._lost, self._limit - self._kept)
             if not is_due or rows <= 0:
-                return None  # pragma: no cover - asked only when there is something
+                return None  # pragma: no cover - called only when a batch is ready
             batch = self._close_batch(rows)
         self._waiting.remove(batch)
         self._taken = batch
@@ -227,7 +227,7 @@ class Tally:
         return batch
 
     def next_event_at(self) -> float | None:
-        """Tell when the first that waits may go."""
+        """Return when the first waiting batch is ready."""
         return min((batch.attempts.not_before for batch in self._waiting), default=None)
 
     def give_back(self, batch: Batch) -> None:
@@ -246,7 +246,7 @@ class Tally:
 
 
 class Simulation:
-    """Run a fleet through some minutes."""
+    """Simulate a fleet minute by minute."""
 
     def __init__(self, settings: Settings, fleet: Fleet, *, seed: int = 11) -> None:
         self._settings = settings
@@ -315,7 +315,7 @@ class Simulation:
             if work is None:
                 return max(min(now + max(pause, 1e-3), max(tally.next_event(), now + 1e-3)), now + 1e-3)
             delivery.deliver(*work)
-        raise AssertionError("a process sends without end in no time")  # pragma: no cover - as above
+        raise AssertionError("a process sends endlessly while no time passes")  # pragma: no cover - as above
 
     def _course(self) -> SimulationResult:
         course = SimulationResult(minutes=self._service.minutes)

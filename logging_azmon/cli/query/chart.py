@@ -38,7 +38,7 @@ class Series:
 
 
 def find_series(result: Result, kql: str) -> list[Series] | None:
-    """Read an answer as time series, or return None: it takes one time column, numbers, and at most one name."""
+    """Read an answer as time series, or return None: series need one time column, numbers, and at most one name."""
     times = [index for index, kind in enumerate(result.kinds) if kind == "datetime"]
     numbers = [index for index, kind in enumerate(result.kinds) if is_number(kind)]
     others = [index for index in range(len(result.kinds)) if index not in (*times, *numbers)]

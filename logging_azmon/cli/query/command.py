@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXTRA = "cli"
 PROBLEM = 1
 DEFAULT_TIMESPAN = "1d"
-# Output to a file has no width of its own.
+# The width of a chart that is written to a file.
 _CHART_WIDTH = 160
 EXAMPLES = (
     "logging-azmon query 'App_CL | summarize count() by Level'",
@@ -84,8 +84,8 @@ def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Cons
         return
     if arguments.chart:
         raise WorkspaceQueryError(
-            "this result cannot be drawn as a chart: that takes one time column with at least two values, one or more"
-            " number columns and at most one name column; for example … | summarize count() by Level,"
+            "this result cannot be drawn as a chart: a chart needs one time column with at least two values, one or"
+            " more number columns and at most one name column; for example … | summarize count() by Level,"
             " bin(TimeGenerated, 5m)"
         )
     rows = tables.Rows(result)
@@ -135,7 +135,7 @@ def locate_error(error: WorkspaceQueryError, kql: str) -> tuple[int, int, int] |
             for number, line in enumerate(lines, 1)
             for match in re.finditer(rf"(?<!\w){re.escape(token)}(?!\w)", line)
         ]
-        # Of a name that occurs twice, one occurrence may be right.
+        # If the name occurs several times, some occurrences may be correct.
         return (*occurrences[0], len(token)) if token and len(occurrences) == 1 else None
     line = lines[error.line - 1]
     stated = error.pos - 1

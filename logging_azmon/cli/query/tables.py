@@ -18,7 +18,7 @@ from .._shared.workspace import Result
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-# A text column narrower than this is of no use: the rows are printed value by value instead.
+# If a text column would be narrower than this, the rows are printed value by value instead.
 _LEAST_WIDTH = 12
 _MOST_LINES = 12
 
@@ -30,7 +30,7 @@ class Rows:
         filled = [
             index for index in range(len(result.names)) if any(row[index] not in (None, "") for row in result.rows)
         ]
-        # An answer without any value is shown in full: it is the answer.
+        # If no column has a value, all are shown.
         self._indexes = filled or list(range(len(result.names)))
         self._result = result
         self.empty = [printable(name) for index, name in enumerate(result.names) if index not in self._indexes]

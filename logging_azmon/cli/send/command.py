@@ -1,6 +1,6 @@
 """Send the lines of a file or a pipe as rows: JSON objects, plain text, or the output of journalctl -o json.
 
-Keys go to the columns of the same name; times are kept. No line is dropped: reading pauses while Azure is busy or away.
+Keys go to the columns of the same name; times are kept. No line is dropped: reading pauses if Azure falls behind.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXAMPLES = (
     "journalctl -o json --since today | logging-azmon send -",
     "logging-azmon send old.log --columns lean --skip 12000",
 )
-# Longest wait for room or for the end between two checks for an interrupt.
+# Longest wait, for room in the queue or for the last rows, between two checks for an interrupt.
 _SLICE_SECONDS = 0.2
 # Number of lines between two updates of the display.
 _UPDATE_LINES = 64
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("auto", "json", "text"),
         default="auto",
-        help="format of the lines; auto tells it from the first one (%(default)s)",
+        help="format of the lines; auto detects it from the first line (%(default)s)",
     )
     parser.add_argument(
         "--skip", type=whole_number("number of lines"), default=0, metavar="N", help="skip the first N lines"
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .progress import ProgressDisplay
 
     pipeline = pipeline_arguments(arguments)
-    # The application's spool is its own, and its overflow policy does not apply: here reading waits instead.
+    # The application's spool is not touched, and its overflow policy does not apply: here, reading waits instead.
     for name in ("spool", "give_up_seconds", "overflow", "block_seconds"):
         pipeline.pop(name, None)
     table = read_settings(pipeline).table

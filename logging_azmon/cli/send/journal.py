@@ -29,7 +29,7 @@ _TIMES = ("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP")
 
 
 def is_journal(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry comes from the journal."""
+    """Return whether an entry comes from the journal."""
     return "__REALTIME_TIMESTAMP" in entry
 
 

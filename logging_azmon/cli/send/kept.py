@@ -1,4 +1,4 @@
-"""Keep lines that were not delivered, and the position in a file that is being sent."""
+"""Store lines that were not delivered, and the position in a file that is being sent."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import threading
 from pathlib import Path
 from typing import IO
 
-# Most line numbers in a message; the file has all lines.
+# Maximum number of line numbers in a message; the file has all lines.
 _MOST_NAMED = 20
 
 
 class ReadPosition:
-    """Remember up to which line a file was read, for the next run; each write is atomic."""
+    """Store the number of the last line read, for the next run; each write is atomic."""
 
     def __init__(self, path: Path, instance: str) -> None:
         self._path = path
         self._instance = instance
 
     def read(self) -> int:
-        """Return the last line that was read of the same file, or 0."""
+        """Return the number of the last line read from the same file, or 0."""
         try:
             instance, _, line = self._path.read_text("utf-8").partition(" ")
             return int(line) if instance == self._instance else 0
@@ -26,13 +26,13 @@ class ReadPosition:
             return 0
 
     def write(self, line: int) -> None:
-        """Remember a line; after a crash, the file holds this one or the one before."""
+        """Store a line's number; after a crash, the file holds this one or the one before."""
         scratch = self._path.with_name(f"{self._path.name}.new")
         scratch.write_text(f"{self._instance} {line}\n", "utf-8")
         scratch.replace(self._path)
 
     def forget(self) -> None:
-        """Begin at the first line the next time."""
+        """Delete the position, so that the next run begins at the first line."""
         self._path.unlink(missing_ok=True)
 
 
@@ -60,7 +60,7 @@ class KeptLines:
                 self.numbers.append(number)
 
     def named(self) -> str:
-        """Return the first line numbers as a list in words."""
+        """Return the first line numbers as text."""
         more = ", …" if self.count > len(self.numbers) else ""
         return ", ".join(f"{number:,}" for number in self.numbers) + more
 

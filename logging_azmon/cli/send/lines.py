@@ -18,7 +18,7 @@ _QUOTED_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Hold a line: its number from 1, and its entry or else what is wrong with it."""
+    """Hold a line: its number from 1, and its entry or the problem with it."""
 
     number: int
     raw: bytes

@@ -43,7 +43,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "trace_id": ("trace_id", "traceId", "trace.id", "otelTraceID"),
     "span_id": ("span_id", "spanId", "span.id", "otelSpanID"),
 }
-# What can be said by the tuple of `Fields`; every other field becomes an extra under its column's name.
+# The fields that the tuple `Fields` can hold; every other field becomes an extra under its column's name.
 _IN_FIELDS = (
     frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS) | LEVEL_FIELDS
 )
@@ -65,7 +65,7 @@ def _source(column: Column) -> Any:
     if isinstance(source, str) and source in _IN_FIELDS:
         return source
     default = socket.gethostname() if source == "host" else None
-    # A callable source needs a log record, and an entry is none: its column is filled by name.
+    # A callable source needs a log record, which an entry is not: its column is filled by name.
     return Extra((column.name,), default)
 
 
@@ -73,7 +73,7 @@ class Mapper:
     """Turn entries into `Fields` for a table made by `import_table`."""
 
     def __init__(self, table: Table, origin: Table, instance: str, now: float) -> None:
-        """Take also `origin`, the table before `import_table`, and `instance`, for rows that have none of their own."""
+        """Prepare for a table; `origin` is the one before `import_table`, `instance` is for rows without their own."""
         self._table_fields = WantedFields(column.source for column in table if isinstance(column.source, str))
         self._now = now
         # By key in lower case: the field or column that it fills, and its rank; a lower rank is more specific.
@@ -187,7 +187,7 @@ def read_time(value: Any) -> float | None:
             return None if written is None else dt.datetime.fromisoformat(written).timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    # The magnitude tells the unit: in any other, the time would be before 1974 or after 5000.
+    # The magnitude shows the unit: in any other unit, the time would be before 1974 or after 5000.
     for scale in (1, 1_000, 1_000_000, 1_000_000_000):
         if abs(value) < 1e11 * scale:
             return float(value / scale)

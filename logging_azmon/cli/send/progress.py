@@ -1,4 +1,4 @@
-"""Show the progress of `send`, and at the end what became of every line."""
+"""Show the progress of `send`, and at the end the outcome of every line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .mapping import ORIGINAL_TIME, Mapper
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Without a terminal there is no progress bar, but a line every so often.
+# Without a terminal, a line is printed at this interval instead of a progress bar.
 _LINE_SECONDS = 10.0
 _MOST_COMPLAINTS = 10
 
@@ -71,7 +71,7 @@ class ProgressDisplay:
         self._console.print(line, soft_wrap=not self._console.is_terminal)
 
     def bad_line(self, line: Line, bad: KeptLines) -> None:
-        """Report a line that cannot be a row; of many, only the first ones."""
+        """Report a line that cannot be a row; only the first few are reported."""
         self._complaints += 1
         if self._complaints <= _MOST_COMPLAINTS:
             problem = f"line {line.number:,} is {line.problem}"
@@ -82,7 +82,7 @@ class ProgressDisplay:
             self._console.print(f"further bad lines go to {bad.path} without a message", markup=False, soft_wrap=True)
 
     def ledger(self, stats: Stats, lines: Lines, bad: KeptLines, rejected: KeptLines, mapper: Mapper) -> None:
-        """Show what became of every line: the sum adds up."""
+        """Show the outcome of every line; the counts add up."""
         self._progress.stop()
         out = output_console()
         seconds = max(0.001, time.monotonic() - self._began)

@@ -1,7 +1,7 @@
-"""Show what waits in a spool directory, deliver it, or queue rejected rows again.
+"""Show the rows that wait in a spool directory, deliver them, or queue rejected rows again.
 
 Without options nothing is changed. --send delivers the rows of processes that have died; live processes send their own.
-Exit code 0: done; 1: rows are left that should have been sent or queued; 2: usage error, or no such directory.
+Exit code 0: done; 1: some rows were not sent or queued; 2: usage error, or no such directory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXAMPLES = (
 USAGE_ERROR = 2
 _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-# Most names of foreign files in the output.
+# Maximum number of foreign files that the output names.
 _MOST_NAMED = 10
 
 
@@ -158,7 +158,7 @@ def _send(directory: str, credential: str) -> int:
     if not waiting:
         print("There is nothing to send.")
     for target in left:
-        print(f"logging-azmon spool: rows for {printable(str(target))} are still there", file=sys.stderr)
+        print(f"logging-azmon spool: rows for {printable(str(target))} are still in the spool", file=sys.stderr)
     return 1 if left else 0
 
 

@@ -95,7 +95,7 @@ def rejected_files(path: str) -> list[tuple[str, list[bytes]]]:
 
 
 def requeue_rejected(path: str) -> tuple[int, int]:
-    """Turn rejected rows into segments again; return how many, and how many unreadable lines were left."""
+    """Turn rejected rows into segments again; return how many, and how many unreadable lines remain."""
     rows = left = 0
     if not rejected_files(path):
         return 0, 0
@@ -116,7 +116,7 @@ def requeue_rejected(path: str) -> tuple[int, int]:
 def _locked(path: str) -> Iterator[None]:
     lock = Files().lock(path, _LOCK_SECONDS)
     if lock is None:
-        raise OSError(f"{path} is held by another process")
+        raise OSError(f"{path} is locked by another process")
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Find out which column of a table holds the time, the level and so on; filter rows by them, and format rows."""
+"""Find the columns of a table that hold the time, the level and so on; filter rows by them, and format rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "exception": ("Exception",),
     "*": ("Properties",),
 }
-# Columns left out because they tell a reader nothing, or the same in every row.
+# Columns left out because a reader has no use for them, or because they are equal in every row.
 _QUIET = frozenset({"tenantid", "type", "_resourceid", "_subscriptionid", "_itemid", "sourcesystem", "mg", "instance"})
 _QUIET_FIELDS = frozenset(
     {"module", "function", "line", "file", "process_id", "process_name", "thread_name", "thread_id", "host", "sequence"}
@@ -73,11 +73,11 @@ class RowFilter:
     text: str | None
 
     def problems(self) -> list[str]:
-        """Name the options that need a column which this table lacks."""
+        """Return a problem for each option that needs a column which this table lacks."""
         wanted = {"--level": (self.level, self.roles.level), "--logger": (self.logger, self.roles.logger)}
         wanted["--grep"] = (self.text, self.roles.message)
         return [
-            f"{option} finds no column for it in this table: give --columns or --config, which say what is sent there"
+            f"{option} has no column to filter by in this table: describe the columns with --columns or --config"
             for option, (value, column) in wanted.items()
             if value is not None and not column
         ]
@@ -102,7 +102,7 @@ class RowFilter:
         return "".join(f" and {part}" for part in parts)
 
     def matches(self, row: Row) -> bool:
-        """Tell whether a row passes the filter."""
+        """Return whether a row passes the filter."""
         roles = self.roles
         if self.level is not None and str(row.get(roles.level) or "").upper() not in self._levels():
             return False

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from ..._rows.levels import STANDARD_NAMES
 
     parser.add_argument(
-        "table", nargs="?", metavar="TABLE", help="the table; default: that of the stream, as App_CL for Custom-App"
+        "table", nargs="?", metavar="TABLE", help="table to follow; default: the stream's, as App_CL for Custom-App"
     )
     parser.add_argument("--level", type=str.upper, choices=STANDARD_NAMES, help="only rows of this level and above")
     parser.add_argument("--logger", metavar="NAME", help="only rows of this logger and its children")
@@ -91,7 +91,7 @@ def table_name(option: str | None, arguments: Mapping[str, Any], environ: Mappin
     """Return the table's name: the one that the option gives, or the usual one for the stream."""
     stream = str(arguments.get("stream") or environ.get(ENVIRONMENT["stream"], "")).strip()
     if option is None and not stream:
-        raise ConfigurationError([f"which table? Give its name, or --stream, or set {ENVIRONMENT['stream']}"])
+        raise ConfigurationError([f"the table is missing: give its name, or --stream, or set {ENVIRONMENT['stream']}"])
     table = option or stream.removeprefix("Microsoft-")
     if option is None and stream.startswith("Custom-"):
         table = f"{stream.removeprefix('Custom-').removesuffix('_CL')}_CL"

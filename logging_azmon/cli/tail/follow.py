@@ -23,7 +23,7 @@ _LONGEST_PAUSE = 60.0
 
 
 class PolledTable:
-    """Query a table repeatedly; the first rows are the last ones that were there before."""
+    """Query a table repeatedly, beginning with its last existing rows."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class PolledTable:
         self._warn = warn
 
     def rows(self, stopped: threading.Event) -> Iterator[list[Row]]:
-        """Yield new rows until the event is set; an error that is transient is warned of and retried."""
+        """Yield new rows until the event is set; report a transient error as a warning, and retry."""
         start = self._workspace.query("print Now = now()").rows[0][0]
         window = Window(self._table, self._condition, start)
         first = [row for rows in self._pass(window) for row in rows]

@@ -2,8 +2,8 @@
 
 Rules:
 
-- The service tells when each row was ingested, but rows become visible later, and not in that order. Each pass
-  therefore reads again, page by page, what was ingested shortly before the newest row.
+- The service records when each row was ingested, but rows become visible later, and not in that order. Each pass
+  therefore reads again, page by page, the rows that were ingested shortly before the newest one.
 - Rows have no identity, so equal rows are counted. If there are more of them than in the last pass, the surplus is new:
   no row is shown twice, and of two equal rows neither is lost.
 """
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 class Window:
-    """Follow a table from a moment of the service's clock. Pure: it writes queries and is given their rows."""
+    """Follow a table from a moment of the service's clock. Pure: it returns queries and takes their rows."""
 
     def __init__(
         self,

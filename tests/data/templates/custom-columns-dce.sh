@@ -87,7 +87,7 @@ az rest --method put --url "https://management.azure.com$rule_id?api-version=202
 }
 JSON
 
-# Monitoring Metrics Publisher: without it the endpoint answers 403. An assignment can take 30 minutes to work.
+# Monitoring Metrics Publisher: without it, the endpoint answers 403. An assignment can take 30 minutes to take effect.
 az role assignment create --role 3913510d-42f4-4e42-8a64-420c390055eb --scope "$rule_id" \
   --assignee-object-id "$PRINCIPAL_ID" --assignee-principal-type "$PRINCIPAL_TYPE" --output none
 

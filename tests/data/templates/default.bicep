@@ -104,7 +104,7 @@ resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
   ]
 }
 
-// Monitoring Metrics Publisher: without it the endpoint answers 403. An assignment can take 30 minutes to work.
+// Monitoring Metrics Publisher: without it, the endpoint answers 403. An assignment can take 30 minutes to take effect.
 var role = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '3913510d-42f4-4e42-8a64-420c390055eb')
 
 resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

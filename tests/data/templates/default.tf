@@ -138,7 +138,7 @@ resource "azapi_resource" "rule" {
   depends_on             = [azapi_resource.table]
 }
 
-# Without it the endpoint answers 403. An assignment can take 30 minutes to work.
+# Without this role, the endpoint answers 403. An assignment can take 30 minutes to take effect.
 resource "azurerm_role_assignment" "sender" {
   scope                = azapi_resource.rule.id
   role_definition_name = "Monitoring Metrics Publisher"
