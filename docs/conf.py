@@ -38,7 +38,7 @@ html_title = f"logging_azmon {release}"
 html_show_sourcelink = False
 html_copy_source = False
 
-# Where public names are imported from. Annotations know them by the modules in which they are defined.
+# The paths by which users import public names. Annotations contain the modules that define them.
 _PUBLIC = ("logging_azmon", "logging_azmon.testing", "logging_azmon.local")
 
 

@@ -82,7 +82,7 @@ class Routes:
         return failure(405, "MethodNotAllowed", f"Use {method} here, not {request.method[:20]}.", {"Allow": method})
 
     def _upload(self, request: Request, rule: str, stream: str) -> Response:
-        return self._faults.play(lambda: self._intake.upload(request, rule, stream))
+        return self._faults.apply(lambda: self._intake.upload(request, rule, stream))
 
     def _fault_control(self, request: Request) -> Response:
         if request.method == "DELETE":

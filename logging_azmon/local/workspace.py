@@ -1,6 +1,6 @@
 """Put the parts together: a whole workspace in this process, on a port of its own.
 
-One thread calls `start` and `close`; any thread may call all else. Nothing is opened before `start`.
+One thread calls `start` and `close`; any thread may call everything else. Nothing is opened before `start`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Workspace:
         `host`, `port`: where to listen; port 0 takes any free one.
         `tls`: serve https, with a certificate authority of its own: see `ca_path`.
         `names`: further host names that the workspace answers to.
-        `faults`: faults to play on the first uploads, as `fault` takes them.
+        `faults`: faults that apply to the first uploads, written as for `fault`.
         `requests_per_minute`, `rows_per_minute`: quotas of each rule; by default there are none.
         `query_seconds`: how long a query may run.
         `discard`: acknowledge rows without storing them.
@@ -118,7 +118,7 @@ class Workspace:
         return self
 
     def close(self) -> None:
-        """Stop listening, store all rows that were acknowledged, and close the database; closing twice is fine."""
+        """Stop listening, store all acknowledged rows, and close the database; closing twice is fine."""
         server, store, scratch = self._server, self._store, self._scratch
         self._faults.clear()
         if store is not None:
@@ -176,7 +176,7 @@ class Workspace:
         return {name: dict(columns) for name, columns in self._running().schema().items()}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return the rows of a table in order of arrival, with every row that was acknowledged before the call."""
+        """Return the rows of a table in order of arrival, including every row acknowledged before the call."""
         store = self._running()
         store.sync()
         schema = store.schema()
@@ -185,12 +185,12 @@ class Workspace:
         return self._queries.rows(f"['{table}']")
 
     def query(self, kql: str) -> list[dict[str, Any]]:
-        """Return the rows of a query, over every row that was acknowledged before the call."""
+        """Run a query over every row acknowledged before the call, and return its rows."""
         self._running().sync()
         return self._queries.rows(kql)
 
     def wait_for(self, kql: str, rows: int = 1, timeout: float = 10.0) -> list[dict[str, Any]]:
-        """Wait until a query returns at least `rows` rows, and return them; raise TimeoutError if it does not."""
+        """Return the result of a query once it has `rows` rows; raise TimeoutError after `timeout` seconds."""
         store = self._running()
         deadline = time.monotonic() + timeout
         version = store.wait_for_change(-1, 0)
@@ -202,18 +202,18 @@ class Workspace:
         return result
 
     def problems(self) -> list[dict[str, Any]]:
-        """Return all that was dropped, cut, replaced, mistyped or refused, newest first."""
+        """Return what was dropped, cut, replaced, mistyped or refused, newest first."""
         names = ("stream", "column", "kind", "count", "message", "advice")
         self._running().sync()
         return [{name: getattr(each, name) for name in names} for each in self._running().problems.newest()]
 
     def fault(self, *faults: str) -> None:
-        """Play these faults on the next uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10."""
+        """Apply faults to the next uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10."""
         for fault in faults:
             self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget the faults that have not been played yet."""
+        """Remove the faults that have not been applied yet."""
         self._faults.clear()
 
     def _running(self) -> Store:
@@ -238,8 +238,8 @@ class Workspace:
                 [f"cannot listen on {self._host}:{self._port}: {reason}; try another port, or 0 for any free one"]
             ) from error
         scheme = "https" if self._tls else "http"
-        shown = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared, not bound
-        self._address = (scheme, shown, self._server.port)
+        reachable = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared, not bound
+        self._address = (scheme, reachable, self._server.port)
         self._routes = Routes(
             origins=origin_check(scheme, self._host, self._server.port, self._names),
             intake=Intake(store, self._quota),
@@ -256,7 +256,7 @@ class Workspace:
 
 
 def _prepare_directory(path: Path) -> None:
-    """Make the data directory private to this user; refuse, and do not touch, a directory that holds other files."""
+    """Make the data directory private to this user; refuse a directory with other files, and leave it unchanged."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {entry.name for entry in path.iterdir()}

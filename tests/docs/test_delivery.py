@@ -23,7 +23,7 @@ class TestAnswers:
     MEANS = (
         ("delivered", {Decision(Action.DONE)}),
         ("tried again;", {Decision(Action.RETRY, "outage"), Decision(Action.RETRY, "throttled")}),
-        ("once more with a new token, then as 403", {Decision(Action.RENEW)}),
+        ("tried once more with a new token, then treated as 403", {Decision(Action.RENEW)}),
         ("kept and tried again slowly", {Decision(Action.RETRY, "configuration")}),
         ("split in two", {Decision(Action.SPLIT_BY_SIZE)}),
         ("split by time", {Decision(Action.SPLIT_BY_TIME)}),

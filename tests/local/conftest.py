@@ -1,4 +1,4 @@
-"""A workspace, its port and a store, for the tests that need nothing special of them."""
+"""A workspace, its port and a store, for tests that need no special ones."""
 
 import pytest
 

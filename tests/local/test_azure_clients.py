@@ -29,7 +29,7 @@ def workspace(directory):
 
 @pytest.fixture(autouse=True)
 def trusting(workspace, monkeypatch):
-    """Set what `logging-azmon serve --tls` prints."""
+    """Set the variables that `logging-azmon serve --tls` prints."""
     for name, value in (workspace.trust_environment | workspace.identity_environment).items():
         monkeypatch.setenv(name, value)
 

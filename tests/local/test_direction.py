@@ -1,4 +1,4 @@
-"""Which folder of the local workspace may import which."""
+"""The direction of imports between the folders of the local workspace."""
 
 import ast
 from pathlib import Path
@@ -18,16 +18,16 @@ DIRECTION = [
     {"storage"},
     {"kql", "http"},
 ]
-LEVELS = {room: -row for row, rooms in enumerate(DIRECTION) for room in rooms}
+LEVELS = {part: -row for row, parts in enumerate(DIRECTION) for part in parts}
 SOURCES = [path for path in sorted(FOLDER.rglob("*.py")) if path != FOLDER / "__init__.py"]
 
 
-def room_of(path):
+def part_of(path):
     return path.relative_to(FOLDER).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path):
-    """Yield the rooms that a file imports, late and type-only imports included."""
+def imported_parts(path):
+    """Yield the folders and modules that a file imports, late and type-only imports included."""
     depth = len(path.relative_to(FOLDER).parts)
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == depth:
@@ -35,12 +35,12 @@ def imported_rooms(path):
 
 
 def test_every_folder_has_its_row():
-    assert {room_of(path) for path in SOURCES} - set(LEVELS) == set()
+    assert {part_of(path) for path in SOURCES} - set(LEVELS) == set()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_a_folder_imports_only_folders_below_it(path):
-    room = room_of(path)
-    found = set(imported_rooms(path)) - {room}
+    part = part_of(path)
+    found = set(imported_parts(path)) - {part}
 
-    assert found - {name for name, level in LEVELS.items() if level < LEVELS[room]} == set()
+    assert found - {name for name, level in LEVELS.items() if level < LEVELS[part]} == set()

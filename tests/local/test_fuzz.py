@@ -26,8 +26,8 @@ RULE = {
         "Custom-F": stream_declaration(COLUMNS),
     }
 }
-# The workspace is shared: starting one costs more than a hundred requests, and one request must not
-# harm the next anyway.
+# The workspace is shared, because starting one costs more than a hundred requests, and because no request may affect
+# the next.
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -47,7 +47,7 @@ def workspace():
 
 
 def checked(answer):
-    """Check that an answer is a success or an explained refusal."""
+    """Check that an answer is a success or a refusal with a code and a message, and return it."""
     assert answer.status < 500, answer
     if answer.status >= 400:
         assert answer.json["error"]["code"]

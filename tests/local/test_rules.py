@@ -1,4 +1,4 @@
-"""How data collection rules are read, and which are refused."""
+"""Data collection rules: reading right ones, and refusing wrong ones."""
 
 import copy
 import json
@@ -103,9 +103,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("document", "said"), WRONG, ids=lambda value: str(value)[-40:])
-def test_a_mistake_in_a_rule_is_reported_with_what_would_be_right(document, said):
-    with pytest.raises(ConfigurationError, match=said):
+@pytest.mark.parametrize(("document", "message"), WRONG, ids=lambda value: str(value)[-40:])
+def test_a_mistake_in_a_rule_is_reported_with_what_is_accepted(document, message):
+    with pytest.raises(ConfigurationError, match=message):
         Workspace(document)
 
 

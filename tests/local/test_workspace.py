@@ -80,8 +80,8 @@ def test_a_workspace_can_listen_on_the_ipv6_loopback_address():
 
 
 def test_a_port_in_use_is_a_configuration_error(port):
-    said = f"cannot listen on 127.0.0.1:{port}: Address already in use; try another port, or 0 for any free one"
-    with pytest.raises(ConfigurationError, match=re.escape(said)):
+    message = f"cannot listen on 127.0.0.1:{port}: Address already in use; try another port, or 0 for any free one"
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
         Workspace(port=port).start()
 
 

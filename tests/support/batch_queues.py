@@ -1,4 +1,4 @@
-"""Build a queue in memory, and look at what is in it."""
+"""Build a queue in memory, and inspect its content."""
 
 from logging_azmon._queue.backlog import Backlog
 from logging_azmon._queue.batch_queue import BatchQueue
@@ -12,7 +12,7 @@ ROW = line("row", 100)
 
 
 class Jumping(ManualClock):
-    """Let time pass at once for a thread that waits, and note how long it wanted to wait."""
+    """Advance at once when a thread waits, and record how long it wanted to wait."""
 
     def __init__(self):
         super().__init__()

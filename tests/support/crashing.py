@@ -1,4 +1,4 @@
-"""A disk whose process dies at a chosen step, and one that fails: real files, but locks that live in this process."""
+"""A disk whose process dies at a chosen step, or that fails: real files, and locks that exist only in this process."""
 
 import errno
 import os
@@ -22,9 +22,9 @@ class FakeLock:
 
 
 class CrashingDisk(Files):
-    """Do everything to real files, up to the step at which the process dies, and fail where a test says so.
+    """Operate on real files, up to the step at which the process dies, and fail where a test says so.
 
-    `locks` is shared by the processes of a test: the holder of each lock.
+    `locks` maps each path to the holder of its lock; the processes of a test share it.
     """
 
     def __init__(self, locks):
@@ -41,7 +41,7 @@ class CrashingDisk(Files):
         self.room = None
 
     def step(self, name):
-        """Count a step; say whether the process dies after it."""
+        """Count a step; return whether the process dies in the middle of it or after it."""
         if self.is_dead:
             raise Crash
         self.steps += 1
@@ -55,7 +55,7 @@ class CrashingDisk(Files):
         return False
 
     def die(self):
-        """Do what the operating system does."""
+        """Close the descriptors and release the locks, as the operating system does."""
         self.is_dead = True
         for fd in self.fds:
             os.close(fd)
@@ -82,7 +82,7 @@ class CrashingDisk(Files):
         return self.done(is_last, os.write(fd, bytes(data[:size])))
 
     def close(self, fd):
-        if self.is_dead:  # by a finalizer of the test's own process
+        if self.is_dead:  # called by a finalizer of the test's own process
             return
         is_last = self.step("close")
         self.fds.discard(fd)
@@ -110,7 +110,7 @@ class CrashingDisk(Files):
 
     def append(self, path, data):
         is_last = self.step("append")
-        # It is all or nothing but for a crash.
+        # An append is all or nothing, except in a crash.
         size = len(data) // 2 if is_last and self.moment == "half" else len(data)
         with Path(path).open("ab") as file:
             file.write(data[:size])

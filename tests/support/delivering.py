@@ -50,7 +50,7 @@ def messages(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def is_balanced(stats: Stats) -> bool:
-    """Tell whether every row is somewhere."""
+    """Tell whether every row is accounted for."""
     ends = stats.delivered + stats.rejected + sum(stats.dropped.values()) + stats.handed_over
     return stats.accepted + stats.adopted == ends + stats.queued + stats.in_flight + stats.spooled
 
@@ -102,13 +102,13 @@ class Bench:
         return [self.queue.put(row if isinstance(row, bytes) else line(row, size)) for row in rows]
 
     def put_batch(self, *rows: object) -> None:
-        """Put rows that go as a batch of their own, now, as if it were full."""
+        """Put rows as a batch of their own, which can go at once, as if it were full."""
         self.queue._store.close_open()
         self.put(*rows)
         self.queue._store.close_open()
 
     def step(self) -> float:
-        """Deliver one batch if one may go now; return how long there is nothing to do."""
+        """Deliver one batch if one may go now; return the seconds until another may."""
         work, pause = self.scheduler.next_batch()
         if work is not None:
             self.delivery.deliver(*work)
@@ -124,13 +124,13 @@ class Bench:
         return batches
 
     def run(self, seconds: float = 1e9) -> float:
-        """Deliver everything, letting time pass; return how long that took at most so many seconds."""
+        """Deliver everything, letting at most `seconds` pass; return how many have passed."""
         began = self.clock.monotonic()
         self.run_until(lambda: not self.scheduler.has_rows() or self.clock.monotonic() - began >= seconds)
         return float(self.clock.monotonic() - began)
 
     def run_until(self, is_met: Callable[[], bool], steps: int = 100_000) -> None:
-        """Deliver and let time pass until something holds."""
+        """Deliver and let time pass until a condition is met."""
         for _ in range(steps):
             if is_met():
                 return

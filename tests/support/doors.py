@@ -1,6 +1,6 @@
-"""Every front door, set up as its users do, behind one way to log.
+"""Every front door, set up as users set it up, with the same way to log.
 
-A door has a logger whose methods take keywords as extras, as structlog's do, and the rows that its calls made.
+A door has a logger whose methods take keywords as extras, as structlog's do, and returns the rows of its calls.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ def stdlib_logger(*handlers):
 
 
 def rendered(logger, method_name, event_dict):
-    """End a chain, whatever the event holds."""
+    """End a chain with a text, whatever the event holds."""
     return "rendered"
 
 
@@ -146,7 +146,7 @@ def structlog_through_stdlib(pipeline, options):
 
 
 def the_processor_over_stdlib(pipeline, options):
-    """Process events on their way to the standard library, which has none of our handlers."""
+    """Process events on their way to the standard library, whose logger has none of our handlers."""
     processor = AzureMonitorProcessor(pipeline=pipeline, **options)
     log = structlog.wrap_logger(
         stdlib_logger(logging.NullHandler()),

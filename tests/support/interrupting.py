@@ -1,6 +1,6 @@
 """Interrupt code wherever CPython could: after a call, at the start of a function, at a backward jump.
 
-On 3.11 also where a container is built, because garbage may be collected there.
+On 3.11, interrupt it also where a container is built, because garbage may be collected there.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ TOOL = 4  # Neither Python nor Hypothesis uses this id.
 
 
 def at(modules, place, act, run):
-    """Call `run`, and `act` at the place of that number; return how many places there were."""
+    """Call `run`, and call `act` at the place with this number; return how many places there were."""
     before = {}
     count = 0
     is_busy = False
@@ -34,7 +34,7 @@ def at(modules, place, act, run):
                 finally:
                     is_busy = False
 
-    # Otherwise the garbage of an earlier run could be collected during this one, and its finalizers counted as places.
+    # The garbage of an earlier run must not be collected during this one: its finalizers would count as places.
     gc.disable()
     try:
         with (watching if sys.version_info >= (3, 12) else tracing)(modules, see):
@@ -73,7 +73,7 @@ def traced_by(tracer):
 
 @contextlib.contextmanager
 def watching(modules, see):
-    """Do as `tracing` does, by monitoring: on 3.12 tracing opcodes once slows all code until the process ends."""
+    """Do as `tracing` does, by monitoring: since 3.12, tracing opcodes once slows all code until the process ends."""
     thread = threading.get_ident()
     codes = codes_of(modules)
     names = names_of(modules)

@@ -45,7 +45,7 @@ def wait():
 
 
 def environment(endpoint: Endpoint | None, options: dict[str, Any], *, is_measured: bool = True) -> dict[str, str]:
-    """Return the environment in which a program finds its endpoint, and coverage unless it is not to be measured."""
+    """Return the environment of a program: its endpoint, its options, and coverage if it `is_measured`."""
     inherited = {name: value for name, value in os.environ.items() if is_measured or not name.startswith("COVERAGE_")}
     return (
         inherited
@@ -118,7 +118,7 @@ def run(source: str, endpoint: Endpoint | None = None, *, early: str = "", code:
         return program.stderr
 
 
-# The name by which tests of processes ask for them.
+# Rows of several processes arrive in any order.
 messages = sorted_messages
 
 

@@ -15,10 +15,10 @@ def toctree():
     return [line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")]
 
 
-# By these names, `read` and all below know the pages.
+# The names of the pages, for `read` and all functions below.
 NAMES = ["README", "index", *toctree()]
 
-# A fence may be indented, in a list. What follows the language is the file that the block quotes.
+# A fence in a list is indented. The word after the language names the file that the block quotes.
 _BLOCK = re.compile(r"^( *)```(\S+)(?: (\S+))?\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 
@@ -28,9 +28,9 @@ def read(name):
 
 
 def blocks(name, language, *, quoting=False):
-    """Return each block of a language on a page with its heading: those that stand alone, or those that quote a file.
+    """Return each block of a language on a page that quotes no file, with its heading.
 
-    A block that quotes a file comes with the file's name.
+    With `quoting`, return the blocks that quote a file instead, with the file's name after the heading.
     """
     found = []
     heading = ""
@@ -75,7 +75,7 @@ def table(name, heading, first):
 
 
 def names(text):
-    """Return what stands in backquotes."""
+    """Return the texts in backquotes."""
     return re.findall(r"`([^`]+)`", text)
 
 

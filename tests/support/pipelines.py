@@ -21,7 +21,7 @@ def address(stream: str = "Custom-App_CL") -> tuple[str, str, str]:
 
 
 def manual_pipeline(destination: FakeDestination, **options: Any) -> Pipeline:
-    """Make a pipeline without threads, which delivers in `flush`, in time that jumps."""
+    """Make a pipeline without threads, which delivers in `flush`, on a clock that jumps."""
     return Pipeline(
         *address(), **{"destination": destination, "clock": ManualClock(jumps=True), "background": False} | options
     )

@@ -1,4 +1,4 @@
-"""Log to a queue, as a worker process; a module of its own, so that a spawned process can import it."""
+"""Log to a queue, as a worker process does. It is a separate module so that a spawned process can import it."""
 
 import logging
 import logging.handlers
@@ -15,7 +15,7 @@ def fail():
 
 
 def log_to(records):
-    """Log to a queue, as workers do whose parent has the handler."""
+    """Log to a queue, as workers do if their parent has the handler."""
     logger = logging.getLogger("worker")
     logger.setLevel(1)
     logger.addHandler(logging.handlers.QueueHandler(records))

@@ -1,6 +1,6 @@
-"""Answer as Azure Resource Manager and Log Analytics do, on 127.0.0.1 over real HTTP, with what a test puts there.
+"""Answer as Azure Resource Manager and Log Analytics do, on 127.0.0.1 over real HTTP, with the data of a test.
 
-One thread serves; `requests` is appended to by it and read once an answer is back, so it needs no lock.
+The server appends to `requests` before it answers, and tests read them after an answer, so no lock is needed.
 """
 
 import json
@@ -14,10 +14,10 @@ CUSTOMER_ID = "00000000-0000-0000-0000-0000000000cc"
 
 
 class ResourceManager:
-    """Hold rules by immutable id and tables by name; `answers` takes the place of what a path would answer."""
+    """Hold rules by immutable id and tables by name; `answers` replaces the answers of paths."""
 
     def __init__(self, context: Any = None) -> None:
-        """Serve https with a context."""
+        """Serve https if a TLS context is given."""
         self.rules: dict[str, dict[str, Any]] = {}
         self.tables: dict[str, list[dict[str, str]]] = {}
         self.answers: dict[str, tuple[int, bytes]] = {}
@@ -44,7 +44,7 @@ class ResourceManager:
         self._thread.join(10)
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        """Say what Azure would."""
+        """Return the status and the content with which Azure would answer."""
         for start, (status, content) in self.answers.items():
             if path.startswith(start):
                 return status, content

@@ -16,7 +16,7 @@ settings.load_profile("patient")
 texts = st.text(st.characters(), max_size=40)
 
 odd_values = st.sampled_from(ODD_VALUES).map(lambda named: named[1]())
-# Values that take much time or memory would leave no time for the others.
+# Expensive values would leave no time for the others.
 _HEAVY = ("million", "100,000", "40,000", "2,000 deep", "environment", "all")
 # Hypothesis itself inspects the types of its examples, and some of these raise.
 _NOT_FOR_HYPOTHESIS = ("metaclass", "class raises", "attribute raises", "comparison", "dead weak")

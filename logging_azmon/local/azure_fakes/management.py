@@ -1,6 +1,6 @@
 """Answer as Azure Resource Manager does about deployed resources: rules, tables, the workspace.
 
-Only the reads that tell whether rows will fit are answered; nothing can be deployed. Any thread may call in; there is
+Only the reads that show whether rows will fit are answered; nothing can be deployed. Any thread may call in; there is
 no state.
 """
 
@@ -43,7 +43,7 @@ class Management:
         return None
 
     def _find_rules(self, request: Request) -> Response:
-        """Find rules by their immutable id. Clients ask the resource graph nothing else, so its KQL is not parsed."""
+        """Find rules by their immutable id. Clients query the graph for nothing else, so its KQL is not parsed."""
         try:
             query = orjson.loads(request.body)["query"]
         except (orjson.JSONDecodeError, KeyError, TypeError):

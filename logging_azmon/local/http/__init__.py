@@ -1,1 +1,1 @@
-"""Speak HTTP: requests, responses, connections, TLS, and whose requests are refused. The application is given."""
+"""Speak HTTP: requests, responses, connections, TLS, and the check of origins. The caller provides the application."""

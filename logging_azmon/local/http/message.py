@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 import orjson
 
-# Azure's limit for uploads, applied to every request: a longer body is read and discarded.
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -26,7 +24,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Hold a response: a body of known length, or a `stream` whose parts are sent as they come."""
+    """Hold a response: a body of known length, or a `stream` whose parts are sent as it yields them."""
 
     status: int
     body: bytes = b""

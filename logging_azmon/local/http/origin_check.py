@@ -1,7 +1,7 @@
 """Refuse requests that come neither from this machine's own programs nor from the page.
 
-The Host header is checked because a web site can resolve a name of its own to 127.0.0.1; Origin and Sec-Fetch-Site,
-because a web page can send requests to any address.
+The Host header is checked because a web site can resolve its own name to 127.0.0.1 (DNS rebinding); Origin and
+Sec-Fetch-Site, because a web page can send requests to any address.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class OriginCheck:
 def origin_check(scheme: str, host: str, port: int, more: Iterable[str] = ()) -> OriginCheck:
     """Allow the loopback names, the address that the server listens on, and `more` names."""
     names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host, *more}
-    # On all addresses, any bare address is allowed: a foreign web site cannot make a browser send one it does not know.
+    # A server on all addresses accepts any bare address: DNS rebinding sends a name, never an address.
     return OriginCheck(scheme, port, frozenset(name.lower() for name in names), host in ("0.0.0.0", "::"))  # noqa: S104 - compared, not bound
 
 

@@ -5,8 +5,8 @@ Rules:
 - The application is a callable, `Request` to `Response`, called from the connections' threads. An exception is
   answered with 500 and an explanation, except `HangupError`, which resets the connection.
 - All input is bounded: lines, headers, bodies, the time a client may take, the number of connections.
-- A body that is too long is read to its end and discarded, within limits: a client that is still sending would see
-  a reset instead of the answer.
+- Azure's limit for uploads applies to every request. A longer body is read to its end and discarded, within limits: a
+  client that is still sending would see a reset instead of the answer.
 - `_lock` guards the set of open connections. `close` ends them all and waits for their threads, within a limit.
 """
 
@@ -175,7 +175,7 @@ class _Connection(socketserver.BaseRequestHandler):
             return self._application(request)
         except HangupError:
             raise
-        except Exception as error:  # noqa: BLE001 - the client is told of any error
+        except Exception as error:  # noqa: BLE001 - any error becomes an answer
             where = traceback.extract_tb(error.__traceback__)[-1]
             message = (
                 f"The local workspace failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})."

@@ -1,9 +1,9 @@
-"""Play faults on the next uploads: error answers, delays, resets and outages.
+"""Apply faults to the next uploads: error answers, delays, resets and outages.
 
-A fault is one word, which fits a command line: ``503*3`` answers three uploads with 503, ``429*2,retry-after=5``
+A fault is one word, so that it fits a command line: ``503*3`` answers three uploads with 503, ``429*2,retry-after=5``
 answers two with 429 and Retry-After, ``latency=0.5*10`` delays ten by half a second, ``reset`` resets one connection,
 ``reset,stored`` resets it after its rows were stored (the 204 is lost), ``outage=10`` resets every connection for ten
-seconds from now. Faults are played in the order in which they were added; an outage takes precedence.
+seconds from now. Faults apply in the order in which they were added; an outage takes precedence.
 
 Any thread may call in; `_lock` guards the list and is not held during a delay.
 """
@@ -40,7 +40,7 @@ class _Fault:
 
 
 class Faults:
-    """Keep the faults that were requested, and play them."""
+    """Keep the requested faults, and apply them to uploads."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -73,7 +73,7 @@ class Faults:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Forget all faults and end all delays."""
+        """Remove all faults and end all delays."""
         with self._lock:
             self._waiting.clear()
             self._outage_until = float("-inf")
@@ -81,14 +81,14 @@ class Faults:
             self._cleared = threading.Event()
 
     def waiting(self) -> list[str]:
-        """Return the faults that have not been played yet."""
+        """Return the faults that have not been applied yet."""
         with self._lock:
             remaining = self._outage_until - self._clock()
             outage = [f"outage={remaining:.1f}"] if remaining > 0 else []
             return outage + [f"{fault.text.split('*')[0].split(',')[0]}*{fault.times}" for fault in self._waiting]
 
-    def play(self, act: Callable[[], Response]) -> Response:
-        """Play the next fault, or answer with `act` if there is none."""
+    def apply(self, act: Callable[[], Response]) -> Response:
+        """Apply the next fault, or answer with `act` if there is none."""
         with self._lock:
             if self._clock() < self._outage_until:
                 raise HangupError

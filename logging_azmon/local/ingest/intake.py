@@ -1,7 +1,7 @@
 """Answer uploads as the service does, with its refusals and its wording.
 
-Where Azure answers 204 and silently drops data, the loss is noted in `Store.problems`. Any thread may call in; there is
-no state but that of the store and the quota.
+Where Azure answers 204 and silently drops data, the loss is recorded in `Store.problems`. Any thread may call in; the
+only state is that of the store and the quota.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..storage.writer import QueueFullError
 from .quota import Quota
 
 API_VERSIONS = ("2023-01-01", "2021-11-01-preview")
-# Further undeclared names of one body are counted together.
+# Further undeclared names in the same body are counted together.
 MAX_NAMED_COLUMNS = 20
 
 PATH = re.compile(r"/dataCollectionRules/(?P<rule>[^/]+)/streams/(?P<stream>[^/]+)")

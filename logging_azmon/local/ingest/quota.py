@@ -38,7 +38,7 @@ class Quota:
         self._minutes: dict[str, _Minute] = {}
 
     def take(self, rule: str, rows: int) -> float | None:
-        """Count a request and return None; or refuse it uncounted, and return the seconds after which to try again."""
+        """Count a request and return None, or refuse it without counting it and return the seconds to wait."""
         if self._requests is None and self._rows is None:
             return None
         with self._lock:

@@ -1,4 +1,4 @@
-"""Say what is wrong with a query, and where. Lines and positions count from 1."""
+"""Describe mistakes in queries, with their positions. Lines and positions count from 1."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 class QueryError(Exception):
-    """Say what is wrong with a query, and where if that is known; line and position count from 1."""
+    """Describe a mistake in a query, with its position if that is known."""
 
     def __init__(
         self, message: str, *, code: str = "SemanticError", line: int | None = None, pos: int | None = None

@@ -37,7 +37,7 @@ _REWRITTEN = frozenset(
 
 
 def translate(kql: str, schema: Schema, describe: Describe, *, now: dt.datetime | None = None) -> Translation:
-    """Translate a query; `describe` is asked for the columns that a translated part of it yields."""
+    """Translate a query; `describe` returns the columns that a translated part of it yields."""
     return _Rewriter(kql, schema, describe, now).translate()
 
 
@@ -174,7 +174,7 @@ class _Rewriter:
         return condition(node.children[-1], columns, rewrite, case_sensitive=is_case_sensitive(node))
 
     def _rewrite(self, node: Node, columns: Columns | None) -> str:
-        """Return the text of a part of the query, with the functions replaced that the engine lacks."""
+        """Return the text of a part of the query, with replacements for functions that the engine lacks."""
         if node.kind == "StringStarOperatorExpression" and columns is not None:
             rest = self._kql[node.children[1].start : node.stop]
             return "(" + " or ".join(f"tostring({kql_name(name)}) {rest}" for name in columns) + ")"
@@ -215,7 +215,7 @@ class _Rewriter:
         return self._describe(self._finish())
 
     def _cut(self) -> str:
-        """End a stage: name the part of the query read so far, and go on from that name."""
+        """End a stage: name the part of the query read so far, and continue from that name."""
         columns = self._columns()
         return self._stage(self._translated(), columns)
 
@@ -234,7 +234,7 @@ class _Rewriter:
             yield from self._window_calls(child)
 
     def _windows(self, node: Node) -> None:
-        """Compute each window call in a hidden column, over the rows in the order they have at this point."""
+        """Compute each window call in a hidden column, over the rows in their order at this point."""
         calls = list(self._window_calls(node))
         hidden: list[str] = []
         expressions: list[str] = []
@@ -268,7 +268,7 @@ class _Rewriter:
             self._pending += f"\n| project-away {', '.join(hidden)}"
 
     def _make_series(self, node: Node) -> None:
-        """Aggregate by slot, set each group against every slot, and fill empty slots with the default."""
+        """Aggregate by slot, combine each group with each slot, and fill empty slots with the default."""
         series = read_series(node)
         rows = self._cut()
         if self._schema[rows].get(series.axis) not in AXIS_TYPES:

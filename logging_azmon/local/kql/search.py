@@ -39,7 +39,7 @@ def _anywhere(value: str, columns: Columns, *, case_sensitive: bool) -> str:
 
 
 def _term(value: str, *, case_sensitive: bool) -> tuple[str, str]:
-    """Choose the operator for a term: it must match whole words, but for an end that has a star."""
+    """Choose the operator for a term: each end must be a word boundary unless it has a star."""
     suffix = "_cs" if case_sensitive else ""
     if "*" not in value:
         return f"has{suffix}", kql_string(value)

@@ -1,6 +1,6 @@
 """Translate `make-series`: one list per group, with a value for every slot of the axis.
 
-Pure: read the operator's clauses, and write KQL for the steps that the engine supports, SQL for the others.
+Pure. The operator's clauses become KQL for the steps that the engine supports, and SQL for the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Series:
     """Hold the clauses of the operator."""
 
     aggregates: list[tuple[str, str, str]] = field(default_factory=list)
-    """Name, expression and default of each."""
+    """Name, expression and default of each aggregate."""
     axis: str = ""
     bounds: dict[str, str] = field(default_factory=dict)
     """`step`, and `from` and `to` if they are given."""
@@ -36,17 +36,17 @@ class Series:
         return f"extend _slot = bin({kql_name(self.axis)}, {self.bounds['step']})"
 
     def slots(self, rows: str, columns: Columns, bounds: str) -> tuple[str, Columns]:
-        """Return the SQL, and its columns, that gives each row its slot and leaves out rows outside the bounds."""
+        """Return SQL that gives each row its slot and omits rows outside the bounds, and the columns of its result."""
         kind = columns[self.axis]
         axis, slot = f"r.{sql_name(self.axis)}", "r._slot"
         if "from" in self.bounds:
             slot = f"CAST(b._first + floor(({axis} - b._first) / b._step) * b._step AS BIGINT)"
             if kind == "datetime":
                 slot = f"time_bucket(b._step, {axis}, b._first)"
-        held = [f"{axis} IS NOT NULL"]
-        held += [f"{axis} >= b._first"] * ("from" in self.bounds) + [f"{axis} < b._last"] * ("to" in self.bounds)
+        conditions = [f"{axis} IS NOT NULL"]
+        conditions += [f"{axis} >= b._first"] * ("from" in self.bounds) + [f"{axis} < b._last"] * ("to" in self.bounds)
         kept = ", ".join(f"r.{sql_name(name)}" for name in columns if name != "_slot")
-        sql = f"SELECT {kept}, {slot} AS _slot FROM {rows} r CROSS JOIN {bounds} b WHERE {' AND '.join(held)}"
+        sql = f"SELECT {kept}, {slot} AS _slot FROM {rows} r CROSS JOIN {bounds} b WHERE {' AND '.join(conditions)}"
         return sql, {**columns, "_slot": kind}
 
     def summarize_kql(self) -> str:
@@ -56,7 +56,7 @@ class Series:
         return f"summarize {totals} by {by}_slot"
 
     def lay_out(self, data: str, columns: Columns, bounds: str) -> tuple[str, Columns]:
-        """Return the SQL, and its columns, that sets every group against every slot and collects the lists."""
+        """Return SQL that combines each group with each slot and collects the lists, and the columns of its result."""
         keys = [name for name, _ in self.keys]
         low = f"(SELECT _first FROM {bounds})" if "from" in self.bounds else f"(SELECT min(_slot) FROM {data})"
         step = f"(SELECT _step FROM {bounds})"
@@ -64,14 +64,14 @@ class Series:
         listed = ", ".join(f"d.{sql_name(key)}" for key in keys)
         groups = f"SELECT DISTINCT {listed} FROM {data} d" if keys else f"SELECT 1 AS _one FROM {data} LIMIT 1"
         same = ["d._slot = s._slot", *(f"d.{sql_name(key)} IS NOT DISTINCT FROM g.{sql_name(key)}" for key in keys)]
-        shown = "strftime(s._slot, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if columns["_slot"] == "datetime" else "s._slot"
+        slot_text = "strftime(s._slot, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if columns["_slot"] == "datetime" else "s._slot"
         outputs = [f"g.{sql_name(key)}" for key in keys]
         grouping = " GROUP BY " + ", ".join(outputs) if keys else " HAVING count(*) > 0"
         outputs += [
             f"to_json(list(coalesce(d.{sql_name(name)}, {_number(default)}) ORDER BY s._slot)) AS {sql_name(name)}"
             for name, _, default in self.aggregates
         ]
-        outputs.append(f"to_json(list({shown} ORDER BY s._slot)) AS {sql_name(self.axis)}")
+        outputs.append(f"to_json(list({slot_text} ORDER BY s._slot)) AS {sql_name(self.axis)}")
         sql = (
             f"SELECT {', '.join(outputs)} FROM ({groups}) g"
             f" CROSS JOIN range({low}, {high}, {step}) AS s(_slot)"
@@ -101,7 +101,7 @@ def read_series(node: Node) -> Series:
 
 
 def _named(node: Node, fallback: str) -> tuple[str, str]:
-    """Return name and expression of ``name = expression``; a bare call gets the name that `summarize` would give it."""
+    """Return name and expression of ``name = expression``; name a bare call as `summarize` would."""
     if node.kind == "NamedExpression":
         clause, expression = node.children[0], node.children[1]
         return plain_name(clause.children[0]), expression.text
@@ -112,7 +112,7 @@ def _named(node: Node, fallback: str) -> tuple[str, str]:
 
 
 def _number(text: str) -> str:
-    """Return a literal number for SQL; nothing else may pass into it."""
+    """Return a literal number for SQL; refuse anything else, which could be SQL of its own."""
     plain = {"real(null)": "NULL", "int(null)": "NULL", "long(null)": "NULL", "double(null)": "NULL"}.get(text, text)
     if plain != "NULL" and not re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", plain):
         raise QueryError(f"default={text} must be a numeric literal in the local workspace.", code="Unsupported")

@@ -1,6 +1,6 @@
 """Check a rule's transformKql against the limits that Azure sets for transformations.
 
-A transformation sees one row at a time. "Supported KQL features in Azure Monitor transformations",
+A transformation sees one row at a time. Source: "Supported KQL features in Azure Monitor transformations",
 MicrosoftDocs/azure-monitor-docs, 2026-01.
 """
 

@@ -77,7 +77,7 @@ def parse(kql: str) -> Node:
 def to_sql(kql: str, schema: Schema, *, now: dt.datetime | None = None) -> Translation:
     """Translate a query that the engine understands; raise a `QueryError` for one that it does not.
 
-    `now` stops the query's clock at that time, so that several translations of one query agree.
+    `now` fixes the query's clock, so that several translations of one query agree.
     """
     import duckdb_kql
 
@@ -154,7 +154,7 @@ _SERIES = "SELECT UNNEST(generate_series("
 
 
 def _streamed(sql: str) -> str:
-    """Produce a `range` row by row: as a list it is built in one piece, and neither a limit nor a timer stops that."""
+    """Produce a `range` row by row: a list is built in one piece, which neither a limit nor a timer can stop."""
     start = sql.find(_SERIES)
     if start < 0:
         return sql
@@ -270,7 +270,7 @@ class _NameCheck:
 
 
 def _walk(node: Any) -> Iterator[Any]:
-    """Yield the parts of an operator or a source; a nested query is yielded, its parts are not."""
+    """Yield the parts of an operator or a source; yield a nested query, but not its parts."""
     from duckdb_kql import ir
 
     stack, seen = [node], {id(node)}
@@ -293,7 +293,7 @@ def _walk(node: Any) -> Iterator[Any]:
 
 
 def _nested(node: Any) -> Iterator[Any]:
-    """Yield the queries directly inside an operator or a source: a join's other side, a toscalar's body."""
+    """Yield the queries directly inside an operator or a source, such as the right side of a join."""
     from duckdb_kql import ir
 
     return (part for part in _walk(node) if isinstance(part, ir.Query))

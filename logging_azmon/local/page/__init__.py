@@ -1,1 +1,1 @@
-"""Show the tables in a browser: the files of the page, and what it asks the workspace for."""
+"""Show the tables in a browser: the files of the page, and the data that it requests."""

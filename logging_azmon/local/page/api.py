@@ -1,4 +1,4 @@
-"""Answer what the page asks for besides queries: the tables, the problems, and the rows as they are stored."""
+"""Answer the requests of the page, except queries: the tables, the problems, and the rows as they are stored."""
 
 from __future__ import annotations
 

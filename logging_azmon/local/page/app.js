@@ -241,7 +241,7 @@ byId("theme").addEventListener("click", nextTheme);
 byId("help-button").addEventListener("click", showHelp);
 byId("drawer").addEventListener("click", () => setDrawer(!document.body.classList.contains("drawer-open")));
 for (const dialog of document.querySelectorAll("dialog")) {
-  // A click beside the dialog closes it.
+  // A click outside the dialog closes it.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 }
 

@@ -19,7 +19,7 @@ _TYPES = {
     "woff2": "font/woff2",
     "json": "application/json",
 }
-# The page shows rows that others logged: nothing in them may run, and nothing may be sent to another host.
+# The page shows untrusted rows: nothing in them may run, and nothing may be sent to another host.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
     " img-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class Assets:
-    """Hold the files of the page, read once: a request can name no other file."""
+    """Hold the files of the page, read once, so that a request cannot name any other file."""
 
     def __init__(self) -> None:
         self._files = dict(_read(files(__package__)))

@@ -10,8 +10,8 @@ const NUMBERS = new Set(["int", "long", "real", "decimal"]);
 const HEIGHT = 220;
 
 /**
- * Return the series of a result, or null if it does not come from the like of `summarize … by bin(TimeGenerated, …)`: it
- * must have a time column and numbers; text columns name the series. Each is `{name, values}`, aligned to `times` (seconds).
+ * Return the series of a result, or null unless its query is one over time, such as `summarize … by bin(TimeGenerated, …)`,
+ * and it has a time column and numbers. Text columns name the series. Each is `{name, values}`, aligned to `times` (seconds).
  */
 export function seriesOf(kql, { columns, rows }) {
   const code = kql.replace(/\/\/.*$/gm, "");
@@ -61,7 +61,7 @@ export function drawChart(root, { times, series, hidden, stacked, levels }) {
   root.replaceChildren(h("div.chart-head", legend, readout), area);
 
   const step = Math.min(...times.slice(1).map((t, at) => t - times[at]), Infinity);
-  // Every bin of the range has its place, even one without rows.
+  // Every bin of the range is drawn, even one without rows.
   const bins = Math.round((times.at(-1) - times[0]) / step) + 1;
   const even = stacked && Number.isFinite(step) && bins < 5000;
   const x = even ? Array.from({ length: bins }, (_, at) => times[0] + at * step) : times;

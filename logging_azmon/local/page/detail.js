@@ -24,17 +24,17 @@ export function showDetail(panel, { row, columns, roles }, { close, move }) {
   if (roles.message !== null) body.append(h("p.detail-message", inline(row[roles.message])));
   const exception = roles.exception !== null && row[roles.exception];
   if (exception) body.append(section(roles.exception, traceback(inline(exception)), inline(exception)));
-  const told = new Set([roles.message, roles.exception]);
+  const displayed = new Set([roles.message, roles.exception]);
   for (const name of roles.dynamic) {
     const value = parsed(row[name]);
     if (value === null || value === undefined) continue;
     body.append(section(name, tree(value), JSON.stringify(value, null, 2)));
-    told.add(name);
+    displayed.add(name);
   }
   const list = h("dl.columns");
   const absent = [];
   for (const { name, type } of columns) {
-    if (told.has(name)) continue;
+    if (displayed.has(name)) continue;
     if (row[name] === null || row[name] === undefined || row[name] === "") absent.push(name);
     else list.append(h("dt", { title: type }, name), h(`dd.type-${type}`, inline(row[name])));
   }

@@ -25,7 +25,7 @@ export function showEmpty(root, table) {
       h(
         "div.empty-card.calm",
         h("h2", "Nothing to report"),
-        h("p.muted", "Each value that the workspace drops, cuts or replaces is reported here, as in Azure if the rule's diagnostic settings say so."),
+        h("p.muted", "Each value that the workspace drops, cuts or replaces is reported here, as in Azure if the rule's diagnostic settings enable it."),
       ),
     );
     return;

@@ -19,11 +19,11 @@ from ..query.values import page_row
 from ..storage.store import Store
 
 FIRST_ROWS = 1_000
-# As many rows as a browser can take in at once; of a flood it is shown the newest.
+# The most rows that a browser can process at once; of a larger burst it gets the newest.
 MAX_ROWS = 10_000
 BUNDLE_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15.0
-# A keep-alive is also a program's occasion to notice that its own reader is gone.
+# On each keep-alive, a program also checks whether its own reader is gone.
 PROGRAM_KEEP_ALIVE_SECONDS = 1.0
 MAX_OPEN = 16
 
@@ -35,12 +35,13 @@ class EventStreams:
         self._store = store
         self._keep_alive_seconds = keep_alive_seconds
         self._open = threading.BoundedSemaphore(MAX_OPEN)
+        # Never set, so that waiting for it is a pause.
         self._never = threading.Event()
 
     def open(self, table: str, *, every: bool = False) -> Response:
         """Answer with a table's newest rows and then, as long as the client listens, with each new row.
 
-        Of a flood only the newest are sent, unless the client asks for `every` row, as the command ``tail`` does.
+        Of a large burst only the newest are sent, unless the client asks for `every` row, as the command ``tail`` does.
         """
         columns = self._store.schema().get(table)
         if columns is None:

@@ -7,7 +7,7 @@ const SHORTCUTS = [
   [
     "Logs",
     [
-      ["/", "Filter by text; ↓ goes to the rows"],
+      ["/", "Filter by text; ↓ moves to the rows"],
       ["↑ ↓  j k", "Move; also PgUp, PgDn, Home, End"],
       ["Enter", "Open the row"],
       ["Esc", "Close the row, then clear the filters"],

@@ -118,7 +118,7 @@ export class Histogram {
       this.#plot.setScale("x", { min: (range ? range.from : from) / 1000, max: Math.max(end, from + step) / 1000 });
       this.#plot.setScale("y", { min: 0, max: Math.max(1, ...sums.at(-1)) * 1.06 });
     });
-    if (this.#plot.cursor.idx === null || this.#plot.cursor.idx === undefined) this.#tell(null);
+    if (this.#plot.cursor.idx === null || this.#plot.cursor.idx === undefined) this.#describe(null);
   }
 
   #config(width) {
@@ -142,7 +142,7 @@ export class Histogram {
         })),
       ],
       hooks: {
-        setCursor: [(u) => this.#tell(u.cursor.idx)],
+        setCursor: [(u) => this.#describe(u.cursor.idx)],
         setSelect: [(u) => u.select.width > 3 && this.#brushed(u.posToVal(u.select.left, "x") * 1000, u.posToVal(u.select.left + u.select.width, "x") * 1000)],
       },
     };
@@ -155,7 +155,7 @@ export class Histogram {
     this.#zoomed({ from: first + Math.floor((from - first) / step) * step, to: first + Math.ceil((to - first) / step) * step });
   }
 
-  #tell(index) {
+  #describe(index) {
     if (!this.#data) return;
     const { from, step, bins, counts } = this.#data;
     if (index === null || index === undefined || index >= bins) {
@@ -202,7 +202,7 @@ export class Histogram {
     const height = this.#plot.bbox.height / devicePixelRatio;
     if (cursor < 0) {
       this.#plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-      this.#tell(null);
+      this.#describe(null);
       return;
     }
     const { from, step } = this.#data;
@@ -210,7 +210,7 @@ export class Histogram {
     const left = this.#plot.valToPos((from + low * step) / 1000, "x");
     const right = this.#plot.valToPos((from + (high + 1) * step) / 1000, "x");
     this.#plot.setSelect({ left, top: 0, width: right - left, height }, false);
-    this.#tell(cursor);
+    this.#describe(cursor);
   }
 }
 

@@ -192,7 +192,7 @@ export class Logs {
     this.host.showEmpty(table, total === 0);
   }
 
-  /** List the loggers of the rows, and each parent that has several of them below it, as `logging` names them. */
+  /** List the loggers of the rows, and each parent in `logging`'s hierarchy that has several of them below it. */
   #drawLoggers() {
     const counts = new Map();
     for (const [name, n] of this.store.loggers) {
@@ -335,7 +335,7 @@ export class Logs {
     const time = oldest.row[roles.time];
     button.disabled = true;
     try {
-      // Some or all rows of the oldest timestamp are held already.
+      // The store already holds some or all rows of the oldest timestamp.
       const key = (row) => JSON.stringify(table.columns.map(({ name }) => row[name] ?? null));
       const held = new Set(store.entries.filter((entry) => entry.time === oldest.time).map((entry) => key(entry.row)));
       const limit = Math.min(EARLIER, CAPACITY - store.entries.length) + held.size;

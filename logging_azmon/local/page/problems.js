@@ -1,4 +1,4 @@
-/** The view of all that was dropped, cut or replaced, with the reasons: Azure gives none, this workspace does. */
+/** The view of what was dropped, cut, replaced or refused, with the reasons, which Azure does not give. */
 
 import { problems } from "./api.js";
 import { byId, h, number, localDate, clockTime } from "./dom.js";
@@ -33,14 +33,14 @@ export class Problems {
     badge.textContent = number.format(list.length);
     if (list.length === 0) {
       this.root.replaceChildren(
-        h("div.empty-card.calm", h("h2", "Nothing was dropped, cut or replaced"), h("p.muted", "Azure says nothing when a row does not fit its table. This page says which column, why, and what to change.")),
+        h("div.empty-card.calm", h("h2", "Nothing was dropped, cut or replaced"), h("p.muted", "Azure says nothing when a row does not fit its table. This page names the column and the reason, and says what to change.")),
       );
       return;
     }
     this.root.replaceChildren(
       h(
         "div.problem-list",
-        h("p.muted", "Azure does the same without a message. Each line is one column and one reason, newest first."),
+        h("p.muted", "Azure does the same, but silently. Each line is one column and one reason, newest first."),
         h(
           "table",
           h("thead", h("tr", ["Problem", "Column", "Count", "Last seen", "Reason, and what to change"].map((title) => h("th", { scope: "col" }, title)))),

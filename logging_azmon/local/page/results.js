@@ -145,7 +145,7 @@ function widthOf({ name, type }, rows, at) {
 export function toCsv({ columns, rows }) {
   const cell = (value) => {
     let text = inline(value);
-    // Keep a spreadsheet from taking text for a formula.
+    // Keep a spreadsheet from interpreting text as a formula.
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };

@@ -2,8 +2,8 @@
  * The rows that the page holds, and the subset that passes the filter. No DOM here.
  *
  * `entries` are in order of arrival, oldest first, at most `CAPACITY`; `visible` is a subsequence. New rows are filtered
- * as they arrive. A changed filter is applied to all rows in slices, so that typing never waits for it. The text of a row
- * to search in is built once, when a text filter first needs it.
+ * as they arrive. A changed filter is applied to all rows in slices, so that typing never waits for it. The searchable
+ * text of a row is built once, when a text filter first needs it.
  */
 
 import { inline, levelRank, LEVELS } from "./schema.js";

@@ -14,13 +14,13 @@ _DURATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Timespan:
-    """Hold the start, inclusive, and the end, exclusive; None leaves that side open."""
+    """Hold an inclusive start and an exclusive end; None leaves that side open."""
 
     start: dt.datetime | None
     end: dt.datetime | None
 
     def condition(self) -> str:
-        """Return the SQL condition that is true for rows inside."""
+        """Return the SQL condition that is true for rows inside the timespan."""
         parts = ['"TimeGenerated" >= $span_start'] * (self.start is not None)
         return " AND ".join(parts + ['"TimeGenerated" < $span_end'] * (self.end is not None))
 

@@ -18,12 +18,12 @@ def json_writer(kind: str) -> Convert:
 
 
 def python_reader(kind: str) -> Convert:
-    """Return the function that makes a Python value of a cell of a Kusto type."""
+    """Return the function that converts a cell of a Kusto type to a Python value."""
     return _TO_PYTHON.get(kind, _as_is)
 
 
 def page_row(columns: Mapping[str, str], row: Iterable[Any]) -> dict[str, Any]:
-    """Return a row for the page, by column name: JSON values as in the query API, but dynamic values as JSON proper."""
+    """Return a row for the page, by column name: JSON values as in the query API, but dynamic values as plain JSON."""
     return {
         name: _fragment(cell) if kind == "dynamic" else json_writer(kind)(cell)
         for (name, kind), cell in zip(columns.items(), row, strict=True)

@@ -2,11 +2,12 @@
 
 The bodies of a stream take three steps; the writer does the last two in one transaction:
 
-1. *staged*: the declared columns, typed, each beside its text in the JSON. A text without a value was mistyped.
+1. *staged*: the declared columns, typed, each beside its text in the JSON. A value is mistyped if only
+   its text is present.
 2. *yielded*: the result of a flow's transformation, in the types of the flow's table.
 3. The table: strings are cut at 64 KB, and TimeGenerated is replaced where Azure replaces it.
 
-Pure but for `describe`, which asks the database for the columns that a SELECT yields.
+Pure except for `describe`, which asks the database for the columns that a SELECT yields.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class FlowPlan:
 
     @cached_property
     def findings_sql(self) -> str:
-        """Count the rows, the times to replace, and for each of `texts` the values to cut."""
+        """Count the rows, the times to replace, and for each column of `texts` the values to cut."""
         counts = [
             "count(*)",
             'count(*) FILTER ("TimeGenerated" < $oldest OR "TimeGenerated" > $newest)',
@@ -84,7 +85,7 @@ class FlowPlan:
         return f"SELECT {', '.join(counts)} FROM {self.rows}"
 
     def insert_sql(self, *, cut: bool) -> str:
-        """Append the rows to the table; `cut` only if `findings_sql` found values that are too long: it costs time."""
+        """Append the rows to the table; `cut` costs time: set it only if `findings_sql` has found values to cut."""
         values = [_final(name, kind, cut=cut) for name, kind in self.columns.items()]
         names = ", ".join(sql_name(name) for name in self.columns)
         return f"INSERT INTO main.{sql_name(self.flow.table)} ({names}) SELECT {', '.join(values)} FROM {self.rows}"
@@ -115,7 +116,7 @@ class StreamPlan:
 
     @cached_property
     def mistyped_sql(self) -> str:
-        """Count the rows (so that the SELECT is never empty), and for each of `checked` the values that were lost."""
+        """Count the rows (so that the SELECT is never empty), and the lost values in each column of `checked`."""
         counts = [f"count({sql_name(_raw_name(name))}) - count({sql_name(name)})" for name in self.checked]
         return f"SELECT {', '.join(['count(*)', *counts])} FROM staged"
 
@@ -200,7 +201,7 @@ def _built_in_columns(flow: Flow) -> dict[str, str]:
 
 
 def _over(source: Mapping[str, str], part: Translation) -> Translation:
-    """Let a part of a transformation read from an empty `source` with the stream's columns."""
+    """Make a part of a transformation read from an empty `source` that has the stream's columns."""
     columns = ", ".join(f"CAST(NULL AS {SQL_TYPES[kind]}) AS {sql_name(name)}" for name, kind in source.items())
     return Translation(f"WITH source AS (SELECT {columns}) SELECT * FROM ({part.sql})", part.parameters)
 
@@ -237,7 +238,7 @@ def _final(name: str, kind: str, *, cut: bool) -> str:
         value = _cut(column) if cut else column
         return f"coalesce({value}, '')"  # Kusto's strings are never null
     if kind == "dynamic" and cut:
-        shortened = _cut(f"CAST({column} AS VARCHAR)")  # JSON that was cut is no longer JSON: it becomes a string
+        shortened = _cut(f"CAST({column} AS VARCHAR)")  # JSON that was cut is no longer valid: it becomes a string
         return f"CASE WHEN strlen({column}) > {MAX_VALUE_BYTES} THEN to_json({shortened}) ELSE {column} END"
     return column
 

@@ -16,7 +16,7 @@ from typing import Literal, TypedDict
 
 Kind = Literal["dropped", "cut", "replaced", "mistyped", "refused"]
 
-# Names that clients invent must not fill the memory.
+# Bounds the memory, because clients can invent any number of names.
 MAX_KEPT = 1_000
 
 TABLE = "DCRLogErrors"
@@ -46,7 +46,7 @@ class Finding(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Describe what happened to how many values or rows, and what to change."""
+    """Describe what happened, to how many values or rows, and what to change."""
 
     time: dt.datetime
     stream: str
@@ -169,7 +169,7 @@ def no_rows(stream: str, count: int) -> Finding:
 
 
 def no_array(stream: str) -> Finding:
-    """Report a body that was accepted and lost all the same."""
+    """Report a body that was acknowledged although none of it is stored."""
     return {
         "kind": "dropped",
         "stream": stream,
@@ -186,7 +186,7 @@ def refused(stream: str, message: str, advice: str) -> Finding:
 
 
 def not_stored(stream: str, count: int, reason: str) -> Finding:
-    """Report rows that were accepted and could not be stored."""
+    """Report rows that were acknowledged but could not be stored."""
     return {
         "kind": "refused",
         "stream": stream,

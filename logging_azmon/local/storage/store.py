@@ -58,7 +58,7 @@ class Store:
             self._writer.submit(plan, rows, count)
 
     def sync(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Wait until a query finds all rows that were acknowledged."""
+        """Wait until a query finds all rows acknowledged before the call."""
         self._writer.sync(timeout)
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
@@ -118,7 +118,7 @@ class Store:
 
     @contextmanager
     def cursor(self, seconds: float | None = None) -> Iterator[Any]:
-        """Lend a cursor; with `seconds`, interrupt what it runs after so long."""
+        """Lend a cursor; with `seconds`, interrupt its statement after that time."""
         cursor = self._cursor()
         timer = threading.Timer(seconds, cursor.interrupt) if seconds is not None else None
         if timer is not None:
@@ -129,7 +129,7 @@ class Store:
         finally:
             if timer is not None:
                 timer.cancel()
-                timer.join()  # it may be interrupting at this moment, and must not touch a closed cursor
+                timer.join()  # it may be interrupting right now, and must not use a closed cursor
             cursor.close()
 
     def _create_tables(self) -> None:

@@ -30,7 +30,7 @@ QUEUE_BYTES = 64 * 1024 * 1024
 JOINED_BYTES = 4 * 1024 * 1024
 FULL_SECONDS = 10.0
 CLOSE_SECONDS = 30.0
-# A problem that comes without a body, such as a refused request, becomes a row after at most this long.
+# A problem without a body to store, such as a refused request, becomes a row within this time.
 PROBLEM_SECONDS = 0.5
 
 
@@ -59,22 +59,22 @@ class Writer:
         self._to_do = threading.Condition(self._lock)
         self._done = threading.Condition(self._lock)
         self._queue: deque[_Body] = deque()
-        # Bytes of the rows in the queue and in the hands of the threads.
+        # Bytes of the rows that are queued or being stored.
         self._queued_bytes = 0
-        # Bodies so far: `sync` waits until as many are stored as were submitted before it.
+        # Bodies so far. `sync` waits until as many are stored as were submitted before the call.
         self._submitted = 0
         self._stored = 0
-        # Rises whenever tables may have changed.
+        # Increases whenever tables may have changed.
         self._version = 0
         # The ticket of the next bodies taken, and the ticket whose holder may commit.
         self._next_ticket = 0
         self._turn = 0
-        # Calls of `sync` that wait for problems to be stored, and how many of them need wait no longer.
+        # How many calls of `sync` have asked for problems to be stored, and how many of these are served.
         self._problems_wanted = 0
         self._problems_stored = 0
         # No more bodies are accepted; the threads end when the queue is empty.
         self.closing = False
-        # Nothing waits for changes any more.
+        # Waits for changes return at once.
         self.ending = False
         self._threads = [
             threading.Thread(target=self._run, args=(number == 0,), name=f"azmon-local-writer-{number}", daemon=True)
@@ -96,7 +96,7 @@ class Writer:
             self._to_do.notify()
 
     def sync(self, timeout: float) -> None:
-        """Wait until a query finds all rows that were submitted and all problems that were noted."""
+        """Wait until a query finds all rows submitted and all problems recorded before the call."""
         with self._done:
             goal = self._submitted
             stored = self._done.wait_for(lambda: self._stored >= goal, timeout)
@@ -166,7 +166,7 @@ class Writer:
     def _store(self, cursor: Any, bodies: list[_Body], ticket: int) -> None:
         failure = self._try(self._stage, cursor, bodies)
         with self._done:
-            # No limit is needed: each statement of the thread before us ends.
+            # No limit is needed: every statement of the thread ahead of this one ends.
             self._done.wait_for(lambda: self._turn == ticket)
         try:
             if failure is not None or self._try(self._commit, cursor, bodies) is not None:
@@ -180,7 +180,7 @@ class Writer:
                 self._done.notify_all()
 
     def _store_singly(self, cursor: Any, bodies: list[_Body]) -> None:
-        """Store each body alone, so that a body that cannot be stored costs no other its rows."""
+        """Store each body alone, so that one that cannot be stored does not lose the rows of the others."""
         for body in bodies:
             reason = self._try(self._stage, cursor, [body]) or self._try(self._commit, cursor, [body])
             if reason is not None:

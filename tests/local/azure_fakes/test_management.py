@@ -1,4 +1,4 @@
-"""What the local workspace answers in place of Azure Resource Manager."""
+"""Answers of the local workspace in place of Azure Resource Manager."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which requests are refused for their Host, Origin or Sec-Fetch-Site header."""
+"""Requests that are refused for their Host, Origin or Sec-Fetch-Site header."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The HTTP server: what it reads, what it refuses, and what it survives."""
+"""The HTTP server: reading requests, refusing malformed ones, and surviving clients that break off."""
 
 import http.client
 import json

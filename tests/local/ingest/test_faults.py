@@ -1,4 +1,4 @@
-"""Faults that are played on uploads."""
+"""Faults that apply to uploads."""
 
 import threading
 
@@ -9,7 +9,7 @@ from logging_azmon.local import Workspace
 from support.local_client import TIMEOUT, ask, call, send
 
 
-def test_faults_are_played_in_order_and_then_uploads_succeed():
+def test_faults_apply_in_order_and_then_uploads_succeed():
     with Workspace(faults=["503*2", "429,retry-after=7"]) as ws:
         answers = [send(ws, [{}]) for _ in range(4)]
         assert [answer.status for answer in answers] == [503, 503, 429, 204]

@@ -1,4 +1,4 @@
-"""How uploads are answered, and what becomes of their rows."""
+"""Answers to uploads, and the rows that they store."""
 
 import datetime as dt
 import gzip

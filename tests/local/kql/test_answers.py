@@ -142,7 +142,7 @@ QUERIES = {
     "App_CL | summarize countif(Level == 'ERROR'), sumif(Sequence, Ok)": [(2, 8)],
     "App_CL | summarize errors = countif(not(Ok)) * 100.0 / count()": [(pytest.approx(33.3333, abs=1e-3),)],
     "App_CL | summarize percentile(Line, 50)": [(20,)],
-    # A whole row, also where it has nulls.
+    # take_any(*) returns a whole row, including its nulls.
     "App_CL | summarize take_any(*) by Logger | where Logger == 'web' | project Sequence, Duration": [(5, None)],
     "App_CL | summarize take_any(Level) by Logger | where Logger == 'cache' | project Level": [("DEBUG",)],
     "App_CL | summarize arg_max(TimeGenerated, Message) by Logger | where Logger == 'web' | project Message": [
@@ -210,7 +210,7 @@ QUERIES = {
     "let newest = toscalar(App_CL | summarize max(Sequence)); App_CL | where Sequence == newest | project Logger": [("cache",)],
     "datatable(a: long, b: string) [1, 'x', 2, 'y'] | where a > 1 | project b": [("y",)],
     "range x from 1 to 3 step 1 | summarize sum(x)": [(6,)],
-    # what is filled in
+    # operators and functions that the engine lacks
     "search 'Refused' | project Sequence": [(5,)],
     "search in (Owner_CL) 'front' | count": [(1,)],
     "search '*imeou*' | project Sequence": [(2,)],

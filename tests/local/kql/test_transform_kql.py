@@ -1,4 +1,4 @@
-"""Transformations: their results, and what Azure refuses in them."""
+"""Transformations: their results, and the constructs that Azure refuses in them."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_a_transformation_yields_the_columns_worked_out_by_hand(transform):
 
 
 @pytest.mark.parametrize(
-    ("transform", "said"),
+    ("transform", "message"),
     [
         ("source | summarize count() by Level", "'summarize' is refused in a transformation.*line 1, position 10"),
         ("source\n| join (source) on Level", "'join' is refused.*line 2, position 3"),
@@ -84,6 +84,6 @@ def test_a_transformation_yields_the_columns_worked_out_by_hand(transform):
     ],
     ids=lambda value: value[:40],
 )
-def test_a_transformation_that_azure_refuses_is_refused_at_start(transform, said):
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_transformation_that_azure_refuses_is_refused_at_start(transform, message):
+    with pytest.raises(ConfigurationError, match=message):
         Workspace(rule(transform)).start()

@@ -1,4 +1,4 @@
-// Upload and query with Azure's clients as they are; what they found goes to stdout as JSON.
+// Upload and query with Azure's unmodified clients, and print the results as JSON.
 import { LogsIngestionClient } from "@azure/monitor-ingestion";
 import { LogsQueryClient } from "@azure/monitor-query-logs";
 

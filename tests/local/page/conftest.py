@@ -26,7 +26,7 @@ def workspace():
 
 @pytest.fixture
 def page(browser, workspace):
-    """The live page. After the test, the console must be empty and all requests must have gone to the workspace."""
+    """Show the live page; then check that its console is empty and that every request went to the workspace."""
     with browser.page() as page:
         page.refusals = 0
         show(page, workspace)

@@ -47,7 +47,7 @@ def test_the_whole_page_can_be_used_by_keyboard_alone(page, workspace):
 
     run_query(page, "App_CL | take 3")
     page.wait(f"{RESULT}.length === 3")
-    page.key("Tab")  # the editor does not keep it
+    page.key("Tab")  # Tab leaves the editor
     assert page.js("document.activeElement.tagName") != "TEXTAREA"
     for _ in range(30):
         if page.js(FOCUSED) == "Result":
@@ -96,7 +96,7 @@ def test_the_theme_follows_the_system_until_another_is_chosen(browser, workspace
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_text_has_enough_contrast_with_its_background(browser, workspace, dark):
-    """WCAG AA: 4.5 to 1, for each colour of text on each background that it is used on."""
+    """WCAG AA requires 4.5 to 1, for each colour of text on each background that it is used on."""
     levels = ("critical", "error", "warning", "info", "debug", "other")
     pairs = [("text", surface) for surface in ("bg", "surface", "sunken", "raised", "hover", "selected")]
     pairs += [("muted", surface) for surface in ("bg", "surface", "sunken", "raised", "hover", "selected")]

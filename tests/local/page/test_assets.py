@@ -1,4 +1,4 @@
-"""The files of the page: where they are served, and what they may contain."""
+"""The files of the page: their paths, and the limits of their content."""
 
 import re
 from importlib.resources import files
@@ -22,7 +22,7 @@ def test_the_page_has_a_policy_that_forbids_loading_from_other_hosts(workspace):
 
 
 def test_no_module_of_the_page_writes_markup_or_names_another_host():
-    """Vendored libraries are held by the other tests: no request leaves, and only the editor writes, its own text."""
+    """Other tests cover the vendored libraries: no request leaves, and only the editor writes markup, its own."""
     folder = files("logging_azmon.local") / "page"
     own = [entry for entry in folder.iterdir() if entry.name.endswith((".js", ".css", ".html"))]
     assert len(own) > 15

@@ -126,7 +126,7 @@ def test_scrolling_up_stops_following_and_new_rows_are_offered(page, workspace):
 
 
 def test_a_list_of_a_hundred_thousand_rows_scrolls_smoothly(page, workspace):
-    """The main thread's own time per frame is measured, which a busy machine does not change; a frame has 16.7 ms."""
+    """Measure the main thread's own time per frame, which a busy machine does not change; a frame lasts 16.7 ms."""
     start = datetime.now(UTC) - timedelta(hours=10)
     for chunk in range(0, 110_000, 2000):
         rows = (a_row(f"row {n}", at=start + timedelta(seconds=n / 4), Sequence=n) for n in range(chunk, chunk + 2000))
@@ -150,7 +150,7 @@ def test_a_list_of_a_hundred_thousand_rows_scrolls_smoothly(page, workspace):
           list.scrollTop = 1000;
           const next = () => {
             if (++frames > 120) return done();
-            list.scrollTop += 700;  // nearly every row in sight is another one in each frame
+            list.scrollTop += 700;  // each frame shows almost entirely different rows
             requestAnimationFrame(next);
           };
           requestAnimationFrame(next);
@@ -161,7 +161,7 @@ def test_a_list_of_a_hundred_thousand_rows_scrolls_smoothly(page, workspace):
 
 
 def test_the_page_reconnects_after_a_restart_of_the_workspace(browser):
-    """Without the fixture `page`, whose check fails: the browser logs the refused connection on the console."""
+    """Do not use the fixture `page`, whose check would fail: the browser logs the refused connection on the console."""
     with browser.page() as page:
         with Workspace() as first:
             show(page, first)
@@ -171,7 +171,7 @@ def test_the_page_reconnects_after_a_restart_of_the_workspace(browser):
         page.wait("document.getElementById('connection').dataset.state === 'offline'")
         with Workspace(port=port) as second:
             page.wait("document.getElementById('connection').dataset.state === 'live'", 30)
-            page.wait(f"{MESSAGES}.length === 0")  # what the first one held in memory is gone
+            page.wait(f"{MESSAGES}.length === 0")  # the rows of the first workspace were in memory only
             send_rows(second, a_row("after"))
             wait_for_messages(page, "after")
 

@@ -1,4 +1,4 @@
-"""Rows that others logged cannot run anything, and the page loads nothing from elsewhere."""
+"""Untrusted rows cannot run anything, and the page loads nothing from other hosts."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How values are written in the answers of the query API."""
+"""The format of values in the answers of the query API."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How accepted rows are stored, and what survives."""
+"""Storing accepted rows, also across failures and restarts."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from support.local_rule import NOW, only_problem, rule, stored_values
 
 def test_bodies_that_cannot_be_stored_together_are_stored_one_by_one(monkeypatch):
     """One of them may be at fault; the others are stored."""
-    failures, attempt = [Exception("together")], Writer._try  # noqa: SLF001 - wrapped, to fail once
+    failures, attempt = [Exception("together")], Writer._try  # noqa: SLF001 - wrapped so that it fails once
 
     def once(self, *args):
         return failures.pop() if failures else attempt(self, *args)

@@ -38,14 +38,14 @@ class Fault:
 
 
 class Reset(Fault):
-    """Reset the connection (a true RST); with `stored=True` the rows count all the same: the 204 got lost.
+    """Reset the connection (a true RST); with `stored=True` the rows are stored, as if only the 204 were lost.
 
     At `connect` the reset races with the client's own connect(), which may succeed or fail.
     """
 
 
 class Hang(Fault):
-    """Say nothing until `release()`, then go on with a 204; with `stored=True` the rows count at once.
+    """Send nothing until `release()`, then go on with a 204; with `stored=True` the rows count at once.
 
     Like a slow service, the endpoint stores the rows in the end, whether or not the client still waits.
     """
@@ -114,7 +114,7 @@ def when(predicate: Callable[[Request], bool], answer: Script, otherwise: Script
 
 
 def wait_for(event: threading.Event, call: str) -> None:
-    """Wait for what the test has to do, and fail if it forgets."""
+    """Wait for a call that the test has to make, and fail if it forgets."""
     if not event.wait(HOLD_SECONDS):
         raise AssertionError(f"the test did not call {call} within {HOLD_SECONDS} s")
 

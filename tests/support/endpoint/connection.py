@@ -16,9 +16,9 @@ class Connection:
         """Take over the socket."""
         self.sock = sock
         self.is_cut = False
-        # Set once a hanging connection may go on.
+        # Set when a hanging connection may go on.
         self.released = threading.Event()
-        # The request being read has had its fault and goes on to a 204.
+        # The fault for the request being read has acted, and the request goes on to a 204.
         self.spared = False
         self._reader = sock.makefile("rb")
 
@@ -30,7 +30,7 @@ class Connection:
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Release the descriptor."""
         self._reader.close()
         self.sock.close()
 

@@ -1,4 +1,4 @@
-"""The endpoint as a process of its own."""
+"""Run the endpoint as a process of its own."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from .server import Endpoint
 
 
 def main() -> None:
-    """Serve until stdin closes: print the url, then every stored row as a line of JSON."""
+    """Serve until stdin closes: print the URL, then every stored row as a line of JSON."""
     parser = argparse.ArgumentParser(prog="endpoint", description=main.__doc__)
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0, the default, takes a free one")
     endpoint = Endpoint(port=parser.parse_args().port).start()

@@ -1,4 +1,4 @@
-"""One upload, read to its end and taken apart."""
+"""One upload, read to its end and parsed."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ class Request:
     query: dict[str, str]
     # Names in lower case.
     headers: dict[str, str]
-    # As sent, so still compressed; only the framing of chunks is taken off.
+    # As sent, so still compressed; only the framing of chunks is removed.
     raw: bytes = field(repr=False)
     # Decompressed.
     body: bytes = field(repr=False)
@@ -30,7 +30,7 @@ class Request:
 
     @classmethod
     def parse(cls, method: str, target: str, headers: dict[str, str], raw: bytes) -> Self:
-        """Take apart what was read; raise where the body does not decompress."""
+        """Parse a request; raise if the body does not decompress."""
         body = gzip.decompress(raw) if headers.get("content-encoding") == "gzip" else raw
         url = urlsplit(target)
         upload = re.search(r"/dataCollectionRules/([^/]+)/streams/([^/]+)$", url.path)

@@ -36,12 +36,12 @@ class Endpoint:
 
     def __init__(self, *script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         """Take the script; `start` or the context manager opens the port, for https if `tls` is given."""
-        # Set by the first start(), and the same from then on.
+        # Set by the first start(), and unchanged from then on.
         self.url = ""
         self.default: Script = STORED
         self.requests: list[Request] = []
         self.rows: list[dict[str, Any]] = []
-        # Of the stored bodies, decompressed.
+        # Total length of the stored bodies, decompressed.
         self.stored_bytes = 0
         self.connections = 0
         self._lock = threading.Condition()
@@ -72,7 +72,7 @@ class Endpoint:
         self._close(keep_port=True)
 
     def stop(self) -> None:
-        """Close every connection, end every thread, and raise if the script went wrong."""
+        """Close every connection, end every thread, and raise the script's error if there is one."""
         threads = self._close()
         with self._lock:
             for held in self._held:
@@ -144,7 +144,7 @@ class Endpoint:
                 listener.shutdown(socket.SHUT_RDWR)  # Wakes accept(); on Linux close() does not.
             listener.close()
         if acceptor:
-            acceptor.join(answers.HOLD_SECONDS)  # So that no connection is accepted after those cut below.
+            acceptor.join(answers.HOLD_SECONDS)  # No connection may be accepted after those cut below.
         with self._lock:
             if keep_port:
                 # A socket that is bound and does not listen refuses connections, and keeps the port from others.

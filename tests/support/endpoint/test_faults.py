@@ -28,8 +28,8 @@ def test_a_reset_at_any_point_is_a_true_rst_and_stores_nothing(endpoint, at):
 
 
 @pytest.mark.parametrize("at", LATE)
-def test_a_reset_with_stored_keeps_rows_whose_client_was_never_told(endpoint, at):
-    """So a retry doubles them."""
+def test_a_reset_with_stored_keeps_rows_whose_client_got_no_answer(endpoint, at):
+    """A retry then stores them twice."""
     endpoint.play(Reset(at, stored=True))
     with pytest.raises(requests.ConnectionError):
         upload(endpoint.url, ROWS)
@@ -141,7 +141,7 @@ def test_a_connection_hangs_at_any_point_until_released(endpoint, at):
 
 @pytest.mark.parametrize("at", LATE)
 def test_a_hang_with_stored_counts_its_rows_at_once_and_only_once(endpoint, at):
-    """While the client still waits."""
+    """They are stored while the client still waits."""
     endpoint.play(Hang(at, stored=True))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(upload, endpoint.url, ROWS)

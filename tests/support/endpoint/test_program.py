@@ -39,7 +39,7 @@ def test_the_program_prints_its_url_then_each_stored_row_as_json(process):
     assert (process.returncode, err) == (0, "")
 
 
-def test_rows_that_nobody_reads_yet_hold_up_no_upload_of_the_program(process):
+def test_unread_output_holds_up_no_upload_of_the_program(process):
     """More rows than a pipe holds; none is lost at the end."""
     url = process.stdout.readline().strip()
     rows = [{"i": i, "text": "x" * 100} for i in range(5000)]
@@ -53,7 +53,7 @@ def test_rows_that_nobody_reads_yet_hold_up_no_upload_of_the_program(process):
 def test_the_program_ends_quietly_once_its_reader_has_gone(process):
     url = process.stdout.readline().strip()
     process.stdout.close()
-    with suppress(requests.ConnectionError):  # it may be gone before its answer is
+    with suppress(requests.ConnectionError):  # the program may end before it has answered
         upload(url, ROWS)
 
     assert process.wait(timeout=10) == 1

@@ -80,7 +80,7 @@ def test_when_chooses_between_two_answers_by_a_predicate(endpoint):
 
 
 def test_a_callable_that_raises_fails_the_next_wait_once(endpoint, capfd):
-    """At once, and nothing is printed."""
+    """The wait fails at once, and nothing is printed."""
     endpoint.play(lambda request: status(request.rows["no"]))
     with pytest.raises(requests.ConnectionError):
         upload(endpoint.url, ROWS)

@@ -42,7 +42,7 @@ def test_code_and_message_of_an_error_can_be_given(endpoint):
 
 @pytest.mark.parametrize("value", [0, 17, "Wed, 21 Oct 2026 07:28:00 GMT", "soon"])
 def test_retry_after_is_sent_verbatim(endpoint, value):
-    """Seconds, a date and nonsense."""
+    """The value can be seconds, a date or nonsense."""
     endpoint.play(status(429, retry_after=value))
 
     assert upload(endpoint.url, ROWS).headers["Retry-After"] == str(value)
@@ -64,7 +64,7 @@ def test_bodies_and_headers_of_an_answer_can_be_anything(endpoint):
 
 
 def test_an_answer_with_connection_close_ends_its_connection(endpoint):
-    """Once it has been sent."""
+    """The connection ends once the answer has been sent."""
     endpoint.play(status(503, headers=[("Connection", "close")]))
     with dial(endpoint) as client:
         client.sendall(wire(b"[]"))
