@@ -7,7 +7,7 @@ Callers pass the time; the breaker reads no clock.
 state       reached by                     `acquire` gives               left by
 closed      the start, a success           a ticket to each caller       a failure: open
 open        a failure                      None                          the end of the pause: half-open
-half-open   the end of the pause, `hurry`  a ticket to one caller, the   the probe's success: closed,
+half-open   the end of the pause, `end_pauses`  a ticket to one caller, the   the probe's success: closed,
                                            probe; None to the others     or its failure: open
 
 Rules:
@@ -58,7 +58,7 @@ class CircuitBreaker:
         self._failures = 0
         # When the pause ends.
         self._resume_at = 0.0
-        # Whether the service asked for the pause, so that `hurry` must not cut it short.
+        # Whether the service asked for the pause, so that `end_pauses` must not cut it short.
         self._from_server = False
         self._is_probing = False
         # How many times longer than usual batches wait.
@@ -134,7 +134,7 @@ class CircuitBreaker:
     def failed(self, ticket: int, now: float, seconds: float, *, from_server: bool, is_throttled: bool) -> None:
         """Note a failure, and pause every sender for this long.
 
-        `from_server` says that the service asked for the pause, so that `hurry` must not cut it short.
+        `from_server` says that the service asked for the pause, so that `end_pauses` must not cut it short.
         """
         with self._lock:
             if ticket == self._generation:
@@ -164,7 +164,7 @@ class CircuitBreaker:
         # With jitter, so that processes that were throttled together do not speed up together.
         self._floor_falls_from = now + self._uniform(0.5, 1.0) * FLOOR_SECONDS
 
-    def hurry(self, now: float) -> None:
+    def end_pauses(self, now: float) -> None:
         """End the pause now, so that a flush can send a probe, unless the service asked for the pause."""
         with self._lock:
             if self._from_server or self._resume_at <= now:

@@ -133,14 +133,14 @@ class Listeners:
         """Wake a listener to look at the queue; return False if there is none, so that the caller must deliver."""
         if self._live:  # without listeners, tokens would pile up; a new listener looks anyway
             self.tokens.put(None)
-        return self.attend()
+        return self.ensure_listener()
 
     def _wake_all(self) -> None:
         """Wake all free listeners, because a pause has changed; the breakers hold this method weakly."""
         for _ in range(max(1, self._free)):
             self.tokens.put(None)
 
-    def attend(self) -> bool:
+    def ensure_listener(self) -> bool:
         """Ensure that a listener takes the batches that are due; return False if none can, so that the caller must."""
         if self._free or (self._live and not self._scheduler.has_ready_batch()):
             return True
@@ -177,7 +177,7 @@ class Listeners:
         )
 
     def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage does not trace a bare thread
-        # The caller of `attend` holds the lock until the thread is accounted for.
+        # The caller of `ensure_listener` holds the lock until the thread is accounted for.
         with self._lock:
             if listener.is_cancelled:
                 return
@@ -186,7 +186,7 @@ class Listeners:
                 listener.start()
             else:
                 self._not_started("")
-        except Exception as error:  # noqa: BLE001 - as in `attend`
+        except Exception as error:  # noqa: BLE001 - as in `ensure_listener`
             self._not_started(_refusal_of(error))
 
     def _not_started(self, refusal: str) -> None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from .answer import Answer, RetryReason
 
 # The bound for Retry-After: the service may ask for any wait.
-MOST_RETRY_AFTER_SECONDS = 300.0
+MAX_RETRY_AFTER_SECONDS = 300.0
 # A shorter Retry-After ("0", or a date in the past) is ignored, or a service that always sends one would be called
 # without a pause.
-LEAST_RETRY_AFTER_SECONDS = 1.0
+MIN_RETRY_AFTER_SECONDS = 1.0
 
 # The upper bound of the first wait; it doubles with each retry.
 _FIRST_RETRY_SECONDS = 0.5
@@ -42,7 +42,7 @@ def retry_delay(
     `failures` includes the latest. `now` is wall time, with which a Retry-After date is compared.
     """
     asked = retry_after_seconds(answer.retry_after, now) or 0.0
-    if asked >= LEAST_RETRY_AFTER_SECONDS:
+    if asked >= MIN_RETRY_AFTER_SECONDS:
         return Delay(asked, from_server=reason != "configuration")
     if reason == "configuration":
         return Delay(longest * (0.5 + random() / 2))
@@ -69,4 +69,4 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
             return None
     if math.isnan(seconds):
         return None
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER_SECONDS)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -64,11 +64,11 @@ class Scheduler:
         """Tell whether the last request of this pipeline, or of one that shares its breaker, failed."""
         return self._shared_breaker.is_failing or self._own_breaker.is_failing
 
-    def hurry(self) -> None:
+    def end_pauses(self) -> None:
         """End pauses now, for a flush, unless the service asked for them."""
         now = self._clock.monotonic()
-        self._shared_breaker.hurry(now)
-        self._own_breaker.hurry(now)
+        self._shared_breaker.end_pauses(now)
+        self._own_breaker.end_pauses(now)
 
     def has_ready_batch(self) -> bool:
         """Tell whether a batch is ready and only needs a thread to send it."""

@@ -111,7 +111,7 @@ class Lifecycle:
 
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
-        watermark = self.urge()
+        watermark = self.make_all_due()
         if _must_not_wait():
             return self.queue.is_settled(watermark)
         return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
@@ -125,7 +125,7 @@ class Lifecycle:
             return
         if not self._begin_drain():
             return
-        self.urge()
+        self.make_all_due()
         if _must_not_wait():
             self._drain_in_background()
             return
@@ -142,7 +142,7 @@ class Lifecycle:
             return True
         if not self._state.takes_rows or not self.stats().accepted:
             return False
-        self.urge()
+        self.make_all_due()
         pipelines.keep(self)
         return self._close_after_config.begin(self.listeners) and self._move(State.CLOSING)
 
@@ -202,14 +202,14 @@ class Lifecycle:
 
     # Called by commands and at exit.
 
-    def urge(self) -> int:
+    def make_all_due(self) -> int:
         """Make all waiting rows due now, and return the watermark to wait for: the number of rows accepted so far."""
         self.intake.count_failures()
         if self.ledger.has_unreported and not self.scheduler.is_failing:
             self.notices.put()
-        watermark = self.queue.urge()
+        watermark = self.queue.make_all_due()
         if not self.queue.is_settled(watermark):
-            self.scheduler.hurry()
+            self.scheduler.end_pauses()
             self.listeners.wake()
         self.listeners.report_refusal()
         return watermark
@@ -220,7 +220,7 @@ class Lifecycle:
         if not self.queue.is_settled(EVERYTHING):
             return False
         # Orphans are adopted in batches; look for more.
-        self.urge()
+        self.make_all_due()
         return self.queue.is_settled(EVERYTHING)
 
     def settled_count(self) -> int:
@@ -277,7 +277,7 @@ class Lifecycle:
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Deliver the waiting rows; close the pipeline, unless logging.shutdown will close a handler of it later."""
         deadline = self._waiting.deadline(None)
-        watermark = self.queue.urge()
+        watermark = self.queue.make_all_due()
         was_closed = not self._state.takes_rows
         self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:

@@ -69,7 +69,7 @@ class Waiting:
                         return False
                     # Inside a log call that it interrupted, this thread holds the lock that listeners need, so it
                     # delivers.
-                    if not holds(self._ledger.lock) and self._listeners.attend():
+                    if not holds(self._ledger.lock) and self._listeners.ensure_listener():
                         pause = left
                     else:
                         pause = self._listeners.deliver_one(left)

@@ -53,7 +53,7 @@ class Ending(Protocol):
         """Return how long it may take to finish."""
         ...
 
-    def urge(self) -> object:
+    def make_all_due(self) -> object:
         """Make all waiting rows due now."""
         ...
 
@@ -70,7 +70,7 @@ def deliver_tails(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: 
     """Flush all pipelines at once, then finish each; the longest `close_seconds` is the limit for all together."""
     _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
     for pipeline in pipelines:
-        pipeline.urge()
+        pipeline.make_all_due()
     # A pipeline that hangs must leave time for the others: this thread may be the only one that delivers their rows.
     for number, pipeline in enumerate(pipelines):
         pipeline.flush((_seconds_left or 0.0) / (len(pipelines) - number))

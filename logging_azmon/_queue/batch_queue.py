@@ -237,7 +237,7 @@ class BatchQueue:
 
     # Flush and close.
 
-    def urge(self) -> int:
+    def make_all_due(self) -> int:
         """Make all waiting batches due now, and return the watermark to wait for."""
         self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._lost_for)
         with self.lock:

@@ -25,7 +25,7 @@ _NO_EXCEPTION = "\nNoneType: None"
 _MAX_EVENT_CHARACTERS = 65_536
 # Python's parser recurses in C as deep as the text is nested, up to a limit that is too high for a smaller stack: a
 # deeply nested repr would crash the process.
-_LEAST_STACK_BYTES = 1024 * 1024
+_MIN_STACK_BYTES = 1024 * 1024
 
 
 def is_prepared(record: logging.LogRecord) -> bool:
@@ -66,7 +66,7 @@ def _event(text: str) -> dict[Any, Any] | None:
         return dict(orjson.loads(text))
     except ValueError:
         pass
-    if 0 < threading.stack_size() < _LEAST_STACK_BYTES:
+    if 0 < threading.stack_size() < _MIN_STACK_BYTES:
         return None
     import ast
 

@@ -11,7 +11,7 @@ import orjson
 
 QUOTES_BYTES = 2
 # If each part would get fewer bytes than this, the last parts are dropped instead.
-_LEAST_SHARE = 64
+_MIN_SHARE = 64
 
 
 def shrink_row(line: bytes, limit: int) -> bytes:
@@ -57,7 +57,7 @@ def fit(value: Any, limit: int) -> Any:
         sizes = {key: len(orjson.dumps(item)) for key, item in value.items()}
         room = limit - 2 - sum(len(orjson.dumps(key)) + 2 for key in value)
         share = _fair_share(list(sizes.values()), room)
-        if share >= _LEAST_SHARE:
+        if share >= _MIN_SHARE:
             return {key: item if sizes[key] <= share else fit(item, share) for key, item in value.items()}
         return _first_parts(value, limit)
     return _first_parts(dict(enumerate(value)), limit)
@@ -83,7 +83,7 @@ def _first_parts(parts: dict[Any, Any], limit: int) -> Any:
         mark = parts.pop(last)
     size, kept = len(orjson.dumps(mark)) + 8, {}
     for key, part in parts.items():
-        shortened = fit(part, max(_LEAST_SHARE, limit // 2))
+        shortened = fit(part, max(_MIN_SHARE, limit // 2))
         size += len(orjson.dumps(shortened)) + (1 if is_list else len(orjson.dumps(key)) + 2)
         if size > limit:
             break

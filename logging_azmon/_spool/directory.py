@@ -20,7 +20,7 @@ from typing import Any
 from .files import TRANSIENT, Files
 from .owner import Owner, Releasable
 from .segment import (
-    MOST_HEADER_BYTES,
+    MAX_HEADER_BYTES,
     Segment,
     Target,
     is_segment,
@@ -149,7 +149,7 @@ class Directory:
                 raise
             self._foreign.add(os.path.basename(segment.path))
             return None
-        if not line.endswith(b"\n") and len(line) < MOST_HEADER_BYTES:
+        if not line.endswith(b"\n") and len(line) < MAX_HEADER_BYTES:
             # Its owner died before it wrote a row.
             with suppress(OSError):
                 self.files.remove(segment.path)
@@ -164,7 +164,7 @@ class Directory:
         """Read a segment's first line, with the newline if there is one."""
         fd = self.files.open(path)
         try:
-            line, end, _ = self.files.read(fd, 0, MOST_HEADER_BYTES).partition(b"\n")
+            line, end, _ = self.files.read(fd, 0, MAX_HEADER_BYTES).partition(b"\n")
             return line + end
         finally:
             self.files.close(fd)

@@ -26,9 +26,9 @@ from .space import Space
 
 LOOK_SECONDS = 5.0
 # Each adopted owner's lock is an open descriptor, so only a few are held at a time.
-MOST_ADOPTED = 8
+MAX_ADOPTED = 8
 # The longest possible row: the maximum of `batch_bytes`.
-MOST_ROW_BYTES = 50 * 1024 * 1024
+MAX_ROW_BYTES = 50 * 1024 * 1024
 # The service replaces a TimeGenerated that is older.
 OLD_SECONDS = 2 * 24 * 3_600
 # Adopted batches are numbered in these steps, which leaves numbers for their parts.
@@ -74,10 +74,10 @@ class Recovery:
         owners = self._ownership.owners
         try:
             self._ownership.release_idle()
-            if len(owners) <= MOST_ADOPTED:
+            if len(owners) <= MAX_ADOPTED:
                 for owner, segments in self._directory.adopt(set(owners)):
                     self._adopt(owner, segments)
-                    if len(owners) > MOST_ADOPTED:
+                    if len(owners) > MAX_ADOPTED:
                         break
         except FileNotFoundError:
             return  # nothing was ever written there
@@ -193,11 +193,11 @@ class Recovery:
                 if self._syncs:
                     files.sync(fd)
                 # This segment was written last. A write may have been interrupted, so its size is read from the file.
-                return files.read(fd, stored.start, MOST_ROW_BYTES)
+                return files.read(fd, stored.start, MAX_ROW_BYTES)
             most = min(stored.size, self._batch_bytes)
             data = files.read(fd, stored.start, most)
             while most < stored.size and b"\n" not in data:
-                if most >= MOST_ROW_BYTES:
+                if most >= MAX_ROW_BYTES:
                     raise OSError(f"{segment.path} holds a line that is too long for a row")
                 most = min(stored.size, 2 * most)
                 data = files.read(fd, stored.start, most)

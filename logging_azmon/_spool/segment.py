@@ -25,7 +25,7 @@ from .owner import Owner
 
 VERSION = 1
 # The first line is looked for in this many bytes.
-MOST_HEADER_BYTES = 8_192
+MAX_HEADER_BYTES = 8_192
 _MARK = "logging_azmon_spool"
 _SEGMENT = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-([0-9a-f]{16})-\d{6,}\.ndjson", re.ASCII)
 _LOCK = re.compile(r"([0-9a-f]{16})\.lock", re.ASCII)

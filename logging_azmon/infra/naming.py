@@ -12,7 +12,7 @@ from typing import NamedTuple
 PLANS = ("Analytics", "Basic", "Auxiliary")
 # Beyond two years, the service keeps rows for whole years only; these are the accepted numbers of days.
 LONG_RETENTION = (1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653, 4018, 4383)
-MOST_INTERACTIVE_DAYS = 730
+MAX_INTERACTIVE_DAYS = 730
 
 
 class _Rule(NamedTuple):
@@ -74,11 +74,11 @@ def check_retention(plan: str, interactive: int | None, total: int | None) -> It
             f"retention-days {interactive} cannot be set for the plan {plan}, whose rows can always be queried for 30"
             " days; set total-retention-days alone"
         )
-    elif interactive is not None and not 4 <= interactive <= MOST_INTERACTIVE_DAYS:
-        yield f"retention-days {interactive} is not valid in Azure: give 4 to {MOST_INTERACTIVE_DAYS} days"
+    elif interactive is not None and not 4 <= interactive <= MAX_INTERACTIVE_DAYS:
+        yield f"retention-days {interactive} is not valid in Azure: give 4 to {MAX_INTERACTIVE_DAYS} days"
     if total is not None:
-        if not 4 <= total <= MOST_INTERACTIVE_DAYS and total not in LONG_RETENTION:
+        if not 4 <= total <= MAX_INTERACTIVE_DAYS and total not in LONG_RETENTION:
             years = ", ".join(map(str, LONG_RETENTION))
-            yield (f"total-retention-days {total} is not valid in Azure: give 4 to {MOST_INTERACTIVE_DAYS}, or {years}")
+            yield (f"total-retention-days {total} is not valid in Azure: give 4 to {MAX_INTERACTIVE_DAYS}, or {years}")
         elif interactive is not None and total < interactive:
             yield f"total-retention-days {total} is less than retention-days {interactive}: it includes those days"

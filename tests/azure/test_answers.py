@@ -408,7 +408,7 @@ class TestWithThreads:
         made = self.pipelines(server, clock, 3, uploads=1)
         for logger, handler in made:
             logger.warning("row")
-            lifecycle_of(handler.pipeline).urge()
+            lifecycle_of(handler.pipeline).make_all_due()
         clock.wait_for_waiters(3)
         assert 1 <= len(server.requests) <= 3
         for _ in range(3):
@@ -441,12 +441,12 @@ class TestWithThreads:
         server.default = when(lambda request: request.stream == "Custom-App0_CL", status(403))
         made = self.pipelines(server, clock, 2, uploads=1)
         made[0][0].warning("forbidden")
-        lifecycle_of(made[0][1].pipeline).urge()
+        lifecycle_of(made[0][1].pipeline).make_all_due()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(5):
             made[1][0].warning("row %s", number)
-            lifecycle_of(made[1][1].pipeline).urge()
+            lifecycle_of(made[1][1].pipeline).make_all_due()
             server.wait_for_rows(number + 1)
         assert made[0][1].stats().delivered == 0
         server.default = STORED

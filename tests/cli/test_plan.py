@@ -160,7 +160,7 @@ class TestCommand:
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch):
         """Play a part of each fleet; that thousands of processes behave is proved above."""
-        monkeypatch.setattr(plan, "MOST_SIMULATED", 200)
+        monkeypatch.setattr(plan, "MAX_SIMULATED", 200)
 
     def plan(self, capsys, *words):
         assert main(["plan", *words]) == 0

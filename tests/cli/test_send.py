@@ -23,7 +23,7 @@ from logging_azmon._pipeline.lifecycle import Lifecycle
 from logging_azmon.cli import main
 from logging_azmon.cli._shared.interrupts import Interrupts
 from logging_azmon.cli.send import command
-from logging_azmon.cli.send.lines import MOST_LINE_BYTES, Lines
+from logging_azmon.cli.send.lines import MAX_LINE_BYTES, Lines
 from logging_azmon.cli.send.mapping import Mapper, import_table, read_time
 from logging_azmon.cli.send.progress import ProgressDisplay
 from logging_azmon.local import Workspace
@@ -393,18 +393,18 @@ class TestProgress:
 
 class TestLines:
     def test_a_line_that_is_too_long_is_bad_and_the_next_is_not(self):
-        data = b"{" + b"x" * (MOST_LINE_BYTES * 2) + b"\n" + b'{"a":1}\n'
+        data = b"{" + b"x" * (MAX_LINE_BYTES * 2) + b"\n" + b'{"a":1}\n'
         lines = list(Lines(io.BytesIO(data)))
 
         assert [(line.number, line.entry) for line in lines] == [(1, None), (2, {"a": 1})]
-        assert lines[0].problem == f"longer than {MOST_LINE_BYTES:,} bytes"
+        assert lines[0].problem == f"longer than {MAX_LINE_BYTES:,} bytes"
 
     def test_skipping_passes_over_lines_that_are_too_long(self):
-        lines = Lines(io.BytesIO(b"x" * (MOST_LINE_BYTES + 5) + b"\n{}\n"))
+        lines = Lines(io.BytesIO(b"x" * (MAX_LINE_BYTES + 5) + b"\n{}\n"))
         lines.skip(1)
 
         assert [line.entry for line in lines] == [{"message": "{}"}]
-        assert lines.bytes_read == MOST_LINE_BYTES + 9
+        assert lines.bytes_read == MAX_LINE_BYTES + 9
 
     def test_the_format_of_lines_can_be_given(self):
         assert [line.entry for line in Lines(io.BytesIO(b"{}\n"), "text")] == [{"message": "{}"}]

@@ -132,7 +132,7 @@ class TestCircuitBreaker:
         breaker, sleeper = CircuitBreaker(), Sleeper()
         fail(breaker, breaker.acquire(0.0), 0.0, 60.0)
         breaker.subscribe(sleeper.wake)
-        breaker.hurry(1.0)
+        breaker.end_pauses(1.0)
         assert sleeper.woken == 1
         assert breaker.acquire(1.0) is not None
         assert breaker.acquire(1.0) is None
@@ -140,7 +140,7 @@ class TestCircuitBreaker:
     def test_hurry_does_not_end_a_pause_that_the_service_asked_for(self):
         breaker = CircuitBreaker()
         fail(breaker, breaker.acquire(0.0), 0.0, 60.0, from_server=True)
-        breaker.hurry(1.0)
+        breaker.end_pauses(1.0)
         assert breaker.wait_seconds(1.0) == 59.0
 
     def test_hurry_does_not_end_a_pause_that_the_service_asked_a_stale_request_for(self):
@@ -149,12 +149,12 @@ class TestCircuitBreaker:
         fail(breaker, first, 0.0, 5.0)
         fail(breaker, late, 0.0, 60.0, from_server=True)
         fail(breaker, late, 0.0, 1.0)
-        breaker.hurry(1.0)
+        breaker.end_pauses(1.0)
         assert breaker.wait_seconds(1.0) == 59.0
 
     def test_hurry_without_a_pause_does_nothing(self):
         breaker = CircuitBreaker()
-        breaker.hurry(1.0)
+        breaker.end_pauses(1.0)
         assert breaker.wait_seconds(1.0) == 0.0
 
     def test_repeated_429s_stretch_batches_up_to_a_limit(self):
@@ -248,7 +248,7 @@ class TestCircuitBreaker:
         """The lock is re-entrant."""
         breaker = CircuitBreaker()
         with breaker._lock:
-            breaker.hurry(0.0)
+            breaker.end_pauses(0.0)
             assert breaker.acquire(0.0) == 0
 
     def test_subscribers_are_woken_without_the_lock(self):
@@ -282,7 +282,7 @@ class TestCircuitBreaker:
             elif move == "wait":
                 now += 1.0
             elif move == "hurry":
-                breaker.hurry(now)
+                breaker.end_pauses(now)
             elif move == "late" and old:
                 fail(breaker, old.pop(), now, 1.0)
             elif move == "retry_after" and old:

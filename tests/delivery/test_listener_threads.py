@@ -333,7 +333,7 @@ class TestRefusedThreads:
             handler.handle(record("sent"))
             with capture() as rows:
                 clock.advance(2)
-                lifecycle_of(handler.pipeline).urge()
+                lifecycle_of(handler.pipeline).make_all_due()
                 handler.handle(record("captured"))
             assert [row["Message"] for row in rows] == ["captured"]
             refusal.clear()

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from logging_azmon._delivery.answer import TIME_RANGE, Action, Answer, Decision, Failure, judge
 from logging_azmon._delivery.retry import (
-    LEAST_RETRY_AFTER_SECONDS,
-    MOST_RETRY_AFTER_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
+    MIN_RETRY_AFTER_SECONDS,
     backoff,
     retry_after_seconds,
     retry_delay,
@@ -118,7 +118,7 @@ def test_retry_after_is_parsed_as_seconds_or_a_date_up_to_five_minutes(header, s
 @given(st.text() | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ \S*"), st.floats(0, 4e9))
 def test_any_retry_after_is_parsed_or_ignored(header, now):
     seconds = retry_after_seconds(header, now)
-    assert seconds is None or 0.0 <= seconds <= MOST_RETRY_AFTER_SECONDS
+    assert seconds is None or 0.0 <= seconds <= MAX_RETRY_AFTER_SECONDS
 
 
 @given(
@@ -134,7 +134,7 @@ def test_wait_is_never_longer_than_the_longest_or_the_retry_after(trouble, heade
     )
     asked = retry_after_seconds(header, NOW) or 0.0
     assert 0.0 <= delay.seconds <= max(longest, asked)
-    if asked >= LEAST_RETRY_AFTER_SECONDS:
+    if asked >= MIN_RETRY_AFTER_SECONDS:
         assert delay.seconds == asked
 
 

@@ -152,16 +152,16 @@ class TestPauses:
         bench = Bench(*[AWAY] * 8)
         bench.put_batch("a")
         bench.run_until(lambda: bench.stats.requests == 8)
-        bench.queue.urge()
-        bench.scheduler.hurry()
+        bench.queue.make_all_due()
+        bench.scheduler.end_pauses()
         assert bench.run() == 0.0
 
     def test_flush_waits_as_long_as_the_service_asked_for(self):
         bench = Bench(Answer(status=429, retry_after="60"))
         bench.put_batch("a")
         bench.step()
-        bench.queue.urge()
-        bench.scheduler.hurry()
+        bench.queue.make_all_due()
+        bench.scheduler.end_pauses()
         assert bench.run() == 60.0
 
     def test_429s_make_batches_wait_longer_until_hours_of_success_restore_the_pace(self):

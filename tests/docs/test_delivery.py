@@ -7,7 +7,7 @@ import pytest
 from logging_azmon._delivery.answer import Action, Decision, judge
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS
-from logging_azmon._delivery.retry import MOST_RETRY_AFTER_SECONDS
+from logging_azmon._delivery.retry import MAX_RETRY_AFTER_SECONDS
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure
 from support.pages import names, table
@@ -73,7 +73,7 @@ class TestAnswers:
         """Seconds are told in minutes."""
         told = " ".join(then for _, then in self.TABLE)
 
-        assert f"honoured, up to {MOST_RETRY_AFTER_SECONDS / 60:g} minutes" in told
+        assert f"honoured, up to {MAX_RETRY_AFTER_SECONDS / 60:g} minutes" in told
         assert f"wait longer (up to {MAX_STRETCHED_SECONDS / 60:g} minutes)" in told
         assert f"more than {SPLITS_PER_MINUTE} requests a minute" in told
         assert f"At most {SPLITS_PER_BATCH} more requests a batch and {SPLITS_PER_MINUTE} a minute" in told

@@ -95,10 +95,10 @@ class TestTaking:
 class TestFlushing:
     def test_a_watermark_is_settled_when_all_rows_before_it_are(self):
         queue = queue_of(queue_bytes=10_000)
-        assert queue.is_settled(queue.urge())
+        assert queue.is_settled(queue.make_all_due())
         for _ in range(4):
             queue.put(ROW)
-        mark = queue.urge()
+        mark = queue.make_all_due()
         assert mark == 4
         full, rest = (queue.take(0.0, is_due=False) for _ in range(2))
         assert queue.put(ROW), "what comes later is no part of it"
@@ -109,13 +109,13 @@ class TestFlushing:
         assert not queue.is_settled(mark)
         queue.settle(queue.take(0.0, is_due=False), rejected=True)
         assert queue.is_settled(mark)
-        assert not queue.is_settled(queue.urge())
+        assert not queue.is_settled(queue.make_all_due())
 
     def test_an_unsettled_part_holds_up_the_watermark_of_its_batch(self):
         queue = queue_of(queue_bytes=10_000)
         for _ in range(3):
             queue.put(ROW)
-        mark = queue.urge()
+        mark = queue.make_all_due()
         batch = queue.take(0.0, is_due=False)
         queue.replace(batch, parts := batch_module.halves(batch))
         queue.settle(parts[0])
@@ -127,7 +127,7 @@ class TestFlushing:
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         for _ in range(10):
             queue.put(ROW)
-        mark = queue.urge()
+        mark = queue.make_all_due()
         for _ in range(10):
             queue.put(ROW)
         assert queue.is_settled(mark)
@@ -138,7 +138,7 @@ class TestFlushing:
         batch = queue.take(0.0, is_due=True)
         batch.attempts.not_before = 1e9
         queue.give_back(batch)
-        queue.urge()
+        queue.make_all_due()
         assert queue.take(0.0, is_due=False) is batch
 
     def test_watchers_get_a_token_for_each_settled_batch(self):

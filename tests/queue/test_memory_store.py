@@ -122,7 +122,7 @@ class TestInterrupted:
         pytest.param("drop_old", 10, lambda queue: queue.put(line("long", 550)), id="batches dropped"),
         pytest.param("block", 10, lambda queue: queue.put(ROW), id="block"),
         pytest.param("drop_new", 5, lambda queue: queue.put_notice(line("notice")), id="notice"),
-        pytest.param("drop_new", 5, lambda queue: queue.urge() and queue.is_settled(2), id="flush"),
+        pytest.param("drop_new", 5, lambda queue: queue.make_all_due() and queue.is_settled(2), id="flush"),
         pytest.param("drop_new", 5, lambda queue: queue.settle(queue.take(0.0, is_due=True)), id="settle"),
         pytest.param(
             "drop_new", 5, lambda queue: queue.settle(queue.take(0.0, is_due=True), lost="gave_up"), id="lose"

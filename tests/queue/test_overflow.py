@@ -45,7 +45,7 @@ def test_kept_rows_arrive_and_losses_are_reported_after_an_outage(overflow, kept
         )
         logger, handler = logger_of(pipeline)
         logger.warning("before")
-        lifecycle_of(pipeline).urge()
+        lifecycle_of(pipeline).make_all_due()
         server.wait_for_requests(1)
         clock.wait_for_waiters(1)
         for number in range(3_000):

@@ -77,7 +77,7 @@ def finish(endpoint, spool):
     handler = AzureMonitorHandler(
         endpoint.url, "dcr-1", "Custom-App_CL", columns={"Message": "message"}, spool=spool, report=lambda _: None
     )
-    lifecycle_of(handler.pipeline).urge()
+    lifecycle_of(handler.pipeline).make_all_due()
     deadline = time.monotonic() + 60
     while not lifecycle_of(handler.pipeline).drain(10):
         assert time.monotonic() < deadline, handler.stats()

@@ -19,7 +19,7 @@ from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory_sto
 from logging_azmon._spool import files as files_module
 from logging_azmon._spool import notes, ownership, recovery, segment_writer, space, spool_store
 from logging_azmon._spool.files import Files, trusted
-from logging_azmon._spool.recovery import MOST_ADOPTED
+from logging_azmon._spool.recovery import MAX_ADOPTED
 from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.crashing import CrashingDisk
@@ -139,7 +139,7 @@ class TestFiles:
         monkeypatch.setattr(files_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
         monkeypatch.setattr(Files, "make", lambda _, directory: None)
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run(100)
         assert directory.arrived == ["theirs"] * is_directorys
         assert path.exists() is not is_directorys
@@ -209,7 +209,7 @@ class TestOrphans:
         directory.end(dead)
         benches = [directory.process() for _ in range(3)]
         for bench in benches:
-            bench.queue.urge()
+            bench.queue.make_all_due()
         for bench in benches:
             bench.run(20)
         assert sorted(map(int, directory.arrived)) == list(range(300))
@@ -226,16 +226,16 @@ class TestOrphans:
 
     def test_many_dead_owners_are_adopted_a_few_at_a_time(self, directory):
         """Each adopted owner's lock takes a descriptor."""
-        for number in range(3 * MOST_ADOPTED):
+        for number in range(3 * MAX_ADOPTED):
             directory.leave(line(number), when=LONG_AGO + number)
         bench = directory.process()
-        bench.queue.urge()
-        bench.queue.urge()
-        assert len(bench.queue._store.ownership.owners) == MOST_ADOPTED + 1
+        bench.queue.make_all_due()
+        bench.queue.make_all_due()
+        assert len(bench.queue._store.ownership.owners) == MAX_ADOPTED + 1
         bench.run(400)
         for _ in range(10):
             directory.clock.advance(bench.step())
-        assert directory.arrived == [str(number) for number in range(3 * MOST_ADOPTED)]
+        assert directory.arrived == [str(number) for number in range(3 * MAX_ADOPTED)]
         assert directory.locks() == []
 
     def test_rows_that_a_flush_waits_for_are_sent_before_adopted_ones(self, directory):
@@ -244,7 +244,7 @@ class TestOrphans:
         directory.end(dead)
         bench = directory.process()
         bench.put("mine")
-        mark = bench.queue.urge()
+        mark = bench.queue.make_all_due()
         bench.step()
         assert directory.arrived == ["mine"]
         assert bench.queue.is_settled(mark)
@@ -256,7 +256,7 @@ class TestOrphans:
         rows = [line(number, 100) for number in range(200)] + [line("long", 3 * BATCH_BYTES), line("last")]
         directory.leave(*rows)
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run()
         assert directory.arrived == [*[str(number) for number in range(200)], "long", "last"]
         assert bench.stats.adopted == 202
@@ -275,7 +275,7 @@ class TestOrphans:
         assert (stats.adopted, stats.handed_over, stats.spooled) == (1, 1, 1)
         directory.destination._script.clear()
         after = directory.process()
-        after.queue.urge()
+        after.queue.make_all_due()
         after.run()
         assert sorted(directory.arrived) == ["left", "mine"]
 
@@ -283,7 +283,7 @@ class TestOrphans:
         row = line("old", TimeGenerated="2023-11-14T22:13:20.000000Z")
         directory.leave(row)
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run()
         assert directory.destination.rows == [json.loads(row)]
         assert "older than two days: the service replaces their TimeGenerated" in text(bench)
@@ -298,9 +298,9 @@ class TestOrphans:
         assert path.exists()
         assert text(mine).count("1 of the files") == 1
         directory.clock.advance(1_000)
-        mine.queue.urge()
+        mine.queue.make_all_due()
         assert text(mine).count("of the files") == 1
-        theirs.queue.urge()
+        theirs.queue.make_all_due()
         theirs.run()
         assert messages(theirs.destination.rows) == ["other"]
         assert not path.exists()
@@ -361,7 +361,7 @@ class TestForeignFiles:
         there = {path.name for path in directory.path.iterdir()}
         bench = directory.process()
         bench.put("mine")
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run(100)
         assert directory.arrived == ["good"] * rows + ["mine"] or directory.arrived == ["mine"] + ["good"] * rows
         assert bench.stats.adopted - sum(bench.stats.dropped.values()) == rows
@@ -371,7 +371,7 @@ class TestForeignFiles:
         directory.leave(GOOD, b'{"Message":"to')
         directory.leave(GOOD, b"\0\0\0\n", GOOD)
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run()
         assert bench.stats.dropped == {"torn": 2}
         assert "1 row of a process that was killed could not be read" in text(bench, "lost")
@@ -380,7 +380,7 @@ class TestForeignFiles:
         directory.leave(GOOD, b"\0\0\0\n", GOOD, b'{"Message":"to')
         directory.destination.play(AWAY, AWAY, AWAY)
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run()
         assert (bench.stats.adopted, bench.stats.dropped) == (4, {"torn": 2})
 
@@ -391,17 +391,17 @@ class TestForeignFiles:
         (directory.path / f"{owner}.lock").mkdir()
         directory.leave(line("another"))
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run(100)
         assert directory.arrived == ["another"]
         assert f"{owner}.lock" in text(bench)
         assert path.exists()
 
     def test_a_segment_with_a_line_too_long_for_a_row_is_left_alone(self, directory, monkeypatch):
-        monkeypatch.setattr(recovery, "MOST_ROW_BYTES", 20_000)
+        monkeypatch.setattr(recovery, "MAX_ROW_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
         bench = directory.process()
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run(100)
         assert "holds a line that is too long for a row" in text(bench)
         assert path.exists()
@@ -412,7 +412,7 @@ class TestForeignFiles:
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
         disk.faults[step] = errno.EIO
-        bench.queue.urge()
+        bench.queue.make_all_due()
         disk.faults.clear()
         bench.put("mine")
         bench.run(100)
@@ -436,12 +436,12 @@ class TestForeignFiles:
         bench.put(*range(300))
         directory.leave(line("left"))
         disk.faults["open"] = number
-        bench.queue.urge()
+        bench.queue.make_all_due()
         assert bench.steps() <= 1, "what is written now is open already"
         assert text(bench)
         disk.faults.clear()
         directory.clock.advance(recovery.LOOK_SECONDS)
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run()
         assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])
         assert bench.stats.dropped == {}
@@ -635,7 +635,7 @@ class TestTrouble:
         disk = CrashingDisk({})
         disk.faults["remove"] = errno.EROFS
         bench = directory.process(disk=disk)
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run(20)
         assert directory.arrived == ["good"]
 
@@ -652,10 +652,10 @@ class TestTrouble:
 
         disk.entries = entries
         bench = directory.process(disk=disk)
-        bench.queue.urge()
+        bench.queue.make_all_due()
         assert disk.locks == {}
         assert "cannot be searched" in text(bench)
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.run()
         assert directory.arrived == ["good"]
 
@@ -702,7 +702,7 @@ class TestBound:
     def test_drop_old_drops_adopted_rows_before_the_pipelines_own(self, directory):
         directory.leave(*[line(f"left {number}", 100) for number in range(30)])
         bench = directory.process(**SMALL, overflow="drop_old")
-        bench.queue.urge()
+        bench.queue.make_all_due()
         bench.put(*[line(number, 100) for number in range(400)])
         assert bench.stats.dropped["spool_full"] >= 30
         assert bench.stats.adopted == 30
@@ -712,7 +712,7 @@ class TestBound:
         for number in range(8):
             directory.leave(line(f"left {number}", 500))
         bench = directory.process(**SMALL, overflow="drop_old")
-        bench.queue.urge()
+        bench.queue.make_all_due()
 
         assert all(bench.put(*[line(number, 100) for number in range(400)]))
 
@@ -745,7 +745,7 @@ class TestBound:
         for number in range(100):
             directory.destination.play(AWAY)
             bench.put(number)
-            bench.scheduler.hurry()
+            bench.scheduler.end_pauses()
             directory.clock.advance(60)
             bench.step()
         assert bench.stats.dropped == {}
@@ -876,7 +876,7 @@ class TestDividing:
             directory.clock.advance(bench.step())
         bench.queue.abandon("closed")
         later = directory.process()
-        later.queue.urge()
+        later.queue.make_all_due()
         later.run()
         assert directory.arrived == [str(number) for number in range(100)]
         assert later.stats.adopted == bench.stats.spooled == 50
@@ -910,7 +910,7 @@ class TestTheEnd:
         directory.end(bench)
         directory.destination._script.clear()
         after = directory.process()
-        after.queue.urge()
+        after.queue.make_all_due()
         after.run()
         assert directory.arrived == ["before", "after close", "after the end"]
 
@@ -926,7 +926,7 @@ class TestTheEnd:
         directory.leave(line("left"))
         bench = directory.process()
         bench.put("mine")
-        bench.queue.urge()
+        bench.queue.make_all_due()
         works = [bench.scheduler.next_batch()[0] for _ in range(2)]
         bench.queue.close()
         bench.queue.abandon("closed")
@@ -937,7 +937,7 @@ class TestTheEnd:
         stats = bench.stats
         assert (stats.in_flight, stats.spooled, stats.handed_over) == (0, 1, 1)
         after = directory.process()
-        after.queue.urge()
+        after.queue.make_all_due()
         after.run()
         assert sorted(directory.arrived) == ["left", "mine"]
 
@@ -974,7 +974,7 @@ CASES = {
     "next segment": (40, lambda bench: bench.queue.put(line("long", 2_000))),
     "settle": (5, lambda bench: bench.queue.settle(bench.queue.take(0.0, is_due=True))),
     "give back": (5, lambda bench: bench.queue.give_back(bench.queue.take(0.0, is_due=True))),
-    "flush": (5, lambda bench: bench.queue.urge()),
+    "flush": (5, lambda bench: bench.queue.make_all_due()),
     "full": (-1, lambda bench: bench.queue.put(ROW)),
 }
 
@@ -1013,7 +1013,7 @@ class TestInterrupted:
                 elif what == "take":
                     done.append(bench.queue.take(1e9, is_due=True))
                 else:
-                    bench.queue.urge()
+                    bench.queue.make_all_due()
             return write(fd, data)
 
         disk.write = interrupted
@@ -1070,7 +1070,7 @@ class TestInterrupted:
             looking = other.submit(look_around)
             assert looks.wait(20)
             with bench.queue.lock:
-                bench.queue.urge()
+                bench.queue.make_all_due()
             may_end.set()
             looking.result(20)
         bench.run()
@@ -1274,7 +1274,7 @@ def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(direc
     directory.leave(*[line(f"left {number}", 100) for number in range(30)])
     disk = CrashingDisk({})
     bench = directory.process(**SMALL, disk=disk, overflow="drop_old")
-    bench.queue.urge()
+    bench.queue.make_all_due()
     disk.faults["open"] = errno.EIO
     bench.put(*[line(number, 100) for number in range(400)])
     disk.faults.clear()

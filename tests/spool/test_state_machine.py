@@ -217,7 +217,7 @@ class Spools(RuleBasedStateMachine):
                 bench = self.processes[who].bench
                 for _ in range(6):
                     self.clock.advance(400)
-                    bench.queue.urge()
+                    bench.queue.make_all_due()
                     bench.run(2_000)
                 stats = bench.stats
                 assert stats.queued == stats.in_flight == stats.spooled == 0, stats

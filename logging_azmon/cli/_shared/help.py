@@ -12,7 +12,7 @@ from typing import ClassVar, NoReturn
 
 # argparse prints descriptions and examples as they are given, so descriptions are wrapped here.
 WIDTH = 78
-_LEAST_WIDTH = 30
+_MIN_WIDTH = 30
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +44,7 @@ def wrap_for_terminal(message: str) -> str:
     return "\n".join(
         textwrap.fill(
             line,
-            max(width, _LEAST_WIDTH),
+            max(width, _MIN_WIDTH),
             subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
             break_long_words=False,
             break_on_hyphens=False,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXTRA = "cli"
 PROBLEM = 1
 WAIT_SECONDS = 300.0
-_MOST_WIDTH = 100
+_MAX_WIDTH = 100
 EXAMPLES = (
     "logging-azmon check",
     "logging-azmon check --send --wait",
@@ -85,5 +85,5 @@ def _handler_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _readable(console: Console) -> Console:
     """Limit the width, even in a pipe: the output is sentences, not rows."""
-    console.width = min(console.width, _MOST_WIDTH)
+    console.width = min(console.width, _MAX_WIDTH)
     return console

@@ -17,7 +17,7 @@ _WIDER: Mapping[str, frozenset[str]] = {
     "long": frozenset({"real"}),
     "string": frozenset({"guid"}),
 }
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,5 +81,5 @@ def _case_hint(name: str, known: Columns) -> str:
 def _never_filled(filled: Columns, known: Columns, origin: str) -> Iterator[str]:
     names = [name for name in known if name not in filled and name != "TimeGenerated"]
     if names:
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        yield f"never filled, though {origin} them: {', '.join(names[:_MOST_NAMED])}{more}"
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        yield f"never filled, though {origin} them: {', '.join(names[:_MAX_NAMED])}{more}"

@@ -28,7 +28,7 @@ _MARKS: Mapping[State, tuple[str, str, str]] = {
 }
 _NAME_WIDTH = 14
 _INDENT = " " * (_NAME_WIDTH + 3)
-_LEAST_WIDTH = 30
+_MIN_WIDTH = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _lines(text: str, console: Console) -> list[str]:
     """Wrap a text to fit beside the step's name."""
     # Parts of it come from other machines and must not control the terminal.
     text = one_line(text, len(text))
-    width = max(_LEAST_WIDTH, console.width - len(_INDENT))
+    width = max(_MIN_WIDTH, console.width - len(_INDENT))
     if _is_plain(console):
         text = text.replace("…", "...").encode(console.encoding, "backslashreplace").decode(console.encoding)
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

@@ -25,8 +25,8 @@ EXAMPLES = (
     "logging-azmon plan --processes 10000 --rows-per-second 1 --bytes 400 --rules 4 --minutes 0",
 )
 # A larger fleet is simulated in part, against the same fraction of the quota.
-MOST_SIMULATED = 10_000
-_MOST_REQUESTS = 2_000_000
+MAX_SIMULATED = 10_000
+_MAX_REQUESTS = 2_000_000
 _BAR = 40
 _WHOLE, _POSITIVE = whole_number("whole number", 1, 10_000_000), number("number", 0.0001, 1_000_000)
 
@@ -104,7 +104,7 @@ def _play(estimate: Estimate, minutes: int) -> SimulationResult:
     from .._shared.console import error_console
 
     per_rule = math.ceil(estimate.workload.processes / estimate.workload.rules)
-    share = min(1.0, MOST_SIMULATED / per_rule, _MOST_REQUESTS / (min(estimate.requests, 3 * QUOTA_REQUESTS) * minutes))
+    share = min(1.0, MAX_SIMULATED / per_rule, _MAX_REQUESTS / (min(estimate.requests, 3 * QUOTA_REQUESTS) * minutes))
     simulated = max(1, round(per_rule * share))
     fleet = Fleet(
         processes=simulated,

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII = " .:|#"
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red", "bright_cyan", "bright_green")
-_MOST_SERIES = 8
+_MAX_SERIES = 8
 # Height of a strip in lines, by the number of series: one, two, three and so on.
 _HEIGHTS = (8, 5, 4, 3, 2)
-_MOST_BINS = 100_000
+_MAX_BINS = 100_000
 _OVER_TIME = re.compile(r"\bbin(?:_at)?\s*\(|\brender\b|\bmake-series\b")
 
 
@@ -68,8 +68,8 @@ class Chart:
     def __init__(self, series: Sequence[Series]) -> None:
         order = list(LEVEL_COLOURS)
         ranked = sorted(series, key=lambda each: -sum(map(abs, each.values.values())))
-        self._left_out = ranked[_MOST_SERIES:]
-        self._series = ranked[:_MOST_SERIES]
+        self._left_out = ranked[_MAX_SERIES:]
+        self._series = ranked[:_MAX_SERIES]
         if all(each.name in LEVEL_COLOURS for each in self._series):
             self._series.sort(key=lambda each: order.index(each.name))
         moments = sorted({moment for each in series for moment in each.values})
@@ -83,7 +83,7 @@ class Chart:
         highest = max((value for each in self._series for value in each.values.values()), default=0.0)
         scale = for_display(float(highest), "real")
         width = max(8, options.max_width - margin - len(scale) - 4)
-        bins = min((self._last - self._first) // self._step + 1, _MOST_BINS)
+        bins = min((self._last - self._first) // self._step + 1, _MAX_BINS)
         together = -(-bins // width)
         columns = -(-bins // together)
         each_width = max(1, width // columns)

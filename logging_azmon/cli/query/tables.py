@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 # If a text column would be narrower than this, the rows are printed value by value instead.
-_LEAST_WIDTH = 12
-_MOST_LINES = 12
+_MIN_WIDTH = 12
+_MAX_LINES = 12
 
 
 class Rows:
@@ -41,7 +41,7 @@ class Rows:
         texts = {index: [for_display(row[index], kinds[index]) for row in self._result.rows] for index in self._indexes}
         widths = {index: max([len(names[index]), *map(len, texts[index])], default=0) for index in self._indexes}
         least = sum(
-            width if is_number(kinds[index]) or kinds[index] == "datetime" else min(width, _LEAST_WIDTH)
+            width if is_number(kinds[index]) or kinds[index] == "datetime" else min(width, _MIN_WIDTH)
             for index, width in widths.items()
         )
         if least + 2 * (len(self._indexes) - 1) <= options.max_width:
@@ -83,8 +83,8 @@ class Rows:
 
 def _cut(text: str) -> str:
     lines = text.split("\n")
-    more = len(lines) - _MOST_LINES
-    return text if more <= 0 else "\n".join([*lines[:_MOST_LINES], f"… {more:,} more lines (see --json)"])
+    more = len(lines) - _MAX_LINES
+    return text if more <= 0 else "\n".join([*lines[:_MAX_LINES], f"… {more:,} more lines (see --json)"])
 
 
 def write_json(result: Result, out: IO[str]) -> None:

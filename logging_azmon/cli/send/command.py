@@ -212,7 +212,7 @@ class _Sender:
         deadline = None if limit is None else time.monotonic() + limit
         # A second interrupt ends the wait.
         interrupts.stopped.clear()
-        self._lifecycle.urge()
+        self._lifecycle.make_all_due()
         while not (is_done := self._lifecycle.drain(_SLICE_SECONDS)):
             if interrupts.stopped.is_set() or (deadline is not None and time.monotonic() >= deadline):
                 break

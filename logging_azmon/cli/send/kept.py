@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 # Maximum number of line numbers in a message; the file has all lines.
-_MOST_NAMED = 20
+_MAX_NAMED = 20
 
 
 class ReadPosition:
@@ -56,7 +56,7 @@ class KeptLines:
                 self._file = self.path.open("ab")
             self._file.write(raw if raw.endswith(b"\n") else raw + b"\n")
             self.count += lines
-            if number is not None and len(self.numbers) < _MOST_NAMED:
+            if number is not None and len(self.numbers) < _MAX_NAMED:
                 self.numbers.append(number)
 
     def named(self) -> str:

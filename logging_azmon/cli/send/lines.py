@@ -12,7 +12,7 @@ from ..._rows.jsonable import text
 from .._shared.cells import printable
 
 # A line may be longer than the largest row, because columns may leave out much of it.
-MOST_LINE_BYTES = 16 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 _QUOTED_LENGTH = 60
 
 
@@ -37,11 +37,11 @@ class Lines:
 
     def __iter__(self) -> Iterator[Line]:
         """Yield each line that is not empty."""
-        while raw := self._source.readline(MOST_LINE_BYTES + 1):
+        while raw := self._source.readline(MAX_LINE_BYTES + 1):
             self.number += 1
             self.bytes_read += len(raw)
-            if len(raw) > MOST_LINE_BYTES and not raw.endswith(b"\n"):
-                yield Line(self.number, raw, problem=f"longer than {MOST_LINE_BYTES:,} bytes")
+            if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+                yield Line(self.number, raw, problem=f"longer than {MAX_LINE_BYTES:,} bytes")
                 self._skip_rest()
                 continue
             if self.number == 1:
@@ -52,7 +52,7 @@ class Lines:
 
     def skip(self, number: int) -> None:
         """Skip lines up to and including this number."""
-        while self.number < number and (raw := self._source.readline(MOST_LINE_BYTES + 1)):
+        while self.number < number and (raw := self._source.readline(MAX_LINE_BYTES + 1)):
             self.number += 1
             self.bytes_read += len(raw)
             if not raw.endswith(b"\n"):
@@ -78,7 +78,7 @@ class Lines:
         return Line(self.number, raw, entry)
 
     def _skip_rest(self) -> None:
-        while (raw := self._source.readline(MOST_LINE_BYTES)) and not raw.endswith(b"\n"):
+        while (raw := self._source.readline(MAX_LINE_BYTES)) and not raw.endswith(b"\n"):
             self.bytes_read += len(raw)
         self.bytes_read += len(raw)
 

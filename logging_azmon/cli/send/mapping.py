@@ -48,7 +48,7 @@ _IN_FIELDS = (
     frozenset({"time", "message", "exception", "stack", "*"}) | set(SITE_FIELDS) | set(THREAD_FIELDS) | LEVEL_FIELDS
 )
 ORIGINAL_TIME = "OriginalTime"
-_MOST_NAMES = 50
+_MAX_NAMES = 50
 
 
 def import_table(table: Table) -> Table:
@@ -160,7 +160,7 @@ class Mapper:
                 extras.setdefault(name, values.pop(name))  # a flag, or structured by the program
         if not self.has_rest:
             for key in extras:
-                if key not in self._wanted and len(self.left_out) < _MOST_NAMES:
+                if key not in self._wanted and len(self.left_out) < _MAX_NAMES:
                     self.left_out[key] = None
         extras |= {target: value for target, value in values.items() if target not in _IN_FIELDS}
         return self._table_fields.pack(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Without a terminal, a line is printed at this interval instead of a progress bar.
 _LINE_SECONDS = 10.0
-_MOST_COMPLAINTS = 10
+_MAX_COMPLAINTS = 10
 
 
 class ProgressDisplay:
@@ -73,12 +73,12 @@ class ProgressDisplay:
     def bad_line(self, line: Line, bad: KeptLines) -> None:
         """Report a line that cannot be a row; only the first few are reported."""
         self._complaints += 1
-        if self._complaints <= _MOST_COMPLAINTS:
+        if self._complaints <= _MAX_COMPLAINTS:
             problem = f"line {line.number:,} is {line.problem}"
             self._console.print(
                 Text.assemble(("kept: ", "bold yellow"), problem), soft_wrap=not self._console.is_terminal
             )
-        if self._complaints == _MOST_COMPLAINTS:
+        if self._complaints == _MAX_COMPLAINTS:
             self._console.print(f"further bad lines go to {bad.path} without a message", markup=False, soft_wrap=True)
 
     def ledger(self, stats: Stats, lines: Lines, bad: KeptLines, rejected: KeptLines, mapper: Mapper) -> None:

@@ -36,7 +36,7 @@ USAGE_ERROR = 2
 _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 # Maximum number of foreign files that the output names.
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -100,8 +100,8 @@ def _show(directory: str) -> None:
             print(f"{rows:>9,}  {answer}")
     foreign = contents.foreign_files(directory)
     if foreign:
-        more = f" and {len(foreign) - _MOST_NAMED:,} more" if len(foreign) > _MOST_NAMED else ""
-        print(f"\nIgnored, not files of a spool: {', '.join(map(repr, foreign[:_MOST_NAMED]))}{more}")
+        more = f" and {len(foreign) - _MAX_NAMED:,} more" if len(foreign) > _MAX_NAMED else ""
+        print(f"\nIgnored, not files of a spool: {', '.join(map(repr, foreign[:_MAX_NAMED]))}{more}")
 
 
 def _table(segments: list[SegmentInfo]) -> list[str]:
@@ -183,7 +183,7 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
         return False
     lifecycle = lifecycle_of(pipeline)
     lifecycle.report_losses_without_rows()
-    lifecycle.urge()
+    lifecycle.make_all_due()
     is_done = False
     while not is_done and not stopped.is_set():
         is_done = lifecycle.drain(_SLICE_SECONDS)

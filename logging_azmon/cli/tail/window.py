@@ -24,7 +24,7 @@ INGESTED = "_Ingested"
 PAGE_ROWS = 10_000
 # A row that becomes visible later than this after its ingestion is missed.
 OVERLAP = dt.timedelta(minutes=5)
-_MOST_ROWS = 400_000
+_MAX_ROWS = 400_000
 
 Row = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Window:
         last = rows[-1][0]
         if last == self._at:
             # One moment has more rows than a page holds; nothing tells them apart, so they must come in one page.
-            self._page_rows = min(2 * self._page_rows, _MOST_ROWS)
+            self._page_rows = min(2 * self._page_rows, _MAX_ROWS)
         # The next page repeats all rows of the last moment, including those already counted.
         self._counted = Counter({key: count for key, count in self._counted.items() if key[0] < last})
         self._at = last
