@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any
 
 from ..errors import ConfigurationError
-from .column_key import Key
+from .column_writer import ColumnWriter
 from .jsonable import text
 from .layout import Slot
 
@@ -49,7 +49,7 @@ class ColumnCache(dict[tuple[Any, ...], bytes]):
         return f"<{type(self).__name__} of [{names}]: {len(self)} of {MAX_CACHED} entries>"
 
 
-def join_columns(pairs: Iterable[tuple[Key, Any]]) -> bytes:
+def join_columns(pairs: Iterable[tuple[ColumnWriter, Any]]) -> bytes:
     """Encode the columns that have a value, each followed by a comma; raise DoesNotFitError for a misfit."""
     columns = b""
     for key, value in pairs:
@@ -61,13 +61,13 @@ def join_columns(pairs: Iterable[tuple[Key, Any]]) -> bytes:
     return columns
 
 
-def sequence_template(key: Key) -> bytes:
+def sequence_template(key: ColumnWriter) -> bytes:
     """Return the column of a row's number as a template for ``%``."""
     # A rule may name a column ``100%``.
     return key.json.replace(b"%", b"%%") + (b'"%d",' if key.type == "string" else b"%d,")
 
 
-def refuse_misfits(pairs: Iterable[tuple[Key, Any]]) -> None:
+def refuse_misfits(pairs: Iterable[tuple[ColumnWriter, Any]]) -> None:
     """Raise ConfigurationError for constants that do not fit their columns: they would be missing in every row."""
     problems = [
         f"column {key.column!r}: {text(value)!r} (of type {type(value).__name__}) does not fit its type {key.type!r}"

@@ -24,7 +24,7 @@ import orjson
 
 from ..table import Column, Constant, Table
 from .column_cache import ColumnCache, join_columns, refuse_misfits, sequence_template
-from .column_key import Key
+from .column_writer import ColumnWriter
 from .context import span_ids
 from .fast import Caches, EncodeEvent, EncodeRecord, make_event_encoder, make_record_encoder
 from .fields import Fields, merge
@@ -232,7 +232,7 @@ class Encoder:
                 leftover = self._put(parts, key, key.field, ids[index], leftover)
         return leftover
 
-    def _put(self, parts: list[bytes], key: Key, name: str, value: Any, leftover: Leftover) -> Leftover:
+    def _put(self, parts: list[bytes], key: ColumnWriter, name: str, value: Any, leftover: Leftover) -> Leftover:
         """Write one column; a value that does not fit is counted, and becomes a leftover under `name`."""
         if value is None:
             return leftover

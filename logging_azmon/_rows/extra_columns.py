@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..table import Extra
-from .column_key import Key
+from .column_writer import ColumnWriter
 from .jsonable import simplify
 
 _NO_COLUMN = (None, 0)
@@ -18,12 +18,12 @@ class ExtraColumns:
     """Find the columns that extras fill."""
 
     # By name: the column, and the rank of this name among those that the column accepts.
-    named: dict[str, tuple[Key | None, int]] = field(default_factory=dict)
+    named: dict[str, tuple[ColumnWriter | None, int]] = field(default_factory=dict)
     # Columns filled by a path into nested mappings; the outermost mapping itself stays among the rest.
-    paths: list[tuple[Key, str]] = field(default_factory=list)
-    defaults: dict[Key, Any] = field(default_factory=dict)
+    paths: list[tuple[ColumnWriter, str]] = field(default_factory=list)
+    defaults: dict[ColumnWriter, Any] = field(default_factory=dict)
 
-    def add(self, key: Key, source: Extra) -> None:
+    def add(self, key: ColumnWriter, source: Extra) -> None:
         """Add a column; of two columns that accept a name, the first takes it."""
         for rank, name in enumerate(source.names):
             self.named.setdefault(name, (key, rank))
@@ -35,10 +35,10 @@ class ExtraColumns:
     def __bool__(self) -> bool:
         return bool(self.named)
 
-    def match(self, extras: Mapping[str, Any]) -> tuple[dict[Key, tuple[str, Any]], dict[str, Any]]:
+    def match(self, extras: Mapping[str, Any]) -> tuple[dict[ColumnWriter, tuple[str, Any]], dict[str, Any]]:
         """Return the name and value that fill each column, and the extras that no column takes."""
-        filled: dict[Key, tuple[str, Any]] = {}
-        ranks: dict[Key, int] = {}
+        filled: dict[ColumnWriter, tuple[str, Any]] = {}
+        ranks: dict[ColumnWriter, int] = {}
         rest: dict[str, Any] = {}
         for name, value in extras.items():
             key, rank = self.named.get(name, _NO_COLUMN)

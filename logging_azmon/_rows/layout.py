@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ..table import Column, Constant, Extra, Table
 from . import tracebacks
-from .column_key import Key
+from .column_writer import ColumnWriter
 from .context import task_name
 from .extra_columns import ExtraColumns
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
@@ -30,7 +30,7 @@ from .values import ENCODERS
 class Slot(NamedTuple):
     """Fill a column with the value at a position of a site or thread, or with a value derived from it."""
 
-    key: Key
+    key: ColumnWriter
     position: int
     derive: Callable[[Any], Any] | None
 
@@ -39,18 +39,18 @@ class Slot(NamedTuple):
 class Layout:
     """Hold a table's columns, sorted."""
 
-    fixed: list[tuple[Key, str | Constant]] = field(default_factory=list)
+    fixed: list[tuple[ColumnWriter, str | Constant]] = field(default_factory=list)
     thread: list[Slot] = field(default_factory=list)
     site: list[Slot] = field(default_factory=list)
-    times: list[Key] = field(default_factory=list)
-    sequence: Key | None = None
-    message: Key | None = None
-    exception: list[tuple[Key, Callable[[Any], Any]]] = field(default_factory=list)
-    stack: list[Key] = field(default_factory=list)
-    spans: list[tuple[Key, int]] = field(default_factory=list)
+    times: list[ColumnWriter] = field(default_factory=list)
+    sequence: ColumnWriter | None = None
+    message: ColumnWriter | None = None
+    exception: list[tuple[ColumnWriter, Callable[[Any], Any]]] = field(default_factory=list)
+    stack: list[ColumnWriter] = field(default_factory=list)
+    spans: list[tuple[ColumnWriter, int]] = field(default_factory=list)
     extras: ExtraColumns = field(default_factory=ExtraColumns)
-    rest: Key | None = None
-    always: list[tuple[Key, Callable[[Fields], Any]]] = field(default_factory=list)
+    rest: ColumnWriter | None = None
+    always: list[tuple[ColumnWriter, Callable[[Fields], Any]]] = field(default_factory=list)
     wanted: WantedFields = field(init=False)
 
     @classmethod
@@ -65,7 +65,7 @@ class Layout:
     def _place(self, column: Column) -> None:
         source = column.source
         name = source if isinstance(source, str) else column.name
-        key = Key(b'"%b":' % column.name.encode(), ENCODERS[column.type], column.type, name)
+        key = ColumnWriter(b'"%b":' % column.name.encode(), ENCODERS[column.type], column.type, name)
         if isinstance(source, Extra):
             self.extras.add(key, source)
         elif isinstance(source, Constant):
@@ -75,7 +75,7 @@ class Layout:
         else:
             self.always.append((key, lambda fields: _call(source, origin_of(fields))))
 
-    def _place_field(self, key: Key, source: str) -> None:
+    def _place_field(self, key: ColumnWriter, source: str) -> None:
         if source in ("host", "instance"):
             self.fixed.append((key, source))
         elif source in DERIVED_FIELDS:
@@ -97,7 +97,7 @@ class Layout:
         else:
             self._place_time_or_message(key, source)
 
-    def _place_time_or_message(self, key: Key, source: str) -> None:
+    def _place_time_or_message(self, key: ColumnWriter, source: str) -> None:
         if source == "time":
             self.times.append(key)
         elif source == "message" and key.type == "string" and self.message is None:

@@ -104,7 +104,7 @@ class Workspace:
         return f"<Workspace {self.endpoint if self._address else 'not started'}>"
 
     def start(self) -> Self:
-        """Open the tables and start to listen; starting twice is fine."""
+        """Open the tables and start to listen; a second call does nothing."""
         if self._store is not None:
             return self
         if self._data is not None:
@@ -118,7 +118,7 @@ class Workspace:
         return self
 
     def close(self) -> None:
-        """Stop listening, store all acknowledged rows, and close the database; closing twice is fine."""
+        """Stop listening, store all acknowledged rows, and close the database; a second call does nothing."""
         server, store, scratch = self._server, self._store, self._scratch
         self._faults.clear()
         if store is not None:

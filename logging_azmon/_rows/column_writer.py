@@ -1,4 +1,4 @@
-"""Define `Key`: the name, type and encoder of a column, as they are needed to write it."""
+"""What a row needs to write one of its columns."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
-class Key(NamedTuple):
-    """Describe how to write one column."""
+class ColumnWriter(NamedTuple):
+    """Hold the name, type and encoder of a column."""
 
     # The column's name as JSON, with the colon.
     json: bytes
     # Encodes a value; None if the value does not fit.
     encode: Callable[[Any], bytes | None]
     type: str
-    # The name under which a value that does not fit is kept among the extras.
+    # The field that fills the column. A value that does not fit goes to the extras under this name.
     field: str
 
     @property
