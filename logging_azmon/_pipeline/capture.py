@@ -33,10 +33,10 @@ def current() -> Put | None:
 @contextmanager
 def captured(put: Put) -> Iterator[None]:
     """Give the rows of all pipelines to `put`, including those of pipelines made meanwhile."""
-    _captures.append(put)
-    for follower in followers.alive():
-        follower.redirect(put)
     try:
+        _captures.append(put)
+        for follower in followers.alive():
+            follower.redirect(put)
         yield
     finally:
         _captures.remove(put)

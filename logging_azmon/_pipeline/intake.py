@@ -44,7 +44,6 @@ class Intake:
         self._queue: BatchQueue
         self._ledger: Ledger
         self._listeners: Listeners
-        capture.followers.add(self)
 
     def begin(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
         """Put rows into this queue from now on; `on_thread` is called when a thread starts after one was refused."""
@@ -55,6 +54,8 @@ class Intake:
         self._reported_after_close = 0
         # Whether each row asks for a thread, because one was refused.
         self._asks_for_thread = False
+        # First, so that a capture that begins meanwhile is not missed.
+        capture.followers.add(self)
         self.redirect(capture.current())
 
     # Log calls.
@@ -64,8 +65,9 @@ class Intake:
         try:
             if not self._put(self._encoder.record(record, formatter)):
                 self._report_after_close()
-        except RecursionError:
-            raise
+        except RecursionError as error:
+            error.__traceback__ = error.__context__ = None
+            self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - a log call never raises; the loss is counted and reported
             self._fail(error)
 
@@ -74,8 +76,9 @@ class Intake:
         try:
             if not self._put(self._encoder.event(event, method, logger_name)):
                 self._report_after_close()
-        except RecursionError:
-            raise
+        except RecursionError as error:
+            error.__traceback__ = error.__context__ = None
+            self.uncounted[error] = None
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 

@@ -4,7 +4,7 @@ Rules:
 - Before a fork, the forking thread takes every registered lock, so that the child finds the guarded state consistent.
   Locks are taken in the order of `Turn`, which every other thread keeps, too. The thread waits at most `WAIT_SECONDS`
   for all of them together, and goes on without the locks that are not free by then.
-- The parent releases the locks in reverse order.
+- The parent releases the locks in reverse order, also if a signal handler raises in the middle of that.
 - The child inherits locks that are held by the forking thread, or by threads that do not exist in the child. It never
   takes or releases these: each module's `restart` replaces its own. The modules restart in the order of `Turn`.
 - Several threads may fork at once.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from enum import IntEnum
 from threading import get_ident
 from typing import Any, NamedTuple
@@ -60,12 +61,29 @@ def _before() -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     held = _held[get_ident()] = []
     for known in _registered:
-        held += [lock for lock in known.locks() if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
+        for lock in known.locks():
+            if _is_owned(lock):
+                continue  # the fork happens inside a log call, which releases it
+            # Noted before it is taken, and dropped after it is released: a signal handler may raise in between.
+            held.append(lock)
+            if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                held.remove(lock)
 
 
 def _after_in_parent() -> None:
-    for lock in reversed(_held.pop(get_ident(), [])):
-        lock.release()
+    held = _held.get(get_ident(), [])
+    while held:
+        lock = held[-1]
+        # Not taken, or released already, if a signal handler has raised meanwhile.
+        with suppress(RuntimeError):
+            lock.release()
+        held.remove(lock)
+    _held.pop(get_ident(), None)
+
+
+def _is_owned(lock: Any) -> bool:
+    """Return whether this thread holds a re-entrant lock already."""
+    return bool(getattr(lock, "_is_owned", bool)())
 
 
 def _after_in_child() -> None:
@@ -76,3 +94,6 @@ def _after_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    # The interpreter swallows what a signal handler raises in a hook; the hook goes on where it was, then.
+    for _ in range(2):
+        os.register_at_fork(after_in_parent=_after_in_parent)

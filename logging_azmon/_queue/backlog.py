@@ -51,9 +51,9 @@ class Backlog:
                 return batch
         return None
 
-    def unsettled(self) -> list[Batch]:
-        """Return all batches with rows, waiting or taken."""
-        return [batch for batch in (*self.waiting, *self.taken) if batch.has_rows]
+    def all(self) -> tuple[Batch, ...]:
+        """Return all batches, waiting or taken; some may be without rows."""
+        return (*self.waiting, *self.taken)
 
     def watch(self, tokens: SimpleQueue[None]) -> None:
         """Put a token into this queue whenever a batch is settled."""

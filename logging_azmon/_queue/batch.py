@@ -52,6 +52,8 @@ class Batch:
     announced: bool = False
     # Notices are the library's own rows that report losses; the loss of a notice causes no other notice.
     is_notice: bool = False
+    # Whether its store has released it.
+    is_released: bool = False
     attempts: Attempts = field(default_factory=Attempts)
     # The place of its rows on disk, a `Stored`; None in memory. Only the spool uses it.
     stored: Any = None

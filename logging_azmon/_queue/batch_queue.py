@@ -129,7 +129,12 @@ class BatchQueue:
                 self._taken.add(batch)
                 self._waiting.remove(batch)
                 self._ledger.take(batch.rows, batch.place)
-            loaded = self._store.load(batch)
+            try:
+                loaded = self._store.load(batch)
+            except BaseException:
+                # MemoryError, Ctrl-C: the rows are still in the store.
+                self.give_back(batch)
+                raise
             if loaded is Loaded.READY:
                 return batch
             if loaded is Loaded.LATER:
@@ -250,16 +255,15 @@ class BatchQueue:
     def is_settled(self, watermark: int) -> bool:
         """Tell whether all rows before the watermark are settled; `EVERYTHING` includes adopted rows."""
         with self.lock:
-            unsettled = self._backlog.unsettled()
-            if watermark == EVERYTHING:
-                return not unsettled
-            return not any(batch.first_row < watermark for batch in unsettled if not batch.is_adopted)
+            # Adopted rows come first, with negative numbers.
+            first = -EVERYTHING if watermark == EVERYTHING else 0
+            return not any(first <= batch.first_row < watermark and batch.has_rows for batch in self._backlog.all())
 
     def settled_count(self) -> int:
         """Return how many rows, counted from the first one put, are settled without a gap."""
         with self.lock:
             self._store.catch_up()
-            first_rows = [batch.first_row for batch in self._backlog.unsettled() if not batch.is_adopted]
+            first_rows = [batch.first_row for batch in self._backlog.all() if batch.first_row >= 0 and batch.has_rows]
             return min(first_rows, default=self._ledger.accepted)
 
     @property

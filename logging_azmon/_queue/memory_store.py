@@ -262,7 +262,10 @@ class MemoryStore:
         """Subtract a batch's bytes from `used_bytes`."""
         size = len(batch.data)
         with self._lock:
-            self.used_bytes -= size
+            # Atomic, so that a batch that is given back after an interruption is not released twice.
+            if not batch.is_released:
+                batch.is_released = True
+                self.used_bytes -= size
 
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Store has it
         """Return "": rejected rows are kept on disk only."""

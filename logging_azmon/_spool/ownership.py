@@ -70,13 +70,13 @@ class Ownership:
 
     def release_idle(self) -> None:
         """Release the owners that have no segments left; the lock is held."""
-        self._release([owner for owner in self.owners.values() if not owner.files and owner is not self.writer])
+        self._release([owner for owner in list(self.owners.values()) if not owner.files and owner is not self.writer])
 
     def release_all(self) -> None:
         """Release all owners except the one that writes, if the lock is free."""
         if self.try_lock():
             try:
-                self._release([owner for owner in self.owners.values() if owner is not self.writer])
+                self._release([owner for owner in list(self.owners.values()) if owner is not self.writer])
             finally:
                 self.lock.release()
 

@@ -99,7 +99,7 @@ class Recovery:
                     Batch(b"", 0, self._next_adopted, place="spooled", is_uncounted=True, announced=True, stored=stored)
                 )
                 self._next_adopted += _STEP
-                self._space.add(segment)
+                self._space.adopt(segment)
                 self._space.batches += 1
             self._backlog.insert_adopted(batches)
 
@@ -111,23 +111,24 @@ class Recovery:
             if oldest is None:
                 return False
             self._backlog.waiting.remove(oldest)
-            if not oldest.rows:
-                self._count_adopted(oldest)
+            is_counted = bool(oldest.rows) or self._count_adopted(oldest)
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
             self._space.batches -= 1
             finished = self._space.release_part(oldest.stored.segment)
-        self._space.remove(finished)
+        if is_counted:  # or else its rows would be gone uncounted: the file stays for the next process
+            self._space.remove(finished)
         with self._ledger.lock:
             self._backlog.notify()
         return True
 
-    def _count_adopted(self, batch: Batch) -> None:
-        """Count the rows of an adopted batch that was never loaded."""
+    def _count_adopted(self, batch: Batch) -> bool:
+        """Count the rows of an adopted batch that was never loaded; return False if it cannot be read."""
         try:
             batch.rows = self._read(batch).count(b"\n")
         except OSError:
-            return
+            return False
         self._ledger.adopt(batch.rows)
+        return True
 
     # Loading.
 

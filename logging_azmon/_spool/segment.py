@@ -133,7 +133,8 @@ def is_segment(name: str) -> bool:
 def begun_at(name: str) -> float:
     """Return when a segment was begun, in seconds since the epoch; 0 if its name has an impossible date."""
     try:
-        return dt.datetime.strptime(name.partition("-")[0], _STAMP).replace(tzinfo=dt.UTC).timestamp()
+        # Not strptime, which takes a lock that a forked child may inherit held.
+        return dt.datetime.fromisoformat(name.partition("-")[0]).timestamp()
     except ValueError:
         return 0.0
 

@@ -83,8 +83,13 @@ class Space:
         return self._others_bytes + size <= self._spool_bytes
 
     def add(self, segment: Segment) -> None:
-        """Count a segment that was begun or adopted."""
+        """Count a segment that was begun."""
         self._used_bytes += segment.size
+
+    def adopt(self, segment: Segment) -> None:
+        """Count a segment that was another owner's when the directory was last measured."""
+        self._used_bytes += segment.size
+        self._others_bytes = max(0, self._others_bytes - segment.size)
 
     def set_size(self, segment: Segment, size: int) -> None:
         """Count a segment's actual size instead of the size that it might have grown to."""

@@ -224,11 +224,15 @@ class SpoolStore:
         if stored is None:
             self._memory.release(batch)
             return
-        finished = self._space.release_part(stored.segment)
+        with self._lock:
+            # Atomic, as in memory: a batch is not released twice.
+            if batch.is_released:
+                return
+            batch.is_released = True
+            self._space.batches -= 1
+            finished = self._space.release_part(stored.segment)
         if not stored.is_unreadable:
             self._space.remove(finished)
-        with self._lock:
-            self._space.batches -= 1
 
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
         """Keep rejected rows in the directory, up to a tenth of `spool_bytes`."""

@@ -1,8 +1,12 @@
 """The registration of locks and restarts for a fork, and of live objects."""
 
+# ruff: noqa: SLF001 - locks have no public name for their owner
+
 import gc
 import os
+import sys
 import threading
+from unittest.mock import Mock
 
 import pytest
 
@@ -72,6 +76,30 @@ class TestFork:
 
         assert fork(lambda: 0 if log == expected else 1) == 0
         assert log == ["take ledger", "release ledger"]
+
+    def test_a_lock_that_the_forking_thread_holds_is_left_to_it(self, register):
+        """A fork inside a log call: the log call releases the lock."""
+        lock = threading.RLock()
+        register(Turn.PIPELINES, locks=lambda: [lock])
+        with lock:
+            fork()
+            assert lock._is_owned()
+
+        assert not lock._is_owned()
+
+    def test_a_signal_handler_that_raises_after_a_fork_leaves_no_lock_held(self, register, monkeypatch):
+        """The interpreter swallows the exception and ends the hook; other threads would wait for the lock for ever."""
+        monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+        log = []
+        interrupted = Lock("interrupted", log)
+        interrupted.release = Mock(side_effect=[KeyboardInterrupt, None])
+        register(Turn.SDK_IMPORT, locks=lambda: [Lock("first", log)])
+        register(Turn.PIPELINES, locks=lambda: [interrupted])
+        fork()
+
+        assert interrupted.release.call_count == 2
+        assert log[-1] == "release first"
+        assert at_fork._held == {}
 
 
 class TestRegistry:

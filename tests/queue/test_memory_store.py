@@ -421,3 +421,14 @@ class TestAtomicSteps:
             queue.put(ROW)
             assert queue._store._open.reserved == 0
         assert [batch.rows for batch in take_all(queue)] == [3, 3, 1]
+
+
+def test_a_batch_in_memory_is_released_once():
+    """If Ctrl-C comes between release and count, the batch is given back, and released again later."""
+    queue = queue_of()
+    queue.put(ROW)
+    (batch,) = take_all(queue)
+    for _ in range(2):
+        queue._store.release(batch)
+
+    assert queue.used_bytes == 0

@@ -2,6 +2,7 @@
 
 # ruff: noqa: SLF001 - looks at what is open
 
+import _strptime
 import errno
 import json
 import os
@@ -20,7 +21,7 @@ from logging_azmon._spool import files as files_module
 from logging_azmon._spool import notes, ownership, recovery, segment_writer, space, spool_store
 from logging_azmon._spool.files import Files, trusted
 from logging_azmon._spool.recovery import MAX_ADOPTED
-from logging_azmon._spool.segment import Target, new_owner, segment_name
+from logging_azmon._spool.segment import Target, begun_at, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.crashing import CrashingDisk
 from support.delivering import AZURE, Bench, line, messages
@@ -1270,8 +1271,9 @@ class TestOwnershipLock:
         assert directory.locks() == []
 
 
-def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(directory):
-    directory.leave(*[line(f"left {number}", 100) for number in range(30)])
+def test_an_adopted_segment_that_drop_old_cannot_read_is_left_to_the_next_process(directory):
+    """Its rows are not counted, so its file must not go."""
+    path = directory.leave(*[line(f"left {number}", 100) for number in range(30)])
     disk = CrashingDisk({})
     bench = directory.process(**SMALL, disk=disk, overflow="drop_old")
     bench.queue.make_all_due()
@@ -1280,6 +1282,55 @@ def test_an_adopted_segment_that_drop_old_cannot_read_is_dropped_uncounted(direc
     disk.faults.clear()
     assert bench.stats.adopted == 0
     assert bench.stats.dropped == {"spool_full": bench.stats.accepted - bench.stats.spooled}
+    assert path.exists()
+
+
+def test_adopted_segments_are_not_counted_as_another_owners_too(directory):
+    """They were, when the directory was last measured: a spool that is half full would drop rows as full."""
+    for number in range(8):
+        directory.leave(*[line(f"left {number}", 100) for _ in range(18)])
+    bench = directory.process(**SMALL)
+    bench.put("measures the directory")
+    bench.queue.make_all_due()
+
+    assert all(bench.put(*[line(number, 100) for number in range(80)]))
+
+
+def test_rows_that_memory_is_too_short_to_load_are_given_back(directory):
+    """MemoryError is not an OSError; the rows are still on disk."""
+    bench = directory.process()
+    bench.put("row")
+    bench.queue._store._writer.seal()
+    files = bench.queue._store._directory.files
+    files.read, read = Mock(side_effect=MemoryError), files.read
+    with pytest.raises(MemoryError):
+        bench.queue.take(bench.clock.monotonic(), is_due=True)
+    files.read = read
+
+    assert (bench.stats.in_flight, bench.stats.spooled) == (0, 1)
+    bench.run()
+    assert directory.arrived == ["row"]
+
+
+def test_a_batch_on_disk_is_released_once(directory):
+    """If Ctrl-C comes between release and count, the batch is given back, and released again later."""
+    bench = directory.process()
+    bench.put("row")
+    bench.queue.make_all_due()
+    batch = bench.queue.take(bench.clock.monotonic(), is_due=True)
+    for _ in range(2):
+        bench.queue._store.release(batch)
+
+    assert bench.queue._store._space.batches == 0
+    bench.queue.settle(batch)
+
+
+def test_the_age_of_a_segment_is_read_without_a_lock():
+    """A forked child may inherit the lock of strptime held, for ever."""
+    name = segment_name(1_800_000_000.5, new_owner(), 1)
+    with _strptime._cache_lock:
+        assert begun_at(name) == 1_800_000_000.5
+    assert begun_at("20269999T000000.000000Z-0123456789abcdef-000001.ndjson") == 0.0
 
 
 def test_a_row_whose_write_is_interrupted_by_close_is_counted(directory):
