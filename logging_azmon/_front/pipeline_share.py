@@ -129,7 +129,7 @@ class _Referenced:
 
     @classmethod
     def of(cls, configuration: Any) -> _Referenced | None:
-        """Find the handler that this is the configuration of; None if it is not a handler's."""
+        """Find the handler that has this configuration; return None if no handler has."""
         config = getattr(getattr(configuration, "configurator", None), "config", None)
         handlers = config.get("handlers") if isinstance(config, Mapping) else None
         if not isinstance(handlers, dict):
@@ -137,7 +137,7 @@ class _Referenced:
         return next((cls(handlers, name) for name, item in dict.items(handlers) if item is configuration), None)
 
     def may_be_front_door(self) -> bool:
-        """Tell whether the handler may be one of this package; if it has a factory, only calling that would tell."""
+        """Tell whether the handler may be one of this package; assume so if a factory function makes it."""
         configuration = self._handlers[self._name]
         made_by = dict.get(configuration, "()", dict.get(configuration, "class"))
         if isinstance(made_by, str):

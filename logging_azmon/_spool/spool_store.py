@@ -109,7 +109,7 @@ class SpoolStore:
         self._put = put
         return put
 
-    def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - the code for each row, without further calls
+    def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - the code for each row, with few calls
         """Write a row, or keep it in memory if the disk fails; return False if there is no room."""
         if self.ownership.writer is None and not self._ensure_writer():
             return self._memory.append(line)
