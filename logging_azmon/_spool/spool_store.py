@@ -277,19 +277,10 @@ class SpoolStore:
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
         """Report noted trouble, and adopt orphans: periodically, or at once if that is urgent."""
         if adopts and is_urgent:
-            self._adopt_orphans(now, waits=True)
+            self._recovery.adopt_orphans(now, waits=True)
         self._notes.report()
         if adopts and now >= self.ownership.next_look:
-            self._adopt_orphans(now, waits=False)
-
-    def _adopt_orphans(self, now: float, *, waits: bool) -> None:
-        """Adopt orphans, if the ownership lock is free, or soon free if it `waits`."""
-        lock = self.ownership.lock
-        if self.ownership.try_lock() if waits else lock.acquire(blocking=False):
-            try:
-                self._recovery.adopt_orphans(now)
-            finally:
-                lock.release()
+            self._recovery.adopt_orphans(now, waits=False)
 
     def next_refresh(self) -> float | None:
         """Return when to look for orphans next; None after `close`."""
