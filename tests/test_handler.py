@@ -66,7 +66,7 @@ def test_attributes_that_a_filter_adds_arrive_as_extras(logger, handler, destina
 
 
 def test_a_filter_may_replace_the_record(logger, handler, destination):
-    """From 3.12 on; before, the return value of a filter only says whether the record passes."""
+    """That is possible from 3.12 on; before, a filter's return value only says whether the record passes."""
     other = logging.makeLogRecord({"msg": "replaced", "levelname": "ERROR", "name": "other"})
     handler.addFilter(lambda record: other)
     logger.warning("row")
@@ -414,7 +414,7 @@ def test_basic_config_sets_a_formatter_whose_output_is_the_message():
 
 
 class Raising(logging.LogRecord):
-    """A record whose property raises, as a subclass's may."""
+    """A record with a property that raises, as a subclass may have."""
 
     @property
     def thread(self):

@@ -585,7 +585,7 @@ class TestWithTheStandardLibrary:
 
         first, second = rows
 
-        # Without a CallsiteParameterAdder, an event does not know its function.
+        # Without a CallsiteParameterAdder, an event does not have the name of its function.
         assert first.pop("Function", None) != second.pop("Function")
         assert first == second
 

@@ -202,7 +202,7 @@ class Delivery:
     def _hold(
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
     ) -> None:
-        """Pause the senders; hold a part that fails repeatedly back for longer, so that it does not delay others."""
+        """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others."""
         if part.attempts.tries > 2 and not self._scheduler.is_draining:
             wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)

@@ -171,7 +171,7 @@ class Lifecycle:
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners, count what is left, and report it."""
-        # If no row was left, the last listener has ended and may have moved to CLOSED already.
+        # If no row was left, the last listener may have ended and moved to CLOSED already.
         self._move(State.CLOSED)
         rows = self.queue.abandon("closed")
         self.listeners.stop()

@@ -67,8 +67,7 @@ class Waiting:
                         if is_default:
                             self._timed_out_at = self._clock.monotonic()
                         return False
-                    # Inside a log call that it interrupted, this thread holds the lock that listeners need, so it
-                    # delivers.
+                    # If this thread interrupted its own log call, it holds the lock that listeners need.
                     if not holds(self._ledger.lock) and self._listeners.ensure_listener():
                         pause = left
                     else:

@@ -294,7 +294,7 @@ class BatchQueue:
             self._backlog.notify()
 
     def abandon(self, reason: Reason) -> int:
-        """Hand waiting rows over to the next process, or count them as lost, and later those that are given back.
+        """Hand waiting rows over to the next process, or count them as lost; likewise rows given back later.
 
         Return how many rows are lost now.
         """

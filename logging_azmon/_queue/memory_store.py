@@ -134,7 +134,7 @@ class MemoryStore:
                     break
                 if size > free:
                     return False
-                # If the call is interrupted here, the batch stays empty or takes rows later, which both do no harm.
+                # If the call is interrupted here, the batch stays empty or takes rows later; both are harmless.
                 begun = self._clock.monotonic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
                 self._backlog.waiting.append(batch)

@@ -66,8 +66,19 @@ class Recovery:
 
     # Orphans.
 
-    def adopt_orphans(self, now: float) -> None:
-        """Release owners that have no segments, and adopt a few dead ones; the ownership lock is held."""
+    def adopt_orphans(self, now: float, *, waits: bool) -> None:
+        """Release owners that have no segments, and adopt a few dead ones.
+
+        Do nothing if another thread holds the ownership lock; `waits` gives it a moment to release the lock.
+        """
+        lock = self._ownership.lock
+        if self._ownership.try_lock() if waits else lock.acquire(blocking=False):
+            try:
+                self._search(now)
+            finally:
+                lock.release()
+
+    def _search(self, now: float) -> None:
         path = self._directory.path
         self._ownership.next_look = now + LOOK_SECONDS
         foreign = self._directory.foreign

@@ -22,7 +22,7 @@ _MEND_SECONDS = 1.0
 
 
 class Space:
-    """Account for the bytes of one pipeline's segments, and of all other files in the directory."""
+    """Account for the bytes of one pipeline's segments, and of the rest of the spool."""
 
     def __init__(  # noqa: PLR0917 - its parts
         self,
@@ -43,7 +43,7 @@ class Space:
         self.batches = 0
         # The bytes of their segments.
         self._used_bytes = 0
-        # The bytes of all other files in the directory, as last measured.
+        # The bytes of other owners' segments and of rejected rows, as last measured.
         self._others_bytes = 0
         self._measured_at = float("-inf")
         # Whether the directory was full when the last row came.

@@ -111,7 +111,9 @@ class SpoolStore:
 
     def _begin(self, batch: Batch) -> None:
         """Add a new segment's batch to those that wait."""
+        # Counts the rows that came into memory without the lock: they precede this batch.
         self._memory.close_open()
+        batch.first_row = self._ledger.accepted
         if not self._writes_for_next:
             # Atomic: the batch and its count.
             self._space.batches += 1
@@ -158,19 +160,10 @@ class SpoolStore:
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
         """Report noted trouble, and adopt orphans: periodically, or at once if that is urgent."""
         if adopts and is_urgent:
-            self._adopt_orphans(now, waits=True)
+            self._recovery.adopt_orphans(now, waits=True)
         self._notes.report()
         if adopts and now >= self.ownership.next_look:
-            self._adopt_orphans(now, waits=False)
-
-    def _adopt_orphans(self, now: float, *, waits: bool) -> None:
-        """Adopt orphans, if the ownership lock is free, or soon free if it `waits`."""
-        lock = self.ownership.lock
-        if self.ownership.try_lock() if waits else lock.acquire(blocking=False):
-            try:
-                self._recovery.adopt_orphans(now)
-            finally:
-                lock.release()
+            self._recovery.adopt_orphans(now, waits=False)
 
     def next_refresh(self) -> float | None:
         """Return when to look for orphans next; None after `close`."""

@@ -109,7 +109,7 @@ def test_rows_arrive_once_if_the_connection_is_reset_before_they_are_stored(benc
     bench.run()
     assert messages(server.rows) == ROWS
     assert bench.stats.delivered == 5
-    assert bench.told("outage")
+    assert bench.reported("outage")
 
 
 @pytest.mark.parametrize("at", ["answer", "half-answer"])
@@ -128,7 +128,7 @@ def test_request_to_a_hanging_service_is_given_up_after_read_seconds(bench_of, s
     bench.put_batch(*ROWS)
     bench.step()
     assert bench.stats.queued == 5
-    assert bench.told("outage")
+    assert bench.reported("outage")
     bench.run()
     assert set(messages(server.rows)) == set(ROWS)
     assert bench.stats.delivered == 5
@@ -142,7 +142,7 @@ def test_rows_wait_while_connections_are_refused(bench_of, server):
     bench.put_batch(*ROWS)
     bench.run(seconds=3_600.0)
     assert bench.stats.queued == 5
-    assert "cannot be reached" in bench.told("outage")[0]
+    assert "cannot be reached" in bench.reported("outage")[0]
     server.listen_again()
     bench.run()
     assert messages(server.rows) == ["first", *ROWS]
@@ -176,10 +176,10 @@ def test_configuration_error_is_reported_with_what_to_do_and_retried_slowly(benc
     bench = bench_of(*[trouble] * 2)
     bench.put_batch(*ROWS)
     assert bench.run() >= 30.0
-    told = bench.told("configuration")
-    assert told
+    reports = bench.reported("configuration")
+    assert reports
     for word in words:
-        assert word in told[0]
+        assert word in reports[0]
     assert messages(server.rows) == ROWS
 
 
@@ -315,7 +315,7 @@ class TestOverTLS:
         bench.put_batch(*ROWS)
         assert bench.run() >= 60.0
         assert messages(secure.rows) == ROWS
-        assert "cloud=" in bench.told("configuration")[0]
+        assert "cloud=" in bench.reported("configuration")[0]
 
     @pytest.mark.parametrize("error", [ValueError("no login"), SystemExit(1), RecursionError()])
     def test_credential_that_raises_costs_time_but_no_row(self, bench_of, secure, error):
@@ -323,9 +323,9 @@ class TestOverTLS:
         bench.put_batch(*ROWS)
         assert bench.run() >= 60.0
         assert messages(secure.rows) == ROWS
-        assert type(error).__name__ in bench.told("configuration")[0]
-        assert "no token could be obtained" in bench.told("configuration")[0]
-        assert "5 rows are waiting" in bench.told("configuration")[0]
+        assert type(error).__name__ in bench.reported("configuration")[0]
+        assert "no token could be obtained" in bench.reported("configuration")[0]
+        assert "5 rows are waiting" in bench.reported("configuration")[0]
 
     def test_untrusted_certificate_is_a_tls_failure_until_it_is_trusted(self, bench_of, secure, monkeypatch, tmp_path):
         bench = bench_of(Tokens())
@@ -334,7 +334,7 @@ class TestOverTLS:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
         bench.put_batch(*ROWS)
         bench.step()
-        assert f"TLS to {secure.url} failed" in bench.told("configuration")[0]
+        assert f"TLS to {secure.url} failed" in bench.reported("configuration")[0]
         assert secure.requests == []
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
         assert bench.run() >= 30.0
@@ -356,7 +356,7 @@ class TestOverTLS:
             bench.step()
             bench.destination.close()
             thread.join(10)
-        assert f"TLS to {url} failed" in bench.told("configuration")[0]
+        assert f"TLS to {url} failed" in bench.reported("configuration")[0]
         assert bench.stats.queued == 5
 
     # Not at "connect": there the standard library's ssl leaves a socket open, which is a warning.
@@ -367,8 +367,8 @@ class TestOverTLS:
         bench.put_batch(*ROWS)
         bench.run()
         assert messages(secure.rows) == ROWS
-        assert bench.told("outage")
-        assert bench.told("configuration") == []
+        assert bench.reported("outage")
+        assert bench.reported("configuration") == []
 
     def test_tls_connection_closed_without_notice_is_an_outage_not_a_tls_failure(self, bench_of, secure):
         """TLS would announce the end by a close_notify."""
@@ -381,8 +381,8 @@ class TestOverTLS:
         bench.step()
         cutter.join(10)
         held.go()
-        assert bench.told("outage")
-        assert bench.told("configuration") == []
+        assert bench.reported("outage")
+        assert bench.reported("configuration") == []
         secure.listen_again()
         bench.run()
         assert set(messages(secure.rows)) == set(ROWS)

@@ -25,7 +25,7 @@ def answering(head, pieces, read_seconds=LIMIT_SECONDS):
     def serve():
         connection, _ = listening.accept()
         with connection, suppress(OSError):
-            # The whole request: closing a connection with unread data would reset it.
+            # Read the whole request, because closing a connection with unread data would reset it.
             with connection.makefile("rb") as request:
                 length = 0
                 while (field := request.readline().lower()) != b"\r\n":
@@ -35,7 +35,7 @@ def answering(head, pieces, read_seconds=LIMIT_SECONDS):
             connection.sendall(head)
             for piece in pieces:
                 connection.sendall(piece)
-                # As long as a slow network would take.
+                # Wait as long as a slow network would.
                 if is_over.wait(0.005):
                     break
 

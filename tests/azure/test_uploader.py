@@ -175,7 +175,7 @@ class TestLoopback:
 
 
 class TestProxies:
-    """Over HTTPS with a fake credential: the proxy sees only the CONNECT request."""
+    """Uploads over HTTPS with a fake credential: the proxy sees only the CONNECT request."""
 
     class Token:
         def get_token(self, *scopes, **options):

@@ -78,7 +78,7 @@ class TestAnswers:
         assert messages(bench.destination.rows) == ["a", "b"]
         assert (stats.delivered, stats.dropped, stats.rejected) == (2, {}, 0)
         assert (stats.requests, stats.retries) == (6, 5)
-        assert len(bench.told("recovered")) == 1
+        assert len(bench.reported("recovered")) == 1
         assert not bench.scheduler.is_failing
 
     def test_401_is_retried_at_once_with_a_new_token(self):
@@ -93,7 +93,7 @@ class TestAnswers:
         bench.put_batch("a")
         assert bench.run() >= 30.0
         assert bench.stats.requests == 3
-        assert "credential=" in bench.told("configuration")[0]
+        assert "credential=" in bench.reported("configuration")[0]
 
     def test_retry_waits_as_long_as_retry_after_says(self):
         bench = Bench(Answer(status=429, retry_after="17"))
@@ -109,17 +109,17 @@ class TestAnswers:
         bench = Bench(Answer(status=403, message="no access"), batch_bytes=4_096, queue_bytes=8_192)
         bench.put(*range(100), size=100)
         bench.step()
-        told = bench.troubles[0]
-        assert "Monitoring Metrics Publisher on dcr-0123" in str(told)
-        assert "30 minutes" in str(told)
-        assert "81 rows are waiting, 19 rows dropped so far" in str(told)
-        assert (told.kind, told.status, told.rows) == ("configuration", 403, 81)
+        report = bench.troubles[0]
+        assert "Monitoring Metrics Publisher on dcr-0123" in str(report)
+        assert "30 minutes" in str(report)
+        assert "81 rows are waiting, 19 rows dropped so far" in str(report)
+        assert (report.kind, report.status, report.rows) == ("configuration", 403, 81)
 
     def test_report_of_an_outage_counts_a_single_row_in_the_singular(self):
         bench = Bench(AWAY)
         bench.put_batch("a")
         bench.step()
-        assert "; 1 row is waiting, next try in" in bench.told("outage")[0]
+        assert "; 1 row is waiting, next try in" in bench.reported("outage")[0]
 
     def test_retries_come_soon_at_first_and_up_to_retry_seconds_apart_later(self):
         bench = Bench(*[AWAY] * 30, retry_seconds=60.0)
@@ -205,7 +205,7 @@ class TestSplitting:
         assert len(bench.destination.rows) == 1_000
         assert bench.stats.rejected == 0
         assert bench.stats.requests < 2_200
-        assert "next try in" in bench.told("throttled")[0]
+        assert "next try in" in bench.reported("throttled")[0]
 
     def test_single_row_that_is_too_large_is_shrunk(self):
         bench = Bench(TOO_LONG)
@@ -230,7 +230,7 @@ class TestSplitting:
         bench.run()
         assert bench.stats.rejected == 1
         assert bench.stats.requests == 2
-        assert "413" in bench.told("rejected")[0]
+        assert "413" in bench.reported("rejected")[0]
 
     def test_batch_known_to_be_too_large_is_split_without_counting_a_request(self):
         limit = Answer(failure=Failure.TOO_LARGE, message="9 bytes")
@@ -246,9 +246,9 @@ class TestSplitting:
         bench.put_batch("a", "b")
         bench.clock.advance(bench.step() + 1)
         bench.step()
-        assert bench.told("recovered") == []
+        assert bench.reported("recovered") == []
         bench.run()
-        assert len(bench.told("recovered")) == 1
+        assert len(bench.reported("recovered")) == 1
 
     def test_rows_more_than_30_minutes_apart_are_sent_in_groups(self):
         def judge(rows):
@@ -275,7 +275,7 @@ class TestSplitting:
         bench.run()
         assert len(bench.destination.rows) == 702
         assert bench.stats.rejected == 0
-        assert "splitting has used up its 600 requests a minute" in bench.told("throttled")[0], (
+        assert "splitting has used up its 600 requests a minute" in bench.reported("throttled")[0], (
             "the second batch had to wait"
         )
 
@@ -341,7 +341,7 @@ class TestPoisonBatch:
         bench.run(seconds=3_600.0)
         assert messages(bench.destination.rows) == [str(number) for number in range(20)]
         assert bench.stats.queued == 1
-        assert "unexpected ZeroDivisionError() while delivering" in bench.told("internal")[0]
+        assert "unexpected ZeroDivisionError() while delivering" in bench.reported("internal")[0]
 
     def test_tries_of_a_single_row_are_at_most_retry_seconds_apart(self):
         bench = Bench(*[AWAY] * 40, retry_seconds=10.0)
@@ -403,7 +403,7 @@ class TestUnexpectedErrors:
         bench = Bench(fail)
         bench.put_batch("a")
         bench.run()
-        assert "unexpected SilentError while delivering" in bench.told("internal")[0]
+        assert "unexpected SilentError while delivering" in bench.reported("internal")[0]
 
     def test_error_after_a_delivery_does_not_send_the_rows_again(self, monkeypatch):
         bench = Bench()
@@ -413,7 +413,7 @@ class TestUnexpectedErrors:
         bench.step()
         assert len(bench.destination.batches) == 1
         assert bench.stats.delivered == 1
-        assert bench.told("internal")
+        assert bench.reported("internal")
 
 
 class TestTimeLimits:
@@ -460,7 +460,7 @@ class TestTimeLimits:
         bench.put_batch("a", "b")
         assert 120.0 <= bench.run() <= 140.0
         assert bench.stats.dropped == {"gave_up": 2}
-        assert re.search(r"2 rows given up after 1[2-4]\d s \(give_up_seconds=120\)", bench.told("lost")[0])
+        assert re.search(r"2 rows given up after 1[2-4]\d s \(give_up_seconds=120\)", bench.reported("lost")[0])
 
     def test_rows_are_kept_for_days_without_give_up_seconds(self):
         bench = Bench(destination=Always(lambda rows: AWAY))

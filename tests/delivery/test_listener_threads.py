@@ -208,16 +208,16 @@ class TestRefusedThreads:
         self, make: Callable[..., Pipeline], refusal: list[bool]
     ) -> None:
         """The flushing thread delivers the rows."""
-        told: list[Trouble] = []
+        reports: list[Trouble] = []
         with FakeDestination() as destination:
-            pipeline = make(destination, report=told.append)
+            pipeline = make(destination, report=reports.append)
             handler = AzureMonitorHandler(pipeline=pipeline)
             handler.handle(record())
             assert handler.flush()
             assert len(destination.rows) == 1
             assert listeners() == []
             assert handler.flush()
-            assert [str(trouble) for trouble in told] == [
+            assert [str(trouble) for trouble in reports] == [
                 "no thread can be started (can't start new thread); rows wait for a flush, or for a thread"
             ]
 
@@ -294,8 +294,8 @@ class TestRefusedThreads:
 
         monkeypatch.setattr(_thread, "start_new_thread", broken)
         with FakeDestination() as destination:
-            told: list[Trouble] = []
-            pipeline = make(destination, clock=clock, report=told.append)
+            reports: list[Trouble] = []
+            pipeline = make(destination, clock=clock, report=reports.append)
             with suppress(KeyboardInterrupt):
                 lifecycle_of(pipeline).intake.accept(record("first"), None)
             assert (lifecycle_of(pipeline).listeners._live, lifecycle_of(pipeline).listeners._free) == (0, 0)
@@ -306,7 +306,7 @@ class TestRefusedThreads:
             assert [row["Message"] for row in destination.rows] == ["first", "second"]
             assert len(listeners()) == 1
             # An error without a text is reported by its type; Ctrl-C is not reported.
-            assert [error.__name__ in str(trouble) for trouble in told] == [True] * (error is MemoryError)
+            assert [error.__name__ in str(trouble) for trouble in reports] == [True] * (error is MemoryError)
 
     def test_row_after_a_refusal_starts_a_listener_once_threads_can_be_started(
         self, make: Callable[..., Pipeline], refusal: list[bool]
@@ -396,10 +396,10 @@ class TestErrorsOnAListener:
             raise error
 
         failed = threading.Event()
-        told: list[Trouble] = []
+        reports: list[Trouble] = []
         clock = ManualClock()
         with FakeDestination(fail) as destination:
-            pipeline = make(destination, clock=clock, retry_seconds=0.01, report=told.append)
+            pipeline = make(destination, clock=clock, retry_seconds=0.01, report=reports.append)
             handler = AzureMonitorHandler(pipeline=pipeline)
             handler.handle(record("first"))
             clock.wait_for_waiters()
@@ -410,7 +410,7 @@ class TestErrorsOnAListener:
             handler.handle(record("second"))
             assert handler.flush()
             assert sorted(row["Message"] for row in destination.rows) == ["first", "second"]
-            assert told[0].kind == "internal"
+            assert reports[0].kind == "internal"
 
     def test_listener_survives_and_reports_an_error_while_looking_for_rows(self, make: Callable[..., Pipeline]) -> None:
 
@@ -423,16 +423,16 @@ class TestErrorsOnAListener:
                     raise ValueError("no time")
                 return super().monotonic()
 
-        told: list[Trouble] = []
+        reports: list[Trouble] = []
         clock = Faulty()
         with FakeDestination() as destination:
-            handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=told.append))
+            handler = AzureMonitorHandler(pipeline=make(destination, clock=clock, report=reports.append))
             handler.handle(record())
             clock.wait_for_waiters()
             clock.advance(2)
             destination.wait_for(lambda d: len(d.rows) == 1)
             assert handler.flush()
-            assert [str(trouble) for trouble in told] == ["unexpected ValueError('no time') while looking for rows"]
+            assert [str(trouble) for trouble in reports] == ["unexpected ValueError('no time') while looking for rows"]
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_listener_that_dies_is_replaced_at_the_next_row(self, make: Callable[..., Pipeline]) -> None:

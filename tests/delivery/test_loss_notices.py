@@ -21,7 +21,7 @@ class TestLossNotices:
         first, last = "08:00:00", "08:03:25"
         assert notice["Message"] == f"{dropped:,} rows dropped: queue_full, {first} to {last} UTC"
         assert notice["Level"] == "WARNING"
-        assert bench.told("lost") == [notice["Message"]]
+        assert bench.reported("lost") == [notice["Message"]]
         assert bench.troubles[-1].reason == "queue_full"
         assert bench.troubles[-1].rows == dropped
         assert bench.stats.delivered == len(bench.destination.rows)
@@ -63,8 +63,8 @@ class TestLossNotices:
         bench.clock.advance(5.0)
         bench.put_batch("a")
         bench.run()
-        told = [message for message in messages(bench.destination.rows) if "dropped" in message]
-        assert told == [f"{5 + dropped + 2} rows dropped: queue_full, 00:00:10 to 00:00:20 UTC"]
+        notices = [message for message in messages(bench.destination.rows) if "dropped" in message]
+        assert notices == [f"{5 + dropped + 2} rows dropped: queue_full, 00:00:10 to 00:00:20 UTC"]
 
     def test_losses_are_not_reported_while_notices_are_disabled(self):
         bench = Bench()

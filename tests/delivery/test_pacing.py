@@ -36,7 +36,7 @@ class TestPace:
 
     def test_processes_that_start_together_spread_their_batches(self):
         spread = [(Pace(10.0, chooser), chooser) for chooser in (earliest, latest)]
-        # The first row is sent soon by all; the batches after it are spread over most of an interval.
+        # All processes send the first row soon; their next batches are spread over most of an interval.
         early, late = (pace.due_at(since=0.0, stretch=2.0) for pace, _ in spread)
         assert (early, late) == (4.0, 20.0)
         for pace, _ in spread:
@@ -47,7 +47,7 @@ class TestPace:
         pace = Pace(5.0, latest)
         assert pace.due_at(since=0.0, stretch=4.0) == 20.0
         assert pace.due_at(since=0.0, stretch=MAX_STRETCH) == MAX_STRETCHED_SECONDS
-        # A longer batch_seconds is kept.
+        # If batch_seconds is longer, it is the limit.
         assert Pace(600.0, latest).due_at(since=0.0, stretch=MAX_STRETCH) == 600.0
 
     @given(st.floats(0.01, 3_600), st.floats(1.0, MAX_STRETCH), st.floats(0, 1e6), st.none() | st.floats(0, 1e6))

@@ -53,7 +53,7 @@ class TestOnStderr:
         ]
 
     def test_different_troubles_do_not_hold_each_other_back(self, report, capfd):
-        told = [
+        reports = [
             trouble("outage", "a", status=503),
             trouble("outage", "b", status=500),
             trouble("outage", "c", status=503, code="Busy"),
@@ -61,7 +61,7 @@ class TestOnStderr:
             trouble("lost", "e", reason="queue_full"),
             trouble("lost", "f", reason="gave_up"),
         ]
-        for one in told * 2:
+        for one in reports * 2:
             report(one)
         assert [line[-1] for line in capfd.readouterr().err.splitlines()] == list("abcdef")
 
@@ -112,12 +112,12 @@ class TestOnStderr:
 
 class TestToACallable:
     def test_callable_receives_every_trouble(self, capfd):
-        told = []
-        report = Reporter(told.append, ManualClock().monotonic)
+        reports = []
+        report = Reporter(reports.append, ManualClock().monotonic)
         troubles = [trouble(text=str(number)) for number in range(100)]
         for one in troubles:
             report(one)
-        assert told == troubles
+        assert reports == troubles
         assert capfd.readouterr().err == ""
 
     @pytest.mark.parametrize("error", [ValueError("mine"), SystemExit(3)])

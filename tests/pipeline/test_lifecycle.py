@@ -200,7 +200,7 @@ class TestFlush:
                 logger.error("x" * 2_500)
                 clock.wait_for_waiters()
                 clock.is_armed = True
-                # Begins a batch, while the first one waits for its time.
+                # This row begins another batch, while the first one waits until it is due.
                 logger.error("y" * 2_500)
                 assert flushed == [True]
                 assert [row["Message"][0] for row in destination.rows] == ["x"]
@@ -240,14 +240,14 @@ class TestClose:
 
     def test_a_row_after_close_is_counted_and_reported(self) -> None:
         """The call does not raise; the report is repeated at each power of ten."""
-        told: list[Trouble] = []
-        handler = AzureMonitorHandler(*where(), report=told.append)
+        reports: list[Trouble] = []
+        handler = AzureMonitorHandler(*where(), report=reports.append)
         handler.close()
         for _ in range(12):
             handler.handle(RECORD)
         assert handler.stats().dropped == {"after_close": 12}
-        assert [(trouble.reason, trouble.rows) for trouble in told] == [("after_close", 1), ("after_close", 9)]
-        assert [str(trouble) for trouble in told] == [
+        assert [(trouble.reason, trouble.rows) for trouble in reports] == [("after_close", 1), ("after_close", 9)]
+        assert [str(trouble) for trouble in reports] == [
             "1 row logged after close dropped: after_close",
             "10 rows logged after close dropped: after_close",
         ]
@@ -308,20 +308,20 @@ class TestClose:
             late.join(LIMIT_SECONDS)
             return Answer(status=204)
 
-        told: list[str] = []
+        reports: list[str] = []
         with FakeDestination(refuse_one) as destination:
             pipeline = Pipeline(
                 *where(),
                 destination=destination,
                 clock=ManualClock(jumps=True),
                 background=False,
-                report=lambda trouble: told.append(trouble.reason),
+                report=lambda trouble: reports.append(trouble.reason),
             )
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 pipeline.close()
             assert pipeline.stats().dropped == {"after_close": 1}
-            assert "closed" not in told
+            assert "closed" not in reports
             assert [row["Message"].partition(",")[0] for row in destination.rows] == [
                 "row",
                 "1 row dropped: after_close",
@@ -351,7 +351,7 @@ class TestClose:
                 for thread in threads:
                     thread.join(LIMIT_SECONDS)
                 stats = pipeline.stats()
-                # The notice of the rows after close may itself come too late.
+                # The notice about the rows after close may itself be too late.
                 assert stats.dropped.get("closed", 0) <= 1
                 assert stats.accepted == stats.delivered + sum(stats.dropped.values())
                 assert stats.delivered == len(destination.rows)

@@ -120,7 +120,7 @@ class Gate:
         if name == {module!r}:
             sys.meta_path.remove(self)
             self.reached.set()
-            # Closed until the main thread is in os.fork, or, if that does not wait, has forked.
+            # The gate is closed until the main thread is in os.fork, or has forked if that did not wait.
             assert self.opened.wait(30)
 sys.meta_path.insert(0, Gate())
 os.register_at_fork(before=lambda: threading.Timer(0.2, Gate.opened.set).start())

@@ -49,7 +49,7 @@ class Ledger(RuleBasedStateMachine):
     def begin(self, overflow, give_up, data):
         self.destination = FakeDestination()
         self.clock = ManualClock(jumps=True)
-        self.told = []
+        self.reports = []
         self.pipeline = Pipeline(
             **a_rule(),
             columns={"Message": "message"},
@@ -61,7 +61,7 @@ class Ledger(RuleBasedStateMachine):
             destination=self.destination,
             clock=self.clock,
             background=False,
-            report=self.told.append,
+            report=self.reports.append,
         )
         self.handler = AzureMonitorHandler(pipeline=self.pipeline)
         self.logger = logging.Logger("app")
@@ -72,7 +72,7 @@ class Ledger(RuleBasedStateMachine):
         self.first = self.next = number
         self.is_closed = False
         self.rejected = []
-        self.told.clear()
+        self.reports.clear()
         self.stored_before = len(self.destination.rows)
 
     @rule(rows=st.integers(1, 60), size=st.integers(0, 300))
@@ -140,11 +140,11 @@ class Ledger(RuleBasedStateMachine):
         numbers = [int(row["Message"].split()[0]) for row in stored if "dropped" not in row["Message"]]
         assert len(numbers) == len(set(numbers)), "a row arrived twice"
         assert all(self.first <= number < self.next for number in numbers), "a row of another life"
-        # A row that came in was logged, or is a notice of the library's own.
+        # Accepted rows were logged, or are the library's own notices.
         assert stats.accepted >= self.next - self.first
         assert stats.delivered == len(numbers) + len(notices)
-        assert stats.rejected == sum(one.rows for one in self.told if one.kind == "rejected")
-        refused = b"".join(one.rows_json for one in self.told if one.kind == "rejected")
+        assert stats.rejected == sum(one.rows for one in self.reports if one.kind == "rejected")
+        refused = b"".join(one.rows_json for one in self.reports if one.kind == "rejected")
         assert refused.count(b"\n") == stats.rejected
         assert self.destination.misuse == []
 

@@ -145,7 +145,7 @@ class TestInterrupted:
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES)
     def test_a_signal_handler_that_logs_at_any_point_harms_no_row(self, overflow, rows_before, act):
         for place, queue, run in self.each_place(self.scenario(overflow, rows_before, act)):
-            # The longer one does not fit the open batch where the other did.
+            # The longer row does not fit the open batch in some places where the shorter one does.
             inner = [line("inner", 60), line("inner", 120)]
 
             def log(queue=queue, inner=inner):

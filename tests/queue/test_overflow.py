@@ -30,7 +30,7 @@ def logger_of(pipeline):
 @pytest.mark.parametrize(("overflow", "kept"), [("drop_new", "first"), ("drop_old", "last"), ("block", "first")])
 def test_kept_rows_arrive_and_losses_are_reported_after_an_outage(overflow, kept):
     """This uses real sockets, with a manual clock."""
-    clock, told = ManualClock(), []
+    clock, reports = ManualClock(), []
     with Endpoint() as server:
         server.default = status(503, retry_after=205)
         pipeline = Pipeline(
@@ -40,7 +40,7 @@ def test_kept_rows_arrive_and_losses_are_reported_after_an_outage(overflow, kept
             clock=clock,
             overflow=overflow,
             block_seconds=0.0,
-            report=told.append,
+            report=reports.append,
             **SMALL,
         )
         logger, handler = logger_of(pipeline)
@@ -66,10 +66,10 @@ def test_kept_rows_arrive_and_losses_are_reported_after_an_outage(overflow, kept
     assert int(notice[1].replace(",", "")) == lost["queue_full"]
     assert handler.stats().dropped == lost
     assert is_balanced(handler.stats())
-    # Told to people, too: while it lasted, and when it was over.
-    assert sum(one.rows for one in told if one.kind == "lost" and one.reason == "queue_full") == lost["queue_full"]
-    assert "503" in next(str(one) for one in told if one.kind == "outage")
-    assert [one.kind for one in told].count("recovered") == 1
+    # The outage and its end were also reported to the operator.
+    assert sum(one.rows for one in reports if one.kind == "lost" and one.reason == "queue_full") == lost["queue_full"]
+    assert "503" in next(str(one) for one in reports if one.kind == "outage")
+    assert [one.kind for one in reports].count("recovered") == 1
 
 
 def test_a_second_outage_has_its_own_notice_and_lost_notices_cause_none():
@@ -126,14 +126,14 @@ def test_block_makes_threads_wait_for_room_and_loses_no_row():
 
 
 def test_a_pipeline_that_never_delivers_reports_all_losses_at_close():
-    told = []
+    reports = []
     pipeline = Pipeline(
         **a_rule(),
         **SMALL,
         destination=FakeDestination(*[Answer(status=503)] * 1_000),
         clock=ManualClock(jumps=True),
         background=False,
-        report=told.append,
+        report=reports.append,
     )
     logger, handler = logger_of(pipeline)
     for number in range(1_000):
@@ -142,7 +142,7 @@ def test_a_pipeline_that_never_delivers_reports_all_losses_at_close():
     dropped = handler.stats().dropped
     assert sum(dropped.values()) == 1_000
     assert handler.stats().queued == handler.stats().in_flight == 0
-    assert {one.reason: one.rows for one in told if one.kind == "lost"} == dropped
+    assert {one.reason: one.rows for one in reports if one.kind == "lost"} == dropped
 
 
 RSS = """

@@ -104,13 +104,13 @@ def test_no_row_is_lost_when_finalizers_log_during_a_log_call(
             logger.error("row", extra={"some": ["thing", {}]})
     finally:
         gc.set_threshold(*thresholds)
-    # A collection that goes on in another thread makes this one return at once.
+    # `gc.collect` returns at once if a collection is running on another thread, so it is repeated.
     patience = threading.Event()
     for _ in range(5_000):
         gc.collect()
         if len(finalised) == 500 or patience.wait(0.002):
             break
-    # Rows of objects collected on a listener's thread cannot be told from the listener's own records.
+    # Rows of objects collected on a listener's thread count as the listener's own records, and are left out.
     rows = pipeline_of(logger).stats().accepted
     assert len(finalised) == 500
     assert 500 < rows <= 1000
@@ -134,7 +134,7 @@ def test_no_row_is_lost_when_a_signal_handler_logs_during_log_calls(
     rows = 0
     try:
         while signals < 300:
-            # Once each time, or on a slow machine signals would only interrupt each other.
+            # The timer fires once each time: on a slow machine, repeated signals would only interrupt each other.
             signal.setitimer(signal.ITIMER_REAL, rows % 50 * 0.000_002 + 0.000_001)
             for _ in range(10):
                 logger.error("row")

@@ -83,7 +83,7 @@ def finish(endpoint, spool):
         assert time.monotonic() < deadline, handler.stats()
     handler.close()
     assert list(spool.glob("*-*.ndjson")) == []
-    # A row in whose write its process was killed: the log call has not returned.
+    # A torn row was being written when its process was killed, so its log call has not returned.
     assert set(handler.stats().dropped) <= {"torn"}
 
 
@@ -118,7 +118,7 @@ def test_no_row_is_lost_when_two_of_four_processes_on_one_directory_are_killed(e
         endpoint.wait_for_requests(len(endpoint.requests) + 1, 30)
     for pid in pids[2:]:
         workers.kill(pid)
-    # None of it was stored when they died: a second copy would be one that two have sent.
+    # None of these rows was stored when the processes died, so a duplicate would mean that two processes sent it.
     assert {name for name in dead if arrived[name] > 1} == set()
     finish(endpoint, tmp_path / "spool")
     assert workers.returned(2) | workers.returned(3) <= {row["Message"] for row in endpoint.rows}

@@ -76,7 +76,7 @@ class TestHandler:
             logger = logging.getLogger("spooled")
             try:
                 for number in range(3):
-                    # Run again, what the old one has not delivered is the new one's.
+                    # After each dictConfig, the new pipeline takes over the rows that the old one has not delivered.
                     logging.config.dictConfig(configuration)
                     logger.info("%d", number)
             finally:
@@ -97,19 +97,19 @@ class TestHandler:
         assert second.stats().adopted == second.stats().delivered == 1
 
     def test_rows_left_in_the_spool_at_close_are_reported(self, spool, logger):
-        told = []
+        reports = []
         pipeline = Pipeline(
             **a_rule(),
             spool=spool,
             destination=FakeDestination(*[Answer(status=503)] * 99),
             clock=ManualClock(jumps=True),
             background=False,
-            report=told.append,
+            report=reports.append,
         )
         logger.addHandler(AzureMonitorHandler(pipeline=pipeline))
         logger.warning("row")
         pipeline.close()
-        (trouble,) = [each for each in told if each.reason == "closed"]
+        (trouble,) = [each for each in reports if each.reason == "closed"]
         assert (
             str(trouble)
             == f"1 row not delivered within close_seconds=10 stay in the spool {spool} for the next process"
@@ -136,7 +136,7 @@ class TestHandler:
 class TestExit:
     def test_rows_that_cannot_be_delivered_at_exit_are_delivered_by_the_next_run(self, spool):
         """They are counted and reported, and the next run delivers them, with the rows logged after the end."""
-        # A callback registered before logging's runs after it.
+        # A callback registered before logging's own runs after it.
         early = "import atexit\natexit.register(lambda: logging.getLogger('app').info('too late'))\nimport logging\n"
         with Endpoint() as endpoint:
             endpoint.default = status(503)

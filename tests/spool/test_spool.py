@@ -89,7 +89,7 @@ def directory(tmp_path):
 
 def text(bench, kind="spool"):
     bench.queue.refresh(bench.clock.monotonic())
-    return "\n".join(bench.told(kind))
+    return "\n".join(bench.reported(kind))
 
 
 class TestFiles:
@@ -453,7 +453,7 @@ class TestForeignFiles:
         os.truncate(directory.segments()[0], len(TARGET.header()) + len(line(0)) * 4 + 3)
         bench.run()
         assert directory.arrived == ["0", "1", "2", "3"]
-        # The half of a row, too: it is none of those that were counted.
+        # The truncated row is one of the seven: six are missing, and half of one is left.
         assert bench.stats.dropped == {"torn": 7}
 
 
@@ -483,8 +483,8 @@ class TestTrouble:
             bench.put("row")
             directory.clock.advance(1.5)
             bench.queue.refresh(bench.clock.monotonic())
-        assert len(bench.told("spool")) == 3
-        assert "Read-only file system" in bench.told("spool")[0]
+        assert len(bench.reported("spool")) == 3
+        assert "Read-only file system" in bench.reported("spool")[0]
 
     @pytest.mark.parametrize("step", ["make", "lock", "create", "write", "truncate", "close", "entries"])
     def test_rows_arrive_even_if_any_one_file_operation_fails(self, directory, step):

@@ -1,8 +1,8 @@
 """The spool as a state machine: after any events and crashes, the model knows which rows must have survived.
 
-Two processes share a directory. Each logs, delivers to a service that plays faults, is closed, or dies before, in the
-middle of, or after any step of what it does to files. The disk fills up and fails, too. Rows that were only in memory
-may go with their process, and the model knows which; every other row whose log call returned is delivered.
+Two processes share a directory. Each logs, delivers to a service that plays faults, is closed, or dies before, during
+or after any of its file operations. The disk fills up and fails, too. Rows that were only in memory may be lost with
+their process, and the model knows which; every other row whose log call returned is delivered.
 """
 
 import errno
@@ -71,9 +71,11 @@ class Spools(RuleBasedStateMachine):
         self.destination = FakeDestination()
         self.clock = ManualClock(jumps=True)
         self.next = 0
-        # Rows that must arrive, those that the service refused, and how many were counted as lost.
+        # Rows that must arrive.
         self.promised = set()
+        # Rows that the service refused.
         self.rejected = set()
+        # How many rows were counted as lost.
         self.lost = 0
         self.crashes = 0
         self.cannot_remove = False
@@ -157,7 +159,7 @@ class Spools(RuleBasedStateMachine):
     @rule(who=WHO, fault=st.sampled_from(sorted(FAULTS)), room=st.none() | st.integers(0, 3_000))
     def breaks(self, who, fault, room):
         disk = self.processes[who].disk
-        # A segment that cannot be removed is sent again.
+        # If a segment cannot be removed, its rows are sent again.
         self.cannot_remove |= room is None and fault == "remove"
         if room is None:
             disk.faults[fault] = FAULTS[fault]
@@ -185,7 +187,7 @@ class Spools(RuleBasedStateMachine):
             if process.bench.queue.put(line(number)):
                 self.promised.add(number)
             self.count_losses(process)
-            # As at the end of a process.
+            # The process ends.
             process.disk.die()
 
         self.act(who, close)
@@ -212,7 +214,7 @@ class Spools(RuleBasedStateMachine):
             if self.processes[who].disk.is_dead:
                 self.buried(who)
         for _ in range(2):
-            # Twice, because what one could not read is left to the next.
+            # Twice, because segments that one process could not read are left to the next.
             for who in (0, 1):
                 bench = self.processes[who].bench
                 for _ in range(6):
@@ -226,13 +228,13 @@ class Spools(RuleBasedStateMachine):
                 self.open(who)
         arrived = Counter(int(row["Message"]) for row in self.destination.rows if row["Message"].isdigit())
         for path in Path(self.directory).glob("rejected/*.ndjson"):
-            # The last line of one that died in the middle of it is torn; its row was not settled.
+            # If a process died while writing a line, that line is torn, and its row was not settled.
             self.rejected |= {
                 json.loads(kept)["row"]["Message"] for kept in path.read_text().splitlines() if kept.endswith("}}")
             }
         missing = self.promised - set(arrived) - {int(number) for number in self.rejected if number.isdigit()}
         assert len(missing) <= self.lost, missing
-        # A process that dies may have delivered one batch that it had not removed yet, and no more.
+        # Each crash may duplicate the rows of one batch, which was delivered but not removed yet.
         assert arrived.total() - len(arrived) <= self.crashes * MOST_ROWS or self.cannot_remove
         assert not list(Path(self.directory).glob("*-*.ndjson")), "everything is removed in the end"
         shutil.rmtree(self.directory)

@@ -137,7 +137,7 @@ class Bench:
             self.clock.advance(self.step())
         raise AssertionError(f"still waiting after {steps:,} steps; {self.stats}")
 
-    def told(self, kind: str) -> list[str]:
+    def reported(self, kind: str) -> list[str]:
         return [str(trouble) for trouble in self.troubles if trouble.kind == kind]
 
 
