@@ -364,7 +364,7 @@ class TestResourceManager:
         assert steps["columns"]["notes"] == ["never filled, though App_CL has them: Extra"]
 
     def test_types_are_compared_in_any_spelling(self, look, manager):
-        """dateTime, bool."""
+        """Azure also writes dateTime and bool."""
         columns = {"TimeGenerated": "time", "Ok": "ok:boolean", "Message": "message"}
         table = Table.from_mapping(columns)
         manager.rules[RULE] = resource(table)

@@ -81,7 +81,7 @@ def refused(*words):
 
 
 def test_ctrl_c_ends_a_command_with_exit_code_130(plug_in):
-    """Quietly."""
+    """The dispatcher returns the code instead of raising KeyboardInterrupt."""
     plug_in(
         wait="""
         def configure(parser):
@@ -97,7 +97,7 @@ def test_ctrl_c_ends_a_command_with_exit_code_130(plug_in):
 
 class TestWithoutACommand:
     def test_version_prints_the_version_of_the_distribution(self, capsys):
-        """As installed."""
+        """The version is that of the installed distribution."""
         assert refused("--version") == 0
         assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')}\n"
 
@@ -124,7 +124,7 @@ class TestWithoutACommand:
         assert said.err.startswith("usage: logging-azmon")
 
     def test_an_unknown_option_is_a_usage_error(self, capsys):
-        """Named."""
+        """The message names the option."""
         assert refused("--verbos") == 2
         assert "unrecognized arguments: --verbos" in capsys.readouterr().err
 

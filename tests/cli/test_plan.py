@@ -120,7 +120,7 @@ class TestDeploy:
         assert not course.dropped
 
     def test_a_fleet_settles_even_without_retry_after(self):
-        course = played(20, fleet(200, names_time=False))
+        course = played(20, fleet(200, sends_retry_after=False))
 
         assert course.settled_after() <= 12
         assert adds_up(course)

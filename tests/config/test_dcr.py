@@ -337,7 +337,7 @@ class TestLookup:
             assert source in {default, snake} & {*FIELD_TYPES}
 
     def test_properties_alone_is_looked_up_as_an_extra(self):
-        """Whether it takes the rest depends on its type and on the other columns."""
+        """The lookup by name ignores the type and the other columns, which decide whether the column takes the rest."""
         assert lookup("Properties") == Extra(("Properties", "properties"))
 
 

@@ -59,7 +59,7 @@ class TestTable:
 
     @pytest.mark.parametrize("argument", ARGUMENTS.values(), ids=ARGUMENTS)
     def test_each_argument_is_documented_in_sentences(self, argument):
-        """The documentation includes the default, of whatever kind."""
+        """The documentation includes the default, of any kind."""
         assert argument.text[0].isupper()
         assert argument.documentation.endswith(".")
         assert "efault" in argument.documentation or argument.text.startswith("For tests: ")

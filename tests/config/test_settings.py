@@ -201,7 +201,7 @@ class TestUnknownArguments:
         assert SECRET not in problem(client_secret=SECRET)
 
     def test_an_unknown_argument_is_refused_even_if_it_is_none(self):
-        """The name is wrong, whatever the value."""
+        """The name is wrong, so the value does not matter."""
         assert "unknown argument 'batch_size'" in problem(batch_size=None)
 
 

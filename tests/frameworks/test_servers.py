@@ -93,7 +93,7 @@ def project(tmp_path):
 
 
 def test_a_log_call_in_django_never_queries_the_database(project):
-    """In synchronous and asynchronous requests; an object that the view has loaded is logged by its key."""
+    """This holds for synchronous and asynchronous requests; an object that the view has loaded is logged by its key."""
     with Endpoint() as endpoint:
         done = subprocess.run(
             [sys.executable, SCRIPTS / "example_django.py"],

@@ -123,7 +123,7 @@ class TestArm:
         assert "3913510d-42f4-4e42-8a64-420c390055eb" in role["properties"]["roleDefinitionId"]
 
     def test_a_rule_has_its_own_endpoint_or_a_data_collection_endpoint(self):
-        """Never both."""
+        """A rule never has both."""
         own, other = arm("default")["dataCollectionRules"], arm("filled")["dataCollectionRules"]
 
         assert own["kind"] == "Direct"
@@ -446,7 +446,7 @@ class TestCommand:
         assert "(printed by the script)" in said.err
 
     def test_a_file_that_cannot_be_written_is_a_usage_error(self, tmp_path, capsys):
-        """Named."""
+        """The message names the file."""
         assert cli.main(["template", "arm", "-o", str(tmp_path)]) == 2
         assert f"-o {tmp_path} cannot be written" in capsys.readouterr().err
 

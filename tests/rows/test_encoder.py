@@ -298,7 +298,7 @@ class TestMessage:
         assert rows.misfits == 1
 
     def test_a_message_that_fits_a_number_column_is_sent_as_a_number(self):
-        """logger.info("%d", 5)."""
+        """`logger.info("%d", 5)` logs such a message."""
         assert Rows({"M": "message:int"}).record(make_record("%d", 5)) == {"M": 5}
 
     def test_a_message_without_a_column_goes_to_the_star_column(self):

@@ -75,7 +75,7 @@ class TestHandler:
 
     @ODD
     def test_an_odd_message_arrives(self, handler, logger, odd):
-        """logger.error(exception), logger.info(a_list)."""
+        """Applications call `logger.error(exception)` and `logger.info(a_list)`."""
         accepted = handler.stats().accepted
         with capture() as rows:
             logger.info(odd(), extra={"good": "good"})

@@ -1,4 +1,4 @@
-"""A LogRecord becomes the same fields, whatever filters, factories and other handlers have changed in it."""
+"""A LogRecord becomes the same fields, even if filters, factories and other handlers have changed it."""
 
 import copy
 import json
@@ -340,7 +340,7 @@ class TestRecord:
         assert row["Message"].startswith("hello")
 
     def test_a_lazy_object_in_any_place_of_a_record_or_event_is_not_loaded(self):
-        """logger.info(request.user)."""
+        """Applications call `logger.info(request.user)`."""
         loads = []
         lazy = SimpleLazyObject(lambda: loads.append(1))
         rows = Rows(EVERY_FIELD)

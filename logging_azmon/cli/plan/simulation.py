@@ -43,7 +43,7 @@ class Fleet:
     # All processes start within this time.
     deploy_seconds: float = 1.0
     # Whether a 429 comes with a Retry-After.
-    names_time: bool = True
+    sends_retry_after: bool = True
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Service:
         size = len(lines)
         if minute.taken >= self._fleet.quota_requests or minute.taken_bytes + size > self._fleet.quota_bytes:
             left = math.ceil(MINUTE - now % MINUTE)
-            return Answer(status=429, retry_after=f"{left}" if self._fleet.names_time else None)
+            return Answer(status=429, retry_after=f"{left}" if self._fleet.sends_retry_after else None)
         minute.taken += 1
         minute.taken_bytes += size
         return STORED

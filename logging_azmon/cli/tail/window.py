@@ -79,7 +79,7 @@ class Window:
             return new, True
         last = rows[-1][0]
         if last == self._at:
-            # One moment has more rows than a page holds; nothing tells them apart, so they must come in one page.
+            # One moment has more rows than a page holds. They cannot be told apart, so one page must hold them all.
             self._page_rows = min(2 * self._page_rows, _MOST_ROWS)
         # The next page repeats all rows of the last moment, including those already counted.
         self._counted = Counter({key: count for key, count in self._counted.items() if key[0] < last})
