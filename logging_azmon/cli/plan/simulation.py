@@ -48,7 +48,7 @@ class Fleet:
 
 @dataclass(slots=True)
 class Minute:
-    """Count the requests and rows of one minute."""
+    """Count the requests of one minute, and the bytes accepted."""
 
     asked: int = 0
     taken: int = 0
@@ -118,7 +118,7 @@ class Service:
         self.minutes: list[Minute] = []
 
     def send(self, lines: Any, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - an answer takes no time
-        """Count a request; beyond the quota, refuse it until the minute is over."""
+        """Count a request, and accept it if the quota of the minute has room."""
         now = self._clock.monotonic()
         while len(self.minutes) <= now // MINUTE:
             self.minutes.append(Minute())
@@ -133,10 +133,10 @@ class Service:
         return STORED
 
     def close(self) -> None:
-        """Close nothing."""
+        """Do nothing: there is no connection to close."""
 
     def forget(self) -> None:
-        """Forget nothing."""
+        """Do nothing: there is no connection to forget."""
 
 
 class Tally:

@@ -5,7 +5,7 @@ Rules:
 - The service records when each row was ingested, but rows become visible later, and not in that order. Each pass
   therefore reads again, page by page, the rows that were ingested shortly before the newest one.
 - Rows have no identity, so equal rows are counted. If there are more of them than in the last pass, the surplus is new:
-  no row is shown twice, and of two equal rows neither is lost.
+  no row is shown twice, and two equal rows are both shown.
 """
 
 from __future__ import annotations
