@@ -32,7 +32,7 @@ Timespan = dt.timedelta | tuple[dt.datetime, dt.datetime] | None
 
 
 class WorkspaceQueryError(AzureMonitorLoggingError):
-    """Say why a query has no answer and, where known, which part of it is at fault; `line` and `pos` count from 1.
+    """Report why a query has no answer and, if known, which part of it is at fault; `line` and `pos` count from 1.
 
     `is_transient` is true if the next try may succeed, and false if something has to be corrected first.
     """
