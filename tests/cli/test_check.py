@@ -392,7 +392,7 @@ class TestResourceManager:
         assert code == 0
         assert len(manager.requests) == 1
 
-    def test_without_rights_on_the_rule_the_step_says_what_to_do(self, look):
+    def test_without_permission_to_read_the_rule_the_columns_step_gives_advice(self, look):
         """The identity may send rows without being allowed to read the rule."""
         code, steps = look()
 

@@ -101,7 +101,7 @@ class TestWithoutACommand:
         assert refused("--version") == 0
         assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')}\n"
 
-    def test_help_says_what_the_command_is_for(self, capsys):
+    def test_help_describes_the_command(self, capsys):
         """The help is on stdout, because it was requested."""
         assert refused("--help") == 0
 

@@ -94,7 +94,7 @@ class TestShapes:
     def test_the_table_option_prevents_the_chart(self, query):
         assert "rows of the last day" in query("App_CL | summarize count() by bin(TimeGenerated, 5m)", "--table").out
 
-    def test_a_chart_that_cannot_be_drawn_says_what_is_needed(self, query):
+    def test_the_error_for_a_chart_that_cannot_be_drawn_says_what_a_chart_needs(self, query):
         assert "this result cannot be drawn as a chart" in query("App_CL | take 1", "--chart", code=1).err
 
     def test_the_query_may_come_from_standard_input(self, query, monkeypatch):
@@ -369,7 +369,7 @@ class TestCells:
         )
 
 
-def test_a_console_escapes_what_the_encoding_lacks_and_raises_on_a_broken_pipe(monkeypatch):
+def test_a_console_escapes_characters_outside_its_encoding_and_raises_on_a_broken_pipe(monkeypatch):
     """The dispatcher then ends the command."""
     monkeypatch.setattr("sys.stdout", io.StringIO())
     with pytest.raises(BrokenPipeError):

@@ -356,7 +356,7 @@ class TestTableOf:
 
         assert [(column.name, column.type) for column in table_of(declared, {})] == list(declared.items())
 
-    def test_a_mapping_says_what_fills_the_columns_it_names(self):
+    def test_a_mapping_decides_what_fills_the_columns_it_names(self):
         """The others are looked up by name."""
         table = table_of({"Message": "string", "Who": "string", "UserId": "string"}, {"Who": "logger"})
 

@@ -665,13 +665,13 @@ class TestRule:
         environ = {"LOGS_DCR_STREAM_NAME": "Custom-Other"}
         assert problems(environ, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr) == said
 
-    def test_beside_a_rule_a_mapping_says_what_fills_the_columns(self):
+    def test_a_mapping_given_with_a_rule_decides_what_fills_the_columns(self):
         """The types remain the rule's."""
         found = settings(dcr=rule(App={"Message": "string", "Count": "int"}), columns={"Count": "extra.number:long"})
 
         assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("Count", "int")]
 
-    def test_beside_a_rule_a_table_says_what_fills_the_columns(self):
+    def test_a_table_given_with_a_rule_decides_what_fills_the_columns(self):
         """This includes names that only a rule may have."""
         table = Table((Column("_id", "string", "message"),))
 

@@ -117,7 +117,7 @@ class TestEvent:
         assert row["The_level_number"] == 33
 
     @pytest.mark.parametrize("order", [1, -1])
-    def test_of_two_keys_for_a_field_the_preferred_one_fills_it_and_the_other_is_an_extra(self, order):
+    def test_the_preferred_of_two_keys_for_a_field_fills_it_and_the_other_is_an_extra(self, order):
         """CallsiteParameterAdder adds both keys, in any order."""
         keys = [("pathname", "/srv/app.py"), ("filename", "app.py"), ("logger", "a"), ("logger_name", "b")][::order]
 
