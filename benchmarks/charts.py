@@ -26,7 +26,7 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Bar:
-    """Hold one line of a chart."""
+    """Hold one bar of a chart."""
 
     name: str
     value: Figure

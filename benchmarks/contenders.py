@@ -1,7 +1,7 @@
 """The contenders compared by the cost of a log call: each with its usual settings, and a stub in place of the network.
 
-A contender is a context manager that gives a logger. A stub takes what it is given and forgets it, so each contender is
-charged for its work up to the network and for none behind it.
+A contender is a context manager that gives a logger. A stub discards what it receives, so the cost of a contender is
+that of its work up to the network, and of nothing beyond it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 class Stub:
-    """Take batches and forget them."""
+    """Accept batches and discard them."""
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - never late
         """Answer that all rows are stored."""
         return Answer(status=204)
 
     def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     forget = close
 
@@ -195,8 +195,8 @@ def _google(_: str) -> Iterator[logging.Logger]:
     client = google.cloud.logging.Client(
         project="app", credentials=google.auth.credentials.AnonymousCredentials(), _use_grpc=False
     )
-    client._logging_api = SimpleNamespace(write_entries=lambda *_, **__: None)  # noqa: SLF001 - it offers no other seam
-    # Without a resource it asks the network where it runs.
+    client._logging_api = SimpleNamespace(write_entries=lambda *_, **__: None)  # noqa: SLF001 - the only place for a stub
+    # Without a resource, the handler asks the network where it runs.
     with _logged_to(CloudLoggingHandler(client, resource=Resource("global", {}))) as logger:
         yield logger
 
@@ -216,7 +216,7 @@ def _sentry(_: str) -> Iterator[logging.Logger]:
     from sentry_sdk.integrations.logging import LoggingIntegration
     from sentry_sdk.transport import Transport
 
-    class StubTransport(Transport):  # type: ignore[misc]  # its types are not looked at
+    class StubTransport(Transport):  # type: ignore[misc]  # its types are not checked
         def capture_envelope(self, _: Any) -> None:
             pass
 
@@ -227,7 +227,7 @@ def _sentry(_: str) -> Iterator[logging.Logger]:
         default_integrations=False,
         integrations=[LoggingIntegration(level=None, event_level=None, sentry_logs_level=logging.INFO)],
     )
-    # It hooks into every logger; the handler only spares logging its handler of last resort.
+    # Sentry hooks into every logger; this handler only replaces logging's handler of last resort.
     try:
         with _logged_to(logging.NullHandler()) as logger:
             yield logger

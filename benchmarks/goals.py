@@ -1,6 +1,6 @@
-"""The bounds that the library means to keep, and where the figure for each is found among the results.
+"""Define the bounds that the library aims to keep, and find the figure for each among the results.
 
-Why a goal is missed, and how far away it is, is explained in docs/charts/notes.md, under the goal's name.
+If a goal is missed, docs/charts/notes.md explains under its name why, and by how much.
 """
 
 from __future__ import annotations

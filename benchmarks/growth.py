@@ -1,4 +1,4 @@
-"""Measure how costs grow with the backlog, the columns of a table and the size of a row, and fit laws to the points."""
+"""Measure how costs grow with the backlog, the columns of a table and the size of a row, and fit curves to them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _timed(made: Pipeline, log: Callable[[logging.Logger], None]) -> float:
 
 
 def backlog(batches: int, share: float) -> dict[str, float]:
-    """Log until so many batches wait, then deliver them; return the microseconds of a row for each step."""
+    """Log until this many batches wait, then deliver them; return the microseconds of a row for each step."""
     text = "x" * 300
     logged = sent = 0.0
     rows = 0
@@ -62,7 +62,7 @@ def backlog(batches: int, share: float) -> dict[str, float]:
 
 
 def columns(number: int, calls: int) -> dict[str, float]:
-    """Log to a table with so many columns, each filled by an extra of its own."""
+    """Log to a table with this many columns, each filled by an extra of its own."""
     names = [f"value_{index}" for index in range(number - 2)]
     table = {"TimeGenerated": "time", "Message": "message"} | {
         f"Value{index}": Column(f"Value{index}", "int", name) for index, name in enumerate(names)
@@ -81,7 +81,7 @@ def columns(number: int, calls: int) -> dict[str, float]:
 
 
 def size(number: int, share: float) -> dict[str, float]:
-    """Log rows of about so many bytes."""
+    """Log rows of about this many bytes."""
     text = "order paid " * (number // 11 + 1)
     calls = max(10, round(min(CALLS, CALLED_BYTES / number) * share))
 
@@ -122,7 +122,7 @@ def worker(share: float) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Measure every point in each round, and fit laws to the medians."""
+    """Measure every point in each round, and fit curves to the medians."""
     runs = [workers.ask("growth:worker", share=scale.share) for _ in range(scale.runs)]
 
     def points(series: str, key: str) -> dict[str, Figure]:
@@ -152,7 +152,7 @@ def _medians(points: dict[str, Figure]) -> dict[float, float]:
 
 
 def describe(result: dict[str, Any]) -> str:
-    """Write the section of the results page, with the laws."""
+    """Write the section of the results page, with the fitted curves."""
     backlog_, columns_, size_ = result["backlog"], result["columns"], result["size"]
     flat, wide, long = backlog_["exponent"], columns_["law"], size_["law"]
     return "\n\n".join(
@@ -203,5 +203,5 @@ def _series(name: str, points: dict[str, Figure]) -> str:
 
 
 def draw(_: dict[str, Any]) -> dict[str, str]:
-    """Draw nothing: the laws are shorter."""
+    """Draw nothing: the fitted curves say the same in fewer words."""
     return {}

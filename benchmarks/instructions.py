@@ -31,7 +31,7 @@ TITLE = "Instructions"
 CALLS = 1_000
 # Under valgrind a run takes fifty times as long, and longer on a busy machine.
 LIMIT_SECONDS = 900.0
-# By how much the ratio may grow where the baseline does not say.
+# By how much the ratio may grow if the baseline does not say.
 TOLERANCE = 0.10
 # Three arguments and three extras; the only scenario that is counted so far.
 SCENARIO = "plain"
@@ -42,7 +42,7 @@ _VERSION = "{}.{}".format(*sys.version_info)
 
 
 def worker(contender: str, calls: int) -> int:
-    """Log so many times; without a listener in the background, every run takes the same instructions."""
+    """Log this many times; without a listener in the background, every run takes the same instructions."""
     handler: Any
     if contender == "nothing":
         handler = logging.NullHandler()
@@ -69,7 +69,7 @@ def worker(contender: str, calls: int) -> int:
             1.5,
             extra={"order": 100_000 + number, "amount": 59.9, "country": "DE"},
         )
-    # Skip the handlers of exit, which would deliver the queued rows under the counter.
+    # Skip the exit handlers, which would deliver the queued rows while instructions are counted.
     print('\n{"found": 0}', flush=True)
     os._exit(0)
 
@@ -94,7 +94,7 @@ def count() -> dict[str, Any]:
     if shutil.which("valgrind") is None:
         raise CannotRun("valgrind is not installed")
     cases = [(contender, calls) for contender in CONTENDERS for calls in (CALLS, 2 * CALLS)]
-    # A count does not suffer from a second process.
+    # A second process does not affect a count.
     with ThreadPoolExecutor(2) as pool:
         counted = dict(zip(cases, pool.map(_count, cases), strict=True))
     # Counter's own subtraction would drop the negative differences.

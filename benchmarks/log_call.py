@@ -81,7 +81,7 @@ _CALLS = {
 _USUAL = {"stdlib": _stdlib, "structlog": _structlog}
 
 
-# A stretch makes so many calls in a row.
+# A stretch makes this many calls in a row.
 
 Stretch = Callable[[int], object]
 
@@ -99,7 +99,7 @@ def _each(logger: Any, call: Call, spent: list[int], calls: int) -> None:
         spent.append(now() - start)
 
 
-# Each returns the seconds of a call: the median of ten stretches, because the machine has other work to do, too.
+# Each returns the seconds of a call: the median of ten stretches, because other work on the machine disturbs some.
 
 
 def _plainly(calls: int, stretch: Stretch) -> float:

@@ -35,7 +35,7 @@ MEASUREMENTS: dict[str, ModuleType] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """Name what is written."""
+    """Name the files that are written."""
 
     # The directory of the page and its charts.
     page: Path

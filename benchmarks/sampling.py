@@ -1,4 +1,4 @@
-"""Sum up a handful of runs: median and spread, quantiles, ratios, and the law behind a series of points."""
+"""Summarize a few runs: median and spread, quantiles, ratios, and the curve that fits a series of points."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Figure = dict[str, float]
 
 
 class CannotRun(Exception):  # noqa: N818 - not an error: one of the possible results
-    """Tell why a contender does not take part."""
+    """Give the reason why a contender does not take part."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Say how often, how much, and whom to measure; `share` shrinks all sizes, so that tests take milliseconds."""
+    """Set how often, how much and what to measure; `share` shrinks all sizes, so that tests take milliseconds."""
 
     runs: int = 5
     share: float = 1.0
@@ -34,7 +34,7 @@ class Scale:
 
 
 def figure(values: Iterable[float]) -> Figure:
-    """Sum up one value of several runs."""
+    """Summarize one value of several runs."""
     ordered = sorted(values)
     return {
         "median": significant(statistics.median(ordered)),
@@ -44,7 +44,7 @@ def figure(values: Iterable[float]) -> Figure:
 
 
 def figures(runs: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
-    """Sum up several values of several runs."""
+    """Summarize several values of several runs."""
     return {name: figure(run[name] for run in runs) for name in runs[0]}
 
 
@@ -54,14 +54,14 @@ def ratios(runs: Sequence[float], base: Sequence[float]) -> Figure:
 
 
 def significant(value: float, digits: int = 4) -> float:
-    """Round to so many significant digits: more would be noise."""
+    """Round to this many significant digits: more would be noise."""
     if not value or not math.isfinite(value):
         return value
     return round(value, digits - 1 - math.floor(math.log10(abs(value))))
 
 
 def shown(value: float, digits: int = 3) -> str:
-    """Write a value with so many significant digits, its thousands separated."""
+    """Write a value with this many significant digits, and its thousands separated."""
     rounded = significant(value, digits)
     return f"{rounded:,.0f}" if abs(rounded) >= 1_000 else f"{rounded:g}"
 

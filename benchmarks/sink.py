@@ -1,7 +1,7 @@
-"""The endpoint of the measurements: a process that reads requests, answers 204, and counts their rows later.
+"""Run the endpoint of the measurements: a process that reads requests, answers 204, and counts their rows later.
 
-While the clock runs it only keeps the bodies; it decompresses and counts them when asked. `to_acknowledged.py` measures
-the most that it takes.
+During a measurement it only keeps the bodies; it decompresses and counts them when asked. `to_acknowledged.py`
+measures its maximum throughput.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _READY = "listening on "
 
 
 class _Connection(asyncio.Protocol):
-    """Speak as much HTTP/1.1 as the clients of the service need: a length, a body, an answer."""
+    """Speak the part of HTTP/1.1 that the clients of the service need: a length, a body, an answer."""
 
     def __init__(self, bodies: list[bytes], seconds: float) -> None:
         self._bodies = bodies
@@ -92,7 +92,7 @@ def _counted(bodies: list[bytes]) -> bytes:
 
 
 def serve(seconds: float) -> None:
-    """Listen on a free port until standard input ends; answer each upload after so many seconds."""
+    """Listen on a free port until standard input ends; answer each upload after this many seconds."""
     asyncio.run(_serve(seconds))
 
 
@@ -122,7 +122,7 @@ class Sink:
 
 @contextmanager
 def running(*, seconds: float = 0.0) -> Iterator[Sink]:
-    """Run an endpoint for the time of a block."""
+    """Run an endpoint while the block runs."""
     with workers.background(workers.command("sink:serve", seconds=seconds), stdout=subprocess.PIPE) as process:
         for text in process.stdout or ():
             if text.startswith(_READY):

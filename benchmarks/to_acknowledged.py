@@ -77,7 +77,7 @@ def _log(logger: Any, numbers: range, texts: list[str]) -> None:
 
 
 def worker(contender: str, rows: int, threads: int, url: str) -> dict[str, float]:
-    """Log so many rows and wait until they are delivered."""
+    """Log this many rows and wait until they are delivered."""
     words = texts()
     each = rows // threads
     with shipping(contender, url) as (logger, finish):
@@ -100,7 +100,7 @@ def worker(contender: str, rows: int, threads: int, url: str) -> dict[str, float
 
 
 def ceiling(url: str, seconds: float) -> dict[str, float]:
-    """Post prepared bodies as fast as possible: the most that the endpoint takes from one connection."""
+    """Post prepared bodies as fast as possible: the maximum that the endpoint takes from one connection."""
     row = {"Message": "x" * (ROW_BYTES - 15)}
     plain = orjson.dumps([{**row, "n": number} for number in range(2_000)])
     body = gzip.compress(plain, 1)

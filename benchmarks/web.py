@@ -48,7 +48,7 @@ def application(contender: str, url: str) -> Any:
 
 
 def load(port: int, seconds: float) -> dict[str, float]:
-    """Send requests over a few connections for so long; return the throughput and the latencies."""
+    """Send requests over a few connections for this many seconds; return the throughput and the latencies."""
     spent: list[float] = []
     failed: list[str] = []
     ends = time.perf_counter() + seconds

@@ -1,4 +1,4 @@
-"""Run each contender in a fresh process, so that none sees what another has left behind.
+"""Run each contender in a fresh process, so that none is affected by the state that another leaves behind.
 
 A worker is a function of one of these modules, named ``module:function``. It takes keyword arguments that are JSON, and
 returns JSON.
@@ -51,8 +51,8 @@ def ask(worker: str, *, before: Sequence[str] = (), limit: float = LIMIT_SECONDS
 
 @contextmanager
 def here() -> Iterator[None]:
-    """Run workers in this process while the block runs: their figures are worthless then, but quick."""
-    global _is_here  # noqa: PLW0603 - tests need not start hundreds of processes
+    """Run workers in this process while the block runs: this is quick, but the figures are then meaningless."""
+    global _is_here  # noqa: PLW0603 - so that tests need not start hundreds of processes
     _is_here = True
     try:
         yield

@@ -16,7 +16,7 @@ class TaskContext(logging.Filter):
     """Add to each record the task that it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Use what the worker says about a task, or else the task that runs in this process."""
+        """Add the task that the worker's record names, or else the one that runs in this process."""
         if data := record.__dict__.pop("data", None):
             record.task_id, record.task_name = data.get("id"), data.get("name")
             record.runtime = data.get("runtime")

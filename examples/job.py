@@ -19,7 +19,7 @@ def main() -> int:
     for order in range(1, 4):
         log.info("order %d sent", order, extra={"order": order})
     log.info("ends", extra={"orders": 3})
-    # The last rows are delivered at exit in any case; this tells whether they were.
+    # The last rows are delivered at exit in any case; this reports whether they were.
     return 0 if azure.flush(timeout=FLUSH_SECONDS) else 1
 
 

@@ -12,7 +12,7 @@ from logging_azmon import AzureMonitorHandler
 # The old API's letter, and the stream's type for it. (`_g` is a guid in the table, a type that streams do not have: the
 # rule's transformKql converts it, `extend Session_g = toguid(Session_g)`.)
 TYPES = {"s": "string", "d": "real", "b": "boolean", "t": "datetime", "g": "string"}
-# Old names for what every record has. All others are extras, under the names that they always had.
+# The old names of fields that every record has. All others are extras, and keep their names.
 FIELDS = {"Level": "level", "Logger": "logger", "Message": "message", "Exception": "exception"}
 
 OLD_COLUMNS = [

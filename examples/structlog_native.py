@@ -18,7 +18,7 @@ structlog.configure(
         structlog.processors.add_log_level,
         structlog.processors.StackInfoRenderer(),
         structlog.processors.TimeStamper(fmt="iso"),
-        azure,  # after what adds to the event, before what renders it; the event goes on unchanged
+        azure,  # after processors that add to the event, before those that render it; passes the event on unchanged
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),
     ],

@@ -208,7 +208,7 @@ def clashing_names(names: Iterable[str]) -> Iterator[str]:
 
 
 def _is_name(name: object) -> bool:
-    """Tell whether a name is a valid JSON key without escapes; a rule may declare names that a table may not have."""
+    """Return whether a name is a valid JSON key without escapes; a rule may declare names that a table may not have."""
     return isinstance(name, str) and name != "" and name.isprintable() and not set(name) & {'"', "\\"}
 
 

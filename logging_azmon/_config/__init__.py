@@ -1,1 +1,1 @@
-"""Configuration: the arguments that users give, checked, and the facts of Azure that the checks rest on."""
+"""Check the arguments that users give, against the facts of Azure."""

@@ -66,7 +66,7 @@ class Argument(NamedTuple):
 
     name: str
     text: str
-    """What the argument means, in whole sentences, without its default and range."""
+    """The meaning of the argument, in whole sentences, without its default and range."""
     default: Any = None
     span: tuple[float, float] | None = None
     """The lowest and the highest number that is accepted."""

@@ -40,7 +40,7 @@ DEFAULT = Table.from_mapping(
     }
 )
 
-# The columns that nobody can do without: stored bytes are billed, and the others can outweigh a short message.
+# The columns that every application needs: stored bytes are billed, and the others can outweigh a short message.
 LEAN = Table(DEFAULT.columns[:6])
 
 # Built by `__getattr__` on first use, from `_BUILT_IN`.

@@ -32,7 +32,7 @@ def table_of(stream: Mapping[str, str], sources: Mapping[str, Source]) -> Table:
 
 
 def lookup(column: str, type_name: str = "string") -> Source:
-    """Find what fills a column of this name: a field of a type that fits, or else the extras that the name may mean.
+    """Return the source of a column by its name: a field of a type that fits, or else the extras that it may mean.
 
     >>> lookup("TimeGenerated"), lookup("ThreadName"), lookup("DurationMs")
     ('time', 'thread_name', Extra(names=('DurationMs', 'duration_ms', 'durationMs', 'durationms'), default=None))

@@ -84,7 +84,7 @@ class CircuitBreaker:
 
     @property
     def is_failing(self) -> bool:
-        """Tell whether the last request failed, so that the breaker is open or half-open."""
+        """Return whether the last request failed, so that the breaker is open or half-open."""
         return self._failures > 0
 
     def wait_seconds(self, now: float) -> float | None:

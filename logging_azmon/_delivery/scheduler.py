@@ -61,7 +61,7 @@ class Scheduler:
 
     @property
     def is_failing(self) -> bool:
-        """Tell whether the last request of this pipeline, or of one that shares its breaker, failed."""
+        """Return whether the last request of this pipeline, or of one that shares its breaker, failed."""
         return self._shared_breaker.is_failing or self._own_breaker.is_failing
 
     def end_pauses(self) -> None:
@@ -71,11 +71,11 @@ class Scheduler:
         self._own_breaker.end_pauses(now)
 
     def has_ready_batch(self) -> bool:
-        """Tell whether a batch is ready and only needs a thread to send it."""
+        """Return whether a batch is ready and only needs a thread to send it."""
         return self._queue.is_ready(self._clock.monotonic(), is_due=False)
 
     def has_rows(self) -> bool:
-        """Tell whether a row waits or is in flight."""
+        """Return whether a row waits or is in flight."""
         return not self._queue.is_empty
 
     def next_batch(self) -> tuple[Work | None, float]:

@@ -28,7 +28,7 @@ class DictConfigReference:
         return next((cls(handlers, name) for name, item in dict.items(handlers) if item is configuration), None)
 
     def may_have_pipeline(self) -> bool:
-        """Tell whether the handler may be one of ours: if a factory makes it, only the factory knows."""
+        """Return whether the handler may be one of ours: if a factory makes it, only the factory knows."""
         configuration = self._handlers[self.name]
         factory = dict.get(configuration, "()", dict.get(configuration, "class"))
         if isinstance(factory, str):

@@ -59,7 +59,7 @@ class PipelineLink:
 
     @property
     def is_resolved(self) -> bool:
-        """Tell whether the pipeline is known."""
+        """Return whether the pipeline is known."""
         return self._pipeline is not None
 
     @property

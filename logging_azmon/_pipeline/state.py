@@ -47,7 +47,7 @@ class StateMachine:
 
     @property
     def takes_rows(self) -> bool:
-        """Tell whether rows are taken."""
+        """Return whether rows are taken."""
         return self._state in {State.OPEN, State.CLOSING}
 
     def move(self, to: State, lock: AbstractContextManager[Any]) -> bool:

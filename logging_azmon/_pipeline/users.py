@@ -33,7 +33,7 @@ class Users:
         self._users.pop(weakref.ref(user), None)
 
     def should_close(self, *, is_ending: bool) -> bool:
-        """Tell whether the pipeline is no longer used and nothing else will close it."""
+        """Return whether the pipeline is no longer used and nothing else will close it."""
         return not self._users and (self._has_maker or is_ending)
 
     def _gone(self, user: weakref.ref[Any]) -> None:

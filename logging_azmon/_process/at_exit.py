@@ -120,7 +120,7 @@ def ensure_hook() -> None:
 
 
 def _ends_without_atexit(name: str) -> bool:
-    """Tell whether this is a forked child; a spawned child runs atexit callbacks."""
+    """Return whether this is a forked child; a spawned child runs atexit callbacks."""
     # Another thread may still be importing the module, so the function may be missing; in a child it is complete.
     current_process = getattr(sys.modules.get(f"{name}.process"), "current_process", None)
     current = None if current_process is None else current_process()

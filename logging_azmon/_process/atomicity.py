@@ -1,4 +1,4 @@
-"""Tell whether straight-line code is atomic on this interpreter.
+"""Return whether straight-line code is atomic on this interpreter.
 
 In CPython it is: threads are switched, and signal handlers and finalizers run, only at calls, returns and backward
 jumps. It is not without the global interpreter lock, nor under a debugger that runs Python code at each line.
@@ -16,7 +16,7 @@ _TOOLS = range(6)
 
 
 def is_straight_line_atomic() -> bool:
-    """Tell whether code without calls and loops runs to its end before another thread runs.
+    """Return whether code without calls and loops runs to its end before another thread runs.
 
     Only a debugger of all threads, or of the calling thread, is noticed.
     """

@@ -27,12 +27,12 @@ since: dict[int, float] = {}
 
 
 def is_delivering() -> bool:
-    """Tell whether this thread is delivering now."""
+    """Return whether this thread is delivering now."""
     return get_ident() in depths
 
 
 def is_own(record: Any) -> bool:
-    """Tell whether a delivering thread made this record, even if it came here through a queue."""
+    """Return whether a delivering thread made this record, even if it came here through a queue."""
     if get_ident() in depths:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Tell whether this thread may wait: not while it holds a lock that others need, nor while it runs an event loop."""
+"""Return whether this thread may wait: not while it holds a lock that others need, nor while it runs an event loop."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from . import at_fork
 
 
 def holds(lock: Any) -> bool:
-    """Tell whether this thread holds a re-entrant lock, because it interrupted itself inside the critical section."""
+    """Return whether this thread holds a re-entrant lock, because it interrupted itself inside the critical section."""
     return bool(lock._is_owned())  # noqa: SLF001 - the only way to ask; threading.Condition does the same
 
 
 def holds_logging_lock() -> bool:
-    """Tell whether this thread is inside dictConfig or the like, which a delivering thread may have to wait for."""
+    """Return whether this thread is inside dictConfig or the like, which a delivering thread may have to wait for."""
     lock = logging_lock()
     return lock is not None and holds(lock)
 
 
 def is_logging_lock_free() -> bool:
-    """Tell whether no thread, or only this one, is inside dictConfig or the like."""
+    """Return whether no thread, or only this one, is inside dictConfig or the like."""
     lock = logging_lock() or threading.Lock()
     is_free = bool(lock.acquire(blocking=False))
     if is_free:
@@ -36,7 +36,7 @@ def logging_lock() -> Any:
 
 
 def runs_event_loop() -> bool:
-    """Tell whether an asyncio event loop runs on this thread."""
+    """Return whether an asyncio event loop runs on this thread."""
     # If the module was never imported, none runs. Another thread may have imported it only partly.
     running_loop = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
     if running_loop is None:

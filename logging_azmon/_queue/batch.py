@@ -60,12 +60,12 @@ class Batch:
 
     @property
     def has_rows(self) -> bool:
-        """Tell whether it holds rows, or may hold rows that were not counted yet."""
+        """Return whether it holds rows, or may hold rows that were not counted yet."""
         return bool(self.rows) or self.is_uncounted
 
     @property
     def is_adopted(self) -> bool:
-        """Tell whether a dead process left its rows."""
+        """Return whether a dead process left its rows."""
         return self.first_row < 0
 
     def __repr__(self) -> str:

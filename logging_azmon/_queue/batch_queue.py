@@ -113,7 +113,7 @@ class BatchQueue:
         self._store.refresh(now, is_urgent=False, adopts=not self._lost_for)
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
-        """Tell whether `take` would hand out a batch."""
+        """Return whether `take` would hand out a batch."""
         with self.lock:
             return self._first(now, is_due=is_due) is not None
 
@@ -253,7 +253,7 @@ class BatchQueue:
             return self._urgent_before
 
     def is_settled(self, watermark: int) -> bool:
-        """Tell whether all rows before the watermark are settled; `EVERYTHING` includes adopted rows."""
+        """Return whether all rows before the watermark are settled; `EVERYTHING` includes adopted rows."""
         with self.lock:
             # Adopted rows come first, with negative numbers.
             first = -EVERYTHING if watermark == EVERYTHING else 0
@@ -268,7 +268,7 @@ class BatchQueue:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row waits or is in flight."""
+        """Return whether no row waits or is in flight."""
         return self._store.is_empty and not self._taken
 
     @property

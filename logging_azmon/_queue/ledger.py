@@ -167,7 +167,7 @@ class Ledger:
 
     @property
     def has_unreported(self) -> bool:
-        """Tell whether there are losses that no notice has reported."""
+        """Return whether there are losses that no notice has reported."""
         return bool(self._unreported)
 
     def snapshot(self) -> Stats:

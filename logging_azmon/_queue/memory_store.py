@@ -224,7 +224,7 @@ class MemoryStore:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row waits or is in flight."""
+        """Return whether no row waits or is in flight."""
         return self.used_bytes == 0
 
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:

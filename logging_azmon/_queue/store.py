@@ -36,12 +36,12 @@ class Store(Protocol):
 
     @property
     def is_writing(self) -> bool:
-        """Tell whether this thread interrupted the write of a row: no batch may be taken then."""
+        """Return whether this thread interrupted the write of a row: no batch may be taken then."""
         ...
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no batch is left that this process must send."""
+        """Return whether no batch is left that this process must send."""
         ...
 
     @property

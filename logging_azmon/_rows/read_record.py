@@ -1,4 +1,4 @@
-"""Read LogRecords into fields, whatever filters, factories and other handlers have done to them."""
+"""Read LogRecords into fields, even if filters, factories and other handlers have changed them."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Directory:
         return Segment(path, owner, size, fd)
 
     def holds(self, owner: Owner) -> bool:
-        """Tell whether an owner's lock file still exists, so that other processes respect the lock."""
+        """Return whether an owner's lock file still exists, so that other processes respect the lock."""
         return os.path.exists(self.path_of(lock_name(owner.name)))
 
     def used(self, mine: set[str]) -> int:

@@ -122,7 +122,7 @@ class Files:
         return b"".join(parts)
 
     def is_at(self, fd: int, path: str) -> bool:
-        """Tell whether the path still names this open file."""
+        """Return whether the path still names this open file."""
         try:
             return os.path.samestat(os.fstat(fd), os.stat(path))
         except OSError:

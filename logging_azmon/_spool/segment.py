@@ -126,7 +126,7 @@ def owner_of(name: str) -> str | None:
 
 
 def is_segment(name: str) -> bool:
-    """Tell whether a file of this name holds rows."""
+    """Return whether a file of this name holds rows."""
     return _SEGMENT.fullmatch(name) is not None
 
 

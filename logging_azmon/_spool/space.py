@@ -62,7 +62,7 @@ class Space:
         self._notes.add("disk", f"the spool {path} cannot be used ({error}); rows go through memory")
 
     def is_usable(self, now: float) -> bool:
-        """Tell whether the disk may be used: it has not failed a moment ago."""
+        """Return whether the disk may be used: it has not failed a moment ago."""
         return now >= self._broken_until
 
     def disable(self) -> None:
@@ -70,7 +70,7 @@ class Space:
         self._broken_until = float("inf")
 
     def has_room(self, size: int, now: float) -> bool:
-        """Tell whether this many bytes fit; other processes' files are measured again every few seconds."""
+        """Return whether this many bytes fit; other processes' files are measured again every few seconds."""
         fits = self._used_bytes + self._others_bytes + size <= self._spool_bytes
         if now - self._measured_at < (_MEASURE_SECONDS if fits else _MEASURE_AGAIN_SECONDS):
             return fits
@@ -79,7 +79,7 @@ class Space:
         return self._used_bytes + self._others_bytes + size <= self._spool_bytes
 
     def can_make_room(self, size: int) -> bool:
-        """Tell whether this many bytes would fit if all of this pipeline's segments were dropped."""
+        """Return whether this many bytes would fit if all of this pipeline's segments were dropped."""
         return self._others_bytes + size <= self._spool_bytes
 
     def add(self, segment: Segment) -> None:

@@ -95,7 +95,7 @@ class SpoolStore:
 
     @property
     def is_writing(self) -> bool:
-        """Tell whether a row is being written."""
+        """Return whether a row is being written."""
         return self._writer.is_writing
 
     def fast_path(self, put: Put) -> Put:
@@ -149,7 +149,7 @@ class SpoolStore:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row waits or is in flight, on disk or in memory."""
+        """Return whether no row waits or is in flight, on disk or in memory."""
         return self._memory.is_empty and self._space.batches == 0
 
     @property

@@ -1,4 +1,4 @@
-"""Counting the instructions of a log call, and the gate that compares them with the baseline."""
+"""The instructions of a log call are counted, and the gate compares them with the baseline."""
 
 import json
 
@@ -45,7 +45,7 @@ def counts(ratio):
 
 @pytest.fixture
 def baseline(tmp_path):
-    """Give the path of a baseline that knows two versions of Python."""
+    """Give the path of a baseline with two versions of Python."""
     path = tmp_path / "baseline.json"
     known = {version: {"plain": counts(0.4)} for version in ("3.1", "3.2")}
     path.write_text(json.dumps({"tolerance": 0.1, "instructions": known}), "utf-8")

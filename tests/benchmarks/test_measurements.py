@@ -1,4 +1,4 @@
-"""Every measurement runs, and yields figures for all that take part."""
+"""Every measurement runs, and yields figures for every contender that can run."""
 
 import gzip
 import http.client
@@ -33,7 +33,7 @@ def files(tmp_path):
 
 
 def figures_in(found):
-    """Yield each figure of a result, however deep."""
+    """Yield each figure of a result, at any depth."""
     if isinstance(found, dict):
         if found.keys() == {"median", "low", "high"}:
             yield found
@@ -69,7 +69,7 @@ def test_no_contender_loses_rows_on_the_way_to_the_endpoint():
     assert all(abs(case["found"]["ours"]["bytes_a_row"]["median"] - 480) < 12 for case in result["cases"])
 
 
-def test_the_endpoint_of_the_measurements_counts_what_has_arrived_since_it_was_last_asked():
+def test_the_endpoint_of_the_measurements_counts_the_rows_since_it_was_last_asked():
     rows = [{"n": 1}, {"n": 2}]
     with sink.running() as endpoint:
         connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=10)
@@ -85,12 +85,12 @@ def test_the_endpoint_of_the_measurements_counts_what_has_arrived_since_it_was_l
         assert endpoint.counted()["rows"] == 0
 
 
-def test_a_worker_whose_module_is_missing_says_so():
+def test_a_worker_whose_module_is_missing_names_the_module():
     with pytest.raises(CannotRun, match="nobody_has_this is not installed"):
         workers.ask("nobody_has_this:worker")
 
 
-def test_a_worker_that_fails_passes_its_error_on():
+def test_the_error_of_a_failed_worker_is_reported():
     with pytest.raises(CannotRun, match="has no attribute 'nothing'"):
         workers.ask("growth:nothing")
 

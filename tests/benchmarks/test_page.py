@@ -1,4 +1,4 @@
-"""The results page and its charts: what is drawn, what is written, and that the published ones agree."""
+"""The results page and its charts show the figures, and the published ones agree with each other."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -74,7 +74,7 @@ def test_a_ratio_is_shown_with_its_spread():
 
 @pytest.fixture
 def measured():
-    """Give a measurement whose text and chart hold its result."""
+    """Make a measurement whose text and chart contain its result."""
     return {
         name: SimpleNamespace(
             TITLE=name.title(),
@@ -124,7 +124,7 @@ def test_the_published_charts_are_those_of_the_page():
 
 @pytest.mark.parametrize("title", [title for title, section in SECTIONS.items() if ".svg)" in section])
 def test_a_published_chart_shows_figures_of_the_table_beside_it(title):
-    """Neither is edited by hand: each bar's figure stands in the row of its name."""
+    """Neither is edited by hand: each bar's figure is in the table row of the same name."""
     (chart,) = re.findall(r"\]\(([^)]+\.svg)\)", SECTIONS[title])
     bars = texts_of((PUBLISHED / chart).read_text("utf-8"))[2:]
     rows = rows_of(SECTIONS[title])
@@ -133,7 +133,7 @@ def test_a_published_chart_shows_figures_of_the_table_beside_it(title):
     for name, value in zip(bars[::2], bars[1::2], strict=False):
         (row, *_) = [row for row in rows if row[0] == tables.plain(name)]
         numbers = [number(cell) for cell in row[1:] if number(cell) is not None]
-        # The table has three digits, the chart two: what lies halfway may have been rounded either way.
+        # The table has three digits, the chart two: a value halfway between may have been rounded either way.
         assert value.split()[0] in {shown(one * way, 2) for one in numbers for way in (0.999, 1, 1.001)}, name
 
 
@@ -163,7 +163,7 @@ def test_every_goal_is_published_with_its_bound_and_a_verdict_that_its_figure_be
         assert verdict == ("reached" if goal.is_reached_by(number(measured)) else "missed")
 
 
-def test_every_goal_that_is_missed_has_its_reason_in_the_notes():
+def test_every_missed_goal_has_its_reason_in_the_notes():
     published = {row[0]: row[-1] for row in rows_of(SECTIONS[goals.TITLE])}
     missed = [goal.what for goal in goals.GOALS if published[tables.plain(goal.what)] == "missed"]
 

@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks."""
+"""The statistics of the benchmarks are correct."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_ratios_compare_run_by_run():
     assert ratios([2.0, 40.0, 9.0], [1.0, 10.0, 3.0]) == {"median": 3.0, "low": 2.0, "high": 4.0}
 
 
-def test_quantiles_are_values_that_were_measured():
+def test_quantiles_are_measured_values():
     assert quantiles(range(1_000, 0, -1)) == {"p50": 500, "p99": 990, "p99.9": 999, "worst": 1_000}
     assert quantiles([7.0]) == {"p50": 7.0, "p99": 7.0, "p99.9": 7.0, "worst": 7.0}
 
@@ -47,7 +47,7 @@ def test_the_error_of_a_fitted_line_is_that_of_its_worst_point():
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0, -0.5])
-def test_an_exponent_distinguishes_constant_from_proportional_cost(power):
+def test_the_fitted_exponent_distinguishes_constant_from_proportional_cost(power):
     assert exponent({x: 7.0 * x**power for x in (1, 10, 100, 3_000)}) == pytest.approx(power, abs=0.01)
 
 

@@ -1,4 +1,4 @@
-"""`logging-azmon check`: what it sees, what it says to do, its exit code; against real endpoints on this machine."""
+"""`logging-azmon check` reports findings, advice and an exit code, for real endpoints on this machine."""
 
 import base64
 import datetime as dt
@@ -52,7 +52,7 @@ def shared():
 
 @pytest.fixture(scope="module")
 def secured():
-    """A workspace over TLS, which asks for tokens and hands them out."""
+    """Run a workspace over TLS, which issues tokens and requires them."""
     with Workspace(tls=True) as workspace:
         yield workspace
 
@@ -101,7 +101,7 @@ def resource(table, *, stream="Custom-App", output="Custom-App_CL", transform="s
 
 class TestLocalWorkspace:
     def test_every_step_is_ok_when_a_row_arrives(self, check, shared):
-        """Every step, to the row that is seen in its table, with its latency."""
+        """The last step finds the row in its table, and reports the latency."""
         code, steps = check(shared.environment, "--send", "--wait", "30")
 
         assert code == 0
@@ -116,8 +116,8 @@ class TestLocalWorkspace:
         assert 0 < steps["arrival"]["details"]["seconds"] < 30
         assert re.fullmatch(r"the row was in App_CL \d+\.\d s after it was logged", steps["arrival"]["seen"])
 
-    def test_the_documented_output_is_the_real_one(self, shared, capsys, monkeypatch):
-        """But for the port, the times and the mark."""
+    def test_the_documented_output_is_that_of_the_command(self, shared, capsys, monkeypatch):
+        """Only the port, the times and the mark differ."""
         for name, value in shared.environment.items():
             monkeypatch.setenv(name, value)
         assert cli.main(["check", "--send", "--wait"]) == 0
@@ -128,7 +128,7 @@ class TestLocalWorkspace:
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
     def test_without_send_no_row_is_sent(self, check, shared):
-        """Checking changes nothing."""
+        """Without --send, a check changes nothing."""
         before = len(shared.rows("App_CL"))
         check(shared.environment)
 
@@ -137,7 +137,7 @@ class TestLocalWorkspace:
 
     @pytest.mark.parametrize("name", ["lean", *BUILT_IN])
     def test_every_preset_fits_its_template(self, name, check):
-        """Checked against the rule of the template, and in the workspace that serves it."""
+        """The preset is checked against the template's rule, in a workspace that serves this rule."""
         table = BUILT_IN.get(name, "Custom-App_CL").partition("-")[2]
         document = json.loads(RENDERERS["arm"](Design(columns=preset(name), table=table)))
         with Workspace(document) as workspace:
@@ -147,7 +147,7 @@ class TestLocalWorkspace:
         assert set(states(steps).values()) == {"ok"}
 
     def test_columns_that_would_be_lost_are_named(self, check, shared):
-        """Dropped, of another case, of another type; and what is never filled."""
+        """They are undeclared, or declared in another case or with another type; unfilled columns are named too."""
         columns = '{"Text": "message", "level": "level", "Line": "line:real"}'
         code, steps = check(shared.environment, "--columns", columns)
 
@@ -163,7 +163,7 @@ class TestLocalWorkspace:
         assert time_note == "TimeGenerated is not sent: rows get the time at which Azure receives them"
 
     def test_a_missing_rule_is_a_problem_and_later_steps_are_skipped(self, check, shared):
-        """404, with where to look; nothing is sent then."""
+        """The answer is 404, the advice says where to look, and no row is sent."""
         code, steps = check({**shared.environment, "LOGS_DCR_RULE_ID": "dcr-other"}, "--send")
 
         assert code == 1
@@ -173,7 +173,7 @@ class TestLocalWorkspace:
         assert (steps["send"]["state"], "arrival" in steps) == ("skipped", False)
 
     def test_a_missing_stream_is_a_problem(self, check, shared):
-        """The rule is fine; those that it has are named."""
+        """The rule step is ok, and the streams that the rule declares are named."""
         code, steps = check({**shared.environment, "LOGS_DCR_STREAM_NAME": "Custom-Other"})
 
         assert code == 1
@@ -182,7 +182,7 @@ class TestLocalWorkspace:
         assert steps["columns"]["seen"] == "the rule does not declare Custom-Other; it declares Custom-App"
 
     def test_an_endpoint_without_a_listener_is_a_problem(self, check):
-        """The steps that depend on it are skipped, without a wait."""
+        """The steps that depend on the connection are skipped without waiting."""
         code, steps = check(environment("http://127.0.0.1:9"), "--send")
 
         assert code == 1
@@ -190,7 +190,7 @@ class TestLocalWorkspace:
         assert [steps[name]["state"] for name in ("rule", "columns", "send")] == ["skipped"] * 3
 
     def test_a_row_that_does_not_arrive_in_time_is_a_problem(self, check):
-        """204, and no row: what this command is for."""
+        """The service answers 204, but the row is not stored: the failure that this command exists to find."""
         with Workspace(discard=True) as workspace:
             code, steps = check(workspace.environment, "--send", "--wait", "0.4")
 
@@ -200,7 +200,7 @@ class TestLocalWorkspace:
         assert "DCRLogErrors" in steps["arrival"]["advice"][0]
 
     def test_a_row_that_is_rejected_is_a_problem(self, check):
-        """By what the service says of it."""
+        """The step shows the service's message."""
         refused = status(400, error=("InvalidPayload", "not this"))
         # For the empty upload, for Resource Manager, for the row.
         with Endpoint(status(204), status(404), refused) as endpoint:
@@ -222,7 +222,7 @@ class TestLocalWorkspace:
         assert steps["arrival"]["state"] == "skipped"
 
     def test_check_uses_the_applications_configuration(self, check, shared, tmp_path):
-        """Its columns and its stream."""
+        """Columns and stream come from the configuration."""
         azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": "lean"}
         file = tmp_path / "logging.json"
         file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
@@ -243,7 +243,7 @@ class TestFile:
         return write
 
     def test_a_template_is_compared_with_its_table(self, check, shared, file):
-        """Three ways; here the file lacks what the handler sends."""
+        """Handler, rule and table are compared; this template lacks columns that the handler sends."""
         path = file(RENDERERS["arm"](Design(columns=LEAN)))
         code, steps = check(shared.environment, "--dcr", path)
 
@@ -252,7 +252,7 @@ class TestFile:
         assert steps["columns"]["details"]["rule"] == f"--dcr {path}"
 
     def test_a_rule_alone_is_compared_with_the_handler(self, check, shared, file):
-        """And it is said that the table is not known."""
+        """A note says that the table is not known."""
         code, steps = check(shared.environment, "--dcr", file(resource(LEAN)), "--columns", "lean")
 
         assert code == 0
@@ -261,8 +261,8 @@ class TestFile:
             "the columns of App_CL are not known, so only handler and rule were compared"
         ]
 
-    def test_azures_own_tables_are_known_with_what_was_added(self, check, shared, file):
-        """A transformation that does more than pass on is not second-guessed."""
+    def test_azures_own_tables_are_known_together_with_their_added_columns(self, check, shared, file):
+        """If the transformation changes the rows, a note says so instead of a comparison."""
         columns = {"TimeGenerated": "time", "SyslogMessage": "message", "Shop_CF": "shop"}
         added = file(RENDERERS["arm"](Design(columns=Table.from_mapping(columns), table="Syslog")))
         code, steps = check(shared.environment, "--dcr", added, "--columns", json.dumps(columns))
@@ -276,7 +276,7 @@ class TestFile:
         assert "the rule's transformKql decides how its columns become those of Syslog" in steps["columns"]["notes"]
 
     def test_a_declared_column_that_the_table_lacks_is_a_problem(self, check, shared, file):
-        """Azure drops it, and bills it."""
+        """Azure drops its values, and bills them."""
         document = resource(preset("syslog"), output="Microsoft-Syslog")
         document["properties"]["streamDeclarations"]["Custom-App"]["columns"][0]["name"] = "collectorHostName"
         document["properties"]["streamDeclarations"]["Custom-App"]["columns"][1]["type"] = "int"
@@ -298,7 +298,7 @@ class TestFile:
         assert "the rule also writes rows to Copy_CL, which was not examined" in steps["columns"]["notes"]
 
     def test_the_only_stream_of_a_file_need_not_be_given(self, check, shared, file, monkeypatch):
-        """As for a handler."""
+        """A handler with dcr= needs no stream either."""
         monkeypatch.delenv("LOGS_DCR_STREAM_NAME", raising=False)
         address = {name: value for name, value in shared.environment.items() if name != "LOGS_DCR_STREAM_NAME"}
         _, steps = check(address, "--dcr", file(resource(LEAN)))
@@ -322,8 +322,8 @@ class TestFile:
             ),
         ],
     )
-    def test_a_rule_that_does_not_use_the_stream_is_a_problem(self, change, said, check, shared, file):
-        """Is a problem."""
+    def test_a_rule_that_does_not_declare_or_route_the_stream_is_a_problem(self, change, said, check, shared, file):
+        """The stream is not declared, or no data flow takes it."""
         document = resource(LEAN)
         change(document)
         code, steps = check(shared.environment, "--dcr", file(document))
@@ -333,7 +333,7 @@ class TestFile:
 
 
 class TestResourceManager:
-    """Beside an endpoint that takes everything."""
+    """Check a rule in Resource Manager, with an endpoint that accepts every upload."""
 
     @pytest.fixture
     def manager(self):
@@ -364,7 +364,7 @@ class TestResourceManager:
         assert steps["columns"]["notes"] == ["never filled, though App_CL has them: Extra"]
 
     def test_types_are_compared_in_any_spelling(self, look, manager):
-        """dateTime, bool."""
+        """Azure also writes dateTime and bool."""
         columns = {"TimeGenerated": "time", "Ok": "ok:boolean", "Message": "message"}
         table = Table.from_mapping(columns)
         manager.rules[RULE] = resource(table)
@@ -376,7 +376,7 @@ class TestResourceManager:
         assert look(columns=json.dumps(columns))[0] == 0
 
     def test_without_access_to_the_table_only_handler_and_rule_are_compared(self, look, manager):
-        """With the reason."""
+        """A note gives the reason."""
         manager.rules[RULE] = resource(LEAN)
         code, steps = look()
 
@@ -384,16 +384,16 @@ class TestResourceManager:
         assert steps["columns"]["notes"][0].endswith(f"404 ResourceNotFound: {WORKSPACE}/tables/App_CL was not found")
 
     @pytest.mark.parametrize("workspace", ["https://example.org/", None, 7])
-    def test_only_resources_of_azure_are_asked_for(self, workspace, look, manager):
-        """Whatever a rule says."""
+    def test_only_resources_in_azure_are_requested(self, workspace, look, manager):
+        """A rule cannot direct a request to another place."""
         manager.rules[RULE] = resource(LEAN, workspace=workspace)
         code, _ = look()
 
         assert code == 0
         assert len(manager.requests) == 1
 
-    def test_without_rights_on_the_rule_the_step_says_what_to_do(self, look):
-        """An identity that sends need not read."""
+    def test_without_permission_to_read_the_rule_the_columns_step_gives_advice(self, look):
+        """The identity may send rows without being allowed to read the rule."""
         code, steps = look()
 
         assert code == 0
@@ -416,7 +416,7 @@ class TestResourceManager:
         ],
     )
     def test_every_error_of_resource_manager_is_reported(self, answer, said, look, manager):
-        """In one line, and nothing raises."""
+        """The error is on one line, and no exception is raised."""
         manager.answers["/providers/Microsoft.ResourceGraph"] = answer
         code, steps = look()
 
@@ -425,13 +425,13 @@ class TestResourceManager:
         assert said in steps["columns"]["seen"]
 
     def test_an_answer_without_rules_means_no_rule(self, look, manager):
-        """Of any shape."""
+        """The answer may have any form."""
         for data in (b'{"data": {}}', b'{"data": [1]}', b"{}"):
             manager.answers["/providers/Microsoft.ResourceGraph"] = (200, data)
             assert look()[1]["columns"]["state"] == "skipped"
 
     def test_a_table_without_columns_is_not_known(self, look, manager):
-        """Rather than empty."""
+        """Such a table counts as unknown rather than empty."""
         manager.rules[RULE] = resource(LEAN)
         manager.answers[f"{WORKSPACE}/tables"] = (200, b'{"properties": {}}')
         code, steps = look()
@@ -442,7 +442,7 @@ class TestResourceManager:
         )
 
     def test_an_unreachable_resource_manager_is_reported(self, check, endpoint):
-        """The rows may arrive nevertheless, so it is not a problem."""
+        """The rows may still arrive, so the step is not a problem."""
         code, steps = check(environment(endpoint.url), "--resource-manager", "http://127.0.0.1:9")
 
         assert code == 0
@@ -455,7 +455,7 @@ def jwt(**said):
 
 
 class TestToken:
-    """With credentials that are asked, over TLS."""
+    """Check with credentials that request real tokens, over TLS."""
 
     @pytest.fixture
     def trusting(self, secured, monkeypatch):
@@ -464,7 +464,7 @@ class TestToken:
 
     @pytest.mark.usefixtures("trusting")
     def test_credential_and_identity_are_named_and_the_token_is_not(self, check, secured, capsys):
-        """And Resource Manager is asked as the same identity."""
+        """Requests to Resource Manager use the same identity."""
         with self.manager(secured) as manager:
             manager.rules["dcr-local"] = resource(LEAN)
             manager.customer_id = "local"
@@ -496,7 +496,7 @@ class TestToken:
 
     @pytest.mark.usefixtures("trusting")
     def test_the_credential_chosen_from_several_is_named(self, check, secured):
-        """ "default" tries many."""
+        """The credential "default" tries several."""
         code, steps = check(secured.environment, "--resource-manager", "http://127.0.0.1:9")
 
         assert code == 0
@@ -504,7 +504,7 @@ class TestToken:
 
     @pytest.mark.usefixtures("trusting")
     def test_the_workspace_is_the_one_that_the_rule_writes_to(self, secured):
-        """Its id is asked for, unless one is named."""
+        """The workspace's id is read from Resource Manager, unless an option names one."""
         with self.manager(secured) as manager:
             credential = make_credential("managed_identity", "public")
             client = ResourceManagerClient(manager.url, credential)
@@ -513,7 +513,7 @@ class TestToken:
             credential.close()
 
     def test_a_missing_token_is_a_problem_and_later_steps_are_skipped(self, check, shared, monkeypatch):
-        """It says what to do, and the steps that need a token are skipped."""
+        """The step gives advice, and the steps that need a token are skipped."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
         code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
 
@@ -535,16 +535,16 @@ class TestToken:
             ("", {}),
         ],
     )
-    def test_of_a_token_only_two_claims_are_read(self, token, expected):
-        """And one that cannot be read says nothing."""
+    def test_only_two_claims_of_a_token_are_read(self, token, expected):
+        """A token that cannot be read yields no identity."""
         assert identity_claims(token) == expected
 
     def test_an_identity_that_the_token_does_not_name_is_described(self):
-        """Is said to be so."""
+        """The description says that the identity is not named."""
         assert describe_identity({}) == "an identity that the token does not name"
 
     def test_an_applications_own_credential_is_used_and_its_errors_shortened(self):
-        """Of any kind; a long complaint is cut."""
+        """The error may be of any type; a long message is cut."""
 
         class Mine:
             def get_token(self, *_):
@@ -570,8 +570,8 @@ ANSWERS = {
 
 class TestAnswers:
     @pytest.mark.parametrize("name", ANSWERS)
-    def test_each_answer_has_its_meaning(self, name):
-        """And what to do."""
+    def test_each_answer_of_the_endpoint_becomes_a_step_with_advice(self, name):
+        """The step has a state, and the advice says what to do."""
         answer, step_name, state, advice = ANSWERS[name]
         (step,) = interpret_answer(answer, read(ADDRESS, {}), {})
 
@@ -579,7 +579,7 @@ class TestAnswers:
         assert advice in step.advice[0]
 
     def test_the_role_advice_names_the_identity_of_the_token(self):
-        """Ready to be pasted."""
+        """The command can be pasted."""
         (step,) = interpret_answer(ANSWERS["403"][0], read(ADDRESS, {}), {"application": "a", "object": "17"})
 
         assert "to application a, object 17 (" in step.advice[0]
@@ -587,12 +587,12 @@ class TestAnswers:
         assert step.seen == "403 OperationFailed: no access"
 
     def test_an_answer_without_code_or_message_is_formatted_cleanly(self):
-        """Whatever part is missing."""
+        """Any part of the answer may be missing."""
         assert next(interpret_answer(Answer(status=401), read(ADDRESS, {}), {})).seen == "401"
         assert next(interpret_answer(ANSWERS["tls"][0], read(ADDRESS, {}), {})).seen == "TLS failed: bad"
 
     def test_the_probe_sends_no_rows(self, check):
-        """And only once."""
+        """The endpoint receives one request, with no rows."""
         with Endpoint() as endpoint:
             check(environment(endpoint.url))
             assert [request.rows for request in endpoint.requests if request.stream] == [[]]
@@ -604,7 +604,7 @@ class TestConfiguration:
         [("dcr-shop", "warning"), ("shop", "warning"), ("dcr-0123456789abcdef0123456789abcdef", "ok")],
     )
     def test_a_rules_name_in_place_of_its_id_is_a_warning(self, check, rule, state):
-        """Before Azure says that there is none."""
+        """The warning comes before Azure answers that there is no such rule."""
         _, steps = check(environment("https://no-such-endpoint.invalid", rule), "--credential", "environment")
 
         assert steps["configuration"]["state"] == state
@@ -622,7 +622,7 @@ class TestConfiguration:
         ],
     )
     def test_an_extra_that_resembles_a_field_is_noted(self, check, shared, tmp_path, column, note):
-        """It is taken for an extra, whose column would stay empty; what is meant as an extra is left alone."""
+        """A misspelt field counts as an extra, whose column would stay empty; other extras cause no note."""
         columns = {"TimeGenerated": "time", "Message": "message"} | column
         azure = {"class": "logging_azmon.AzureMonitorHandler", "columns": columns}
         file = tmp_path / "logging.json"
@@ -643,7 +643,7 @@ class TestConfiguration:
         assert steps["configuration"]["notes"] == []
 
     def test_a_local_workspace_accepts_any_rule_id(self, check, shared):
-        """dcr-local, for one."""
+        """The id dcr-local is accepted, for example."""
         _, steps = check(shared.environment)
 
         assert steps["configuration"]["state"] == "ok"
@@ -651,7 +651,7 @@ class TestConfiguration:
 
 class TestNetwork:
     def test_an_unknown_host_name_is_a_problem(self, check):
-        """In a domain that never exists."""
+        """The host is in a domain that never exists."""
         code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
 
         assert code == 1
@@ -660,7 +660,7 @@ class TestNetwork:
         assert "connection" not in steps
 
     def test_a_host_name_is_looked_up(self, check, shared):
-        """With its addresses."""
+        """The step shows the host's addresses."""
         endpoint = shared.endpoint.replace("127.0.0.1", "localhost")
         _, steps = check(shared.environment | {"DATA_COLLECTION_ENDPOINT": endpoint})
 
@@ -668,7 +668,7 @@ class TestNetwork:
         assert "127.0.0.1" in steps["name"]["details"]["addresses"]
 
     def test_a_certificate_of_an_unknown_authority_is_a_problem(self, check, secured):
-        """As behind a proxy that opens TLS."""
+        """A proxy that inspects TLS causes this."""
         code, steps = check(secured.environment, "--credential", "environment")
 
         assert code == 1
@@ -676,14 +676,14 @@ class TestNetwork:
         assert "REQUESTS_CA_BUNDLE" in steps["connection"]["advice"][0]
 
     def test_certificate_authorities_may_be_a_directory(self, check, secured, tmp_path, monkeypatch):
-        """As for requests."""
+        """The requests library accepts a directory too."""
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
         _, steps = check(secured.environment, "--credential", "environment")
 
         assert steps["connection"]["state"] == "problem"
 
     def test_a_server_without_tls_is_a_problem(self, check, shared):
-        """Is told from what cannot be reached."""
+        """This differs from an endpoint that cannot be reached."""
         address = environment(shared.endpoint.replace("http://", "https://"))
         _, steps = check(address, "--credential", "environment")
         assert steps["connection"]["seen"].startswith("TLS failed: ")
@@ -693,7 +693,7 @@ class TestNetwork:
         assert "on port 9" in steps["connection"]["advice"][0]
 
     def test_a_certificate_that_expires_soon_is_a_warning(self, check, tmp_path, monkeypatch):
-        """Works, and is told; an authority need not have an organization."""
+        """The connection works all the same; the authority's certificate need not name an organization."""
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         until = dt.datetime.now(dt.UTC) + dt.timedelta(days=3, hours=1)
@@ -707,7 +707,7 @@ class TestNetwork:
         assert steps["connection"]["seen"].endswith(": 3 days")
 
     def test_a_proxy_is_named_without_its_password(self, check, shared, monkeypatch):
-        """It looks up names; here it refuses."""
+        """The proxy looks up names; this one refuses the connection."""
         port = shared.endpoint.rpartition(":")[2]
         monkeypatch.setenv("HTTPS_PROXY", f"http://ada:geheim@127.0.0.1:{port}")
         code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
@@ -723,7 +723,7 @@ class TestNetwork:
 
     @pytest.mark.parametrize(("proxy", "where"), [("127.0.0.1:9", "127.0.0.1:9"), ("http://127.0.0.1", "127.0.0.1:80")])
     def test_a_proxy_may_be_given_without_a_scheme(self, proxy, where, check, monkeypatch):
-        """Without login, scheme or port."""
+        """Login, scheme and port are optional."""
         monkeypatch.setenv("ALL_PROXY", proxy)
         _, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
 
@@ -731,7 +731,7 @@ class TestNetwork:
         assert steps["connection"]["state"] == "problem"
 
     def test_a_proxy_of_another_kind_is_only_named(self, check, monkeypatch):
-        """What the handler's library speaks with it is not looked into."""
+        """Its protocol is that of the handler's HTTP library, and is not checked."""
         monkeypatch.setenv("HTTPS_PROXY", "https://127.0.0.1")
         _, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
 
@@ -739,7 +739,7 @@ class TestNetwork:
         assert "connection" not in steps
 
     def test_a_host_in_no_proxy_is_reached_directly(self, check, monkeypatch):
-        """As the handler's rows would."""
+        """The handler's rows take the same path."""
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         _, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
@@ -764,13 +764,13 @@ class TestCompare:
         ],
     )
     def test_wider_types_are_accepted_and_narrower_ones_are_not(self, sent, declared, arrives):
-        """A string takes any value, a number only one that is not wider."""
+        """A string column takes any value, a number column only a type that is not wider."""
         findings = compare({"A": sent}, {"A": declared}, None, output="T", is_passed_on=True)
 
         assert (findings.lost == ()) == arrives
 
     def test_a_guid_is_sent_as_text(self):
-        """A stream has no other way."""
+        """A stream has no type for a guid."""
         findings = compare({"A": "string"}, {"A": "string"}, {"A": "guid"}, output="T", is_passed_on=True)
 
         assert findings.lost == ()
@@ -778,14 +778,14 @@ class TestCompare:
 
 class TestArrival:
     def test_the_message_column_is_found_under_its_cf_name(self):
-        """By the template's way of naming it."""
+        """The template gives the column this name."""
         table = Table.from_mapping({"Text": "message"})
 
         assert message_column(table, {"Text_CF": "string"}) == "Text_CF"
         assert message_column(table, None) == "Text"
 
     def test_a_failing_query_is_repeated_and_finally_reported(self):
-        """A new table cannot be asked at once."""
+        """A new table cannot be queried at once."""
         waits = []
 
         class Failing:
@@ -804,7 +804,7 @@ class TestArrival:
         assert waits == sorted(waits)
 
     def test_without_a_workspace_the_arrival_step_is_a_problem(self, check, secured, monkeypatch):
-        """Which is a problem, because it was asked for."""
+        """Waiting was requested, so a missing workspace is a problem."""
         for name, value in {**secured.trust_environment, **secured.identity_environment}.items():
             monkeypatch.setenv(name, value)
         words = ("--credential", "managed_identity", "--send", "--wait", "5", "--workspace", "my-workspace")
@@ -827,7 +827,7 @@ class TestWords:
         return said
 
     def test_each_step_is_a_line_with_its_mark(self, said, shared):
-        """And the answer to the question stands at the end."""
+        """The verdict is on the last line."""
         code, out = said(shared.environment)
 
         assert code == 0
@@ -839,7 +839,7 @@ class TestWords:
         assert out.endswith("\nRows will arrive.\n")
 
     def test_skipped_steps_weaken_the_verdict(self, said):
-        """Nor is it a problem."""
+        """The verdict then covers only the steps that were taken."""
         with Endpoint() as endpoint:
             code, out = said(environment(endpoint.url))
 
@@ -847,7 +847,7 @@ class TestWords:
         assert out.endswith("\nNo problem was found in the steps that could be taken.\n")
 
     def test_problems_are_counted_and_lines_fit(self, said, shared):
-        """Also where they are piped; nothing stands at the end of a line that is not seen."""
+        """This holds in a pipe too, and no line ends with spaces."""
         code, out = said(shared.environment, "--columns", '{"Text": "message"}')
 
         assert code == 1
@@ -858,14 +858,14 @@ class TestWords:
         assert re.findall(r"[ \t]+$", out, re.MULTILINE) == []
 
     def test_several_problems_are_counted_in_the_plural(self, said):
-        """In words, too."""
+        """The noun is in the plural as well."""
         _, out = said(environment("https://127.0.0.1:9"), "--credential", "environment")
 
         assert "2 problems" in out
 
     @pytest.mark.parametrize(("encoding", "mark"), [("ascii", "NO x"), ("utf-8", "✗  x")])
-    def test_marks_are_letters_where_there_is_nothing_else(self, encoding, mark):
-        """And on a terminal it is said what takes a while."""
+    def test_marks_are_letters_if_the_terminal_lacks_the_characters(self, encoding, mark):
+        """A terminal also shows a message while the command waits."""
         file = io.TextIOWrapper(io.BytesIO(), encoding)
         steps = Steps(Console(file=file, force_terminal=True, color_system=None, width=40))
         with steps.status("waiting"):
@@ -897,7 +897,7 @@ class TestUsage:
 
     @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon", "100000"])
     def test_wait_accepts_only_numbers_of_seconds(self, seconds, capsys):
-        """Within a day."""
+        """The maximum is one day."""
         with pytest.raises(SystemExit) as caught:
             cli.main(["check", "--send", f"--wait={seconds}"])
 
@@ -906,8 +906,8 @@ class TestUsage:
             f"argument --wait: {seconds!r} is not a number of seconds from 0.001 to 86,400" in capsys.readouterr().err
         )
 
-    def test_no_token_goes_over_plain_http(self, capsys, check, secured, monkeypatch):
-        """Also not to another Resource Manager."""
+    def test_no_token_is_sent_over_plain_http(self, capsys, check, secured, monkeypatch):
+        """This includes requests to another Resource Manager."""
         for name, value in {**secured.trust_environment, **secured.identity_environment}.items():
             monkeypatch.setenv(name, value)
         chosen = '{"managed_identity": {"identity_config": {}}}'

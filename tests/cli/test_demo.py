@@ -1,4 +1,4 @@
-"""The command `logging-azmon demo`, as a newcomer runs it: README's first command."""
+"""The command `logging-azmon demo`, README's first, run as a newcomer runs it."""
 
 import os
 import re
@@ -16,7 +16,7 @@ LIMIT = 60.0
 
 
 def run(**environ):
-    """Run it to its end; return what it printed and the seconds it took."""
+    """Run the demo to its end; return its output and the seconds it took."""
     began = time.monotonic()
     done = subprocess.run(
         COMMAND, env=os.environ | environ, capture_output=True, encoding="utf-8", timeout=LIMIT, check=False
@@ -43,12 +43,12 @@ def started(*arguments):
         try:
             yield process
         finally:
-            process.terminate()  # does nothing to one that has ended, and ends one that a failed test left
+            process.terminate()  # ends a process that a failed test has left running
             process.communicate(timeout=LIMIT)
 
 
 def until(process, words):
-    """Read up to the line with these words, which comes within the limit or the process has ended."""
+    """Read up to the line with these words, or until the process has ended."""
     text = ""
     for line in process.stdout:
         text += line
@@ -58,7 +58,7 @@ def until(process, words):
 
 
 def part(told, heading):
-    """Return what stands under a heading."""
+    """Return the text under a heading."""
     return re.search(rf"^{re.escape(heading)} ─+\n(.*?)(?=^\S.* ─+$|\Z)", told[0], re.DOTALL | re.MULTILINE)[1]
 
 
@@ -118,7 +118,7 @@ def test_the_ledger_balances_and_agrees_with_the_table(told):
     assert int(retries) > 0
 
 
-def test_the_address_of_the_page_and_how_to_keep_it_are_printed(told):
+def test_the_address_of_the_page_and_the_option_that_keeps_it_are_printed(told):
     address = re.search(r"^Watch the rows come in: (http://127\.0\.0\.1:\d+/)$", told[0], re.MULTILINE)[1]
 
     assert told[0].endswith(f"\nThe page was at {address}; logging-azmon demo --keep keeps it up.\n")

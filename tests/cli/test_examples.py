@@ -1,6 +1,6 @@
 """Every command's help ends with examples, and every example works when it is copied.
 
-An example is run as it stands, in a directory that has the files it names, beside a local workspace with rows in it.
+Each example is run unchanged, in a directory that has the files it names, with a local workspace that has rows.
 """
 
 import io
@@ -27,10 +27,10 @@ COMMANDS = dict(cli.find_commands())
 EXAMPLES = [(name, example) for name, module in COMMANDS.items() for example in getattr(module, "EXAMPLES", ())]
 # Commands that run until interrupted, with the text they print once they are running.
 ENDLESS = {"serve": "Ctrl-C ends it.", "tail": "Ctrl-C ends it."}
-# The story takes its time: tests/cli/test_demo.py tells it, and holds it to every word.
-TOLD_ELSEWHERE = set(demo.EXAMPLES)
+# The demo takes several seconds, so only tests/cli/test_demo.py runs it, and checks its output.
+RUN_ELSEWHERE = set(demo.EXAMPLES)
 
-ENDING = [example for name, example in EXAMPLES if name not in ENDLESS and example not in TOLD_ELSEWHERE]
+ENDING = [example for name, example in EXAMPLES if name not in ENDLESS and example not in RUN_ELSEWHERE]
 RUNNING_ON = [example for name, example in EXAMPLES if name in ENDLESS]
 
 LINES = "".join(json.dumps({"message": f"line {number}", "level": "INFO"}) + "\n" for number in range(20))
@@ -38,7 +38,7 @@ CONFIGURATION = {"version": 1, "handlers": {"azure": {"class": "logging_azmon.Az
 
 
 def program_words(example):
-    """Return the words for our program in a line for the shell: behind what feeds it, before where its output goes."""
+    """Return the words for our program in a shell line: without the pipe before it, and the redirection after it."""
     lexer = shlex.shlex(example, posix=True, punctuation_chars="|>")
     lexer.whitespace_split = True
     words = list(lexer)
@@ -61,7 +61,7 @@ def workspace():
 
 @pytest.fixture
 def place(workspace, tmp_path, monkeypatch):
-    """A directory with all that examples name, and the environment of the workspace."""
+    """Make a directory with the files that examples name, and set the environment of the workspace."""
     monkeypatch.chdir(tmp_path)
     for name, value in workspace.environment.items():
         monkeypatch.setenv(name, value)
@@ -78,7 +78,7 @@ def place(workspace, tmp_path, monkeypatch):
 
 
 def moved(word, place):
-    """Return a word of an example, with a directory of the test's for one of the machine's."""
+    """Return a word of an example, with system directories replaced by directories of the test."""
     if word.startswith("/var/"):
         (place / "spool").mkdir(exist_ok=True)
         return str(place / "spool")
@@ -87,7 +87,7 @@ def moved(word, place):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_ends_with_examples(name, capsys):
-    """Of that command, ready to be copied."""
+    """The examples are those of the command, ready to copy."""
     assert COMMANDS[name].EXAMPLES
     with pytest.raises(SystemExit):
         cli.main([name, "--help"])
@@ -99,7 +99,7 @@ def test_help_ends_with_examples(name, capsys):
 
 @pytest.mark.parametrize("example", ENDING)
 def test_an_example_works(example, place, capsys):
-    """With what it needs at hand, it ends well and has something to say."""
+    """If the files that it needs are there, it succeeds and prints something."""
     assert cli.main([moved(word, place) for word in program_words(example)]) == 0
 
     said = capsys.readouterr()
@@ -109,10 +109,10 @@ def test_an_example_works(example, place, capsys):
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent")
 @pytest.mark.parametrize("example", RUNNING_ON)
 def test_an_endless_example_works_until_interrupted(example, place):
-    """As Ctrl-C does."""
+    """The test sends the signal that Ctrl-C sends."""
     words = program_words(example)
     if words[0] == "serve":
-        words += ["--port", "0"]  # the usual one may be taken
+        words += ["--port", "0"]  # the usual port may be in use
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "logging_azmon", *words],
@@ -133,15 +133,15 @@ def test_an_endless_example_works_until_interrupted(example, place):
 
 
 def test_examples_skipped_here_are_run_by_test_demo():
-    """With their very words."""
+    """test_demo runs the same command lines."""
     text = Path(__file__).with_name("test_demo.py").read_text("utf-8")
 
-    for example in TOLD_ELSEWHERE:
+    for example in RUN_ELSEWHERE:
         assert all(f'"{word}"' in text for word in program_words(example))
 
 
 @pytest.mark.parametrize("example", [example for _, example in EXAMPLES])
 def test_an_example_fits_into_a_terminal(example):
-    """At 100 columns, with its indentation."""
+    """The limit is 100 columns, including the indentation."""
     assert len(example) <= 98
     assert re.fullmatch(r"[ -~]+", example)

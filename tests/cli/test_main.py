@@ -1,4 +1,4 @@
-"""The command line: what it prints, the exit codes that scripts rely on, and how commands plug in."""
+"""The command line prints help and errors, returns the exit codes that scripts rely on, and finds its commands."""
 
 import contextlib
 import importlib
@@ -54,7 +54,7 @@ SHOW_ALL = '''
 
 @pytest.fixture
 def plug_in(tmp_path, monkeypatch):
-    """Put modules where the commands are, in their place."""
+    """Return a function that replaces the commands by modules with the given source."""
     monkeypatch.setattr(cli, "__path__", [str(tmp_path)])
 
     def write(**modules):
@@ -74,14 +74,14 @@ def commands(plug_in):
 
 
 def refused(*words):
-    """Run words that argparse ends by itself; return the exit code."""
+    """Run a command line that argparse ends with SystemExit; return the exit code."""
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
     return caught.value.code
 
 
 def test_ctrl_c_ends_a_command_with_exit_code_130(plug_in):
-    """Quietly."""
+    """The dispatcher returns the code instead of raising KeyboardInterrupt."""
     plug_in(
         wait="""
         def configure(parser):
@@ -97,12 +97,12 @@ def test_ctrl_c_ends_a_command_with_exit_code_130(plug_in):
 
 class TestWithoutACommand:
     def test_version_prints_the_version_of_the_distribution(self, capsys):
-        """As installed."""
+        """The version is that of the installed distribution."""
         assert refused("--version") == 0
         assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')}\n"
 
-    def test_help_says_what_the_command_is_for(self, capsys):
-        """On stdout, because it was asked for."""
+    def test_help_describes_the_command(self, capsys):
+        """The help is on stdout, because it was requested."""
         assert refused("--help") == 0
 
         out = capsys.readouterr().out
@@ -111,12 +111,12 @@ class TestWithoutACommand:
 
     @pytest.mark.usefixtures("commands")
     def test_without_arguments_the_error_lists_the_commands(self, capsys):
-        """Which ones there are is what this user has to learn."""
+        """A user who types no command needs to see the list."""
         assert cli.main([]) == 2
         assert "show-all" in capsys.readouterr().err
 
     def test_without_arguments_help_goes_to_stderr_with_exit_code_2(self, capsys):
-        """On stderr, because a script did not ask for it."""
+        """The help is on stderr, because it was not requested."""
         assert cli.main([]) == 2
 
         said = capsys.readouterr()
@@ -124,17 +124,17 @@ class TestWithoutACommand:
         assert said.err.startswith("usage: logging-azmon")
 
     def test_an_unknown_option_is_a_usage_error(self, capsys):
-        """Named."""
+        """The message names the option."""
         assert refused("--verbos") == 2
         assert "unrecognized arguments: --verbos" in capsys.readouterr().err
 
     def test_an_unknown_command_is_a_usage_error(self, capsys):
-        """Named, with those that there are."""
+        """The message names the command, and lists the existing ones."""
         assert refused("bogus", "--option") == 2
         assert "logging-azmon: error: unknown command 'bogus'; choose from check, " in capsys.readouterr().err
 
     def test_main_without_arguments_reads_the_command_line(self, monkeypatch, capsys):
-        """Where the entry point passes none."""
+        """The entry point passes no arguments."""
         monkeypatch.setattr(sys, "argv", ["logging-azmon"])
 
         assert cli.main() == 2
@@ -144,7 +144,7 @@ class TestWithoutACommand:
 @pytest.mark.usefixtures("commands")
 class TestCommands:
     def test_commands_are_the_public_modules_of_the_package(self, capsys):
-        """With the first line of their docstring, and dashes where a module has underscores."""
+        """Each is listed with the first line of its docstring, and with dashes for underscores."""
         assert refused("--help") == 0
 
         out = capsys.readouterr().out
@@ -155,12 +155,12 @@ class TestCommands:
         assert "More that only readers" not in out
 
     def test_a_command_gets_its_arguments_and_returns_the_exit_code(self, capsys):
-        """Parsed as the command asked for."""
+        """The arguments are parsed as the command has configured."""
         assert cli.main(["greet", "Ada", "--times", "2"]) == 3
         assert capsys.readouterr().out == "hello Ada\nhello Ada\n"
 
     def test_a_command_has_its_own_help(self, capsys):
-        """Under the full name."""
+        """The usage line has the command's full name."""
         assert refused("greet", "--help") == 0
 
         out = capsys.readouterr().out
@@ -168,7 +168,7 @@ class TestCommands:
         assert "Greet somebody." in out
 
     def test_help_shows_examples_unchanged(self, plug_in, capsys):
-        """Below their options, to be copied; a command need not have any."""
+        """The examples are below the options, ready to copy; a command need not have any."""
         example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
         example = f"logging-azmon shown '[a|b]'  # {'x' * 90}"
         plug_in(shown=f"EXAMPLES = ({example!r},)\n{textwrap.dedent(SHOW_ALL)}")
@@ -179,7 +179,7 @@ class TestCommands:
         assert "examples" not in capsys.readouterr().out
 
     def test_help_has_the_same_text_without_rich_argparse(self, capsys):
-        """In the same words."""
+        """Only the colours differ."""
         refused("greet", "--help")
         with_colours = capsys.readouterr().out
         formatter_class.cache_clear()
@@ -193,7 +193,7 @@ class TestCommands:
         assert capsys.readouterr().out == with_colours
 
     def test_help_is_printed_on_a_terminal_with_only_ascii(self, plug_in, monkeypatch):
-        """As in a container without a locale."""
+        """A container without a locale has such a terminal."""
         plug_in(shown="def configure(parser):\n    parser.add_argument('--id', help='dcr-… ü')\n")
         out = io.TextIOWrapper(io.BytesIO(), "ascii")
         monkeypatch.setattr(sys, "stdout", out)
@@ -203,29 +203,29 @@ class TestCommands:
         assert b"dcr-... ?" in out.buffer.getvalue()
 
     def test_a_command_refuses_bad_arguments(self, capsys):
-        """As a usage error of that command."""
+        """The error is a usage error of that command."""
         assert refused("greet") == 2
         assert "logging-azmon greet: error: the following arguments are required: name" in capsys.readouterr().err
 
     def test_the_error_for_an_unknown_command_lists_the_commands(self, capsys):
-        """A typo is mended at once."""
+        """The list helps to correct a typo."""
         assert refused("gret") == 2
         assert "error: unknown command 'gret'; choose from greet, show-all\n" in capsys.readouterr().err
 
     def test_a_command_names_the_extra_to_install(self, capsys):
-        """Instead of a traceback."""
+        """The user sees no traceback."""
         assert cli.main(["greet", "Ada", "--missing", "no_such_module_anywhere"]) == 2
         assert capsys.readouterr().err == (
             "logging-azmon greet: no_such_module_anywhere is missing: python -m pip install 'logging-azmon[party]'\n"
         )
 
     def test_a_missing_module_without_an_extra_is_raised(self):
-        """That is a bug of ours, and needs its traceback."""
+        """This is a bug of the library, which needs its traceback."""
         with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
             cli.main(["show-all"])
 
 
-# What the extras bring, as pyproject.toml names it and as it is imported.
+# The distributions in the extras, as pyproject.toml names them, and the names under which they are imported.
 BROUGHT = {
     "azure-monitor-query": "azure.monitor.query",
     "duckdb": "duckdb",
@@ -261,7 +261,7 @@ print(json.dumps(answers))
 
 @pytest.fixture(scope="module")
 def without_extras(tmp_path_factory):
-    """Run commands as `pip install logging-azmon` leaves them: their codes and what they say."""
+    """Run commands as after `pip install logging-azmon`; return their exit codes and output."""
     path = tmp_path_factory.mktemp("bare")
     path.joinpath("app.ndjson").write_text("{}\n", "utf-8")
     path.joinpath("logging.yaml").write_text("version: 1\n", "utf-8")
@@ -287,7 +287,7 @@ def without_extras(tmp_path_factory):
 
 class TestWithoutExtras:
     def test_every_distribution_of_the_extras_is_listed_in_this_test(self):
-        """So that nothing is forgotten below."""
+        """A distribution that is not listed would not be tested below."""
         text = Path(__file__).parent.parent.parent.joinpath("pyproject.toml").read_text("utf-8")
         extras = tomllib.loads(text)["project"]["optional-dependencies"]
         names = {re.match(r"[\w-]+", each)[0] for each in itertools.chain.from_iterable(extras.values())}
@@ -296,7 +296,7 @@ class TestWithoutExtras:
 
     @pytest.mark.parametrize("name", ["", *(name for name, _ in cli.find_commands())])
     def test_every_command_has_help_without_the_extras(self, without_extras, name):
-        """One command's needs must not cost another."""
+        """A command must not fail for the requirements of another."""
         code, out, err = without_extras[f"{name} --help".strip()]
 
         assert (code, err) == (0, "")
@@ -316,8 +316,8 @@ class TestWithoutExtras:
             ("template az --config logging.yaml", "cli"),
         ],
     )
-    def test_a_command_without_its_extra_names_it(self, without_extras, command, extra):
-        """In one line."""
+    def test_a_command_whose_extra_is_missing_names_the_extra(self, without_extras, command, extra):
+        """The message is one line."""
         code, out, err = without_extras[command]
 
         assert (code, out) == (2, "")
@@ -329,7 +329,7 @@ class TestWithoutExtras:
 
     @pytest.mark.parametrize("command", ["template az", "spool ."])
     def test_template_and_spool_need_no_extra(self, without_extras, command):
-        """They are for servers, too."""
+        """Both are used on servers, which install no extra."""
         code, out, _ = without_extras[command]
 
         assert code == 0
@@ -337,7 +337,7 @@ class TestWithoutExtras:
 
 
 def test_only_one_module_of_the_commands_imports_the_azure_sdk():
-    """The rest asks `_shared/azure.py` for its clients."""
+    """All other modules get their clients from `_shared/azure.py`."""
     package = Path(cli.__file__).parent
     importing = [
         path.relative_to(package).as_posix()
@@ -375,7 +375,7 @@ class TestFromAShell:
         assert (done.stdout, done.stderr) == (f"logging-azmon {version('logging-azmon')}\n", "")
 
     def test_the_exit_code_reaches_the_shell(self):
-        """With nothing on stdout that a pipe could take for a result."""
+        """Nothing is on stdout, where a pipe would take it for a result."""
         done = subprocess.run(
             [sys.executable, "-m", "logging_azmon", "bogus"], capture_output=True, text=True, timeout=60, check=False
         )
@@ -383,7 +383,7 @@ class TestFromAShell:
         assert (done.returncode, done.stdout) == (2, "")
 
     def test_the_command_is_installed(self):
-        """Under the documented name."""
+        """The script has the documented name."""
         (command,) = entry_points(group="console_scripts", name="logging-azmon")
 
         assert command.load() is cli.main
@@ -392,7 +392,7 @@ class TestFromAShell:
 class TestCompletion:
     @pytest.mark.parametrize("shell", completion.SHELLS)
     def test_every_command_and_option_is_completed(self, shell, capsys):
-        """In each shell."""
+        """This holds for each shell."""
         assert cli.main(["completion", shell]) == 0
         script = capsys.readouterr().out
 
@@ -400,7 +400,7 @@ class TestCompletion:
         assert "resource-manager" in script
 
     def test_bash_completes_commands_options_and_files(self, tmp_path, capsys):
-        """Asked as bash asks."""
+        """The test calls the completion function as bash does."""
         assert cli.main(["completion", "bash"]) == 0
         script = tmp_path / "completion"
         script.write_text(capsys.readouterr().out, "utf-8")

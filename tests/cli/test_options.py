@@ -1,4 +1,4 @@
-"""Where a command sends to: options, the application's own configuration, the environment."""
+"""A command finds its destination in options, the application's own configuration, and the environment."""
 
 import argparse
 import json
@@ -215,7 +215,7 @@ class TestModules:
             ("A = 3", ["--config", "qapp:A"], "qapp:A is a int; give a dictionary for dictConfig"),
         ],
     )
-    def test_what_is_wrong_is_said(self, tmp_path, source, words, said):
+    def test_a_module_without_a_usable_configuration_is_reported(self, tmp_path, source, words, said):
         module(tmp_path, source)
 
         assert said in problem(*words)
@@ -250,7 +250,7 @@ class TestHandlers:
 
         assert arguments(*words) == PLACE
 
-    def test_of_several_handlers_one_must_be_named(self, tmp_path):
+    def test_one_of_several_handlers_must_be_named(self, tmp_path):
         words = self.configured(tmp_path, {"a": OURS, "b": {**OURS, "stream": "Custom-B"}})
 
         assert "has 2 handlers of this library: choose with --handler a or --handler b" in problem(*words)

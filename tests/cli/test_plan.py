@@ -1,4 +1,4 @@
-"""A fleet on estimate, and its deploy on a virtual clock."""
+"""The command `logging-azmon plan` estimates a fleet's load, and simulates its deploy on a virtual clock."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def played(minutes, fleet, **more):
 
 
 def fleet(processes=500, rate=1.0, size=300, **more):
-    """A fleet whose rule takes what ten thousand processes would have, scaled down."""
+    """Make a fleet with a share of the quota, as if it were a part of ten thousand processes."""
     share = processes / 10_000
     quota = {"quota_requests": round(12_000 * share), "quota_bytes": round(2_000_000_000 * share)}
     return Fleet(processes=processes, rows_per_second=rate, row_bytes=size, **quota | more)
@@ -52,7 +52,7 @@ class TestPaper:
         ],
     )
     def test_estimated_requests_match_the_librarys_pacing(self, processes, rate, size, seconds):
-        """As many as in a simulation without a quota, within a tenth."""
+        """The estimate is within a tenth of a simulation without a quota."""
         on_paper = estimate(processes, rate, size, batch_seconds=seconds)
         unbounded = Fleet(processes=processes, rows_per_second=rate, row_bytes=size, quota_bytes=10**12)
         course = played(30, unbounded, batch_seconds=seconds)
@@ -78,7 +78,7 @@ class TestPaper:
     def test_no_advised_batch_waits_longer_than_two_minutes(self):
         assert estimate(100_000, 1, 300).batch_seconds_needed is None
 
-    def test_longer_intervals_do_not_help_where_batches_are_full_before(self):
+    def test_longer_intervals_do_not_help_if_batches_are_full_sooner(self):
         assert estimate(10_000, 100, 9_000).batch_seconds_needed is None
 
     def test_an_outage_is_estimated_in_bytes_time_and_catch_up(self):
@@ -97,9 +97,9 @@ class TestPaper:
 
 class TestDeploy:
     def test_thousands_of_processes_that_start_at_once_settle_below_the_quota_and_lose_nothing(self):
-        """Within eight minutes; the service is never asked for as much again.
+        """The fleet settles within eight minutes; from then on, its requests are within the quota.
 
-        Two thousand that share a fifth of the quota: ten thousand take the same course, with five times the numbers.
+        Two thousand processes share a fifth of the quota: ten thousand behave alike, with five times the numbers.
         """
         course = played(9, fleet(2_000))
 
@@ -120,7 +120,7 @@ class TestDeploy:
         assert not course.dropped
 
     def test_a_fleet_settles_even_without_retry_after(self):
-        course = played(20, fleet(200, names_time=False))
+        course = played(20, fleet(200, sends_retry_after=False))
 
         assert course.settled_after() <= 12
         assert adds_up(course)
@@ -159,14 +159,14 @@ class TestDeploy:
 class TestCommand:
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch):
-        """Play a part of each fleet; that thousands of processes behave is proved above."""
+        """Simulate a part of each fleet; the tests above cover thousands of processes."""
         monkeypatch.setattr(plan, "MAX_SIMULATED", 200)
 
     def plan(self, capsys, *words):
         assert main(["plan", *words]) == 0
         return " ".join(capsys.readouterr().out.split())
 
-    def test_a_fleet_beyond_the_quota_is_told_what_would_help(self, capsys):
+    def test_a_fleet_beyond_the_quota_gets_advice(self, capsys):
         out = self.plan(capsys, "--processes", "10000", "--rows-per-second", "1", "--bytes", "400", "--minutes", "1")
 
         assert "requests 120,000 12,000 1,000%" in out
@@ -176,7 +176,7 @@ class TestCommand:
         assert "The fleet does not settle within the quota in this time" in out
         assert "0 dropped" in out
 
-    def test_a_fleet_within_the_quota_is_told_so(self, capsys):
+    def test_a_fleet_within_the_quota_is_reported_as_sufficient(self, capsys):
         out = self.plan(capsys, "--processes", "4", "--rows-per-second", "20", "--bytes", "600", "--minutes", "2")
 
         assert "Quota: sufficient, with more than 20% to spare" in out

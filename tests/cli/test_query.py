@@ -1,6 +1,6 @@
-"""The command `logging-azmon query`: what it asks, what it shows, and what it says when something is wrong."""
+"""The command `logging-azmon query` runs queries, shows their results, and explains errors."""
 
-# ruff: noqa: SLF001 - what must hold inside
+# ruff: noqa: SLF001 - tests of internal functions
 
 import argparse
 import csv
@@ -94,7 +94,7 @@ class TestShapes:
     def test_the_table_option_prevents_the_chart(self, query):
         assert "rows of the last day" in query("App_CL | summarize count() by bin(TimeGenerated, 5m)", "--table").out
 
-    def test_a_chart_that_cannot_be_drawn_says_what_is_needed(self, query):
+    def test_the_error_for_a_chart_that_cannot_be_drawn_says_what_a_chart_needs(self, query):
         assert "this result cannot be drawn as a chart" in query("App_CL | take 1", "--chart", code=1).err
 
     def test_the_query_may_come_from_standard_input(self, query, monkeypatch):
@@ -111,7 +111,7 @@ class TestShapes:
 
 
 class TestMistakes:
-    def test_a_mistake_is_marked_where_it_is(self, query):
+    def test_a_mistake_in_a_query_is_marked_at_its_position(self, query):
         err = query("App_CL\n| where Lvl == 1", code=1).err
 
         assert err.splitlines()[:2] == ["   2 │ | where Lvl == 1", "     │         ^^^"]
@@ -138,7 +138,7 @@ class TestMistakes:
     def test_a_mistake_is_located_however_the_service_counts(self, kql, error, expected):
         assert locate_error(WorkspaceQueryError("wrong", **error), kql) == expected
 
-    def test_an_unreachable_local_address_says_what_to_start(self, monkeypatch, capsys):
+    def test_the_error_for_an_unreachable_local_workspace_names_the_command_to_start(self, monkeypatch, capsys):
         assert main(["query", "print 1", "--endpoint", "http://127.0.0.1:9"]) == 1
         said = "http://127.0.0.1:9 cannot be reached (Connection refused): is `logging-azmon serve` running there?"
         assert said in capsys.readouterr().err
@@ -209,7 +209,7 @@ class TestAzure:
             (504, "shorter --timespan", True),
         ],
     )
-    def test_each_refusal_says_what_to_do(self, status, words, is_transient):
+    def test_the_error_for_each_refusal_says_what_to_do(self, status, words, is_transient):
         error = translated(status, {"code": "C", "message": "M"})
 
         assert words in str(error)
@@ -220,13 +220,13 @@ class TestAzure:
         error = HttpResponseError(response=Response(502, "<html>"))
         assert str(workspace_module._translated(error, place)).startswith("502 from ")
 
-    def test_a_missing_token_and_a_broken_connection_say_what_to_do(self):
+    def test_the_errors_for_a_missing_token_and_a_broken_connection_say_what_to_do(self):
         place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
         assert "`az login` helps" in str(workspace_module._translated(ClientAuthenticationError("none"), place))
         assert "HTTPS_PROXY" in str(workspace_module._translated(HttpResponseError("away"), place))
 
     def test_the_client_uses_the_named_credential(self, monkeypatch):
-        """No request is made: where it would go, and as whom, is all that is ours."""
+        """No request is made: only its address and its credential are the library's own."""
         place = WorkspaceAddress(
             service="https://api.loganalytics.us", workspace_id=GUID, credential="azure_cli", cloud="usgov"
         )
@@ -236,7 +236,7 @@ class TestAzure:
         assert type(workspace._client._config.credential).__name__ == "AzureCliCredential"
         workspace.close()
 
-    def test_a_partial_answer_says_why(self):
+    def test_a_partial_answer_has_its_reason(self):
         class Error:
             message = "whole"
             details = ({"message": "cut"}, "odd")
@@ -369,8 +369,8 @@ class TestCells:
         )
 
 
-def test_a_console_escapes_what_the_encoding_lacks_and_raises_on_a_broken_pipe(monkeypatch):
-    """The dispatcher ends the command then."""
+def test_a_console_escapes_characters_outside_its_encoding_and_raises_on_a_broken_pipe(monkeypatch):
+    """The dispatcher then ends the command."""
     monkeypatch.setattr("sys.stdout", io.StringIO())
     with pytest.raises(BrokenPipeError):
         output_console().on_broken_pipe()

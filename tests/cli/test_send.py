@@ -1,6 +1,6 @@
-"""The command `logging-azmon send`: every line ends as a row, or is named and kept."""
+"""The command `logging-azmon send` turns every line into a row, or reports the line and keeps it."""
 
-# ruff: noqa: SLF001 - what must hold inside
+# ruff: noqa: SLF001 - tests of internal functions
 
 import io
 import json
@@ -42,7 +42,7 @@ def workspace():
 
 @pytest.fixture
 def send(workspace, tmp_path, monkeypatch, capsys):
-    """Send lines by the command; return its exit code, what it said, and the rows that have come."""
+    """Send lines by the command; return its exit code, its output, and the rows that have arrived."""
     monkeypatch.chdir(tmp_path)
     for name, value in workspace.environment.items():
         monkeypatch.setenv(name, value)
@@ -100,7 +100,7 @@ class TestCommand:
         assert "2 bad lines are kept in app.ndjson.bad: 3, 4\n" in said.out
         assert tmp_path.joinpath("app.ndjson.bad").read_bytes() == b"oops {\n[1]\n"
 
-    def test_of_many_bad_lines_only_the_first_are_reported(self, send, tmp_path):
+    def test_only_the_first_of_many_bad_lines_are_reported(self, send, tmp_path):
         _, said, _ = send(["{"] * 30, "--keep", str(tmp_path))
 
         assert said.err.count("is not valid JSON") == 10
@@ -189,7 +189,7 @@ class TestCommand:
 
 class TestBackPressure:
     def test_reading_waits_for_room_and_nothing_is_dropped(self, send, workspace, monkeypatch, tmp_path):
-        """Memory is bounded by queue_bytes, which is far less than what is sent."""
+        """Memory is bounded by queue_bytes, which is far less than the file."""
         workspace.fault("503*3,retry-after=1")
         monkeypatch.syspath_prepend(str(tmp_path))
         settings = {"class": "logging_azmon.AzureMonitorHandler", "queue_bytes": 20_000, "batch_bytes": 10_000}
@@ -208,7 +208,7 @@ class TestBackPressure:
         assert sorted(row["Sequence"] for row in rows) == list(range(1, 1_001))
         assert 15_000 < max(most) <= 20_000
 
-    def test_an_offer_without_room_counts_nothing(self):
+    def test_an_offer_that_finds_no_room_is_not_counted(self):
         with FakeDestination(*[Answer(status=503)] * 50) as destination:
             clock = ManualClock(jumps=True)
             pipeline = Pipeline(
@@ -225,7 +225,7 @@ class TestBackPressure:
 
 class TestCtrlC:
     def test_ctrl_c_reports_the_last_settled_line_and_how_to_continue(self, tmp_path):
-        """From a pipe that goes on for ever; rows that were read are delivered first."""
+        """The lines come from an endless pipe; rows that were read are delivered first."""
         with Workspace() as workspace:
             words = [sys.executable, "-m", "logging_azmon", "send", "-"]
             environ = {**os.environ, **workspace.environment}
@@ -306,7 +306,7 @@ class TestCtrlC:
 
 class TestSpool:
     def test_with_a_spool_the_same_command_continues_where_it_stopped(self, send, workspace, tmp_path):
-        """Rows that were read are on disk; the next run delivers them and reads the rest."""
+        """Rows that were read are on disk; the next run delivers them, and reads the remaining lines."""
         workspace.fault("503*1000")
         lines = [{"msg": f"{number}"} for number in range(3)]
         code, said, rows = send(lines, "--spool", "spool", "--timeout", "0.2")

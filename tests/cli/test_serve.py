@@ -1,4 +1,4 @@
-"""The command `logging-azmon serve`."""
+"""The command `logging-azmon serve` runs a local workspace and prints how to use it."""
 
 import http.client
 import json
@@ -58,7 +58,7 @@ def serve(*arguments):
         try:
             yield Serving(process)
         finally:
-            process.terminate()  # gently: what it covered is measured
+            process.terminate()  # not killed, so that its coverage is written
             process.wait(LIMIT)
 
 
@@ -133,7 +133,7 @@ def test_a_bad_argument_is_reported_in_one_sentence_with_exit_code_2(capsys, arg
     assert said in told
 
 
-def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys):
+def test_serve_without_its_extra_says_what_to_install(monkeypatch, capsys):
     for name in ("duckdb", "duckdb_kql", "logging_azmon.local.workspace"):
         monkeypatch.setitem(sys.modules, name, None)
     import logging_azmon.local

@@ -1,4 +1,4 @@
-"""The command `logging-azmon spool`."""
+"""The command `logging-azmon spool` shows a spool directory, delivers its rows, and requeues rejected rows."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ def path(tmp_path):
 
 
 def log(endpoint, path, *rows, stream="Custom-App_CL", **options):
-    """Log as a process does that ends at once; return its handler."""
+    """Log as a process that ends at once; return its handler."""
     handler = AzureMonitorHandler(
         endpoint.url, "dcr-1", stream, spool=path, columns={"Message": "message"}, report=lambda _: None, **options
     )
@@ -119,7 +119,7 @@ class TestShow:
     def test_an_empty_spool_is_shown_as_empty(self, tmp_path, capsys):
         assert spool(capsys, tmp_path) == (0, f"{tmp_path}: 0 segments, 0 rows, 0 B\n", "")
 
-    def test_of_many_foreign_files_only_the_first_are_named(self, tmp_path, capsys):
+    def test_only_the_first_of_many_foreign_files_are_named(self, tmp_path, capsys):
         """A user may give the wrong directory."""
         for number in range(14):
             tmp_path.joinpath(f"file{number:02}").touch()
@@ -131,8 +131,8 @@ class TestShow:
         hint = "give the handler's spool=, a directory that its first row creates"
         assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is not a directory: {hint}\n")
 
-    def test_a_segment_without_a_lock_or_an_age(self, path, capsys):
-        """Its owner's lock was removed, and it is from the future."""
+    def test_a_segment_without_a_lock_or_from_the_future_is_listed(self, path, capsys):
+        """The owner's lock has been removed, and the segment's time is in the future."""
         path.mkdir()
         target = Target(endpoint="https://a.example", rule_id="dcr-1", stream="Custom-A", cloud="public")
         path.joinpath(segment_name(4e9, new_owner(), 1)).write_bytes(target.header() + b"{}\n")
@@ -141,7 +141,7 @@ class TestShow:
 
 class TestSend:
     def test_send_delivers_the_rows_of_dead_processes(self, endpoint, path, capsys):
-        """Each target's to its own place; from then on nothing is left."""
+        """The rows of each target go to that target, and none are left."""
         leave(endpoint, path, *range(300))
         leave(endpoint, path, "audit", stream="Custom-Audit_CL")
 

@@ -1,6 +1,6 @@
-"""The command `logging-azmon tail`: what it shows, and that it neither loses nor repeats a row."""
+"""The command `logging-azmon tail` shows rows as they arrive, and neither loses nor repeats one."""
 
-# ruff: noqa: SLF001 - what must hold inside
+# ruff: noqa: SLF001 - tests of internal functions
 
 import datetime as dt
 import io
@@ -148,7 +148,7 @@ class TestCommand:
         assert table_name(named, given, environ) == table
 
     def shown(self, workspace, monkeypatch, capsys, *words):
-        """Run the command in this process until it has shown what is there."""
+        """Run the command in this process until it has shown the existing rows."""
         monkeypatch.setattr(StreamedTable, "rows", shortened(StreamedTable.rows))
         words = ["App_CL", "--endpoint", workspace.endpoint, *words]
         assert main(["tail", *words]) == 130
@@ -194,7 +194,7 @@ class TestCommand:
         assert capsys.readouterr().err.endswith(end)
 
     def test_a_workspace_in_azure_is_polled(self, monkeypatch, capsys):
-        """With the choice as part of the query."""
+        """The filter is part of the query."""
         asked = []
 
         def query(_, kql, *__):
@@ -229,7 +229,7 @@ def shortened(rows):
 
 
 class Source:
-    """A table in Azure: rows are ingested at one time and seen at another."""
+    """Stand in for a table in Azure, where rows are ingested at one time and become visible at another."""
 
     def __init__(self):
         self.now = START
@@ -272,7 +272,7 @@ class TestWindow:
         st.integers(1, 7),
     )
     def test_every_row_is_shown_once_in_whatever_order_rows_become_visible(self, moves, page_rows):
-        """Rows of one moment, equal rows, rows seen late and in another order, more rows than a page holds."""
+        """The rows include some of one moment, equal ones, late ones in another order, and more than a page holds."""
         source = Source()
         window = Window("T", "", START, page_rows=page_rows)
         shown = []
@@ -297,7 +297,7 @@ class TestWindow:
 
 
 class Stopped:
-    """An event that is set after so many waits, each of which lets something happen."""
+    """Stand in for an event that is set after a number of waits; each wait runs a step."""
 
     def __init__(self, *steps):
         self.steps = list(steps)
@@ -385,7 +385,7 @@ class TestStreamed:
                 next(self.rows(endpoint.url))
 
     def test_the_end_of_the_stream_is_reported(self):
-        """It closes the connection in good order."""
+        """The workspace closes the connection properly."""
         with Endpoint(status(200, body=b"\n", headers=[("Connection", "close")])) as endpoint:
             rows = self.rows(endpoint.url)
             with pytest.raises(WorkspaceQueryError, match="has ended"):
@@ -425,7 +425,7 @@ class TestChoice:
         assert not RowFilter(roles, "ERROR", None, None).matches({"SeverityLevel": "notice"})
 
     def test_a_filter_text_with_line_break_and_quotes_is_escaped_in_kql(self):
-        """Quoted as `local` quotes it."""
+        """The text is quoted as the local workspace quotes it."""
         choice = RowFilter(find_roles(["Message"], None), None, None, 'a\n"b"')
 
         assert choice.kql() == """ and (['Message'] contains "a\\n\\"b\\"")"""

@@ -1,4 +1,4 @@
-"""The facts of Azure's clouds, and that they are written down once."""
+"""The facts of Azure's clouds are correct, and defined in one module."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_no_two_clouds_share_an_address():
 
 
 def test_no_other_module_names_a_clouds_host():
-    """A new cloud, or a host that moves, is one edit."""
+    """A new cloud, or a host that moves, needs one edit."""
     elsewhere = [
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")

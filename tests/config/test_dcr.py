@@ -1,4 +1,4 @@
-"""A data collection rule, in whatever form it was saved, tells a stream's columns and what fills them."""
+"""A data collection rule, in every form that it is saved in, gives a stream's columns and what fills them."""
 
 import contextlib
 import doctest
@@ -75,7 +75,7 @@ JSON = st.recursive(
 
 
 def refusal(dcr):
-    """Return what is said against a rule."""
+    """Return the problem that is reported for a rule."""
     with pytest.raises(ConfigurationError) as caught:
         read_streams(dcr)
     (problem,) = caught.value.problems
@@ -97,12 +97,12 @@ def _save(tmp_path):
 class TestForms:
     @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
     def test_every_form_of_a_rule_gives_its_columns(self, form):
-        """The REST form, az's flat form, a template, and a nested template."""
+        """The forms are the REST form, az's flat form, a template, and a nested template."""
         assert read_streams(form) == {STREAM: COLUMNS}
 
     @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
     def test_every_form_of_a_rule_can_be_a_file(self, form, save):
-        """Given by a Path or, as in dictConfig, by a text."""
+        """The file is given as a Path or, as in dictConfig, as text."""
         path = save(form)
 
         assert read_streams(path) == read_streams(str(path)) == {STREAM: COLUMNS}
@@ -120,7 +120,7 @@ class TestForms:
         assert read_streams(save([AZ_SHOW, other])) == {STREAM: COLUMNS, "Custom-Other": {"Text": "string"}}
 
     def test_a_rule_may_be_any_mapping(self):
-        """Not only a dict."""
+        """The rule need not be a dict."""
         frozen = MappingProxyType({"streamDeclarations": MappingProxyType(DECLARED)})
 
         assert read_streams(frozen) == {STREAM: COLUMNS}
@@ -132,7 +132,7 @@ class TestForms:
         assert list(read_streams({"streamDeclarations": dict.fromkeys(names, DECLARED[STREAM])})) == names
 
     def test_columns_keep_the_rules_order(self):
-        """A row reads like its rule."""
+        """The columns of a row are in the order of the rule."""
         assert list(read_streams(REST)[STREAM]) == list(COLUMNS)
 
     @pytest.mark.parametrize("spelling", ["datetime", "dateTime", "DateTime"])
@@ -150,7 +150,7 @@ class TestForms:
 
     @given(st.lists(st.sampled_from(["list", "properties", "template"]), max_size=6))
     def test_declarations_are_found_at_any_depth(self, path):
-        """The form around them does not matter."""
+        """The structure around the declarations does not matter."""
         document = {"streamDeclarations": DECLARED}
         for step in path:
             document = {"resources": ["text", 1, document]} if step == "list" else {"kind": "Direct", step: document}
@@ -160,20 +160,20 @@ class TestForms:
 
 class TestRefusals:
     def test_a_missing_rule_file_is_refused_by_its_path(self, tmp_path):
-        """With the system's reason, and without a traceback of an OSError."""
+        """The message has the system's reason, and no OSError is raised."""
         path = tmp_path / "missing.json"
 
         assert refusal(path) == refusal(str(path)) == f"dcr={str(path)!r} cannot be read: No such file or directory"
 
     def test_a_directory_in_place_of_a_rule_file_is_refused(self, tmp_path):
-        """With the system's reason."""
+        """The message has the system's reason."""
         assert re.fullmatch(re.escape(f"dcr={str(tmp_path)!r} cannot be read: ") + ".+", refusal(tmp_path))
 
     @pytest.mark.parametrize(
         "content", [b"", b'{"properties": ', b"resource rule 'Microsoft.Insights' = {", b"\xff\xfe{\x00"]
     )
     def test_a_rule_file_that_is_not_json_is_refused_with_the_parsers_reason(self, content, save):
-        """An empty file, a torn one, Bicep, UTF-16."""
+        """The file is empty, truncated, Bicep, or UTF-16."""
         path = save(content)
 
         assert re.fullmatch(re.escape(f"dcr={str(path)!r} is not JSON: ") + ".+", refusal(path))
@@ -206,7 +206,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("text", [b"[]", b"null", b'"rule"', b"3"])
     def test_json_without_a_rule_is_refused(self, text, save):
-        """A file can contain any JSON."""
+        """A file can contain JSON of any form."""
         assert refusal(save(text)).endswith("has no streamDeclarations, so it declares no stream")
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestRefusals:
         [None, [], {}, {"columns": None}, {"columns": []}, {"columns": {"name": "Message", "type": "string"}}],
     )
     def test_a_stream_without_a_list_of_columns_is_refused(self, declared):
-        """Half a declaration is not completed by guesses."""
+        """An incomplete declaration is not completed by guessing."""
         assert refusal({"streamDeclarations": {"Custom-Broken": declared}}) == (
             "dcr: stream 'Custom-Broken' in the given mapping: it has no list of columns, each with a name and a type"
         )
@@ -230,7 +230,7 @@ class TestRefusals:
         ],
     )
     def test_a_column_without_name_or_type_is_refused_by_its_json(self, column):
-        """So that it is found in a list of fifty."""
+        """The message shows the column, so that it can be found in a list of fifty."""
         assert refusal({"streamDeclarations": {"Custom-Broken": {"columns": [column]}}}) == (
             f"dcr: stream 'Custom-Broken' in the given mapping: {column!r} is not a column with a name and a type"
         )
@@ -318,13 +318,13 @@ class TestLookup:
         assert extra in lookup(column).names
 
     def test_the_extra_of_exactly_the_columns_name_comes_first(self):
-        """Then the one in snake case; no name is tried twice."""
+        """The name in snake case comes second; no name is tried twice."""
         assert lookup("DurationMs") == Extra(("DurationMs", "duration_ms", "durationMs", "durationms"))
         assert lookup("status") == Extra(("status",))
 
     @given(SNAKE)
     def test_a_column_in_camel_case_takes_the_extra_in_snake_case(self, words):
-        """Whatever the words are."""
+        """This holds for any words."""
         snake, camel = "_".join(words), "".join(word.title() for word in words)
         default = next((column.source for column in DEFAULT if column.name == camel and column.source != "*"), None)
 
@@ -337,26 +337,26 @@ class TestLookup:
             assert source in {default, snake} & {*FIELD_TYPES}
 
     def test_properties_alone_is_looked_up_as_an_extra(self):
-        """Whether it takes the rest depends on its type and on the other columns."""
+        """The lookup by name ignores the type and the other columns, which decide whether the column takes the rest."""
         assert lookup("Properties") == Extra(("Properties", "properties"))
 
 
 class TestTableOf:
     @pytest.mark.parametrize("preset", [DEFAULT, LEAN])
     def test_a_rule_made_for_a_preset_gives_the_preset(self, preset):
-        """Our template's rule and our default mapping cannot disagree."""
+        """The rule from the template and the default mapping agree."""
         assert table_of({column.name: column.type for column in preset}, {}) == preset
 
     @given(
         st.dictionaries(st.from_regex("Col[A-Za-z0-9_]{1,20}", fullmatch=True).map(str.lower), st.sampled_from(TYPES))
     )
     def test_column_names_types_and_order_are_those_of_the_rule(self, declared):
-        """What it declares is sent, and nothing else."""
+        """Exactly the declared columns are sent."""
         declared = {"TimeGenerated": "datetime", **declared}
 
         assert [(column.name, column.type) for column in table_of(declared, {})] == list(declared.items())
 
-    def test_a_mapping_says_what_fills_the_columns_it_names(self):
+    def test_a_mapping_decides_what_fills_the_columns_it_names(self):
         """The others are looked up by name."""
         table = table_of({"Message": "string", "Who": "string", "UserId": "string"}, {"Who": "logger"})
 
@@ -379,7 +379,7 @@ class TestTableOf:
         assert column == Column("Line", "long", "line")
 
     def test_a_dynamic_properties_column_takes_the_rest(self):
-        """As in the default table."""
+        """The default table does the same."""
         assert table_of({"Properties": "dynamic"}, {}).columns == (Column("Properties", "dynamic", "*"),)
 
     @pytest.mark.parametrize("type_name", [name for name in TYPES if name != "dynamic"])
@@ -402,13 +402,13 @@ class TestTableOf:
         assert column.source == Extra(("props",))
 
     def test_no_other_dynamic_column_takes_the_rest_by_default(self):
-        """A rule's Tags are not ours to fill."""
+        """A rule's Tags column, say, may have another meaning."""
         (column,) = table_of({"Tags": "dynamic"}, {})
 
         assert column.source == Extra(("Tags", "tags"))
 
     def test_every_mistake_in_a_streams_columns_is_reported_together(self):
-        """One run finds them all."""
+        """One attempt finds them all."""
         with pytest.raises(ConfigurationError) as caught:
             table_of({"Message": "guid", "Level": "string", "Count": "decimal"}, {"Level": 3})
 
@@ -424,7 +424,7 @@ class TestTableOf:
             table_of({}, {})
 
     def test_the_rest_cannot_fill_a_number_column(self):
-        """The rule's type decides, and the message says so."""
+        """The message names the types that the rest can fill."""
         with pytest.raises(
             ConfigurationError, match="column 'Count' takes '\\*', so its type must be dynamic or string"
         ):
@@ -438,7 +438,7 @@ def test_every_example_in_the_docstrings_runs():
 
 
 def test_a_rule_read_from_a_file_becomes_a_table(save):
-    """The whole way of `dcr="rule.json"`."""
+    """This is the complete path of `dcr="rule.json"`."""
     streams = read_streams(save(REST))
 
     assert table_of(streams[STREAM], {}).columns == (

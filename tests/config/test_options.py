@@ -1,4 +1,4 @@
-"""The table of arguments, and what tools see of it: signatures, docstrings, types."""
+"""The table of arguments agrees with the settings, and with the signatures, docstrings and types that tools show."""
 
 import dataclasses
 import inspect
@@ -29,22 +29,22 @@ ONE_LINE = {name: " ".join(argument.documentation.split()) for name, argument in
 
 
 class TestTable:
-    def test_has_exactly_the_arguments_of_the_front_doors(self):
-        """One entry for each, and none that nobody takes."""
+    def test_the_table_has_exactly_the_arguments_of_the_front_doors(self):
+        """Each argument has one entry, and each entry is an argument."""
         own = {name for names in FRONT_DOORS.values() for name in names}
 
         assert set(ARGUMENTS) == {*POSITIONAL, *own, *Options.__annotations__}
 
-    def test_agrees_with_the_settings(self):
-        """Every setting is an argument of the same default; `columns` and `dcr` become the table."""
+    def test_the_table_of_arguments_agrees_with_the_settings(self):
+        """Every setting is an argument with the same default; `columns` and `dcr` become the table."""
         fields = {field.name: field for field in dataclasses.fields(Settings)}
 
         assert set(fields) - {"table"} == set(ACCEPTED) - {"columns", "dcr"}
         for name in set(fields) - {"table", *ENVIRONMENT}:
             assert fields[name].default == ARGUMENTS[name].default
 
-    def test_agrees_with_the_types(self):
-        """A type checker accepts the words that the settings accept, and numbers where numbers are."""
+    def test_the_table_of_arguments_agrees_with_the_types(self):
+        """A type checker accepts the same words as the settings, and numbers for the same arguments."""
         for name, annotation in Options.__annotations__.items():
             argument, kinds = ARGUMENTS[name], typing.get_args(annotation)
             literals = [kind for kind in kinds if typing.get_origin(kind) is typing.Literal]
@@ -53,13 +53,13 @@ class TestTable:
             assert (int in kinds) == argument.is_whole
             assert type(None) in kinds
 
-    def test_names_every_cloud_for_type_checkers(self):
-        """A Literal cannot be computed."""
+    def test_the_types_name_every_cloud(self):
+        """A Literal cannot be computed, so the clouds are listed twice."""
         assert typing.get_args(CloudName) == tuple(CLOUDS)
 
     @pytest.mark.parametrize("argument", ARGUMENTS.values(), ids=ARGUMENTS)
-    def test_says_in_sentences_what_each_argument_means(self, argument):
-        """With its default, whatever kind of default it has."""
+    def test_each_argument_is_documented_in_sentences(self, argument):
+        """The documentation includes the default, of any kind."""
         assert argument.text[0].isupper()
         assert argument.documentation.endswith(".")
         assert "efault" in argument.documentation or argument.text.startswith("For tests: ")
@@ -75,20 +75,20 @@ class TestTable:
             ("level", " Default: 0."),
         ],
     )
-    def test_says_default_and_range_as_python_would_read_them(self, name, ending):
-        """So that they can be copied."""
+    def test_documented_defaults_and_ranges_are_python_literals(self, name, ending):
+        """A reader can copy them into code."""
         assert ARGUMENTS[name].documentation.endswith(ending)
 
     @pytest.mark.parametrize("name", [name for name in ACCEPTED if name not in ENVIRONMENT])
     def test_every_default_can_be_given_explicitly(self, name):
-        """As the signature shows it, to the same effect."""
+        """The default, as the signature shows it, has the same effect as omitting the argument."""
         assert read(ADDRESS | {name: ARGUMENTS[name].default}, {}) == read(ADDRESS, {})
 
 
 @pytest.mark.parametrize("front_door", FRONT_DOORS, ids=lambda front_door: front_door.__name__)
 class TestFrontDoors:
     def test_signature_lists_every_argument_with_its_default(self, front_door):
-        """And no **options, so that a completion offers names."""
+        """There is no **options, so that completion offers names."""
         parameters = inspect.signature(front_door).parameters
 
         assert list(parameters) == [*POSITIONAL, *FRONT_DOORS[front_door], *Options.__annotations__]
@@ -98,14 +98,14 @@ class TestFrontDoors:
             assert parameter.default == (None if is_positional else ARGUMENTS[name].default)
 
     def test_signature_shows_types_as_they_are_written(self, front_door):
-        """Not as references to be resolved."""
+        """Types are not references that a reader has to resolve."""
         shown = str(inspect.signature(front_door))
 
         assert "batch_bytes: int | None = 1000000" in shown
         assert "ForwardRef" not in shown
 
     def test_docstring_explains_every_argument(self, front_door):
-        """In the order of the signature, and wrapped for a terminal."""
+        """The arguments are in the order of the signature, and wrapped for a terminal."""
         written, _, arguments = inspect.getdoc(front_door).partition("\n\nArgs:\n")
         listed = " ".join(arguments.split())
 
@@ -114,18 +114,18 @@ class TestFrontDoors:
         assert max(map(len, arguments.splitlines())) <= 100
 
     def test_docstring_is_that_of_an_instance_as_well(self, front_door):
-        """`help(handler)` is asked for as often as `help(AzureMonitorHandler)`."""
+        """Users call `help(handler)` as well as `help(AzureMonitorHandler)`."""
         assert front_door(**ADDRESS).__doc__ == front_door.__doc__
 
     def test_help_shows_signature_and_sentences(self, front_door):
-        """In a terminal."""
+        """The output of help() is text for a terminal."""
         shown = pydoc.render_doc(front_door, renderer=pydoc.plaintext)
 
         assert "close_seconds: float | None = 10.0" in shown
         assert ONE_LINE["uploads"] in " ".join(shown.replace("|", "").split())
 
     def test_a_subclass_with_a_constructor_of_its_own_has_its_own_signature(self, front_door):
-        """Not that of the class it extends."""
+        """The signature is not that of the class it extends."""
 
         class Own(front_door):
             def __init__(self, name):
@@ -136,7 +136,7 @@ class TestFrontDoors:
         assert getattr(made, "pipeline", made).settings.batch_seconds == 7.0
 
     def test_a_subclass_without_a_constructor_has_the_inherited_signature(self, front_door):
-        """It takes the same arguments."""
+        """Such a subclass takes the same arguments."""
         heir = type("Heir", (front_door,), {})
 
         assert inspect.signature(heir) == inspect.signature(front_door)
@@ -144,15 +144,15 @@ class TestFrontDoors:
 
 class TestDocumented:
     def test_a_processors_instance_keeps_the_signature_of_its_call(self):
-        """structlog calls it; how it was made does not matter then."""
+        """structlog calls the instance, so the signature of the constructor must not replace that of the call."""
         assert list(inspect.signature(AzureMonitorProcessor(**ADDRESS)).parameters) == [
             "logger",
             "method_name",
             "event_dict",
         ]
 
-    def test_a_class_without_docstring_stays_without(self):
-        """As under python -OO."""
+    def test_a_class_without_a_docstring_gets_none(self):
+        """python -OO strips docstrings."""
 
         @documented
         class Bare:
@@ -163,7 +163,7 @@ class TestDocumented:
         assert list(inspect.signature(Bare).parameters) == ["endpoint", *Options.__annotations__]
 
     def test_a_processor_is_pickled_as_before(self):
-        """What documents the class has no part in its instances."""
+        """The descriptors that document the class do not affect its instances."""
         processor = AzureMonitorProcessor(**ADDRESS, uploads=7)
 
         assert pickle.loads(pickle.dumps(processor)).pipeline is processor.pipeline
@@ -179,7 +179,7 @@ class TestDocumented:
         assert done.stdout.split() == ["_Docstring", "_Signature"]
 
     def test_arguments_are_checked_by_mypy(self):
-        """`tox run -e types` reads the file of calls, right and wrong ones."""
+        """`tox run -e types` checks a file of correct and incorrect calls."""
         mypy = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
 
         assert "tests/config/typed_calls.py" in mypy["files"]

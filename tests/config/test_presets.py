@@ -1,4 +1,4 @@
-"""The presets hold what they promise, and what they promise is what Azure's tables have."""
+"""The presets have the documented columns, and those of built-in tables are the columns that Azure has."""
 
 import doctest
 import json
@@ -80,13 +80,13 @@ FILLED = {
 
 
 def azure_table(name):
-    """Find what Azure says of a preset's table."""
+    """Return Azure's own description of a preset's table."""
     return AZURE[BUILT_IN[name].removeprefix("Microsoft-")]
 
 
 class TestOurTables:
     def test_default_has_exactly_the_designed_columns_in_order(self):
-        """Stream, templates and stored rows agree on them, so that users have to follow each change."""
+        """Streams, templates and stored rows depend on them, so every change affects users."""
         assert DEFAULT.columns == (
             Column("TimeGenerated", "datetime", "time"),
             Column("Level", "string", "level"),
@@ -123,13 +123,13 @@ class TestBuiltInTables:
         assert [column.name for column in preset(name)] == list(azure_table(name)["columns"])
 
     def test_a_built_in_column_takes_its_field_or_the_extra_of_its_name(self, name):
-        """`extra={"SourceIP": …}` arrives; a field is taken only if no caller could know better."""
+        """`extra={"SourceIP": …}` arrives; a column takes a field only if no caller could know a better value."""
         expected = {column: FILLED[name].get(column, Extra((column,))) for column in azure_table(name)["columns"]}
 
         assert {column.name: column.source for column in preset(name)} == expected
 
     def test_a_built_in_table_holds_time_message_logger_and_host(self, name):
-        """Whatever it calls them."""
+        """The table may have other names for them."""
         sources = [column.source for column in preset(name)]
 
         assert {"time", "message", "logger", "host"} <= {source for source in sources if isinstance(source, str)}
@@ -147,7 +147,7 @@ class TestBuiltInTables:
         assert BUILT_IN[name] == azure_table(name)["stream"]
 
     def test_a_built_in_table_leaves_out_the_services_own_columns(self, name):
-        """TenantId, Type and the columns with an underscore."""
+        """These are TenantId, Type and the columns that begin with an underscore."""
         names = [column.name.lower() for column in preset(name)]
 
         assert not RESERVED_NAMES & set(names)
@@ -156,7 +156,7 @@ class TestBuiltInTables:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "syslog"])
 def test_extras_without_a_column_have_a_place_except_in_syslog(name):
-    """They go to the column that takes `*`, and so does the traceback."""
+    """Extras and traceback go to the column that takes `*`."""
     assert [column.source for column in preset(name)].count("*") == 1
 
 
@@ -174,7 +174,7 @@ class TestNames:
 
     @pytest.mark.parametrize("name", NAMES)
     def test_function_mapping_and_constant_give_the_same_table(self, name):
-        """A table is built once, however it is asked for."""
+        """A table is built once, whichever way it is requested."""
         assert isinstance(preset(name), Table)
         assert preset(name) is PRESETS[name] is getattr(presets, name.upper())
 
@@ -196,7 +196,7 @@ class TestNames:
 
     @pytest.mark.parametrize("wrong", ["SYSLOGS", "syslog", "nothing"])
     def test_a_misspelt_preset_constant_is_an_attribute_error(self, wrong):
-        """As in any module."""
+        """Every module raises an AttributeError for an unknown name."""
         with pytest.raises(AttributeError, match=f"module 'logging_azmon._config.presets' has no attribute '{wrong}'"):
             getattr(presets, wrong)
 

@@ -1,4 +1,4 @@
-"""The service's limits, and that they are written down once."""
+"""The service's limits are those that Azure documents, and are defined in one module."""
 
 import ast
 import datetime as dt
@@ -11,7 +11,7 @@ PACKAGE = Path(logging_azmon.__file__).parent
 
 
 def test_limits_are_those_that_azure_documents():
-    """A change here is a change of the service, with its source."""
+    """A change here means that the service has changed, and needs a source."""
     found = {name: value for name, value in vars(service_limits).items() if name.isupper()}
 
     assert found == {
@@ -28,7 +28,7 @@ def test_limits_are_those_that_azure_documents():
 
 
 def test_no_other_module_repeats_a_limit():
-    """A limit that Azure changes is one edit. A chunk of 64 KB read from a socket is not a limit, so it may stand."""
+    """A limit that Azure changes needs one edit. A chunk of 64 KB read from a socket is not a limit."""
     limits = {service_limits.MAX_BODY_BYTES, service_limits.QUOTA_REQUESTS, service_limits.QUOTA_BYTES, 15_360}
     repeated = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"

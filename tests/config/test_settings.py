@@ -1,4 +1,4 @@
-"""What a user may write, and what is said about everything else."""
+"""Settings accept every documented value, and refuse every other value with a message that helps."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ WORDS = [argument for argument in ARGUMENTS.values() if argument.words]
 
 
 class Credential:
-    """A TokenCredential, as far as anybody can tell without asking it."""
+    """Look like a TokenCredential, and fail if a token is requested."""
 
     def __repr__(self):
         return SECRET
@@ -55,14 +55,14 @@ def settings(**arguments):
 
 
 def problems(environ=None, **arguments):
-    """Return what is said against these arguments."""
+    """Return the problems that are reported for these arguments."""
     with pytest.raises(ConfigurationError) as caught:
         read(arguments if environ is not None else ADDRESS | arguments, environ or {})
     return caught.value.problems
 
 
 def problem(**arguments):
-    """Return the one thing that is said against these arguments."""
+    """Return the only problem that is reported for these arguments."""
     (said,) = problems(**arguments)
     return said
 
@@ -81,7 +81,7 @@ def rule(**streams):
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
-    """Let ext:// find this module's objects, and let no variable of the machine decide a test."""
+    """Let ext:// find this module's objects, and remove the machine's own variables."""
     monkeypatch.setitem(sys.modules, "test_settings_objects", SimpleNamespace(credential=Credential()))
     for variable in ENVIRONMENT.values():
         monkeypatch.delenv(variable, raising=False)
@@ -117,7 +117,7 @@ class TestDefaults:
         assert settings(**dict.fromkeys(SETTINGS), columns=None, dcr=None) == settings()
 
     def test_without_columns_and_dcr_the_table_is_the_default_one(self):
-        """The preset "default"."""
+        """The default table is the preset "default"."""
         assert [column.name for column in settings().table][:4] == ["TimeGenerated", "Level", "Logger", "Message"]
 
     def test_settings_cannot_be_changed(self):
@@ -135,7 +135,7 @@ class TestDefaults:
 
 class TestEnvironment:
     def test_environment_variables_fill_in_a_missing_address(self):
-        """They have the names that Microsoft's own samples use."""
+        """The variables have the names that Microsoft's own samples use."""
         found = read({}, ENVIRON)
 
         assert (found.endpoint, found.rule_id, found.stream) == tuple(ENVIRON.values())
@@ -169,7 +169,7 @@ class TestEnvironment:
         assert [said.split()[0] for said in problems({})] == ["endpoint", "rule_id", "stream"]
 
     def test_handler_and_pipeline_read_the_process_environment(self, monkeypatch):
-        """They pass `os.environ`."""
+        """Both pass `os.environ`."""
         for variable, value in ENVIRON.items():
             monkeypatch.setenv(variable, value)
 
@@ -178,7 +178,7 @@ class TestEnvironment:
         assert handler.pipeline.settings.rule_id == Pipeline().settings.rule_id == "dcr-environ"
 
     def test_a_bad_value_in_the_environment_is_refused_like_an_argument(self):
-        """Under the name of the argument."""
+        """The message names the argument."""
         (said,) = problems(ENVIRON | {"LOGS_DCR_STREAM_NAME": "App"})
 
         assert said.startswith("stream='App' is not accepted")
@@ -186,22 +186,22 @@ class TestEnvironment:
 
 class TestUnknownArguments:
     def test_an_unknown_argument_is_refused_with_the_accepted_ones(self):
-        """A typo is found at once."""
+        """The list helps to find a typo."""
         assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ACCEPTED)}"
 
     @pytest.mark.parametrize(
         ("typed", "meant"), [("endpont", "endpoint"), ("colums", "columns"), ("batch_second", "batch_seconds")]
     )
     def test_a_typo_is_answered_with_the_nearest_argument(self, typed, meant):
-        """Before the list, which is long."""
+        """The suggestion comes before the list, which is long."""
         assert f"unknown argument '{typed}' (did you mean '{meant}'?); accepted are" in problem(**{typed: 3})
 
     def test_the_value_of_an_unknown_argument_is_not_shown(self):
-        """It may be a secret: people try client_secret=."""
+        """The value may be a secret: people try client_secret=."""
         assert SECRET not in problem(client_secret=SECRET)
 
     def test_an_unknown_argument_is_refused_even_if_it_is_none(self):
-        """The name is wrong, whatever the value."""
+        """The name is wrong, so the value does not matter."""
         assert "unknown argument 'batch_size'" in problem(batch_size=None)
 
 
@@ -247,11 +247,11 @@ class TestNumbers:
 
     @pytest.mark.parametrize("name", ["batch_bytes", "queue_bytes", "uploads"])
     def test_a_float_is_refused_for_a_whole_number(self, name):
-        """Even a round one: half a byte is a mistake somewhere."""
+        """Even 8192.0 is refused: a float in its place is a mistake somewhere."""
         assert f"{name}=8192.0 is not accepted; give a whole number" in problem(**{name: 8192.0})
 
     def test_a_value_without_a_repr_is_refused_by_its_type(self):
-        """Its `__repr__` raises, or the number is longer than Python prints."""
+        """The value's `__repr__` raises, or the number is longer than Python prints."""
         assert problem(uploads=Unprintable()).startswith("uploads=(a Unprintable) is not accepted")
         assert problem(uploads=10**5000).startswith("uploads=(a int) is not accepted")
 
@@ -293,7 +293,7 @@ class TestSpool:
         assert problem(spool="a\0b") == "spool='a\\x00b' is not a directory"
 
     def test_the_spool_must_hold_two_batches(self, tmp_path):
-        """With the first lines of their files; without a spool its size does not matter."""
+        """The first lines of their files count as well; without a spool, its size does not matter."""
         said = problem(spool=tmp_path, spool_bytes=2_000_000)
         assert said == "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000"
         assert settings(spool=tmp_path, spool_bytes=2_016_384).spool_bytes == 2_016_384
@@ -303,7 +303,7 @@ class TestSpool:
 class TestWords:
     @pytest.mark.parametrize("argument", WORDS, ids=lambda argument: argument.name)
     def test_each_documented_word_is_accepted(self, argument):
-        """Every word that the message lists."""
+        """Every word that the message lists is accepted."""
         found = [getattr(settings(**{argument.name: word}), argument.name) for word in argument.words]
 
         assert found == list(argument.words)
@@ -318,14 +318,14 @@ class TestWords:
 
     @pytest.mark.parametrize("wrong", ["", "Block", "drop", 3, ["block"], True])
     def test_an_unknown_word_is_refused_with_the_accepted_ones(self, wrong):
-        """As they are spelled."""
+        """The message spells the words as they are accepted."""
         assert problem(overflow=wrong) == (
             f"overflow={wrong!r} is not accepted; give one of 'drop_new', 'drop_old', 'block'"
         )
         assert problem(cloud=wrong) == f"cloud={wrong!r} is not accepted; give one of 'public', 'china', 'usgov'"
 
     def test_report_must_be_callable(self):
-        """In dictConfig it is given as ext://."""
+        """In dictConfig, the callable is given as ext://."""
         assert settings(report=print).report is print
         assert problem(report="app.report") == (
             "report='app.report' is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
@@ -366,7 +366,7 @@ class TestEndpoint:
         ],
     )
     def test_http_is_accepted_for_loopback_and_never_sends_a_real_token(self, url):
-        """However the scheme is spelled; a given credential is never asked."""
+        """This holds for any spelling of the scheme; a given credential is not asked for a token."""
         assert settings(endpoint=url).is_local
         assert settings(endpoint=url, credential=Credential()).is_local
 
@@ -411,12 +411,12 @@ class TestEndpoint:
 
     @pytest.mark.parametrize("url", ["http://workspace:8080", "http://10.0.0.7", "HTTP://workspace"])
     def test_credential_local_allows_http_for_another_host(self, url):
-        """A compose service, say. No token is asked for."""
+        """The host may be a compose service. No token is requested."""
         assert settings(endpoint=url, credential="local").is_local
 
     @pytest.mark.parametrize("credential", [None, "default", {"environment": {}}, Credential()])
     def test_no_other_credential_allows_http_for_another_host(self, credential):
-        """A real credential least of all."""
+        """Above all, a real credential does not."""
         assert "would send a token in clear text" in problem(endpoint="http://workspace:8080", credential=credential)
 
     @pytest.mark.parametrize("url", ["https://127.0.0.1:8443", "https://localhost", "https://[::1]"])
@@ -456,7 +456,7 @@ class TestEndpoint:
         ],
     )
     def test_an_endpoint_that_is_not_a_plain_http_url_is_refused(self, wrong):
-        """Including URLs that two libraries could parse differently."""
+        """This includes URLs that two libraries could parse differently."""
         assert problem(endpoint=wrong) == (
             f"endpoint={wrong!r} is not an http(s) URL; give the logs ingestion endpoint of the rule or of its DCE, https://…"
         )
@@ -477,7 +477,7 @@ class TestEndpoint:
         ],
     )
     def test_a_login_in_the_endpoint_is_refused_and_never_shown(self, url):
-        """Not even when something else is wrong with the URL."""
+        """The login is hidden even if something else is wrong with the URL."""
         said = problem(endpoint=url)
 
         assert said.startswith("endpoint contains a user name or password (not shown)")
@@ -485,7 +485,7 @@ class TestEndpoint:
 
     @pytest.mark.parametrize("end", [f"/?sig={SECRET}", f"#{SECRET}", f"?api-version={SECRET}", f":99999?{SECRET}"])
     def test_a_query_or_fragment_in_the_endpoint_is_refused_and_never_shown(self, end):
-        """A signature is a secret, too."""
+        """A signature in a query is a secret too."""
         said = problem(endpoint=f"{ENDPOINT}{end}")
 
         assert said.startswith(f"endpoint='{ENDPOINT}")
@@ -508,7 +508,7 @@ class TestRuleAndStream:
         ],
     )
     def test_a_rule_id_that_is_not_an_immutable_id_is_refused(self, wrong):
-        """It becomes part of the URL."""
+        """The rule id becomes part of the URL."""
         assert problem(rule_id=wrong) == (
             f"rule_id={wrong!r} is not accepted; give the rule's immutable id, dcr-… (not its name or resource id:"
             " it is 'immutableId' in the rule's JSON)"
@@ -517,14 +517,14 @@ class TestRuleAndStream:
     @pytest.mark.parametrize("wrong", ["App", "custom-App", "Custom-", "Custom-A/B", "Custom-A B", "Custom-A\n", 7, []])
     @pytest.mark.parametrize("dcr", [None, rule(App={"Message": "string"})], ids=["without a rule", "with a rule"])
     def test_a_stream_that_is_not_a_streams_name_is_refused(self, wrong, dcr):
-        """The message shows the form."""
+        """The message shows the form of a stream's name."""
         said = problems(stream=wrong, dcr=dcr)[0]
 
         assert said == f"stream={wrong!r} is not accepted; give the stream's name as the rule declares it, Custom-…"
 
     @pytest.mark.parametrize("stream", ["Custom-App", "Custom-App_CL", "Microsoft-Syslog", "Custom-a.b-c_1"])
     def test_every_form_of_a_streams_name_is_accepted(self, stream):
-        """Those of built-in tables, too."""
+        """This includes the streams of built-in tables."""
         assert settings(stream=stream).stream == stream
 
 
@@ -540,7 +540,7 @@ class TestCredential:
         ids=str,
     )
     def test_every_documented_form_of_a_credential_is_accepted(self, credential):
-        """It is not asked for a token yet."""
+        """No token is requested yet."""
         assert settings(credential=credential).credential is credential
 
     @pytest.mark.parametrize(
@@ -579,7 +579,7 @@ class TestColumns:
         assert len(settings(columns="lean").table.columns) == 6
 
     def test_columns_can_be_a_mapping(self):
-        """From a column's name to what fills it."""
+        """The mapping is from a column's name to what fills it."""
         table = settings(columns={"TimeGenerated": "time", "Text": "message"}).table
 
         assert [column.name for column in table] == ["TimeGenerated", "Text"]
@@ -602,14 +602,14 @@ class TestColumns:
         assert problem(columns="defualt").startswith("columns='defualt' is not a preset; use 'default', 'lean', ")
 
     def test_empty_columns_are_refused(self):
-        """They do not stand for the default."""
+        """Empty columns do not stand for the default."""
         assert problem(columns={}) == "columns is empty: a row needs at least one column"
 
     @pytest.mark.parametrize(
         "name", ["Tenant Id", "1st", "_x", "A" * 46, "TenantId", "type", "Größe", "", 'a"b', 7, "a\ud800"]
     )
     def test_column_names_that_log_analytics_refuses_are_refused(self, name):
-        """In a mapping, and in a Table if it can be built at all."""
+        """This holds for a mapping, and for a Table if it can be built at all."""
         said = problem(columns={name: "message"})
         assert said.startswith(f"column name {name!r} is ")
 
@@ -630,7 +630,7 @@ class TestColumns:
 
 class TestRule:
     def test_a_rule_gives_column_names_types_and_its_only_stream(self):
-        """The stream need not be given then."""
+        """The stream need not be given in that case."""
         found = read(
             {"endpoint": ENDPOINT, "rule_id": RULE, "dcr": rule(App={"Message": "string", "DurationMs": "real"})}, {}
         )
@@ -639,14 +639,14 @@ class TestRule:
         assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("DurationMs", "real")]
 
     def test_a_rule_can_be_the_path_of_a_file(self, tmp_path):
-        """As a str or a Path."""
+        """The path may be a str or a Path."""
         path = tmp_path / "rule.json"
         path.write_text(json.dumps(rule(App={"Message": "string"})), "utf-8")
 
         assert settings(dcr=path).table == settings(dcr=str(path)).table
 
-    def test_a_rule_with_several_streams_asks_for_one_of_them(self):
-        """The message lists them."""
+    def test_a_rule_with_several_streams_requires_the_choice_of_one(self):
+        """The message lists the streams."""
         dcr = rule(App={"Message": "string"}, Audit={"Message": "string"})
 
         (said,) = problems({}, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr)
@@ -657,7 +657,7 @@ class TestRule:
         assert settings(dcr=dcr, stream="Custom-Audit").stream == "Custom-Audit"
 
     def test_a_stream_that_the_rule_does_not_declare_is_refused(self):
-        """Whether it comes as an argument or from the environment."""
+        """The stream may come as an argument or from the environment."""
         said = ("stream='Custom-Other' is not declared in the given dcr; it declares Custom-App",)
         dcr = rule(App={"Message": "string"})
 
@@ -665,14 +665,14 @@ class TestRule:
         environ = {"LOGS_DCR_STREAM_NAME": "Custom-Other"}
         assert problems(environ, endpoint=ENDPOINT, rule_id=RULE, dcr=dcr) == said
 
-    def test_beside_a_rule_a_mapping_says_what_fills_the_columns(self):
+    def test_a_mapping_given_with_a_rule_decides_what_fills_the_columns(self):
         """The types remain the rule's."""
         found = settings(dcr=rule(App={"Message": "string", "Count": "int"}), columns={"Count": "extra.number:long"})
 
         assert [(column.name, column.type) for column in found.table] == [("Message", "string"), ("Count", "int")]
 
-    def test_beside_a_rule_a_table_says_what_fills_the_columns(self):
-        """Under names that only a rule may have, too."""
+    def test_a_table_given_with_a_rule_decides_what_fills_the_columns(self):
+        """This includes names that only a rule may have."""
         table = Table((Column("_id", "string", "message"),))
 
         assert settings(dcr=rule(App={"_id": "string"}), columns=table).table == table
@@ -684,7 +684,7 @@ class TestRule:
         )
 
     def test_the_rule_need_not_declare_all_columns_of_a_preset(self):
-        """The preset's fields fill those that it does declare."""
+        """The preset's fields fill the columns that the rule declares."""
         found = settings(dcr=rule(App={"Message": "string", "Line": "int"}), columns="default")
 
         assert [column.source for column in found.table] == ["message", "line"]
@@ -697,20 +697,20 @@ class TestRule:
 
     @pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\ud800"])
     def test_a_rules_column_names_that_are_not_json_keys_are_refused(self, name):
-        """No stream has them; a file might."""
+        """A deployed stream cannot have such names, but a file can."""
         assert problem(dcr=rule(App={name: "string"})) == (
             f"dcr: stream 'Custom-App' in the given mapping: column {name!r}:"
             " a name must be printable text without quotes or backslashes"
         )
 
     def test_a_rule_that_cannot_be_read_is_the_only_problem(self):
-        """Columns that it might have declared are not reported."""
+        """Columns that the rule might have declared are not reported."""
         assert problem(dcr="/nowhere/rule.json", columns={"_id": "message"}) == (
             "dcr='/nowhere/rule.json' cannot be read: No such file or directory"
         )
 
     def test_a_rule_nested_too_deeply_is_refused(self):
-        """As a ConfigurationError, not a RecursionError."""
+        """The error is a ConfigurationError, not a RecursionError."""
         document = rule(App={"Message": "string"})
         for _ in range(5_000):
             document = {"properties": document}
@@ -720,7 +720,7 @@ class TestRule:
 
 class TestSeveralMistakes:
     def test_mistakes_in_all_arguments_are_reported_together(self):
-        """One run finds them all."""
+        """One attempt finds them all."""
         found = problems(
             endpoint="http://workspace:8080",
             rule_id="my rule",
@@ -758,19 +758,19 @@ class TestSeveralMistakes:
 class TestFrontDoors:
     @pytest.mark.parametrize("door", [AzureMonitorHandler, Pipeline])
     def test_front_doors_refuse_a_bad_value_at_construction(self, door):
-        """Not when the first row is sent."""
+        """The error is not delayed until the first row is sent."""
         with pytest.raises(ConfigurationError, match="uploads='four' is not accepted"):
             door(**ADDRESS, uploads="four")
 
     def test_a_bad_level_is_reported_with_the_rest(self):
-        """It is the handler's own argument, but users do not see the difference."""
+        """The level is an argument of the handler, not of the pipeline, but users need not know the difference."""
         with pytest.raises(ConfigurationError) as caught:
             AzureMonitorHandler(**ADDRESS, level="LOUD", uploads=0)
 
         assert [said.split(" is ")[0] for said in caught.value.problems] == ["level='LOUD'", "uploads=0"]
 
     def test_a_refused_handler_leaves_nothing_registered_with_logging(self):
-        """logging would flush it at exit, and print a second traceback that hides the first."""
+        """Otherwise, logging would flush the handler at exit and print a second traceback that hides the first."""
         script = "import logging_azmon; logging_azmon.AzureMonitorHandler(uploads=0)"
 
         said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
@@ -780,7 +780,7 @@ class TestFrontDoors:
         assert said.stderr.rstrip().endswith("set the environment variable LOGS_DCR_STREAM_NAME")
 
     def test_a_configuration_error_survives_pickling(self):
-        """A worker process pickles its errors."""
+        """A worker process sends its errors pickled."""
         with pytest.raises(ConfigurationError) as caught:
             AzureMonitorHandler(uploads=0)
 
@@ -798,7 +798,7 @@ def configure(handler, **more):
 
 @pytest.fixture
 def forget():
-    """Leave no handler behind."""
+    """Remove every handler that a test has added."""
     yield
     logger = logging.getLogger("test_settings")
     for handler in list(logger.handlers):
@@ -816,7 +816,7 @@ def shout(record):
 @pytest.mark.usefixtures("forget")
 class TestDictConfig:
     def test_dict_config_shows_every_mistake_in_its_traceback(self):
-        """dictConfig says which handler, and the error beneath it says the rest."""
+        """dictConfig's error names the handler, and its cause lists the mistakes."""
         with pytest.raises(ValueError, match="Unable to configure handler 'azure'") as caught:
             configure({"uploads": "four", "overflow": "wait"})
 
@@ -826,14 +826,14 @@ class TestDictConfig:
         assert "\n  - endpoint is missing: give endpoint=… or set the environment variable DATA_COLL" in shown
 
     def test_dict_config_names_an_unknown_key(self):
-        """A typo in a settings file."""
+        """The key may be a typo in a settings file."""
         with pytest.raises(ValueError, match="azure") as caught:
             configure(ADDRESS | {"batch_sise": 3})
 
         assert "unknown argument 'batch_sise'" in str(caught.value.__cause__)
 
     def test_dict_config_references_are_resolved_at_any_depth(self):
-        """dictConfig resolves a handler's own entries, and nested ones only when they are asked for."""
+        """dictConfig resolves a handler's own entries, but nested ones only when they are read."""
         with capture() as rows:
             logger = configure(
                 ADDRESS
@@ -856,7 +856,7 @@ class TestDictConfig:
         assert found == {"managed_identity": {"client_id": "1.2.3"}}
 
     def test_dict_config_can_reference_a_credential_and_a_report(self):
-        """Whatever Python object they are."""
+        """Each may be any Python object."""
         logger = configure(
             ADDRESS | {"credential": "ext://test_settings_objects.credential", "report": "ext://builtins.print"}
         )
@@ -866,7 +866,7 @@ class TestDictConfig:
         assert found.report is print
 
     def test_dict_config_can_contain_the_rule(self):
-        """As a mapping."""
+        """The rule is given as a mapping."""
         logger = configure({"endpoint": ENDPOINT, "rule_id": RULE, "dcr": rule(App={"Message": "string"})})
 
         assert logger.handlers[0].pipeline.settings.stream == "Custom-App"
@@ -908,7 +908,7 @@ class TestFileConfig:
         root.handlers[:], root.level = before
 
     def test_file_config_gives_the_address_by_position_and_settings_by_name(self, configure_file):
-        """In `args` and `kwargs`."""
+        """The address is in `args`, the settings in `kwargs`."""
         args = f"args=({ENDPOINT!r}, {RULE!r}, {STREAM!r}, 'managed_identity')"
 
         with capture() as rows:
@@ -927,6 +927,6 @@ class TestFileConfig:
         assert [row["Message"] for row in rows] == ["hello you"]
 
     def test_file_config_numbers_in_quotes_are_refused(self, configure_file):
-        """`kwargs` is Python, so that a text is a mistake."""
+        """`kwargs` is Python, so a number in quotes is a string."""
         with pytest.raises(ConfigurationError, match="uploads='2' is not accepted; give a whole number"):
             configure_file(f"args=({ENDPOINT!r}, {RULE!r}, {STREAM!r})\nkwargs={{'uploads': '2'}}\n")

@@ -1,4 +1,4 @@
-"""Calls that mypy accepts, and calls that it refuses: it reports each comment below that has nothing to ignore."""
+"""Calls that mypy accepts, and calls that it refuses: mypy reports every ignore comment below that is not needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def accepted() -> None:
 
 
 def refused() -> None:
-    """Find a typo, a wrong type and a word that is not known, at every front door."""
+    """Make calls with a typo, a wrong type and an unknown word, at every front door."""
     AzureMonitorHandler(batch_secondz=1)  # type: ignore[call-arg]
     AzureMonitorHandler(batch_seconds="1")  # type: ignore[arg-type]
     AzureMonitorHandler(uploads=1.5)  # type: ignore[arg-type]

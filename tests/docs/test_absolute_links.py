@@ -1,4 +1,4 @@
-"""The release step that makes README's links absolute."""
+"""The release step makes README's relative links absolute."""
 
 import importlib.util
 import re
@@ -29,13 +29,13 @@ BASE, IMAGES = "https://code.example.org/logs/tree/v1", "https://raw.example.org
         ("```python\nx[a](b)\n```", "```python\nx[a](b)\n```"),
     ],
 )
-def test_relative_targets_alone_are_rewritten(written, expected):
-    """Links and pictures, each with its base; never within code."""
+def test_only_relative_link_targets_are_rewritten(written, expected):
+    """Links and pictures each get their base address; code is left unchanged."""
     assert absolute_links.absolute(written, BASE, IMAGES) == expected
 
 
-def test_no_relative_link_of_readme_is_left():
-    """As it is called for a release; all else stays."""
+def test_no_relative_link_remains_in_a_released_readme():
+    """The script is called as for a release; all other text is unchanged."""
     text = README.read_text("utf-8")
     done = subprocess.run(
         [sys.executable, SCRIPT, BASE, IMAGES],
@@ -53,8 +53,8 @@ def test_no_relative_link_of_readme_is_left():
 
 
 @pytest.mark.parametrize("arguments", [[], ["code.example.org"], [BASE, "docs"], [BASE, BASE, BASE]])
-def test_without_addresses_it_says_what_it_needs(arguments):
-    """None is invented."""
+def test_without_base_addresses_the_script_says_that_it_needs_them(arguments):
+    """The script does not guess an address."""
     done = subprocess.run([sys.executable, SCRIPT, *arguments], input=b"", capture_output=True, timeout=60, check=False)
 
     assert done.returncode == 2

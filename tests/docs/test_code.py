@@ -1,4 +1,4 @@
-"""Code on README and in docs/ runs as it stands: Python in a process of its own, KQL in the local workspace."""
+"""Code in README and docs/ runs unchanged: Python in a process of its own, KQL in the local workspace."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def messages(*expected):
     return lambda rows: [row.get("Message") for row in rows] == list(expected)
 
 
-# For each block: its page and heading, what it prints on stderr, and what the endpoint has received in the end.
+# For each block: its page and heading, its output on stderr, and a check of the rows that the endpoint has received.
 EXPECTED = [
     (
         "README",
@@ -102,15 +102,15 @@ EXPECTED = [
 BLOCKS = [(name, heading, code) for name in NAMES for heading, code in blocks(name, "python")]
 
 
-def test_every_block_is_expected_to_do_something():
-    """A new one needs an entry above."""
+def test_every_code_block_has_an_expected_result():
+    """A new block needs an entry in EXPECTED."""
     assert [block[:2] for block in BLOCKS] == [expected[:2] for expected in EXPECTED]
 
 
 def run(code, directory, **environ):
     """Run a block as a script, or with pytest if it has a test with a fixture."""
     runner = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "(azmon_" in code else []
-    # Other tests are called.
+    # Tests without a fixture are called directly.
     calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", code, re.MULTILINE))
     script = directory / "block.py"
     script.write_text(code + calls, "utf-8")
@@ -129,8 +129,8 @@ def run(code, directory, **environ):
 @pytest.mark.parametrize(
     ("block", "expected"), list(zip(BLOCKS, EXPECTED, strict=True)), ids=[f"{each[0]}: {each[1]}" for each in EXPECTED]
 )
-def test_every_block_runs_as_it_stands(block, expected, tmp_path):
-    """With nothing but the three variables; no word on stderr but the expected one, and the rows arrive."""
+def test_every_code_block_runs_unchanged(block, expected, tmp_path):
+    """Only the three variables are set; stderr has exactly the expected text, and the rows arrive."""
     _, _, stderr, are_expected = expected
 
     with Endpoint() as endpoint:
@@ -144,7 +144,7 @@ def test_every_block_runs_as_it_stands(block, expected, tmp_path):
 
 
 def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path):
-    """Nothing is said but what was logged."""
+    """The output is exactly what was logged."""
     ((_, _, code),) = [block for block in BLOCKS if block[1] == "Without Azure: development and CI"]
 
     done = run(code, tmp_path, DATA_COLLECTION_ENDPOINT="")
@@ -155,7 +155,7 @@ def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path)
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be handled there")
 @pytest.mark.parametrize("page", ["README", "delivery"])
 def test_sigterm_loses_no_row_after_the_line_that_is_shown(page, tmp_path):
-    """And without the line it does, so the page is right to ask for it."""
+    """Without the line a row is lost, so the line is needed."""
     (first, *_) = [code for _, _, code in BLOCKS]
     (line,) = [code for name, _, code in BLOCKS if name == page and "signal.signal" in code]
     # The first row of a process is sent at once; those that follow wait for their batch.
@@ -174,15 +174,15 @@ def test_sigterm_loses_no_row_after_the_line_that_is_shown(page, tmp_path):
     assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid"]
 
 
-def test_both_pages_show_the_same_line_for_sigterm():
-    """What is the rule in one place is not another in the next."""
+def test_both_pages_that_handle_sigterm_show_the_same_line():
+    """The advice does not differ between pages."""
     readme, page = [code for name, _, code in BLOCKS if "signal.signal" in code and name in {"README", "delivery"}]
 
     assert readme == page
 
 
-def test_queries_find_what_the_text_says():
-    """Copies of a row, and rows that are missing."""
+def test_the_documented_queries_find_duplicate_and_missing_rows():
+    """One query finds copies of a row, the other gaps in the sequence."""
     arrived = [("a", 0), ("a", 1), ("a", 1), ("a", 4), ("b", 1)]
     rows = [{"Instance": instance, "Sequence": number, "Message": f"{number}"} for instance, number in arrived]
     (_, copies), (_, missing) = blocks("delivery", "kusto")
@@ -196,6 +196,6 @@ def test_queries_find_what_the_text_says():
     assert gaps == [("a", 4, 2), ("b", 1, 1)]
 
 
-def test_no_query_is_left_untried():
-    """Those of frameworks are tried by tests/docs/test_framework_pages.py, README's by test_commands.py."""
+def test_every_documented_query_is_run_by_a_test():
+    """Queries about frameworks are run by tests/docs/test_framework_pages.py, README's by test_commands.py."""
     assert [name for name in NAMES if blocks(name, "kusto")] == ["delivery", "frameworks"]

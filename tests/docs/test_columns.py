@@ -1,4 +1,4 @@
-"""docs/columns.md against the fields, the presets, and the rows that come out."""
+"""docs/columns.md agrees with the fields, the presets, and the resulting rows."""
 
 import datetime as dt
 import logging
@@ -13,8 +13,8 @@ from logging_azmon.testing import capture
 from support.pages import names, section, table
 
 
-def test_fields_are_those_there_are_with_their_types():
-    """In the order of the source."""
+def test_the_page_lists_every_field_with_its_type():
+    """The fields are in the order of the source."""
     documented = {}
     for row in table("columns", "Fields", "field"):
         fields = names(row[0])
@@ -26,8 +26,8 @@ def test_fields_are_those_there_are_with_their_types():
     assert documented == dict(FIELD_TYPES)
 
 
-def test_the_default_columns_are_the_presets():
-    """What a stream must declare."""
+def test_the_page_lists_the_columns_of_the_default_preset():
+    """A stream must declare these columns."""
     listed = [
         name.split()
         for name in names(section("columns", "The default table"))
@@ -37,8 +37,8 @@ def test_the_default_columns_are_the_presets():
     assert listed == [[column.name, column.type] for column in presets.DEFAULT]
 
 
-def test_every_preset_is_named():
-    """And each name is one."""
+def test_the_page_names_every_preset():
+    """Every name on the page is a preset."""
     assert set(re.findall(r'`"(\w+)"`', section("columns", "Tables by name"))) == set(presets.PRESETS)
 
 
@@ -63,7 +63,7 @@ def logged():
 
 
 def test_an_extra_cannot_forge_a_column(logged):
-    """It goes to `*`."""
+    """The extra goes to the column for `*`."""
     row, _ = logged("default", Level="CRITICAL", Instance="forged")
 
     assert row["Level"] == "WARNING"
@@ -73,14 +73,14 @@ def test_an_extra_cannot_forge_a_column(logged):
 
 @pytest.mark.parametrize("value", ["many", 2**31, "42", 1.5])
 def test_a_value_that_does_not_fit_goes_to_the_rest_and_is_counted(logged, value):
-    """Under its own name."""
+    """The value keeps its own name."""
     row, stats = logged({"Text": "message", "Count": "count:int", "Properties": "*"}, count=value)
 
     assert row == {"Text": "hello", "Properties": {"count": value}}
     assert stats.misfits == 1
 
 
-def test_without_such_a_column_it_is_converted_or_joins_the_message(logged):
+def test_a_value_that_does_not_fit_is_converted_or_joins_the_message_without_a_rest_column(logged):
     """Nothing readable is lost."""
     columns = {"Text": "message", "Count": "count:int"}
 
@@ -89,14 +89,14 @@ def test_without_such_a_column_it_is_converted_or_joins_the_message(logged):
 
 
 def test_a_mapping_as_argument_counts_as_extras(logged):
-    """With all its keys, as the page warns."""
+    """All its keys are extras, as the page warns."""
     row, _ = logged({"Text": "message", "Properties": "*"}, "login of %(user)s", {"user": "ada", "phone": 7})
 
     assert row == {"Text": "login of ada", "Properties": {"user": "ada", "phone": 7}}
 
 
 def test_times_without_a_zone_are_local_and_dates_are_utc(logged):
-    """Both as the page says."""
+    """The page says both."""
     columns = {"Day": "day:datetime", "Written": "written:datetime", "Naive": "naive:datetime"}
     naive = dt.datetime(2026, 1, 2, 3)
     row, _ = logged(columns, day=dt.date(2026, 1, 2), written="2026-01-02", naive=naive)

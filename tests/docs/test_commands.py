@@ -1,4 +1,4 @@
-"""Commands, as README and docs/ have users type them: each exists, and so does each of its options."""
+"""Every command and option in README and docs/ exists, and the documented sequences of commands work."""
 
 import argparse
 import json
@@ -21,14 +21,14 @@ FIRST_QUERY = "logging-azmon query 'App_CL | project TimeGenerated, Level, Messa
 
 
 def typed():
-    """Yield each line that a user types, with its page; a line that goes on in the next one is joined."""
+    """Yield each line that a user types, with its page; continuation lines are joined."""
     for name, _, code in CONSOLE:
         for line in code.replace("\\\n", " ").splitlines():
             yield name, line
 
 
 def calls():
-    """Yield the words of each call of ours, from the blocks and from the sentences."""
+    """Yield the words of each call of logging-azmon, in blocks and in sentences."""
     for name, line in typed():
         if "logging-azmon" in line:
             yield name, shlex.split(line[line.index("logging-azmon") :])
@@ -44,7 +44,7 @@ def options_of(command):
     return parser
 
 
-def test_the_tests_are_run_by_the_documented_command():
+def test_readme_has_the_command_that_ci_uses_to_run_the_tests():
     """`.ci/run` looks for it in README."""
     command = "python -m pip install tox && python -m tox"
 
@@ -52,15 +52,15 @@ def test_the_tests_are_run_by_the_documented_command():
     assert f"readme_command='{command}'" in ROOT.joinpath(".ci/run").read_text("utf-8")
 
 
-def test_the_demo_is_run_by_the_documented_command():
-    """One line, from a fresh copy of the tree."""
+def test_readme_has_one_line_that_runs_the_demo_from_a_fresh_copy():
+    """The line installs the package from the tree, and runs the demo."""
     command = 'python -m pip install ".[local]" && logging-azmon demo'
 
     assert command in [code.strip() for name, _, code in CONSOLE if name == "README"]
 
 
-def test_every_block_of_commands_is_known():
-    """A new one is looked at here before anybody types it."""
+def test_every_block_of_commands_is_listed_in_this_test():
+    """A new block must be reviewed and listed here."""
     assert [(name, heading) for name, heading, _ in CONSOLE] == [
         ("README", "Install"),
         ("README", "One minute, without Azure"),
@@ -83,8 +83,8 @@ CALLS = list(calls())
 
 
 @pytest.mark.parametrize(("name", "words"), CALLS, ids=[f"{name}: {' '.join(words)}" for name, words in CALLS])
-def test_every_command_that_is_shown_is_accepted(name, words):
-    """Each option, too; what takes an argument may be named without one in a sentence."""
+def test_every_documented_command_line_is_accepted(name, words):
+    """Every option exists; in a sentence, an option may be named without its argument."""
     _, command, *rest = words
     pipe = next((number for number, word in enumerate(rest) if word in {">", "&&", "|"}), len(rest))
     rest = rest[:pipe]
@@ -94,8 +94,8 @@ def test_every_command_that_is_shown_is_accepted(name, words):
     assert [word for word in rest if re.match(r"--?[a-z]", word) and word not in known] == [], name
 
 
-def test_every_command_is_shown():
-    """And none that does not exist."""
+def test_every_command_is_documented():
+    """Every documented command exists."""
     text = "\n".join(read(name) for name in NAMES)
 
     assert set(re.findall(r"`logging-azmon ([a-z][a-z-]*)", text)) == set(COMMANDS)
@@ -107,7 +107,7 @@ def test_every_command_is_shown():
 
 
 def test_a_row_arrives_in_one_minute(tmp_path, monkeypatch, capsys):
-    """What README has a newcomer type, with the variables that `serve` prints."""
+    """The test types README's commands, with the variables that `serve` prints."""
     script = tmp_path / "first.py"
     script.write_text(blocks("README", "python")[0][1], "utf-8")
     assert ("README", FIRST_QUERY) in list(typed())
@@ -121,8 +121,8 @@ def test_a_row_arrives_in_one_minute(tmp_path, monkeypatch, capsys):
     assert "order 1001 paid" in capsys.readouterr().out
 
 
-# An `az` that knows the calls of README and of the script that `template az` writes, and refuses all others. What it
-# is asked for comes from the local workspace.
+# An `az` that knows the calls of README and of the script that `template az` writes, and refuses all others. Its
+# answers come from the local workspace.
 AZ = """#!/usr/bin/env bash
 echo "$*" >> "$AZ_CALLS"
 case "$*" in
@@ -141,8 +141,8 @@ esac
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the commands are for a POSIX shell")
-def test_the_ten_minutes_with_azure_run_as_they_are_typed(tmp_path):
-    """From `az login` to the query, with an `az` that answers for Azure and the local workspace as the service."""
+def test_the_commands_for_ten_minutes_with_azure_run_unchanged(tmp_path):
+    """They run from `az login` to the query, with a fake `az` and the local workspace in place of Azure."""
     (commands,) = [code for name, heading, code in CONSOLE if heading == "Ten minutes, with Azure"]
     directory = tmp_path / "bin"
     directory.mkdir()
@@ -179,7 +179,7 @@ def test_the_ten_minutes_with_azure_run_as_they_are_typed(tmp_path):
 
 
 def test_getting_started_has_the_same_commands_for_azure_as_readme():
-    """Step by step, in the same order."""
+    """The page explains the commands step by step, in the same order."""
     (readme,) = [code for _, heading, code in CONSOLE if heading == "Ten minutes, with Azure"]
 
     assert "".join(code for _, heading, code in CONSOLE if heading == "Azure, step by step") == readme
@@ -188,7 +188,7 @@ def test_getting_started_has_the_same_commands_for_azure_as_readme():
 @pytest.mark.parametrize(
     "columns", ['{"TimeGenerated": "time", "Text": "message"}', None], ids=["columns", "configuration"]
 )
-def test_a_rule_for_columns_of_ones_own_is_played_here(columns, tmp_path, monkeypatch):
+def test_the_local_workspace_serves_a_rule_for_custom_columns(columns, tmp_path, monkeypatch):
     """`serve --dcr` takes what `template arm` writes, from columns or from an application's configuration."""
     mapping = {"TimeGenerated": "time", "Text": "message"}
     rule = tmp_path / "rule.json"
@@ -208,8 +208,8 @@ def test_a_rule_for_columns_of_ones_own_is_played_here(columns, tmp_path, monkey
         assert workspace.problems() == []
 
 
-def test_the_rule_of_an_example_is_written_as_the_page_says(tmp_path, monkeypatch):
-    """With all its columns, in the directory that is named."""
+def test_the_commands_for_the_rule_of_an_example_write_it_with_all_its_columns(tmp_path, monkeypatch):
+    """The commands run in the directory that the page names."""
     command, serve = [line for name, line in typed() if name == "frameworks"]
     rule = tmp_path / "rule.json"
     done = subprocess.run(
@@ -233,8 +233,8 @@ def test_the_rule_of_an_example_is_written_as_the_page_says(tmp_path, monkeypatc
     ("heading", "name"),
     [("`template`: what Azure needs", "template"), ("`check`: will my rows arrive?", "check")],
 )
-def test_every_option_is_the_commands(heading, name):
-    """In the sections about one command."""
+def test_every_option_in_the_section_on_a_command_belongs_to_it(heading, name):
+    """These sections are about one command each."""
     assert set(re.findall(r"--[a-z][a-z-]+", section("commands", heading))) <= set(
         re.findall(r"--[a-z][a-z-]+", options_of(name).format_help())
     )

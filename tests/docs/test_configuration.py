@@ -1,4 +1,4 @@
-"""docs/configuration.md against the settings: each argument, its default, its words and its unit."""
+"""docs/configuration.md agrees with the settings: arguments, defaults, accepted words and units."""
 
 import logging
 import subprocess
@@ -16,23 +16,23 @@ ADDRESS = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": 
 SETTINGS = table("configuration", "Settings", "argument")
 
 
-def test_the_address_is_the_environments():
-    """Argument beside variable."""
+def test_the_page_lists_the_address_arguments_with_their_variables():
+    """Each argument is beside its environment variable."""
     cells = table("configuration", "Where rows go", "argument")
 
     assert {names(row[0])[0]: names(row[1])[0] for row in cells} == ENVIRONMENT
 
 
-def test_every_argument_has_a_line():
-    """And no other has."""
+def test_the_page_has_a_line_for_every_argument():
+    """There are no other lines."""
     documented = [names(row[0])[0] for row in SETTINGS]
 
     assert sorted(documented) == sorted({*ACCEPTED, "level", "pipeline"} - set(ENVIRONMENT))
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])
-def test_every_default_is_the_real_one(row):
-    """As it would be written in Python."""
+def test_every_documented_default_is_the_default_of_the_code(row):
+    """Defaults are written as in Python."""
     (name,), default = names(row[0]), row[1]
     settings = read(ADDRESS, {})
     real = {"columns": "default", "dcr": None, "level": logging.NOTSET, "pipeline": None}.get(
@@ -43,8 +43,8 @@ def test_every_default_is_the_real_one(row):
     assert read(ADDRESS | {"columns": "default"}, {}) == settings
 
 
-def test_every_word_that_is_accepted_is_named():
-    """For settings that are one of a few."""
+def test_the_page_names_every_accepted_word():
+    """This concerns settings that accept only a few words."""
     meanings = {names(row[0])[0]: names(row[2]) for row in SETTINGS}
     credentials = [names(row[0])[0].strip('"') for row in table("configuration", "Credentials", "`credential=`")]
 
@@ -57,8 +57,8 @@ def test_every_word_that_is_accepted_is_named():
     )
 
 
-def test_every_number_has_its_unit():
-    """In its name and in its meaning."""
+def test_every_documented_number_has_its_unit():
+    """The unit is in the setting's name and in its description."""
     for row in SETTINGS:
         unit = names(row[0])[0].rpartition("_")[2]
         if unit in {"seconds", "bytes"}:
@@ -66,8 +66,8 @@ def test_every_number_has_its_unit():
 
 
 @pytest.mark.parametrize(("name", "least"), [("queue_bytes", 2_000_000), ("spool_bytes", 2_000_000 + 16 * 1024)])
-def test_the_smallest_sizes_are_those_that_are_said(name, least):
-    """Two batches, and for the spool 16 KiB more; a byte less is refused."""
+def test_the_documented_minimum_sizes_are_accepted_and_a_byte_less_is_refused(name, least):
+    """The minimum is two batches, and for the spool 16 KiB more."""
     address = ADDRESS | {"spool": "spool"}
 
     assert getattr(read(address | {name: least}, {}), name) == least
@@ -75,8 +75,8 @@ def test_the_smallest_sizes_are_those_that_are_said(name, least):
         read(address | {name: least - 1}, {})
 
 
-def test_a_handler_touches_nothing_when_it_is_made(tmp_path, monkeypatch):
-    """No network, no disk, no thread."""
+def test_creating_a_handler_uses_no_network_disk_or_thread(tmp_path, monkeypatch):
+    """The page promises this."""
     monkeypatch.chdir(tmp_path)
     script = """
 import sys, threading

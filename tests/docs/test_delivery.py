@@ -1,4 +1,4 @@
-"""docs/delivery.md against the code that decides what becomes of rows."""
+"""docs/delivery.md agrees with the code that decides what happens to rows."""
 
 import re
 
@@ -16,10 +16,10 @@ STATUS = re.compile(r"\b\d{3}\b").findall
 
 
 class TestAnswers:
-    """The table of what happens to rows, against those who decide it."""
+    """The table of answers agrees with the decisions of the code."""
 
     TABLE = table("delivery", "What the service's answers mean", "the service answers")
-    # How the second column begins, and what is decided then for several rows.
+    # The beginning of the second column, and the decision that it stands for, if a batch has several rows.
     MEANS = (
         ("delivered", {Decision(Action.DONE)}),
         ("tried again;", {Decision(Action.RETRY, "outage"), Decision(Action.RETRY, "throttled")}),
@@ -42,16 +42,16 @@ class TestAnswers:
         return found + [Answer(failure=Failure.CONNECTION)] * ("nothing" in cell)
 
     @pytest.mark.parametrize(("cell", "then"), TABLE[:-1], ids=[row[0] for row in TABLE[:-1]])
-    def test_each_line_says_what_is_decided(self, cell, then):
-        """For several rows: what becomes of a single one is said in words."""
+    def test_each_line_of_the_table_describes_the_decision_for_its_answer(self, cell, then):
+        """The decisions are those for several rows; the text describes those for a single row."""
         (expected,) = [decisions for words, decisions in self.MEANS if then.startswith(words)]
         answers = self.answers(cell)
 
         assert answers
         assert {judge(answer, rows=2) for answer in answers} == expected
 
-    def test_everything_else_is_kept_as_the_last_line_says(self):
-        """Whatever has no line of its own."""
+    def test_rows_are_kept_after_any_answer_without_a_line_of_its_own(self):
+        """The last line of the table says so."""
         named = {answer.status for cell, _ in self.TABLE[:-1] for answer in self.answers(cell)}
         others = [Answer(status=status) for status in range(100, 600) if status not in named]
         others += [Answer(failure=failure) for failure in (Failure.CREDENTIAL, Failure.TLS, Failure.UNREADABLE)]
@@ -60,7 +60,7 @@ class TestAnswers:
         assert (cell, then.startswith("kept and tried again slowly")) == (self.OTHERWISE, True)
         assert {judge(answer, rows=2) for answer in others} == {Decision(Action.RETRY, "configuration")}
 
-    def test_what_becomes_of_a_single_row_and_of_a_token_is_true(self):
+    def test_the_text_on_single_rows_and_on_tokens_agrees_with_the_decisions(self):
         """A row that is too long is shrunk, then rejected; one at fault is rejected; a second 401 is a 403."""
         single = {"rows": 1, "is_shrunk": False}
 
@@ -69,8 +69,8 @@ class TestAnswers:
         assert judge(Answer(status=400), **single).action is Action.REJECT
         assert judge(Answer(status=401), rows=2, has_renewed=True) == judge(Answer(status=403), rows=2)
 
-    def test_the_numbers_are_those_of_the_code(self):
-        """Seconds are told in minutes."""
+    def test_the_documented_numbers_are_those_of_the_code(self):
+        """The page gives seconds of the code in minutes."""
         told = " ".join(then for _, then in self.TABLE)
 
         assert f"honoured, up to {MAX_RETRY_AFTER_SECONDS / 60:g} minutes" in told

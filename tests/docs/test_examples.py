@@ -1,4 +1,4 @@
-"""The examples, run as a newcomer runs them."""
+"""The examples run as a newcomer runs them."""
 
 import os
 import re
@@ -26,8 +26,8 @@ def run(name, **environ):
     return done.stdout, done.stderr
 
 
-def test_every_example_is_run():
-    """A new one needs a test, which names it: by its file, or by its directory."""
+def test_every_example_is_run_by_a_test():
+    """A new example needs a test that contains the name of its file or directory."""
     tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.parent.rglob("test_*.py"))
     names = {path.stem if path.is_file() else path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"}
 
@@ -35,7 +35,7 @@ def test_every_example_is_run():
 
 
 def test_first_rows_shows_the_rows_without_azure():
-    """The whole way: dictConfig, log calls, a request over a socket, rows on the screen."""
+    """The example goes from dictConfig over log calls and a request over a socket to rows on the screen."""
     out, err = run("first_rows.py")
 
     assert err == ""
@@ -55,15 +55,15 @@ def test_first_rows_shows_the_rows_without_azure():
     assert lines[-1] == "The ledger: 4 accepted = 4 delivered + 0 queued + 0 in flight + 0 rejected + 0 dropped"
 
 
-def test_first_rows_can_be_shown_on_any_terminal():
-    """Also one that knows nothing but ASCII."""
+def test_first_rows_can_be_shown_on_a_terminal_with_only_ascii():
+    """The output is then pure ASCII."""
     out, _ = run("first_rows.py", PYTHONIOENCODING="ascii:strict")
 
     assert out.isascii()
 
 
 def test_dictconfig_sends_to_the_rule_that_the_environment_names():
-    """And says what came of it."""
+    """The output says how many rows were delivered."""
     with Endpoint() as endpoint:
         out, err = run("dictconfig.py", DATA_COLLECTION_ENDPOINT=endpoint.url, **ADDRESS)
 
@@ -72,8 +72,8 @@ def test_dictconfig_sends_to_the_rule_that_the_environment_names():
     assert [(row["Message"], row["Properties"]) for row in endpoint.rows] == [("hello table", {"answer": 42})]
 
 
-def test_dictconfig_says_what_is_missing():
-    """To somebody who has just pasted it."""
+def test_the_dictconfig_example_names_missing_variables():
+    """A newcomer who has just pasted the example sees the names."""
     done = subprocess.run(
         [sys.executable, EXAMPLES / "dictconfig.py"],
         env={name: value for name, value in os.environ.items() if not name.startswith(("LOGS_DCR", "DATA_COLL"))},
@@ -87,8 +87,8 @@ def test_dictconfig_says_what_is_missing():
     assert "rule_id is missing: give rule_id=… or set the environment variable LOGS_DCR_RULE_ID" in done.stderr
 
 
-def test_dictconfig_says_when_a_row_was_not_delivered():
-    """And on stderr why."""
+def test_the_dictconfig_example_reports_a_row_that_was_not_delivered():
+    """The reason is on stderr."""
     with Endpoint(status(400, error=("BadRow", "no such day"))) as endpoint:
         out, err = run("dictconfig.py", DATA_COLLECTION_ENDPOINT=endpoint.url, **ADDRESS)
 

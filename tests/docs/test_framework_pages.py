@@ -1,4 +1,4 @@
-"""What is said about frameworks: quotes are those of the files, queries run, tables are true."""
+"""The pages on frameworks quote the example files, their queries run, and their tables are correct."""
 
 import datetime as dt
 import doctest
@@ -30,21 +30,21 @@ def load(name):
 
 
 @pytest.mark.parametrize(("page", "file", "code"), QUOTES, ids=[f"{page}: {file}" for page, file, _ in QUOTES])
-def test_a_quote_is_what_the_file_says(page, file, code):
-    """Whole lines of it, one after the other."""
+def test_each_quoted_piece_of_code_is_in_its_example_file(page, file, code):
+    """A quote consists of whole, consecutive lines of the file."""
     assert f"\n{code}" in "\n" + ROOT.joinpath(file).read_text("utf-8")
 
 
-def test_all_code_is_quoted_or_a_query():
-    """What stands only on the page is run by nobody."""
+def test_all_code_on_the_page_is_a_quote_or_a_query():
+    """No test would run code that is only on the page."""
     assert {language for language, rest in re.findall(r"^```(\w+)( .*)?$", TEXT, re.MULTILINE) if not rest} == {
         "console",  # run by tests/docs/test_commands.py
         "kusto",
     }
 
 
-def test_every_section_leads_to_its_example():
-    """And the table at the top to every section."""
+def test_every_section_links_to_its_example():
+    """The table at the top links to every section."""
     opening, *_ = re.split(r"^## ", TEXT, flags=re.MULTILINE)
     sections = re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE)
 
@@ -84,7 +84,7 @@ def now():
 
 
 def test_rows_join_the_requests_of_application_insights():
-    """By the trace, for requests that failed. The local workspace has no AppRequests, so a table of ours stands in."""
+    """They join by trace id, for failed requests. A custom table stands in for AppRequests in the local workspace."""
     requests = TIME | {"OperationId": "string", "Name": "string", "Success": "boolean"}
     with Workspace(rule(App_CL=LOGGED, AppRequests_CL=requests)) as workspace:
         asked = [
@@ -99,8 +99,8 @@ def test_rows_join_the_requests_of_application_insights():
     assert (row["Name"], row["Level"], row["Message"]) == ("GET /b", "ERROR", "b")
 
 
-def test_one_query_sees_the_old_table_and_the_new():
-    """In the order of time."""
+def test_the_documented_union_reads_the_old_table_and_the_new_one():
+    """The rows are in the order of time."""
     old = TIME | {"Level_s": "string", "Message_s": "string", "OrderId_d": "real"}
     with Workspace(rule(App_CL=LOGGED, Shop_CL=old)) as workspace:
         row = {"TimeGenerated": now(), "Level_s": "INFO", "Message_s": "old", "OrderId_d": 7.0}
@@ -112,8 +112,8 @@ def test_one_query_sees_the_old_table_and_the_new():
     assert [(row["Level"], row["Message"], row["OrderId"]) for row in rows] == [("INFO", "old", 7), ("ERROR", "new", 8)]
 
 
-def test_old_names_are_translated_as_the_table_says():
-    """Each of them, by the example's own function, whose docstring is true as well."""
+def test_old_column_names_are_translated_as_the_table_says():
+    """The example's own function translates each; its docstring is tested too."""
     module = load("migration")
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| `([\w.]+):(\w+)` \| `([\w.]+)` \|$", TEXT, re.MULTILINE)
 

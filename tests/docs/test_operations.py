@@ -1,4 +1,4 @@
-"""docs/operations.md against what the library tells: kinds of trouble, reasons for losses, counters."""
+"""docs/operations.md names the library's kinds of trouble, reasons for losses, and counters."""
 
 import re
 from dataclasses import fields
@@ -9,8 +9,8 @@ from logging_azmon._queue.ledger import Reason
 from support.pages import names, section, table
 
 
-def test_every_kind_of_trouble_is_named():
-    """And no other; mypy lets the code make no other, either."""
+def test_the_page_names_every_kind_of_trouble():
+    """The page names no other kind; mypy ensures that the code makes no other."""
     told = re.search(r"^`kind` is (.*?)\n\n", section("operations", "Reports"), re.DOTALL | re.MULTILINE)[1]
 
     assert [name.strip('"') for name in names(told) if name.startswith('"')] == list(
@@ -18,13 +18,13 @@ def test_every_kind_of_trouble_is_named():
     )
 
 
-def test_every_reason_for_a_loss_is_named():
-    """And no other."""
+def test_the_page_names_every_reason_for_a_loss():
+    """The page names no other reason."""
     assert [names(row[0])[0] for row in table("operations", "Counters", "reason")] == list(get_args(Reason))
 
 
-def test_every_counter_is_named():
-    """All that make up the sum, and behind the table the others."""
+def test_the_page_names_every_counter():
+    """The table has the counters that make up the sum, and the text after it the others."""
     text = section("operations", "Counters")
     told = re.search(r"^`handler.stats\(\)`(.*?)whose keys", text, re.DOTALL | re.MULTILINE)[1]
     others = re.search(r"^Four more count (.*)", text, re.DOTALL | re.MULTILINE)[1]

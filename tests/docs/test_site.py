@@ -1,4 +1,4 @@
-"""The built documentation: `python -m tox -e docs` builds it, and then runs this on it."""
+"""The built documentation is complete and works offline; `python -m tox -e docs` builds it and runs these tests."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from support.pages import toctree
 SITE = os.environ.get("DOCS_SITE", "")
 pytestmark = pytest.mark.skipif(not SITE, reason="DOCS_SITE does not name a built site; tox -e docs does")
 
-# What a browser fetches by itself, without a click.
+# The attributes whose addresses a browser fetches without a click.
 FETCHED = {
     "audio": "src",
     "embed": "src",
@@ -47,14 +47,14 @@ def pages():
 
 
 def test_every_page_is_built():
-    """With the search and the index of names."""
+    """The search and the index of names are built too."""
     built = {path.relative_to(SITE).with_suffix("").as_posix() for path in pages()}
 
     assert {*toctree(), "index", "search", "genindex"} <= built
 
 
-def test_no_page_asks_another_host():
-    """Neither for scripts, nor for styles, nor for fonts."""
+def test_no_page_fetches_from_another_host():
+    """Scripts, styles and fonts are local."""
     for page in pages():
         foreign = [
             address
@@ -64,8 +64,8 @@ def test_no_page_asks_another_host():
         assert foreign == [], page.name
 
 
-def test_no_style_asks_another_host():
-    """Nor does a style import one from there."""
+def test_no_style_sheet_fetches_from_another_host():
+    """A style sheet does not import another from there either."""
     styles = list(Path(SITE).rglob("*.css"))
 
     assert styles
@@ -76,7 +76,7 @@ def test_no_style_asks_another_host():
 
 
 def test_the_search_works_offline():
-    """The words are in a script beside the pages, which a browser loads without a server."""
+    """The index is a script beside the pages, which a browser loads without a server."""
     site = Path(SITE)
     index = site.joinpath("searchindex.js").read_text("utf-8")
 
@@ -108,14 +108,14 @@ def test_the_search_works_offline():
     ],
 )
 def test_every_public_name_has_an_entry_in_the_reference(name):
-    """With an anchor to link to."""
+    """The entry has an anchor to link to."""
     text = Path(SITE).joinpath("api.html").read_text("utf-8")
 
     assert f'id="logging_azmon.{name}"' in text
 
 
-def test_the_names_are_all_there_are():
-    """One more in `__all__` needs an entry."""
+def test_the_tested_names_are_all_public_names():
+    """A new name in `__all__` needs an entry."""
     import logging_azmon
     from logging_azmon import local, testing
 
@@ -126,7 +126,7 @@ def test_the_names_are_all_there_are():
 
 
 def test_the_changelog_is_a_page():
-    """With links that lead to pages of the site."""
+    """Its links lead to pages of the site."""
     text = Path(SITE).joinpath("changelog.html").read_text("utf-8")
 
     assert 'href="frameworks.html"' in text

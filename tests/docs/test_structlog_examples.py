@@ -1,4 +1,4 @@
-"""The structlog examples, run as a newcomer runs them, and what docs/structlog.md quotes of them."""
+"""The structlog examples run as a newcomer runs them, and docs/structlog.md quotes them correctly."""
 
 import json
 import os
@@ -38,8 +38,8 @@ def shown(rows):
     return [(row["Level"], row["Logger"], row["Message"], row["Properties"]) for row in rows]
 
 
-def test_structlog_native():
-    """Rows and lines of the same events."""
+def test_the_native_structlog_example_sends_its_events_and_prints_them():
+    """Rows and lines hold the same events."""
     rows, out, err = run("structlog_native.py")
 
     assert shown(rows) == [
@@ -52,8 +52,8 @@ def test_structlog_native():
     assert err == "2 rows delivered\n"
 
 
-def test_structlog_stdlib():
-    """Events and foreign records, both to both."""
+def test_the_stdlib_structlog_example_sends_and_prints_events_and_foreign_records():
+    """Events and foreign records go to the table and to the console."""
     rows, _, err = run("structlog_stdlib.py")
 
     assert shown(rows) == [
@@ -67,11 +67,11 @@ def test_structlog_stdlib():
 
 
 @pytest.mark.parametrize(("file", "code"), QUOTES, ids=[file for file, _ in QUOTES])
-def test_a_quote_is_what_the_file_says(file, code):
-    """So that it cannot rot."""
+def test_each_quoted_piece_of_code_is_in_its_example_file(file, code):
+    """A quote cannot become outdated."""
     assert code in ROOT.joinpath(file).read_text("utf-8")
 
 
-def test_both_are_quoted():
-    """Each by what matters in it."""
+def test_both_structlog_examples_are_quoted():
+    """The quotes are the essential parts of each example."""
     assert {file for file, _ in QUOTES} == {"examples/structlog_native.py", "examples/structlog_stdlib.py"}

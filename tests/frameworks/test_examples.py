@@ -1,4 +1,4 @@
-"""The examples that are programs or functions, run as they stand and judged by the rows that arrive."""
+"""The examples that are programs or functions run unchanged, and their rows arrive."""
 
 import importlib.util
 import json
@@ -38,7 +38,7 @@ def run(name, *arguments, url="", where=EXAMPLES, **environ):
 
 @pytest.fixture
 def endpoint():
-    """Give each test an endpoint of its own, so that rows which come late do not count in the next test."""
+    """Give each test its own endpoint, so that late rows do not count in the next test."""
     with Endpoint() as endpoint:
         yield endpoint
 
@@ -81,7 +81,7 @@ def load(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["yaml", "json", "ini"])
 def test_the_configuration_files_in_yaml_json_and_ini_mean_the_same(kind, endpoint, arrived):
-    """Levels, extras with and without a column of their own, exceptions; by dictConfig and fileConfig."""
+    """This covers levels, exceptions and extras with and without a column, by dictConfig and fileConfig."""
     where = EXAMPLES / "config_files"
     run("config_files/app.py", f"logging.{kind}", where=where, url=endpoint.url)
 
@@ -98,8 +98,8 @@ def test_the_configuration_files_in_yaml_json_and_ini_mean_the_same(kind, endpoi
     assert unknown == {"Level": "ERROR", "Logger": "shop", "Message": "order 1003 is unknown", "OrderId": 1003}
 
 
-def test_loguru_hands_over_extras_and_exceptions_once(endpoint, arrived):
-    """Extras that are bound, that belong to the context, and that are only arguments of the message."""
+def test_loguru_extras_and_exceptions_arrive_once(endpoint, arrived):
+    """The extras are bound values, context values and arguments of the message."""
     out, err = run("loguru_app.py", url=endpoint.url)
 
     assert (out, "KeyError: '1003'" in err) == ("", True)
@@ -119,7 +119,7 @@ def test_loguru_hands_over_extras_and_exceptions_once(endpoint, arrived):
 
 
 def test_rows_have_the_ids_of_their_opentelemetry_span(endpoint, arrived):
-    """Those of the innermost span; outside a span there are none."""
+    """The ids are those of the innermost span; outside a span there are none."""
     out, err = run("opentelemetry_app.py", url=endpoint.url)
 
     late, failed, done = arrived()
@@ -132,7 +132,7 @@ def test_rows_have_the_ids_of_their_opentelemetry_span(endpoint, arrived):
 
 
 def test_an_azure_function_has_delivered_its_rows_when_it_returns_or_raises(load, endpoint, arrived, monkeypatch):
-    """The host may freeze the process then."""
+    """The host may freeze the process afterwards."""
     import azure.functions as func
 
     module = load("azure_function/function_app.py", endpoint)
@@ -156,7 +156,7 @@ def test_an_azure_function_has_delivered_its_rows_when_it_returns_or_raises(load
 
 
 def test_a_lambda_has_delivered_its_rows_when_it_returns_or_raises(load, endpoint, arrived):
-    """AWS may freeze the process then."""
+    """AWS may freeze the process afterwards."""
     module = load("aws_lambda.py", endpoint)
     module.FLUSH_SECONDS = LIMIT_SECONDS
     context = SimpleNamespace(aws_request_id="r-17", get_remaining_time_in_millis=lambda: 1_000 * LIMIT_SECONDS)
@@ -171,7 +171,7 @@ def test_a_lambda_has_delivered_its_rows_when_it_returns_or_raises(load, endpoin
 
 
 def test_a_lambda_answers_in_time_while_azure_hangs(load):
-    """The next invocation delivers the rows that are left."""
+    """The next invocation delivers the remaining rows."""
     with Endpoint(Hang("answer")) as endpoint:
         module = load("aws_lambda.py", endpoint)
         little = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 700)
@@ -207,7 +207,7 @@ def test_a_job_exits_with_status_1_if_its_rows_are_not_delivered_in_time(load):
 
 
 class TestStreams:
-    """Judge by the local workspace, which knows the columns that the rule declares and that Azure's table takes."""
+    """Check with the local workspace, which knows the columns of the rule and of Azure's table."""
 
     RULE = EXAMPLES / "several_streams" / "rule.json"
 
@@ -267,7 +267,7 @@ OLD_RULE = {
 
 
 def test_a_migrated_table_keeps_its_old_column_names_and_types():
-    """The types that the old API gave its columns."""
+    """The types are those that the old API gave its columns."""
     with Workspace(OLD_RULE) as workspace:
         run("migration.py", **workspace.environment)
 

@@ -1,4 +1,4 @@
-"""The examples for web frameworks and task queues, run by their real servers and judged by the rows that arrive."""
+"""The examples for web frameworks and task queues run on their real servers, and their rows arrive."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def server_environment(endpoint, *paths, **more):
 
 @contextmanager
 def server(command, **options):
-    """Run a server while the block runs, and kill it if it is still there."""
+    """Run a server while the block runs, and kill it if it is still running."""
     process = subprocess.Popen(
         [sys.executable, *map(str, command)],
         stdin=subprocess.DEVNULL,
@@ -93,7 +93,7 @@ def project(tmp_path):
 
 
 def test_a_log_call_in_django_never_queries_the_database(project):
-    """In synchronous and asynchronous requests; an object that the view has loaded is logged by its key."""
+    """This holds for synchronous and asynchronous requests; an object that the view has loaded is logged by its key."""
     with Endpoint() as endpoint:
         done = subprocess.run(
             [sys.executable, SCRIPTS / "example_django.py"],
@@ -132,8 +132,8 @@ LOGGING["loggers"]["django.utils.autoreload"] = {"level": "DEBUG", "handlers": [
 """
 
 
-def test_django_runserver_reloads_at_once_and_doubles_no_row(project):
-    """Two processes are configured and one serves; at each reload the old one delivers its last rows."""
+def test_django_runserver_reloads_at_once_and_duplicates_no_row(project):
+    """Two processes configure logging and one serves; at each reload, the old one delivers its last rows."""
     with project.joinpath("shop", "settings.py").open("a", encoding="utf-8") as settings:
         settings.write(SAY_WHEN_SEEN)
     with (
@@ -180,7 +180,7 @@ def test_django_runserver_reloads_at_once_and_doubles_no_row(project):
 
 
 def test_records_in_flask_name_the_request_they_belong_to():
-    """Those of the application, of Flask, of exceptions, and of the example's access log."""
+    """This holds for records of the application, of Flask, of exceptions, and of the example's access log."""
     source = """
 import logging
 from flask_app import app
@@ -216,7 +216,7 @@ logging.getLogger("flask_app").info("outside")
 
 
 def test_fastapi_on_uvicorn_answers_while_an_upload_hangs_and_delivers_its_last_rows_after_sigterm():
-    """The event loop keeps turning, and the access log has columns."""
+    """The event loop is not blocked, and the access log has columns."""
     held = Held()
     with (
         Endpoint(held) as endpoint,
@@ -279,7 +279,7 @@ def test_fastapi_loses_no_row_of_a_request_when_sigterm_is_not_handled():
 
 
 def test_gunicorn_with_preload_sends_its_access_and_error_logs_as_columns():
-    """From the master and the workers, and without the headers of a request."""
+    """Rows come from the master and the workers, without the headers of a request."""
     with (
         Endpoint() as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
@@ -318,7 +318,7 @@ def test_gunicorn_with_preload_sends_its_access_and_error_logs_as_columns():
 
 
 def test_records_in_celery_name_the_task_they_belong_to(tmp_path):
-    """In the processes of the pool and in the one that hands out the tasks."""
+    """This holds in the pool's processes and in the one that distributes the tasks."""
     with Endpoint() as endpoint:
         env = server_environment(endpoint, EXAMPLES, SCRIPTS, BROKER_FILES=str(tmp_path))
         sent = subprocess.run(
@@ -360,7 +360,7 @@ def test_records_in_celery_name_the_task_they_belong_to(tmp_path):
 
 
 def test_celery_removes_the_handlers_of_the_root_logger_unless_hijacking_is_off(tmp_path):
-    """As the example's comment on worker_hijack_root_logger says."""
+    """The example's comment on worker_hijack_root_logger says so."""
     source = """
 import logging, sys
 from celery import Celery

@@ -1,8 +1,8 @@
-"""`logging-azmon template`: what it writes is what Azure takes, and what the handler sends fits into it.
+"""`logging-azmon template` writes templates that Azure accepts, and that accept every row of the handler.
 
-Nothing here reaches Azure. Instead each text is read by a parser of its language, the ARM template by Microsoft's own
-models of the resources, the script is run with an `az` that writes down what it is told, and the rule is served by the
-local workspace.
+Nothing here reaches Azure. Instead, each text is parsed by a parser of its language, the ARM template is read by
+Microsoft's own models of the resources, the script runs with an `az` that records its calls, and the local workspace
+serves the rule.
 """
 
 import json
@@ -74,7 +74,7 @@ def test_every_template_equals_its_golden_file(design, language):
 class TestArm:
     @pytest.mark.parametrize("design", DESIGNS)
     def test_rule_and_endpoint_are_understood_by_microsofts_models(self, design):
-        """A property that the API does not know, or in another place, would not come back."""
+        """A property that the API does not know, or that is in the wrong place, would get lost in the models."""
         kinds = {
             "dataCollectionRules": rule_models.DataCollectionRuleResource,
             "dataCollectionEndpoints": rule_models.DataCollectionEndpointResource,
@@ -88,13 +88,13 @@ class TestArm:
 
     @pytest.mark.parametrize("design", DESIGNS)
     def test_the_table_is_understood_by_microsofts_models(self, design):
-        """Each property and each column's type is one that the API names."""
+        """The API knows each property and each column's type."""
         if "tables" not in arm(design):
             assert design == "syslog"
             return
         properties = arm(design)["tables"]["properties"]
         table = workspace_models.TableProperties(properties)
-        known = {field._rest_name for field in table._attr_to_rest_field.values()}  # noqa: SLF001 - told nowhere else
+        known = {field._rest_name for field in table._attr_to_rest_field.values()}  # noqa: SLF001 - available nowhere else
         types = {each.value.lower() for each in workspace_models.ColumnTypeEnum}
 
         assert set(properties) <= known
@@ -109,21 +109,21 @@ class TestArm:
         assert set(re.findall(r"parameters\('(\w+)'\)", text)) == set(json.loads(text)["parameters"])
 
     def test_the_rule_depends_on_the_table(self):
-        """Azure refuses a rule for a table that it does not know yet."""
+        """Azure refuses a rule for a table that does not exist yet."""
         (needed,) = arm("default")["dataCollectionRules"]["dependsOn"]
 
         assert "workspaces/tables" in needed
         assert "dependsOn" not in arm("syslog")["dataCollectionRules"]
 
     def test_the_role_is_assigned_on_the_rule_only(self):
-        """The right to send to one rule must not extend to others."""
+        """The permission to send to one rule must not extend to others."""
         role = arm("default")["roleAssignments"]
 
         assert role["scope"].endswith("'Microsoft.Insights/dataCollectionRules', parameters('ruleName'))]")
         assert "3913510d-42f4-4e42-8a64-420c390055eb" in role["properties"]["roleDefinitionId"]
 
     def test_a_rule_has_its_own_endpoint_or_a_data_collection_endpoint(self):
-        """Never both."""
+        """A rule never has both."""
         own, other = arm("default")["dataCollectionRules"], arm("filled")["dataCollectionRules"]
 
         assert own["kind"] == "Direct"
@@ -134,7 +134,7 @@ class TestArm:
     @pytest.mark.parametrize("language", RENDERERS)
     @pytest.mark.parametrize("design", DESIGNS)
     def test_the_outputs_are_the_handlers_three_values(self, design, language):
-        """Under the names that the handler looks for."""
+        """The outputs have the names of the handler's environment variables."""
         end = rendered(design, language)[-900:]
 
         assert re.findall(r"DATA_COLLECTION_ENDPOINT|LOGS_DCR_RULE_ID|LOGS_DCR_STREAM_NAME", end) == [
@@ -147,7 +147,7 @@ class TestArm:
 @pytest.mark.parametrize("design", DESIGNS)
 class TestOtherLanguages:
     def test_bicep_is_parsed_without_an_error(self, design):
-        """By tree-sitter's grammar; and it declares what the ARM template does."""
+        """The parser is tree-sitter's; the file declares the same resources as the ARM template."""
         text = rendered(design, "bicep")
         tree = Parser(Language(tree_sitter_bicep.language())).parse(text.encode())
 
@@ -159,14 +159,14 @@ class TestOtherLanguages:
         assert parameters == set(json.loads(rendered(design, "arm"))["parameters"])
 
     def test_bicep_uses_every_parameter(self, design):
-        """The compiler would warn otherwise."""
+        """The compiler would warn of an unused parameter."""
         text = rendered(design, "bicep")
 
         for name in re.findall(r"^param (\w+)", text, re.MULTILINE):
             assert len(re.findall(rf"\b{name}\b", text)) > 1, name
 
     def test_terraform_is_parsed_and_declares_the_same_rule(self, design):
-        """By python-hcl2; columns, flow and output are the ARM template's."""
+        """The parser is python-hcl2; columns, flow and output are those of the ARM template."""
         document = hcl2.loads(rendered(design, "terraform"))
         resources = {unquoted(kind): body for each in document["resource"] for kind, body in each.items()}
         properties = arm(design)["dataCollectionRules"]["properties"]
@@ -187,8 +187,8 @@ class TestOtherLanguages:
             assert strings(body["properties"]["dataFlows"][0])["transformKql"] == flow["transformKql"]
         assert "azurerm_role_assignment" in resources
 
-    def test_terraform_uses_what_it_declares_and_declares_what_it_uses(self, design):
-        """Variables; and `terraform fmt` finds no blanks at the ends of lines."""
+    def test_terraform_uses_every_variable_and_declares_every_variable_it_uses(self, design):
+        """Also, no line ends with blanks, which `terraform fmt` would remove."""
         text = rendered(design, "terraform")
 
         assert set(re.findall(r"\bvar\.(\w+)", text)) == set(re.findall(r'^variable "(\w+)"', text, re.MULTILINE))
@@ -219,7 +219,7 @@ if "--query" in words:
 class TestScript:
     @pytest.fixture
     def run(self, tmp_path):
-        """Run a script with an `az` that writes down what it is told; return that and what was printed."""
+        """Run a script with an `az` that records its calls; return the calls and the output."""
         log = tmp_path / "log"
         fake = tmp_path / "bin" / "az"
         fake.parent.mkdir()
@@ -241,8 +241,8 @@ class TestScript:
 
         return run
 
-    def test_the_script_creates_what_the_arm_template_does(self, run):
-        """Endpoint, then rule, after the table and before the role; then it prints the values."""
+    def test_the_script_creates_the_same_resources_as_the_arm_template(self, run):
+        """The order is table, endpoint, rule, role; at the end, the script prints the values."""
         done, called = run(rendered("filled", "az"))
         table, endpoint, rule, role = [(words, body) for words, body in called if "--query" not in words]
 
@@ -271,7 +271,7 @@ class TestScript:
         ]
 
     def test_without_an_endpoint_the_rule_is_direct(self, run):
-        """And what is missing comes from the environment."""
+        """Names that the template lacks come from the environment."""
         done, called = run(rendered("kept", "az"), RESOURCE_GROUP="rg", WORKSPACE_NAME="ws", PRINCIPAL_ID="p")
         bodies = [body for _, body in called if body is not None]
         table = next(words for words, _ in called if "create" in words)
@@ -282,7 +282,7 @@ class TestScript:
         assert done.stdout.startswith("export DATA_COLLECTION_ENDPOINT=/of/properties.endpoints.logsIngestion\n")
 
     def test_columns_are_added_to_azures_own_table(self, run):
-        """Which is there, and is not created."""
+        """The table exists already, and is not created."""
         _, called = run(rendered("custom-columns", "az"), RESOURCE_GROUP="rg", WORKSPACE_NAME="ws", PRINCIPAL_ID="p")
         table = next(words for words, _ in called if "table" in words)
 
@@ -290,7 +290,7 @@ class TestScript:
         assert table[-3:] == ["Time_CF=datetime", "Order_CF=long", "Shop_CF=string"]
 
     def test_a_missing_variable_ends_the_script_at_once(self, run):
-        """Before anything is made."""
+        """The script ends before it creates anything."""
         done, called = run(rendered("default", "az"))
 
         assert done.returncode != 0
@@ -300,7 +300,7 @@ class TestScript:
 
 class TestColumns:
     def test_a_table_always_has_timegenerated(self):
-        """Made of the column that has it, or else of the time of receipt."""
+        """The transformation fills it from the time column, or else with the time of receipt."""
         without = Design(columns=Table.from_mapping({"Text": "message"}))
         with_other = Design(columns=Table.from_mapping({"When": "time", "Text": "message"}))
 
@@ -309,8 +309,8 @@ class TestColumns:
         assert with_other.transform == "source | extend TimeGenerated = ['When']"
         assert with_other.stream_columns == {"When": "datetime", "Text": "string"}
 
-    def test_columns_of_yours_in_azures_table_end_with_cf(self):
-        """Renamed on the way; those that do so already stay."""
+    def test_columns_added_to_azures_own_table_end_with_cf(self):
+        """The transformation renames them, unless their names end with _CF already."""
         design = DESIGNS["custom-columns"]
 
         assert design.transform == (
@@ -320,8 +320,8 @@ class TestColumns:
         assert design.output == "Microsoft-Syslog"
 
     @pytest.mark.parametrize("name", BUILT_IN)
-    def test_a_preset_of_azures_own_adds_nothing(self, name):
-        """Its columns are the table's."""
+    def test_a_preset_for_azures_own_table_adds_no_columns(self, name):
+        """The preset's columns are those of the table."""
         design = Design(columns=preset(name), table=BUILT_IN[name].removeprefix("Microsoft-"))
 
         assert (design.table_columns, design.transform) == ({}, "source")
@@ -369,15 +369,15 @@ REFUSED = {
 
 class TestNames:
     @pytest.mark.parametrize("name", REFUSED)
-    def test_what_azure_would_refuse_is_refused_here(self, name):
-        """With what would be right."""
+    def test_a_design_that_azure_would_refuse_is_refused(self, name):
+        """The message says what Azure accepts."""
         given, said = REFUSED[name]
 
         with pytest.raises(ConfigurationError, match=re.escape(said)):
             Design(**{"columns": preset("lean"), **given})
 
     def test_all_mistakes_are_reported_together(self):
-        """One attempt shows them all, instead of one each."""
+        """One attempt shows all mistakes."""
         with pytest.raises(ConfigurationError) as caught:
             Design(columns=preset("lean"), rule="x", location="Mars Base", plan="Free")
 
@@ -385,11 +385,11 @@ class TestNames:
 
 
 class TestServed:
-    """The local workspace is another judge: it reads the rule of the very template."""
+    """The local workspace serves the rule of the template, and checks the rows against it."""
 
     @pytest.mark.parametrize("name", PRESETS)
-    def test_rows_of_the_handler_fit_into_the_template(self, name, tmp_path, capsys):
-        """Nothing is dropped, changed or mistyped, for any preset."""
+    def test_rows_of_the_handler_fit_the_rule_and_table_of_the_template(self, name, tmp_path, capsys):
+        """No value is dropped, changed or of another type, for any preset."""
         file = tmp_path / "rule.json"
         assert cli.main(["template", "arm", "--columns", name, "-o", str(file)]) == 0
         stream = re.search(r"LOGS_DCR_STREAM_NAME=(\S+)", capsys.readouterr().err)[1]
@@ -410,7 +410,7 @@ class TestServed:
             assert workspace.problems() == []
 
     def test_timegenerated_comes_from_the_column_with_the_time(self):
-        """As the transformation says."""
+        """The transformation fills TimeGenerated."""
         columns = Table.from_mapping({"Order": "time", "Text": "message"})
         document = json.loads(RENDERERS["arm"](Design(columns=columns)))
         with Workspace(document) as workspace:
@@ -423,8 +423,8 @@ class TestServed:
 
 
 class TestCommand:
-    def test_prints_the_template_and_says_on_stderr_what_comes_next(self, capsys):
-        """So that a pipe gets the template alone."""
+    def test_the_template_is_printed_on_stdout_and_the_next_steps_on_stderr(self, capsys):
+        """A pipe gets only the template."""
         assert cli.main(["template", "bicep"]) == 0
 
         said = capsys.readouterr()
@@ -433,8 +433,8 @@ class TestCommand:
         assert "  LOGS_DCR_STREAM_NAME=Custom-App\n" in said.err
         assert said.err.endswith("Then check whether rows arrive: logging-azmon check --send --wait\n")
 
-    def test_output_writes_a_file(self, tmp_path, capsys):
-        """And names it in what comes next."""
+    def test_the_option_output_writes_the_template_to_a_file(self, tmp_path, capsys):
+        """The next steps name the file."""
         file = tmp_path / "the shop.sh"
         assert cli.main(["template", "az", "-o", str(file), "--resource-group", "rg-shop"]) == 0
 
@@ -446,7 +446,7 @@ class TestCommand:
         assert "(printed by the script)" in said.err
 
     def test_a_file_that_cannot_be_written_is_a_usage_error(self, tmp_path, capsys):
-        """Named."""
+        """The message names the file."""
         assert cli.main(["template", "arm", "-o", str(tmp_path)]) == 2
         assert f"-o {tmp_path} cannot be written" in capsys.readouterr().err
 
@@ -461,7 +461,7 @@ class TestCommand:
         ],
     )
     def test_default_names_follow_from_table_and_stream(self, words, table, stream, rule, capsys):
-        """Whichever is given."""
+        """Any of the names may be given."""
         assert cli.main(["template", "arm", *words]) == 0
 
         document = json.loads(capsys.readouterr().out)
@@ -471,20 +471,20 @@ class TestCommand:
         assert document["parameters"]["ruleName"]["defaultValue"] == rule
 
     @pytest.mark.parametrize(("given", "name"), [(["--dce"], "dce-app"), (["--dce", "mine"], "mine")])
-    def test_dce_takes_a_name_or_makes_one(self, given, name, capsys):
-        """By the table."""
+    def test_the_option_dce_takes_a_name_or_derives_one(self, given, name, capsys):
+        """The name is derived from the table's."""
         assert cli.main(["template", "arm", *given]) == 0
         assert json.loads(capsys.readouterr().out)["parameters"]["endpointName"]["defaultValue"] == name
 
     def test_the_stream_of_the_environment_is_kept(self, capsys, monkeypatch):
-        """An application that is configured already gets the template for what it sends."""
+        """An application that is already configured gets the template for its own stream."""
         monkeypatch.setenv("LOGS_DCR_STREAM_NAME", "Custom-Orders")
 
         assert cli.main(["template", "terraform"]) == 0
         assert '"Orders_CL"' in capsys.readouterr().out
 
     def test_columns_come_from_the_applications_configuration(self, tmp_path, capsys):
-        """From its own configuration, with its own stream."""
+        """Columns and stream are those of the handler in --config."""
         azure = {"class": "logging_azmon.AzureMonitorHandler", "stream": "Custom-Shop", "columns": {"Text": "message"}}
         file = tmp_path / "logging.json"
         file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
@@ -495,7 +495,7 @@ class TestCommand:
         assert "{ name: 'Text', type: 'string' }" in out
 
     def test_every_mistake_is_a_usage_error(self, capsys):
-        """With what Azure accepts."""
+        """Each message says what Azure accepts."""
         assert cli.main(["template", "bicep", "--rule", "my rule", "--retention-days", "3"]) == 2
         err = capsys.readouterr().err
         assert "rule 'my rule' is not valid in Azure" in err

@@ -1,4 +1,4 @@
-"""The columns of call sites and threads are encoded once, and never go out of date."""
+"""The columns of call sites and threads are encoded once, and are never stale."""
 
 import itertools
 import logging
@@ -9,7 +9,7 @@ from support.rows import Rows, make_record
 
 
 def test_the_caches_of_call_sites_and_threads_are_bounded():
-    """A program may make up names of loggers and threads as it runs."""
+    """A program may create loggers and threads with new names for as long as it runs."""
     rows = Rows(PRESETS["default"])
     for number in range(MAX_CACHED + 50):
         record = make_record(name=f"app.{number}")
@@ -28,7 +28,7 @@ def test_large_values_are_not_cached_and_do_not_go_missing():
 
 
 def test_a_value_that_may_change_is_not_cached():
-    """A logger's name may be an object with a text of its own."""
+    """A logger's name may be an object whose text changes."""
 
     class Name:
         def __init__(self):
@@ -45,7 +45,7 @@ def test_a_value_that_may_change_is_not_cached():
     assert rows.record(record)["Logger"] == "after"
 
 
-def test_call_sites_are_told_apart_by_all_their_values():
+def test_call_sites_are_distinguished_by_all_their_values():
     """Another level or function at the same line is another call site."""
     rows = Rows(PRESETS["default"])
     for level, function, line, thread in itertools.product((10, 20), ("f", "g"), (1, 2), ("T", "U")):

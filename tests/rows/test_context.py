@@ -10,7 +10,7 @@ from support.rows import Rows, make_record
 
 
 def test_the_task_is_the_records_own_or_else_the_current_one():
-    """Python 3.12 and later set it on the record."""
+    """Python 3.12 and later set the task on the record."""
 
     async def main():
         asyncio.current_task().set_name("job")
@@ -25,7 +25,7 @@ def test_the_task_is_the_records_own_or_else_the_current_one():
 
 
 def test_there_is_no_task_name_outside_of_a_task(monkeypatch):
-    """With a loop or without, with asyncio imported or not."""
+    """This holds with and without an event loop, and whether or not asyncio is imported."""
 
     async def main():
         done = asyncio.get_running_loop().create_future()
@@ -55,7 +55,7 @@ def test_span_ids_are_in_a_row_only_while_a_span_is_current():
 
 
 def test_there_are_no_span_ids_if_opentelemetry_is_not_imported(monkeypatch):
-    """The API is looked up, never imported."""
+    """OpenTelemetry is used only if the application has imported it."""
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
 
     assert span_ids() is None

@@ -1,4 +1,4 @@
-"""A row is one line of JSON that holds what was logged, each value in its column or where a reader looks next."""
+"""A row is one line of JSON with every logged value in its column, among the extras or in the message."""
 
 import datetime as dt
 import itertools
@@ -90,18 +90,18 @@ class TestExtras:
         assert not row["TimeGenerated"].startswith("2000")
 
     def test_extras_without_a_column_are_not_sent_if_there_is_no_star_column(self):
-        """The table decides what is sent."""
+        """The table alone decides which values are sent."""
         assert Rows({"User": "user", **MESSAGE}).record(make_record(extra={"a": 1})) == {"Message": "hello"}
 
     def test_a_star_column_of_type_string_holds_json(self):
-        """It is cut so that parse_json can still read it."""
+        """A long value is cut so that parse_json can still read it."""
         row = Rows({"Rest": "*:string"}).record(make_record(extra={"a": 1, "long": ["x" * 1_000] * 100}))
 
         assert json.loads(row["Rest"])["a"] == 1
         assert len(row["Rest"].encode()) <= 65_536
 
     def test_encoding_changes_neither_the_record_nor_its_extras(self):
-        """They belong to the record, which other handlers see, too."""
+        """Other handlers receive the same record."""
         extra = {"number": "text", "a": 1}
         record = make_record(extra=extra, exc_info=exc_info())
         before = dict(record.__dict__)
@@ -126,7 +126,7 @@ class TestMisfits:
         ],
     )
     def test_an_extra_that_does_not_fit_its_column_goes_to_the_star_column_under_its_name(self, type_name, value):
-        """The service would silently turn it into null. It is counted as a misfit."""
+        """The service would silently replace the value with null. It is counted as a misfit."""
         rows = Rows({"Column": f"given:{type_name}", **REST})
 
         row = rows.record(make_record(extra={"given": value}))
@@ -148,7 +148,7 @@ class TestMisfits:
     def test_an_extra_that_does_not_fit_is_converted_or_joins_the_message_if_there_is_no_star_column(
         self, type_name, value, row
     ):
-        """It is converted if its text means a value of the type; otherwise it follows the message."""
+        """The value is converted if its text stands for a value of the type; otherwise it follows the message."""
         rows = Rows({"Column": f"given:{type_name}", **MESSAGE})
 
         assert rows.record(make_record(extra={"given": value})) == row
@@ -156,7 +156,7 @@ class TestMisfits:
 
     @pytest.mark.parametrize("field", ["level", "logger", "function", "thread_name", "process_name", "module"])
     def test_a_site_or_thread_field_that_does_not_fit_goes_to_the_star_column_in_every_row(self, field):
-        """Not only in the first row; its neighbours arrive."""
+        """Rows after the first have the value too, and the neighbouring columns are filled."""
         rows = Rows({"Column": f"{field}:int", "Line": "line", "Process": "process_id", **REST})
 
         for number in (1, 2):
@@ -182,7 +182,7 @@ class TestMisfits:
         assert rows.misfits == 1
 
     def test_a_misfit_and_an_extra_of_the_same_name_are_both_kept(self):
-        """The extra gets a longer name."""
+        """The name of the extra is extended."""
         row = Rows({"Column": "logger:int", **REST}).record(make_record(extra={"logger": "mine"}))
 
         assert row["Rest"] == {"logger": "app", "logger_": "mine"}
@@ -234,14 +234,14 @@ class TestTime:
         ("type_name", "value"), [("real", 1_700_000_000.25), ("long", 1_700_000_000), ("int", 1_700_000_000)]
     )
     def test_a_time_in_a_number_column_is_in_seconds_since_the_epoch(self, type_name, value):
-        """In whole seconds if the column takes nothing else."""
+        """An integer column takes whole seconds."""
         rows = Rows({"Time": f"time:{type_name}", **MESSAGE})
 
         assert rows.event({"event": "x", "timestamp": "2023-11-14T22:13:20.25Z"})["Time"] == value
         assert rows.misfits == 0
 
     @pytest.mark.parametrize("odd", ["yesterday", float("nan"), 1e300, float("inf"), [1], True, -1e300])
-    def test_an_unreadable_time_goes_to_the_star_column_and_the_row_gets_the_present_time(self, odd):
+    def test_an_unreadable_time_goes_to_the_star_column_and_the_row_gets_the_current_time(self, odd):
         """All time columns agree, and the misfit is counted once."""
         rows = Rows({"Time": "time", "Again": "time", "Text": "time:string", **REST})
         before = dt.datetime.now(dt.UTC)
@@ -254,20 +254,20 @@ class TestTime:
         assert rows.misfits == 1
 
     def test_an_unreadable_time_joins_the_message_if_there_is_no_star_column(self):
-        """So that a reader can see it."""
+        """The value stays visible to a reader."""
         assert (
             Rows({"Time": "time", **MESSAGE}).event({"event": "hello", "timestamp": "soon"})["Message"]
             == "hello\ntime: soon"
         )
 
-    def test_an_event_without_a_time_gets_the_same_present_time_in_all_time_columns(self):
+    def test_an_event_without_a_time_gets_the_same_current_time_in_all_time_columns(self):
         """Syslog has two of them, CommonSecurityLog a datetime and a string."""
         row = Rows({"Time": "time", "Again": "time", "Text": "time:string"}).event({"event": "x"})
 
         assert row["Time"] == row["Again"] == row["Text"]
 
     def test_the_cached_text_of_a_second_is_not_used_for_another_second(self):
-        """Seconds come and go in any order when handlers and threads mix."""
+        """With several handlers and threads, the seconds of successive rows are in any order."""
         rows = Rows({"Time": "time"})
         for second in [*range(1, 40), 1, 2, 1_700_000_000, 1]:
             row = rows.record(logging.makeLogRecord({"msg": None, "created": second + 0.5}))
@@ -286,19 +286,19 @@ class TestTime:
 class TestMessage:
     @pytest.mark.parametrize(("type_name", "value"), [("dynamic", "hello"), ("string", "hello")])
     def test_a_message_is_text_in_string_and_dynamic_columns(self, type_name, value):
-        """Also in two columns at once."""
+        """Two columns may take the message at once."""
         assert Rows({"M": f"message:{type_name}", "N": "message"}).record(make_record()) == {"M": value, "N": value}
 
     @pytest.mark.parametrize("type_name", ["int", "boolean", "datetime", "real"])
     def test_a_message_in_a_column_of_another_type_is_a_misfit(self, type_name):
-        """It goes to the star column under its field's name."""
+        """The message goes to the star column under its field's name."""
         rows = Rows({"M": f"message:{type_name}", "Rest": "*"})
 
         assert rows.record(make_record()) == {"Rest": {"message": "hello"}}
         assert rows.misfits == 1
 
     def test_a_message_that_fits_a_number_column_is_sent_as_a_number(self):
-        """logger.info("%d", 5)."""
+        """`logger.info("%d", 5)` logs such a message."""
         assert Rows({"M": "message:int"}).record(make_record("%d", 5)) == {"M": 5}
 
     def test_a_message_without_a_column_goes_to_the_star_column(self):
@@ -317,14 +317,14 @@ class TestMessage:
 
     @pytest.mark.parametrize("event", [5, 1.5, True, dt.datetime(2026, 1, 1, tzinfo=dt.UTC), {"a": 1}, [1], b"x"])
     def test_an_event_of_any_type_is_text_in_the_message_column(self, event):
-        """Events may be anything; the column is a string."""
+        """An event may be of any type, but the column takes strings."""
         assert isinstance(Rows(MESSAGE).event({"event": event})["Message"], str)
 
 
 class TestExceptions:
     @pytest.mark.parametrize("column", ["exception_type", "exception_message"])
     def test_a_traceback_is_kept_if_columns_take_only_a_part_of_the_exception(self, column):
-        """Among the rest, under its field's name."""
+        """The traceback goes to the star column, under its field's name."""
         row = Rows({"Part": column, **REST}).record(make_record(exc_info=exc_info()))
 
         assert row["Rest"]["exception"].startswith("Traceback")
@@ -341,13 +341,13 @@ class TestExceptions:
         assert 65_500 < len(row["Exception"].encode()) <= 65_536
 
     def test_a_rendered_exception_does_not_fit_a_column_of_structured_exceptions(self):
-        """It goes to the star column, because text cannot be taken apart."""
+        """It goes to the star column, because rendered text cannot be structured."""
         row = Rows({"E": "exceptions", **REST}).event({"event": "x", "exception": "Traceback: lost"})
 
         assert row == {"Message": "x", "Rest": {"exception": "Traceback: lost"}}
 
     def test_exception_and_stack_without_columns_go_to_the_star_column(self):
-        """Under their fields' names."""
+        """The star column has them under their fields' names."""
         row = Rows(REST).record(make_record(exc_info=exc_info(), sinfo="Stack: here", extra={"a": 1}))
 
         assert row["Rest"].keys() == {"exception", "stack", "a"}
@@ -367,13 +367,13 @@ class TestExceptions:
         assert message.count("Traceback") == 1
 
     def test_an_exception_is_left_out_of_a_table_without_any_text_column(self):
-        """A table of numbers holds numbers."""
+        """A table of numbers has no place for text."""
         assert Rows({"Line": "line"}).record(make_record(exc_info=exc_info())) == {"Line": 12}
 
 
 class TestLimits:
     def test_a_row_over_the_limit_loses_its_largest_values_first(self):
-        """Small values tell rows apart."""
+        """Small values, such as ids, are what readers search for."""
         rows = Rows({"A": "a", "B": "b", "C": "c", **MESSAGE}, max_line_bytes=10_000)
 
         row = rows.record(make_record(extra={"a": "x" * 60_000, "b": "y" * 50_000, "c": "small"}))
@@ -386,7 +386,7 @@ class TestLimits:
     @settings(max_examples=300)
     @given(tables(), records() | events, st.sampled_from([4_095, 60_000, 999_999]))
     def test_any_record_or_event_is_encoded_by_any_table(self, table, logged, limit):
-        """As one line of valid JSON with unique keys, within the limit."""
+        """The row is one line of valid JSON with unique keys, within the limit."""
         lines = []
         rows = Rows(table, max_line_bytes=limit)
         encode = rows.encoder
@@ -423,14 +423,14 @@ class TestConfiguration:
         ],
     )
     def test_a_constant_that_does_not_fit_its_column_is_refused(self, column, message):
-        """It would be missing in every row."""
+        """Otherwise, the column would be missing in every row."""
         with pytest.raises(ConfigurationError) as caught:
             Encoder(Table((column,)), max_line_bytes=9_999, on_misfit=lambda: None)
 
         assert str(caught.value) == message
 
     def test_all_constants_that_do_not_fit_are_reported_together(self):
-        """A host name is a constant, too."""
+        """The host name counts as a constant."""
         table = Table((Column("A", "int", Constant("x")), Column("H", "int", "host"), Column("I", "real", "instance")))
 
         with pytest.raises(ConfigurationError) as caught:
@@ -504,7 +504,7 @@ class TestLife:
             assert row["TimeGenerated"] == time.strftime("%Y-%m-%dT%H:%M:%S.500000Z", time.gmtime(number))
 
     def test_encoding_is_reentrant_for_an_object_that_logs_in_its_repr(self):
-        """Its row is complete, and so is the one around it."""
+        """Both its own row and the enclosing one are complete."""
         rows = Rows({"S": "sequence", "Time": "time", **REST})
         inner = []
 
@@ -550,7 +550,7 @@ class TestNotices:
         ],
     )
     def test_a_notice_fits_any_table_with_a_text_column(self, columns):
-        """No column is needed for it, and no callable is called without a record."""
+        """A notice needs no column of its own, and no column's callable is called without a record."""
         rows = Rows(columns)
 
         row = load(rows.encoder.notice("5 rows dropped", "WARNING", 30))
@@ -564,7 +564,7 @@ class TestNotices:
         assert Rows({"Line": "line"}).encoder.notice("5 rows dropped", "WARNING", 30) == b"{}\n"
 
     def test_notices_are_numbered_with_the_rows(self):
-        """A gap would look like a loss."""
+        """A gap in the sequence would look like a loss."""
         rows = Rows({"S": "sequence", **MESSAGE})
 
         assert load(rows.encoder.notice("a", "INFO", 20))["S"] == 0

@@ -69,7 +69,7 @@ def without_addresses(value):
 
 
 class TestRecords:
-    """The fast path gives the same row as the encoder itself, only sooner."""
+    """The fast path returns the same row as the encoder itself."""
 
     @staticmethod
     def both_ways(table, record, formatter=None):
@@ -85,7 +85,7 @@ class TestRecords:
     @settings(max_examples=400)
     @given(record=records())
     def test_any_record_becomes_the_same_row_as_from_the_encoder(self, record):
-        """In every table, because making up a record takes longer; each row takes one number."""
+        """Each record is tried in every table, because generating one takes longer; each row takes one number."""
         if type(record.__dict__.get("msg")) is dict:
             record.msg.pop("timestamp", None)
         created = record.__dict__.get("created")
@@ -101,7 +101,7 @@ class TestRecords:
 
     @pytest.mark.parametrize("name", sorted(NOT_EXTRA))
     def test_an_attribute_that_a_formatter_or_pickle_leaves_on_a_record_is_not_an_extra(self, name):
-        """Each attribute alone: another handler's formatter sets one or two, another Python's pickle brings a third."""
+        """Another handler's formatter sets one or two of them; a pickle from another version of Python adds a third."""
         record = make_record("hello", extra={"a": 1})
         setattr(record, name, "left behind")
         fast, expected, *_ = self.both_ways(ORDINARY_TABLES["default"], record)
@@ -135,7 +135,7 @@ class TestRecords:
         assert json.dumps(fast.get("Properties")) == json.dumps(expected.get("Properties"))
 
     def test_an_ordinary_record_is_encoded_without_the_fallback(self, monkeypatch):
-        """Otherwise the fast path would be a detour."""
+        """Otherwise, the fast path would only add to the cost."""
         rows = Rows(PRESETS["default"])
         monkeypatch.setattr(rows.encoder.record_reader, "read", None)
 
@@ -143,7 +143,7 @@ class TestRecords:
 
     @pytest.mark.parametrize(("name", "value"), ODD_VALUES + EDGES, ids=[name for name, _ in ODD_VALUES + EDGES])
     def test_any_value_in_any_column_is_encoded_as_by_the_encoder(self, name, value):
-        """Either path may encode it."""
+        """The value may be encoded by either path."""
         rows = Rows(ORDINARY_TABLES["a column of each type"])
         ways = (rows.encoder.record, lambda record, _: rows.encoder(rows.encoder.record_reader.read(record, None)))
         for kind in TYPES:
@@ -157,7 +157,7 @@ class TestRecords:
             assert found[0] == found[1], kind
 
     def test_values_that_fit_their_columns_are_encoded_without_the_fallback(self, monkeypatch):
-        """Also those that the column converts: a whole number for a real, a datetime, a mapping."""
+        """This includes values that the column converts: a whole number for a real, a datetime, a mapping."""
         rows = Rows(ORDINARY_TABLES["a column of each type"])
         monkeypatch.setattr(rows.encoder.record_reader, "read", None)
         moment = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
@@ -188,7 +188,7 @@ class TestRecords:
         load(line)
 
     def test_span_ids_are_in_a_row_that_is_encoded_in_one_step(self):
-        """Applications with tracing take the fast path, too."""
+        """Applications with tracing use the fast path as well."""
         from opentelemetry.sdk.trace import TracerProvider
 
         rows = Rows(PRESETS["default"])
@@ -199,15 +199,15 @@ class TestRecords:
         assert row["SpanId"] == f"{span.get_span_context().span_id:016x}"
         assert "TraceId" not in rows.record(make_record())
 
-    def test_what_a_formatter_leaves_on_a_record_is_not_an_extra(self):
-        """A console handler usually comes first."""
+    def test_attributes_that_a_formatter_sets_on_a_record_are_not_extras(self):
+        """A console handler usually formats the record before this one."""
         record = make_record("hello", extra={"a": 1})
         record.taskName = None
         logging.Formatter("%(asctime)s %(message)s").format(record)
 
         assert Rows(PRESETS["default"]).record(record)["Properties"] == {"a": 1}
 
-    def test_the_caches_of_the_fast_path_are_bounded_and_never_out_of_date(self):
+    def test_the_caches_of_the_fast_path_are_bounded_and_never_stale(self):
         """There may be many pairs of a call site and a thread."""
         rows = Rows(PRESETS["default"])
         for number in range(MAX_CACHED + 50):
@@ -223,7 +223,7 @@ class TestRecords:
 
 
 class TestEvents:
-    """The same holds for event dicts."""
+    """The fast path for event dicts returns the same row as the encoder itself."""
 
     @staticmethod
     def both_ways(table, event, method="info", name=None):
@@ -246,7 +246,7 @@ class TestEvents:
         method=st.sampled_from(["info", "warn", "exception", "msg", "own", ""]),
     )
     def test_any_event_becomes_the_same_row_as_from_the_encoder(self, event, stamp, method):
-        """In every table; each row takes one number."""
+        """Each event is tried in every table; each row takes one number."""
         event = {**event, **({} if stamp is None else {"timestamp": stamp})}
         for name, table in (ORDINARY_TABLES | OTHER_TABLES).items():
             fast, expected, misfits, expected_misfits = self.both_ways(table, event, method, "shop")
@@ -297,7 +297,7 @@ class TestEvents:
         assert event == {"event": "hello", "timestamp": 1.5, "level": "info", "logger": "shop", "a": 1}
 
     def test_the_caches_of_events_are_bounded(self):
-        """Levels and loggers may come from outside."""
+        """The names of levels and loggers may come from outside, in any number."""
         rows = Rows(ORDINARY_TABLES["default"])
         for number in range(MAX_CACHED + 10):
             assert rows.event({"event": "hello", "timestamp": 1.5, "logger": f"l{number}"})["Logger"] == f"l{number}"

@@ -1,4 +1,4 @@
-"""Fields are what readers and the encoder agree on; extras are merged without loss."""
+"""Fields have the order that the encoder expects, and extras are merged without loss."""
 
 from logging_azmon._rows.fields import WantedFields, merge, message_of, origin_of
 

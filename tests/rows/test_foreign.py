@@ -75,7 +75,7 @@ class TestDjango:
 
     @pytest.mark.parametrize("encode", EVERY_TYPE)
     def test_a_lazy_django_user_is_not_loaded_by_any_column(self, encode):
-        """Alone or within another value."""
+        """This holds for the user alone and within another value."""
         loader = UserLoader()
         user = SimpleLazyObject(loader)
 
@@ -88,7 +88,7 @@ class TestDjango:
         assert text(SimpleLazyObject(UserLoader())) == "(lazy, not loaded)"
 
     def test_a_loaded_django_user_is_shown_by_type_and_key(self, no_queries):
-        """Showing it takes no query."""
+        """Showing the user makes no query."""
         user = SimpleLazyObject(UserLoader())
         assert user.username == "ada"
 
@@ -96,7 +96,7 @@ class TestDjango:
         assert json.loads(dumps({"user": user})) == {"user": "django.contrib.auth.models.User(5)"}
 
     def test_a_flask_proxy_is_not_evaluated(self):
-        """Flask-Login's `current_user` is one, and its repr loads the user."""
+        """Flask-Login's `current_user` is such a proxy, and its repr loads the user."""
         loader = UserLoader()
 
         assert text(LocalProxy(loader)) == "(proxy, not evaluated)"
@@ -105,7 +105,7 @@ class TestDjango:
 
     @pytest.mark.parametrize("value", ["text", 7, {"a": 1}, [1]])
     def test_a_loaded_lazy_object_is_shown_as_the_object_behind_it(self, value):
-        """It may stand for anything."""
+        """A lazy object may stand for a value of any type."""
         lazy = SimpleLazyObject(lambda: value)
         str(lazy)
 
@@ -118,16 +118,16 @@ class TestDjango:
             encode(value)
 
     def test_a_query_set_is_shown_by_its_type_and_model(self, no_queries):
-        """Enough to find the log call."""
+        """Type and model are enough to find the log call."""
         assert text(User.objects.all()) == "(QuerySet of User, not evaluated)"
         assert text(User.objects) == "(UserManager)"
 
     def test_a_django_model_is_shown_by_type_and_key(self, no_queries):
-        """Its __str__ may follow a relation."""
+        """The model's __str__ may follow a relation, which is a query."""
         assert text(Group(pk=3, name="x")) == "django.contrib.auth.models.Group(3)"
 
     def test_a_related_manager_is_not_executed(self, no_queries):
-        """And no deferred field is loaded."""
+        """No deferred field is loaded either."""
         assert "anager" in text(User(pk=3).groups)
 
     @pytest.mark.parametrize("encode", EVERY_TYPE)
@@ -142,7 +142,7 @@ class TestDjango:
         assert loader.calls == 0
 
     def test_a_django_request_is_shown_by_method_path_and_loaded_user(self):
-        """Its session is not touched."""
+        """The session of the request is not accessed."""
         request = HttpRequest()
         request.method, request.path = "GET", "/a"
         assert convert(request) == {"method": "GET", "path": "/a"}
@@ -157,7 +157,7 @@ class TestDjango:
         assert convert(request) == {"method": "GET", "path": "/a", "user": 5}
 
     def test_a_django_request_shows_the_user_that_an_asynchronous_view_has_loaded(self, no_queries):
-        """It is kept apart from `request.user`, which is not loaded."""
+        """Django keeps this user apart from `request.user`, which is not loaded."""
         request, loader = HttpRequest(), UserLoader()
         request.method, request.path, request.user = "GET", "/a", SimpleLazyObject(loader)
         request._acached_user = User(pk=6)  # noqa: SLF001 - where Django keeps it
@@ -182,7 +182,7 @@ class TestDjango:
         assert text(gettext_lazy("Saved")) == "Saved"
 
     def test_a_django_query_dict_keeps_its_lists(self):
-        """It is a dict of lists."""
+        """A QueryDict is a dict of lists."""
         assert json.loads(dumps(QueryDict("a=1&a=2"))) == {"a": ["1", "2"]}
 
 

@@ -40,8 +40,8 @@ from support.odd_values import Colour, Items, OddMeta, Pair, ReprRecurses
         (ReprRecurses(), "(support.odd_values.ReprRecurses that cannot be shown)"),
     ],
 )
-def test_text_of_a_value_is_what_a_reader_wants_to_see(value, shown):
-    """Not a repr with a class's name around it, if there is plain text."""
+def test_the_text_of_a_value_is_readable(value, shown):
+    """If an object has plain text, that is shown, not a repr with the name of the class."""
     assert text(value) == shown
 
 
@@ -64,7 +64,7 @@ def test_plain_keeps_a_value_that_json_can_hold():
 
 
 def test_plain_limits_depth_and_size():
-    """Nested 100 deep, 100,000 wide."""
+    """The value is nested 100 levels deep, or has 100,000 entries."""
     deep = []
     for _ in range(100):
         deep = [deep]
@@ -76,7 +76,7 @@ def test_plain_limits_depth_and_size():
 
 
 def test_nan_is_found_at_any_depth():
-    """Deeper than the search goes, every null is taken for NaN: the value is cut there, and nothing becomes null."""
+    """Below the depth of the search, every null is treated as NaN: the value is cut there, and nothing becomes null."""
     value = [None, float("nan")]
     for _ in range(30):
         value = [value]
@@ -88,7 +88,7 @@ def test_nan_is_found_at_any_depth():
 
 
 def test_a_list_that_changes_while_it_is_encoded_is_encoded_as_it_was():
-    """Python code converts its items and may change it, so C code must not be reading it meanwhile."""
+    """Converting an item runs Python code that may change the list, so C code must not be reading it meanwhile."""
 
     class Clears:
         def __repr__(self):
@@ -110,7 +110,7 @@ def test_a_fragment_of_json_cannot_break_a_row_into_two_lines():
 
 
 def test_many_keys_of_equal_text_are_encoded_in_linear_time():
-    """Each value is kept under a name of its own. Steps are counted, because time is not reliable."""
+    """Each value is kept under a distinct name. The test counts steps, because time is not reliable."""
 
     class Same:
         shown = 0
@@ -136,7 +136,7 @@ def test_a_distinct_name_is_found_whatever_names_are_taken():
 
 
 def test_an_object_that_occurs_twice_is_not_a_cycle():
-    """Only an object within itself is one."""
+    """Only an object that contains itself is a cycle."""
     shared = {1: 2}
 
     assert json.loads(dumps({"a": shared, "b": [shared, shared]})) == {"a": {"1": 2}, "b": [{"1": 2}, {"1": 2}]}
@@ -147,7 +147,7 @@ def test_a_list_subclass_remains_a_list_in_a_value_that_is_rebuilt():
 
 
 def test_the_cache_of_converters_is_bounded():
-    """Programs that make classes as they run must not grow."""
+    """A program that creates classes for as long as it runs must not grow without bound."""
     for number in range(CACHED_TYPES * 2):
         convert(type(f"Made{number}", (), {})())
 

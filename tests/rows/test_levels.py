@@ -1,4 +1,4 @@
-"""The name and the number of a level are filled in from each other, also for levels of other programs."""
+"""The name and the number of a level are filled in from each other, including levels of other programs."""
 
 import logging
 

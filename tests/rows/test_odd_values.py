@@ -1,4 +1,4 @@
-"""An odd value that is logged arrives as valid JSON, readable, without harm to its neighbours."""
+"""An odd value arrives as readable, valid JSON, and does not affect the values beside it."""
 
 import logging
 
@@ -62,7 +62,7 @@ def check(handler, rows, accepted):
 class TestHandler:
     @ODD
     def test_an_odd_extra_arrives_in_a_column_of_any_type(self, handler, logger, odd):
-        """In a column of each type, and without a column."""
+        """The extra is logged for a column of each type, and without a column."""
         accepted = handler.stats().accepted
         extra = {"text": odd(), "number": odd(), "when": odd(), "truth": odd(), "bag": odd(), "none": odd()}
 
@@ -75,7 +75,7 @@ class TestHandler:
 
     @ODD
     def test_an_odd_message_arrives(self, handler, logger, odd):
-        """logger.error(exception), logger.info(a_list)."""
+        """Applications call `logger.error(exception)` and `logger.info(a_list)`."""
         accepted = handler.stats().accepted
         with capture() as rows:
             logger.info(odd(), extra={"good": "good"})
@@ -85,7 +85,7 @@ class TestHandler:
 
     @ODD
     def test_an_odd_argument_arrives_with_its_neighbour(self, handler, logger, odd):
-        """%s calls its __str__, which may raise."""
+        """%s calls the argument's __str__, which may raise."""
         accepted = handler.stats().accepted
         with capture() as rows:
             logger.info("hello %s and %s", odd(), "neighbour", extra={"good": "good"})
@@ -98,7 +98,7 @@ class TestHandler:
 class TestStructlogThroughStdlib:
     @ODD
     def test_an_odd_value_under_any_key_of_an_event_dict_arrives(self, handler, logger, odd):
-        """Under a key of its own, and under those with a meaning."""
+        """The key may be the caller's own, or one that stands for a field."""
         accepted = handler.stats().accepted
         bound = structlog.wrap_logger(
             logger,

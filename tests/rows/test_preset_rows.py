@@ -12,7 +12,7 @@ from support.rows import Rows, exc_info, make_record
 class TestPresets:
     @pytest.mark.parametrize("name", PRESETS)
     def test_records_fit_every_preset(self, name):
-        """An ordinary one, an exception, extras: no misfit."""
+        """An ordinary record, one with an exception and one with extras cause no misfit."""
         rows = Rows(PRESETS[name])
 
         for record in (
@@ -29,7 +29,7 @@ class TestPresets:
 
     @pytest.mark.parametrize("name", PRESETS)
     def test_events_fit_every_preset(self, name):
-        """structlog's event dicts fit, too."""
+        """structlog's event dicts cause no misfit."""
         rows = Rows(PRESETS[name])
 
         assert rows.event({"event": "hello", "user": "ada"}, "warning", "app")["TimeGenerated"]
@@ -52,7 +52,7 @@ class TestPresets:
             assert row[column] == ("2026-01-02T03:04:05.000000Z" if value == samples["datetime"] else value)
         assert rows.misfits == 0
 
-    def test_the_event_table_has_its_own_numbers_for_levels(self):
+    def test_the_event_table_uses_its_own_numbers_for_levels(self):
         """1 is an error, 2 a warning, 4 information."""
         rows = Rows(PRESETS["event"])
 

@@ -1,4 +1,4 @@
-"""A record that came through a QueueHandler becomes the same row as one that did not, also from another process."""
+"""A record from a QueueHandler, in this process or another, becomes the same row as one that was not queued."""
 
 import datetime as dt
 import io
@@ -43,7 +43,7 @@ def handler():
 
 @pytest.fixture
 def logger(handler):
-    """Log through a QueueHandler whose records are pickled, as on their way to another process."""
+    """Log through a QueueHandler whose records are pickled, as records for another process are."""
     logger = logging.getLogger("shop.orders")  # structlog's events carry their logger, which is pickled by its name
     logger.addHandler(Crossing(handler))
     logger.propagate = False
@@ -59,7 +59,7 @@ def rows():
 
 
 class LinesError(Exception):
-    """Raise this to have lines in the message that look like a traceback's."""
+    """Have a message with lines that look like those of a traceback."""
 
     def __str__(self):
         return "lost\n  and found"
@@ -74,7 +74,7 @@ def fail(kind=LookupError):
 
 class TestRecords:
     def test_a_queued_record_arrives_as_it_was_logged(self, logger, rows):
-        """With its time, name, level and extras; the message is formatted already."""
+        """Time, logger, level and extras are kept; the message has been formatted already."""
         before = time.time()
         logger.warning("%s of %d", "one", 2, extra={"user_id": 7, "note": "x"})
 
@@ -91,7 +91,7 @@ class TestRecords:
 
     @pytest.mark.parametrize("kind", [LookupError, LinesError])
     def test_a_queued_record_has_its_exception_in_the_exception_column(self, logger, rows, kind):
-        """The QueueHandler has appended it to the message."""
+        """The QueueHandler has appended the traceback to the message."""
         try:
             fail(kind)
         except kind:
@@ -111,7 +111,7 @@ class TestRecords:
         assert rows[0]["Exception"].startswith("  + Exception Group Traceback (most recent call last):\n")
 
     def test_a_queued_record_has_its_stack_in_the_stack_column(self, logger, rows):
-        """With an exception, and without."""
+        """This holds with and without an exception."""
         try:
             fail()
         except LookupError:
@@ -123,14 +123,14 @@ class TestRecords:
         assert [row.get("Exception", "")[-17:] for row in rows] == ["LookupError: lost", ""]
 
     def test_a_queued_record_with_exc_info_true_outside_an_except_clause_has_no_exception(self, logger, rows):
-        """A formatter writes "NoneType: None" there."""
+        """A formatter writes "NoneType: None" in that case."""
         logger.error("hello", exc_info=True)
 
         assert rows[0]["Message"] == "hello"
         assert "Exception" not in rows[0]
 
     def test_a_record_formatted_by_another_handler_outside_an_except_clause_has_no_exception(self, handler, rows):
-        """The formatter leaves its text on the record."""
+        """The formatter stores its text on the record."""
         console = logging.StreamHandler(io.StringIO())
         stdlib_logger(console, handler).error("hello", exc_info=True)
 
@@ -138,7 +138,7 @@ class TestRecords:
         assert (rows[0]["Message"], rows[0].get("Exception")) == ("hello", None)
 
     def test_a_formatter_gives_the_same_row_with_and_without_a_queue(self, rows):
-        """Its output is the message; everything else has its columns all the same."""
+        """The formatter's output is the message; all other values have their columns as usual."""
         handler = AzureMonitorHandler(*ADDRESS, columns=COLUMNS)
         handler.setFormatter(logging.Formatter("<%(message)s>"))
         for logger in (stdlib_logger(handler), stdlib_logger(Crossing(handler))):
@@ -154,7 +154,7 @@ class TestRecords:
         assert direct["Exception"] == queued["Exception"]
 
     def test_a_record_without_arguments_that_was_not_queued_keeps_its_message(self, handler, rows):
-        """It may come from a socket, with another handler's text on it."""
+        """The record may come from a socket, with another handler's text on it."""
         for msg in ("mine", 5):
             handler.handle(logging.makeLogRecord({"msg": msg, "args": None, "message": "another's"}))
 
@@ -181,7 +181,7 @@ class TestEvents:
         )
 
     def test_a_queued_event_arrives_as_an_event(self, logger, rows):
-        """Its keys are columns and extras, without structlog's own."""
+        """The event's keys fill columns or are extras; structlog's own keys are left out."""
         log = self.bound(logger, structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso"))
         log.bind(user_id=7).warning("hello", basket={"7": [1, 2.5, None, True]}, note="it's")
 
@@ -197,7 +197,7 @@ class TestEvents:
 
     @pytest.mark.parametrize("odd", [object(), "x" * 70_000], ids=["not a literal", "too long"])
     def test_a_queued_event_that_cannot_be_parsed_is_the_message(self, logger, rows, odd):
-        """Only its columns are lost; structlog's own keys are not extras."""
+        """Only the event's columns are lost; structlog's own keys are not extras."""
         self.bound(logger).info("hello", odd=odd)
 
         assert rows[0]["Message"].startswith("{'odd': ")
@@ -221,15 +221,15 @@ class TestEvents:
 
         assert rows[0]["Message"].startswith("{'odd': ((((")
 
-    def test_a_queued_event_that_a_formatter_has_made_text_is_the_message(self, logger, rows):
-        """A formatter on the QueueHandler can turn it into anything."""
+    def test_a_queued_event_that_a_formatter_has_turned_into_text_is_the_message(self, logger, rows):
+        """A formatter on the QueueHandler can turn an event into any text."""
         logger.handlers[0].setFormatter(logging.Formatter("event: %(message)s"))
         self.bound(logger).info("hello")
 
         assert rows[0]["Message"] == "event: {'event': 'hello'}"
 
     def test_a_queued_event_rendered_as_json_arrives_as_an_event(self, logger, rows):
-        """By a ProcessorFormatter on the QueueHandler."""
+        """A ProcessorFormatter on the QueueHandler renders it."""
         logger.handlers[0].setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 processors=[
@@ -243,8 +243,8 @@ class TestEvents:
         assert (rows[0]["Message"], rows[0]["UserId"]) == ("hello", 7)
         assert rows[0]["Rest"] == {"flag": True, "nothing": None}
 
-    def test_a_queued_event_keeps_an_exception_that_was_rendered_before(self, logger, rows):
-        """structlog advises to render it before an event goes elsewhere."""
+    def test_a_queued_event_keeps_an_exception_that_was_already_rendered(self, logger, rows):
+        """structlog advises rendering an exception before its event leaves the process."""
         try:
             fail()
         except LookupError:
@@ -253,8 +253,8 @@ class TestEvents:
         assert rows[0]["Message"] == "failed"
         assert rows[0]["Exception"].endswith("LookupError: lost")
 
-    def test_an_event_that_a_processor_takes_before_the_queue_loses_nothing(self, rows):
-        """The row is made where the call is made; the QueueHandler serves other handlers."""
+    def test_an_event_that_the_processor_encodes_before_the_queue_loses_nothing(self, rows):
+        """The row is encoded in the log call; the QueueHandler serves other handlers."""
         processor = AzureMonitorProcessor(*ADDRESS, columns=COLUMNS)
         records = queue.SimpleQueue()
         log = self.bound(stdlib_logger(logging.handlers.QueueHandler(records)), processor)
@@ -271,7 +271,7 @@ class TestEvents:
 
 
 def test_a_queued_record_from_another_process_keeps_exception_extras_and_time(handler, rows):
-    """With a QueueHandler there and a QueueListener here."""
+    """The other process has a QueueHandler, and this one a QueueListener."""
     context = multiprocessing.get_context("spawn")
     records = context.Queue()
     listener = logging.handlers.QueueListener(records, handler)

@@ -16,7 +16,7 @@ from support.strategies import events
 
 class TestEvent:
     def test_every_field_is_filled_from_an_event_dict(self):
-        """By structlog's own names for its keys."""
+        """The event's keys have structlog's own names."""
         rows = Rows(EVERY_FIELD)
 
         row = rows.event(
@@ -68,7 +68,7 @@ class TestEvent:
         }
 
     def test_missing_keys_are_filled_in_from_the_call(self):
-        """From the method, the bound logger, the current process and thread, and the present time."""
+        """The values come from the method, the bound logger, the current process and thread, and the clock."""
         row = Rows(EVERY_FIELD).event({"event": "hello"}, "warning", "bound")
 
         assert (row["The_level"], row["The_level_number"], row["The_logger"]) == ("WARNING", 30, "bound")
@@ -77,7 +77,7 @@ class TestEvent:
         assert row["The_time"].endswith("Z")
 
     def test_the_process_is_the_main_process_if_multiprocessing_is_not_imported(self, monkeypatch):
-        """And it is not imported to find out."""
+        """multiprocessing is not imported to find the name."""
         assert multiprocessing.current_process().name == "MainProcess"
         monkeypatch.delitem(sys.modules, "multiprocessing.process")
 
@@ -99,13 +99,13 @@ class TestEvent:
         ],
     )
     def test_the_name_and_the_number_of_a_level_are_filled_in_from_each_other(self, level, method, name, number):
-        """Whichever of the two is known."""
+        """Either of the two may be known."""
         row = Rows(EVERY_FIELD).event({"event": "x", "level": level}, method)
 
         assert (row["The_level"], row["The_level_number"]) == (name, number)
 
     def test_levels_added_by_the_application_are_known(self):
-        """Also those that are added after the import."""
+        """This includes levels that are added after the import."""
         logging.addLevelName(27, "AUDIT")
 
         assert Rows(EVERY_FIELD).event({"event": "x", "level": "audit"})["The_level_number"] == 27
@@ -117,8 +117,8 @@ class TestEvent:
         assert row["The_level_number"] == 33
 
     @pytest.mark.parametrize("order", [1, -1])
-    def test_of_two_keys_for_a_field_the_preferred_one_fills_it_and_the_other_is_an_extra(self, order):
-        """CallsiteParameterAdder adds both, in any order."""
+    def test_the_preferred_of_two_keys_for_a_field_fills_it_and_the_other_is_an_extra(self, order):
+        """CallsiteParameterAdder adds both keys, in any order."""
         keys = [("pathname", "/srv/app.py"), ("filename", "app.py"), ("logger", "a"), ("logger_name", "b")][::order]
 
         row = Rows(EVERY_FIELD).event({"event": "x", **dict(keys)})
@@ -136,7 +136,7 @@ class TestEvent:
         assert "Rest" not in row
 
     def test_a_key_whose_field_has_no_column_is_an_extra_under_the_fields_name(self):
-        """The caller asked for it, so it is not lost; an extra that has the name already keeps it."""
+        """The caller logged the value, so it is not lost; an extra that already has the name keeps it."""
         row = Rows({"Message": "message", "Rest": "*"}).event(
             {"event": "x", "lineno": 5, "pathname": "/a", "file": "mine"}
         )
@@ -158,7 +158,7 @@ class TestEvent:
         ],
     )
     def test_flags_under_the_keys_of_exceptions_and_stacks_are_not_values(self, given, exception):
-        """They say that there is none, or that another processor was to make it."""
+        """A flag says that there is no exception, or that another processor was to render it."""
         row = Rows({**DEFAULT_COLUMNS, "Stack": "stack"}).event({"event": "x", **given})
 
         assert row.get("Exception") == exception
@@ -166,7 +166,7 @@ class TestEvent:
         assert "Rest" not in row
 
     def test_exc_info_true_in_an_event_is_the_exception_being_handled(self):
-        """logger.exception(...) in an except clause."""
+        """logger.exception(...) sets this flag in an except clause."""
         try:
             fail()
         except LookupError:
@@ -176,12 +176,12 @@ class TestEvent:
 
     @pytest.mark.parametrize("event", [False, 0, "", [], 5.5])
     def test_an_event_of_any_type_is_the_message(self, event):
-        """Also one that is false."""
+        """This includes events that are false."""
         assert "Message" in Rows(DEFAULT_COLUMNS).event({"event": event})
 
     @given(events)
     def test_any_event_is_read_and_encoded(self, event):
-        """With keys and values of all kinds."""
+        """Keys and values may be of any kind."""
         rows = Rows(EVERY_FIELD)
 
         assert rows.event(event)["The_instance"] == rows.encoder.instance
@@ -214,7 +214,7 @@ class TestStructlogThroughStdlib:
         return bound, records
 
     def test_an_event_dict_as_the_message_of_a_record_is_read_as_an_event(self, log):
-        """ProcessorFormatter.wrap_for_formatter; its private keys do not arrive."""
+        """ProcessorFormatter.wrap_for_formatter makes such records; its private keys do not arrive."""
         bound, records = log
         with structlog.contextvars.bound_contextvars(request="r-1"):
             bound.bind(user="ada").warning("hello", age=36)
@@ -226,7 +226,7 @@ class TestStructlogThroughStdlib:
         assert row["Function"]
 
     def test_an_exception_in_the_event_dict_of_a_record_arrives(self, log):
-        """exc_info is in the event dict, not on the record."""
+        """The exc_info is in the event dict, not on the record."""
         bound, records = log
         rows = Rows(DEFAULT_COLUMNS)
         try:
@@ -243,8 +243,8 @@ class TestStructlogThroughStdlib:
 
         assert row["Exception"].endswith("LookupError: lost")
 
-    def test_a_processor_formatter_makes_the_message_and_the_extras_stay(self, log):
-        """It is set on the handler, as structlog's documentation shows."""
+    def test_a_processor_formatter_renders_the_message_and_the_extras_are_kept(self, log):
+        """The formatter is set on the handler, as structlog's documentation shows."""
         bound, records = log
         bound.info("hello", age=36)
         formatter = structlog.stdlib.ProcessorFormatter(

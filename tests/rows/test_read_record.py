@@ -1,4 +1,4 @@
-"""A LogRecord becomes the same fields, whatever has been done to it on the way."""
+"""A LogRecord becomes the same fields, even if filters, factories and other handlers have changed it."""
 
 import copy
 import json
@@ -94,13 +94,13 @@ class TestRecord:
         assert tuple(row[f"The_{field}"] for field in fields) == words
 
     def test_a_mapping_as_the_single_argument_counts_as_extras(self):
-        """It fills the message as well."""
+        """The mapping is also formatted into the message."""
         row = Rows(DEFAULT_COLUMNS).record(make_record("%(user)s came", {"user": "ada", "age": 36}, extra={"age": 1}))
 
         assert row["Message"] == "ada came"
         assert row["Rest"] == {"age": 1, "user": "ada", "age_": 36}
 
-    def test_headers_in_an_access_log_arrive_only_if_the_message_asks_for_them(self):
+    def test_headers_in_an_access_log_arrive_only_if_the_message_uses_them(self):
         """A server passes every header of the request to its access log, tokens among them."""
 
         class Atoms(dict):
@@ -116,7 +116,7 @@ class TestRecord:
         assert (row["Message"], row["Rest"]) == ("GET", {"m": "GET", "7": 8})
 
     def test_values_bound_by_loguru_count_as_extras(self):
-        """They come as a mapping under one name; if a name is taken, both values are kept."""
+        """loguru passes them as a mapping under one name; if a name is taken, both values are kept."""
         rows = Rows(DEFAULT_COLUMNS | {"User": "user"})
 
         row = rows.record(make_record(extra={"extra": {"user": "ada", "order": 7}, "order": 8}))
@@ -126,14 +126,14 @@ class TestRecord:
 
     @pytest.mark.parametrize("message", [{"user": "ada"}, types.MappingProxyType({"user": "ada"})])
     def test_a_mapping_as_the_message_counts_as_extras(self, message):
-        """The row has no other message."""
+        """The row gets no other message."""
         row = Rows(DEFAULT_COLUMNS).record(make_record(message, extra={"more": 1}))
 
         assert row["Rest"] == {"more": 1, "user": "ada"}
         assert "Message" not in row
 
     def test_arguments_beside_a_mapping_as_the_message_are_kept(self):
-        """They cannot be formatted into anything."""
+        """There is no text to format the arguments into."""
         assert Rows(DEFAULT_COLUMNS).record(make_record({"event": "hi %s"}, 1))["Rest"] == {"args": [1]}
 
     @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ class TestRecord:
         assert Rows(DEFAULT_COLUMNS).record(make_record(message, *args))["Message"] == shown
 
     def test_the_output_of_a_formatter_is_the_message(self):
-        """As with every other handler."""
+        """Every other handler uses its formatter's output too."""
         row = Rows(DEFAULT_COLUMNS).record(
             make_record("hello", extra={"a": 1}), logging.Formatter("<%(levelname)s %(message)s>")
         )
@@ -186,7 +186,7 @@ class TestRecord:
         assert row["Exception"].endswith("LookupError: lost")
 
     def test_exc_info_without_an_exception_is_left_out(self):
-        """logger.error(..., exc_info=True) outside of an except clause."""
+        """logger.error(..., exc_info=True) outside an except clause passes no exception."""
         assert "Exception" not in Rows(DEFAULT_COLUMNS).record(make_record(exc_info=(None, None, None)))
 
     @pytest.mark.parametrize(
@@ -203,11 +203,11 @@ class TestRecord:
         ],
     )
     def test_odd_exc_info_set_by_hand_is_shown(self, value, shown):
-        """makeLogRecord accepts anything."""
+        """makeLogRecord accepts a value of any type."""
         assert Rows(DEFAULT_COLUMNS).record(logging.makeLogRecord({"exc_info": value})).get("Exception") == shown
 
     def test_exc_info_true_set_by_hand_is_the_exception_being_handled(self):
-        """As for loggers."""
+        """Loggers treat the flag in the same way."""
         try:
             fail()
         except LookupError:
@@ -216,7 +216,7 @@ class TestRecord:
         assert row["Exception"].endswith("LookupError: lost")
 
     def test_exc_info_true_on_an_odd_record_is_not_an_exception_of_the_library(self):
-        """A record without its message is read again after an error, which must not be taken for the caller's."""
+        """A record without its message is read again after an internal error, which must not become its exception."""
         record = make_record()
         record.exc_info = True
         del record.msg
@@ -249,7 +249,7 @@ class TestRecord:
 
     @pytest.mark.parametrize("attribute", ["taskName", "process", "stack_info"])
     def test_a_record_from_another_python_is_read_like_one_from_this(self, attribute):
-        """It has an attribute more, lacks one, or has them in another order."""
+        """Such a record has one attribute more or less, or another order of attributes."""
         record = make_record("hello", extra={"a": 1, "b": 2})
         state = {"taskName": "Task-1", **{name: value for name, value in record.__dict__.items() if name != attribute}}
         twin = logging.makeLogRecord({})
@@ -281,7 +281,7 @@ class TestRecord:
         Rows(EVERY_FIELD).record(logging.makeLogRecord({"msg": "hello", attribute: odd(), "extra": 1}))
 
     def test_extras_are_found_if_as_many_standard_attributes_are_missing(self):
-        """The number of attributes alone says nothing."""
+        """The number of attributes alone does not show whether there are extras."""
         record = make_record("hello", extra={"a": 1})
         del record.relativeCreated
 
@@ -310,7 +310,7 @@ class TestRecord:
         assert (row["Message"], row["Rest"]) == ("hello ada!", {"request": 7, "a": 1})
 
     def test_a_property_of_a_record_subclass_stands_for_a_missing_attribute(self):
-        """It may raise; the error is shown."""
+        """If the property raises, the error is shown."""
 
         class Own(logging.LogRecord):
             levelname = property(lambda self: "OWN", lambda self, value: None)
@@ -334,13 +334,13 @@ class TestRecord:
         "odd", [lambda: [1, 2], lambda: "text", lambda: 5, MappingRaises, EqualsRaises, AttributesRaise]
     )
     def test_a_record_with_odd_arguments_keeps_its_message(self, odd):
-        """A handler that comes first may have put anything there."""
+        """An earlier handler may have replaced the arguments with any value."""
         row = Rows(DEFAULT_COLUMNS).record(logging.makeLogRecord({"msg": "hello", "args": odd()}))
 
         assert row["Message"].startswith("hello")
 
     def test_a_lazy_object_in_any_place_of_a_record_or_event_is_not_loaded(self):
-        """logger.info(request.user)."""
+        """Applications call `logger.info(request.user)`."""
         loads = []
         lazy = SimpleLazyObject(lambda: loads.append(1))
         rows = Rows(EVERY_FIELD)
@@ -356,7 +356,7 @@ class TestRecord:
 
     @given(records())
     def test_any_record_is_read_and_encoded(self, record):
-        """Whatever a filter, a factory or a caller has done to it."""
+        """A filter, a factory or a caller may have changed it in any way."""
         rows = Rows(EVERY_FIELD)
 
         row = rows.record(record)
@@ -366,16 +366,16 @@ class TestRecord:
 
     @given(records())
     def test_a_table_without_a_star_column_takes_any_record(self, record):
-        """Everything without a column joins the message."""
+        """All values without a column join the message."""
         assert Rows({"Line": "line", "Message": "message", "Thread": "thread_id:int"}).record(record) is not None
 
 
 def test_the_standard_attributes_are_those_of_this_python():
-    """They differ between versions."""
+    """The attributes differ between versions of Python."""
     assert set(make_record().__dict__) == STANDARD & set(make_record().__dict__)
     assert next(reversed(make_record().__dict__)) == LAST_STANDARD
 
 
 def test_the_module_of_a_record_is_named_after_its_file():
-    """As in the standard library."""
+    """The standard library does the same."""
     assert Rows({"Module": "module"}).record(make_record()) == {"Module": "rows"}

@@ -24,7 +24,7 @@ def test_a_value_is_shortened_to_the_limit_and_stays_valid_json(value, limit):
 
 @given(plain)
 def test_a_value_that_fits_is_not_changed(value):
-    """Nothing is lost without need."""
+    """A value is cut only if it is over the limit."""
     assert fit(value, len(orjson.dumps(value))) is value
 
 

@@ -9,7 +9,7 @@ from logging_azmon._rows.timestamps import is_utc_text, moment_text, utc_text, w
 
 
 def test_a_naive_time_is_local(monkeypatch):
-    """The service would read it as UTC."""
+    """The service would read a naive time as UTC."""
     monkeypatch.setenv("TZ", "XYZ-05:30")
     time.tzset()
     try:
@@ -21,7 +21,7 @@ def test_a_naive_time_is_local(monkeypatch):
 
 
 def test_a_datetime_that_is_not_a_moment_is_refused():
-    """pandas.NaT is a datetime and has no time."""
+    """pandas.NaT is a datetime that is not a moment."""
     with pytest.raises(ValueError, match="NaT"):
         utc_text(
             type("NaT", (dt.datetime,), {"astimezone": lambda s, _: s, "isoformat": lambda s, **_: "NaT"})(1, 1, 1)
@@ -42,7 +42,7 @@ def test_a_datetime_that_is_not_a_moment_is_refused():
         ([], None),
     ],
 )
-def test_a_datetime_a_date_text_or_seconds_are_written_alike(moment, text):
+def test_datetimes_dates_text_and_seconds_are_written_in_the_same_form(moment, text):
     assert moment_text(moment) == text
 
 
@@ -69,7 +69,7 @@ class TestZones:
 
     @pytest.fixture(autouse=True)
     def far_from_utc(self, monkeypatch):
-        """Live five and a half hours east of UTC."""
+        """Set the local time zone to five and a half hours east of UTC."""
         monkeypatch.setenv("TZ", "XYZ-05:30")
         time.tzset()
         yield
@@ -77,7 +77,7 @@ class TestZones:
         time.tzset()
 
     @pytest.mark.parametrize("moment", ["2026-01-02 12:00:00", dt.datetime(2026, 1, 2, 12)])
-    def test_a_naive_time_that_is_the_present_in_utc_is_in_utc(self, moment):
+    def test_a_naive_time_that_is_the_current_time_in_utc_is_taken_as_utc(self, moment):
         assert with_zone(moment, self.LOGGED) == dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
 
     @pytest.mark.parametrize(
@@ -93,6 +93,6 @@ class TestZones:
             None,
         ],
     )
-    def test_any_other_time_is_left_unchanged(self, moment):
+    def test_a_time_that_is_not_the_current_time_in_utc_is_left_unchanged(self, moment):
         """Local times, times of another moment, times with a zone, and values that are not a time."""
         assert with_zone(moment, self.LOGGED) is moment

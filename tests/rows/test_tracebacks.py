@@ -1,4 +1,4 @@
-"""An exception is rendered as text, by type and message, and structured; raw or as structlog has structured it."""
+"""An exception, raw or structured by structlog, is rendered as text, by type and message, and as a structure."""
 
 import pytest
 import structlog
@@ -38,7 +38,7 @@ def with_context():
     ids=["a cause", "a context", "a group"],
 )
 def test_a_structured_exception_has_the_type_and_message_of_the_raw_one(error):
-    """Only the modules are missing, because structlog leaves them out."""
+    """Only the module is missing from the type, because structlog leaves it out."""
     raw = exc_info(error)
     structured = TRANSFORM(raw)
 
@@ -50,7 +50,7 @@ def test_a_structured_exception_has_the_type_and_message_of_the_raw_one(error):
 
 @pytest.mark.parametrize("error", [with_cause(), with_context()], ids=["a cause", "a context"])
 def test_a_structured_exception_is_rendered_like_the_raw_one(error):
-    """Without the lines of source, which structlog leaves out."""
+    """Only the lines of source are missing, because structlog leaves them out."""
     raw = exc_info(error)
     raw[1].add_note("a note")
 
@@ -83,7 +83,7 @@ def test_a_structured_exception_group_is_rendered_with_its_members():
     ],
 )
 def test_a_list_that_is_not_a_structured_exception_is_rendered_as_json(structured, text, kind):
-    """Any processor may write the key."""
+    """Any processor may write this key."""
     assert exception_text(structured) == text
     assert exception_type(structured) == kind
     assert exception_message(structured) is None
@@ -93,13 +93,13 @@ def test_a_list_that_is_not_a_structured_exception_is_rendered_as_json(structure
     "error", [cycle(), ExceptionGroup("several", [cycle()])], ids=["a cycle", "a cycle in a group"]
 )
 def test_an_exception_among_its_own_causes_is_not_structured(error):
-    """structlog before 25.5 would follow its causes for ever, in the middle of a log call; as text they have an end."""
+    """structlog before 25.5 would follow the causes for ever, within a log call; a traceback as text is finite."""
     assert exceptions(normalized(error)) is None
     assert "first" in exception_text(normalized(error))
 
 
 def test_a_cycle_through_a_suppressed_context_does_not_count():
-    """raise … from None."""
+    """raise … from None suppresses the context."""
     error = cycle()
     error.__context__, error.__cause__ = error.__cause__, None
 
@@ -108,5 +108,5 @@ def test_a_cycle_through_a_suppressed_context_does_not_count():
 
 @pytest.mark.parametrize("nothing", [None, False, 0, (None, None, None), "NoneType: None"])
 def test_values_that_stand_for_no_exception_are_none(nothing):
-    """Flags, and the text of formatters that were asked for an exception."""
+    """Such values are flags, and the text that a formatter writes without an exception."""
     assert normalized(nothing) is None

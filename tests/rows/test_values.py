@@ -104,7 +104,7 @@ def loaded(encoded):
     ],
 )
 def test_each_column_type_takes_only_values_that_fit_it(type_name, value, expected):
-    """Any other value gives None, so that the caller can place it elsewhere: the service would turn it into null."""
+    """For any other value the encoder returns None, so that the caller can place it elsewhere instead of sending it."""
     assert loaded(ENCODERS[type_name](value)) == expected
 
 
@@ -124,15 +124,15 @@ def test_each_column_type_takes_only_values_that_fit_it(type_name, value, expect
         ("boolean", "perhaps", None),
     ],
 )
-def test_text_that_means_a_number_or_boolean_is_one_in_a_table_without_a_star_column(type_name, value, expected):
-    """The misfit has no other place to go."""
+def test_text_that_means_a_number_or_boolean_is_converted_if_there_is_no_star_column(type_name, value, expected):
+    """Such a table has no other place for a misfit."""
     assert loaded(LENIENT[type_name](value)) == expected
 
 
 @pytest.mark.parametrize("encode", [ENCODERS["int"], LENIENT["int"], LENIENT["long"], LENIENT["real"]])
 @pytest.mark.parametrize("value", [Decimal("1e999999999"), Decimal("-1e999999999")])
 def test_a_number_with_a_gigantic_exponent_is_refused_quickly(encode, value):
-    """As an int it would take all memory and the rest of the day; anyone can send such text."""
+    """As an int, the number would take all memory, and anyone can send such text."""
     begun = time.process_time()
     assert encode(value if encode is ENCODERS["int"] else str(value)) is None
     assert time.process_time() - begun < 1
@@ -148,18 +148,18 @@ class TestLimits:
 
     @pytest.mark.parametrize("text", ["x" * MAX_VALUE_BYTES, '"' * MAX_VALUE_BYTES, "\x00" * MAX_VALUE_BYTES])
     def test_text_of_exactly_64_kb_is_not_cut(self, text):
-        """The bytes of the value count, not those of its escapes."""
+        """The limit counts the bytes of the value, not those of its escapes."""
         assert json.loads(ENCODERS["string"](text)) == text
 
     def test_a_structure_in_a_string_column_is_cut_to_valid_json(self):
-        """Queries read it with parse_json."""
+        """Queries can read the structure with parse_json."""
         value = json.loads(ENCODERS["string"]({"small": 1, "large": ["x" * 1_000] * 100}))
 
         assert json.loads(value)["small"] == 1
         assert len(value.encode()) <= MAX_VALUE_BYTES
 
     def test_a_dynamic_value_loses_only_its_largest_parts(self):
-        """Small parts are what readers look for."""
+        """Small parts, such as ids, are what readers search for."""
         value = json.loads(ENCODERS["dynamic"]({"id": 7, "body": "x" * 100_000, "path": "/a", "other": "y" * 70_000}))
 
         assert (value["id"], value["path"]) == (7, "/a")
@@ -168,7 +168,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("value", [[0] * 100_000, [0] * 100_000 + [float("nan")]])
     def test_a_list_that_was_cut_says_how_long_it_was(self, value):
-        """However it was rebuilt."""
+        """The original length is given, whichever step cut the list."""
         shown = json.loads(ENCODERS["dynamic"](value))
 
         assert shown[0] == 0
@@ -185,7 +185,7 @@ class TestTotality:
     @pytest.mark.parametrize("type_name", ENCODERS)
     @pytest.mark.parametrize(("name", "make"), ODD_VALUES, ids=[name for name, _ in ODD_VALUES])
     def test_no_encoder_raises_for_an_odd_value(self, name, make, type_name):
-        """Its result is JSON, or None."""
+        """The result is JSON, or None."""
         for encode in (ENCODERS[type_name], LENIENT.get(type_name, ENCODERS[type_name])):
             value = make()
             if value is not None:
@@ -196,7 +196,7 @@ class TestTotality:
 
     @given(anything)
     def test_every_value_fits_string_and_dynamic_columns_within_the_limit(self, value):
-        """These two types take everything."""
+        """These two types take any value."""
         for type_name in ("string", "dynamic"):
             encoded = ENCODERS[type_name](value)
             limit = MAX_VALUE_BYTES

@@ -20,7 +20,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 KILLS = 30
 BATCH_BYTES = 20_000
 # A row's least length in JSON: {"Message":"0-0"}
-MOST_ROWS_OF_A_BATCH = BATCH_BYTES // 18
+MAX_ROWS_OF_A_BATCH = BATCH_BYTES // 18
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="sees by /proc when a process is gone")
 
@@ -101,7 +101,7 @@ def test_thirty_consecutive_kills_lose_no_row(endpoint, workers, tmp_path):
     assert returned - set(arrived) == set()
     copies = arrived.total() - len(arrived)
     print(f"{len(returned):,} rows, {copies:,} copies, {KILLS} kills")  # noqa: T201 - the figure, shown with -s
-    assert copies < KILLS * MOST_ROWS_OF_A_BATCH
+    assert copies < KILLS * MAX_ROWS_OF_A_BATCH
 
 
 def test_no_row_is_lost_when_two_of_four_processes_on_one_directory_are_killed(endpoint, workers, tmp_path):

@@ -23,7 +23,7 @@ from support.crashing import Crash, CrashingDisk
 from support.delivering import Bench, is_balanced, line
 
 BATCH_BYTES = 4_096
-MOST_ROWS = BATCH_BYTES // len(line(0))
+MAX_ROWS = BATCH_BYTES // len(line(0))
 ANSWERS = {
     "stored": Answer(status=204),
     "away": Answer(status=503),
@@ -235,7 +235,7 @@ class Spools(RuleBasedStateMachine):
         missing = self.promised - set(arrived) - {int(number) for number in self.rejected if number.isdigit()}
         assert len(missing) <= self.lost, missing
         # Each crash may duplicate the rows of one batch, which was delivered but not removed yet.
-        assert arrived.total() - len(arrived) <= self.crashes * MOST_ROWS or self.cannot_remove
+        assert arrived.total() - len(arrived) <= self.crashes * MAX_ROWS or self.cannot_remove
         assert not list(Path(self.directory).glob("*-*.ndjson")), "everything is removed in the end"
         shutil.rmtree(self.directory)
 

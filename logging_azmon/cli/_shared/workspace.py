@@ -32,7 +32,7 @@ Timespan = dt.timedelta | tuple[dt.datetime, dt.datetime] | None
 
 
 class WorkspaceQueryError(AzureMonitorLoggingError):
-    """Say why a query has no answer and, where known, which part of it is at fault; `line` and `pos` count from 1.
+    """Report why a query has no answer and, if known, which part of it is at fault; `line` and `pos` count from 1.
 
     `is_transient` is true if the next try may succeed, and false if something has to be corrected first.
     """
@@ -244,7 +244,7 @@ def _unreached(error: Any, address: WorkspaceAddress) -> str:
 
 
 def _mistake(details: Mapping[str, Any]) -> WorkspaceQueryError:
-    """Read what is wrong with a query from the innermost error, which is the most specific."""
+    """Read the mistake in a query from the innermost error, which is the most specific."""
     code, message = str(details["code"]), str(details["message"])
     position: dict[str, Any] = {}
     inner: Any = details.get("innererror")
@@ -258,6 +258,6 @@ def _mistake(details: Mapping[str, Any]) -> WorkspaceQueryError:
 
 
 def _quoted_name(message: str) -> str:
-    """Return the name that a message puts in quotes: it is what could not be resolved or parsed."""
+    """Return the quoted name in a message, which the service could not resolve or parse."""
     found = re.search(r"(?:named|at|function) '([^']+)'", message) or re.search(r"'([^']+)'", message)
     return found[1] if found else ""

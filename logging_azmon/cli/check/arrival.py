@@ -79,7 +79,7 @@ def await_row(
                 seen = f"the row was in {table} {took:,.1f} s after it was logged"
                 return Step(name="arrival", state="ok", seen=seen, details={"table": table, "seconds": round(took, 3)})
         except WorkspaceQueryError as error:
-            # A new table cannot be queried at once.
+            # A new table cannot be queried immediately.
             problem = str(error)
         left = since + seconds - time.monotonic()
         if left <= 0 or wait(min(pause, left)):

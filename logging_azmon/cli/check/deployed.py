@@ -61,7 +61,7 @@ def only_stream(path: str) -> dict[str, str]:
 
 
 def from_manager(manager: ResourceManager, rule_id: str, stream: str) -> Deployed | None:
-    """Ask Azure Resource Manager: return None if it has no such rule, raise a ManagerError if it gives no answer."""
+    """Read the rule from Azure Resource Manager; return None if there is none, raise a ManagerError on failure."""
     resource = manager.rule(rule_id)
     if resource is None:
         return None

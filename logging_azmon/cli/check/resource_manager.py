@@ -22,7 +22,7 @@ _AGENTS_OWN = frozenset({"Computer", "MG", "ManagementGroupName", "RawData", "So
 
 
 class ManagerError(AzureMonitorLoggingError):
-    """Hold the reason why Azure Resource Manager gave no answer."""
+    """Report why Azure Resource Manager gave no usable answer."""
 
 
 class ResourceManager:

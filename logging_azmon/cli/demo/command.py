@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         page = f"{workspace.endpoint}/"
         console.print("\n[bold]A workspace of your own[/], as in Azure, but on this machine.")
         console.print(f"[bright_black]Watch the rows come in:[/] [underline]{page}[/]\n")
-        _Story(console, workspace, stopped).play()
+        _Demo(console, workspace, stopped).run()
         if stopped.is_set():
             console.print("Stopped.")
             return INTERRUPTED
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _Story:
+class _Demo:
     """Let a shop log through an outage, and show the rows. Used by one thread, except for `_on_trouble`."""
 
     def __init__(self, console: Console, workspace: Workspace, stopped: threading.Event) -> None:
@@ -97,7 +97,7 @@ class _Story:
         self._troubles: list[Trouble] = []
         self._noticed = threading.Event()
 
-    def play(self) -> None:
+    def run(self) -> None:
         with self._logging() as handler:
             self._act(handler)
             stats = handler.stats()

@@ -43,12 +43,12 @@ class Fleet:
     # All processes start within this time.
     deploy_seconds: float = 1.0
     # Whether a 429 comes with a Retry-After.
-    names_time: bool = True
+    sends_retry_after: bool = True
 
 
 @dataclass(slots=True)
 class Minute:
-    """Count the requests and rows of one minute."""
+    """Count the requests of one minute, and the bytes accepted."""
 
     asked: int = 0
     taken: int = 0
@@ -118,7 +118,7 @@ class Service:
         self.minutes: list[Minute] = []
 
     def send(self, lines: Any, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - an answer takes no time
-        """Count a request; beyond the quota, refuse it until the minute is over."""
+        """Count a request, and accept it if the quota of the minute has room."""
         now = self._clock.monotonic()
         while len(self.minutes) <= now // MINUTE:
             self.minutes.append(Minute())
@@ -127,16 +127,16 @@ class Service:
         size = len(lines)
         if minute.taken >= self._fleet.quota_requests or minute.taken_bytes + size > self._fleet.quota_bytes:
             left = math.ceil(MINUTE - now % MINUTE)
-            return Answer(status=429, retry_after=f"{left}" if self._fleet.names_time else None)
+            return Answer(status=429, retry_after=f"{left}" if self._fleet.sends_retry_after else None)
         minute.taken += 1
         minute.taken_bytes += size
         return STORED
 
     def close(self) -> None:
-        """Close nothing."""
+        """Do nothing: there is no connection to close."""
 
     def forget(self) -> None:
-        """Forget nothing."""
+        """Do nothing: there is no connection to forget."""
 
 
 class Tally:

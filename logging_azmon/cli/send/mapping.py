@@ -1,7 +1,7 @@
 """Map entries that other programs have written to the columns of a table, as `Fields` for the encoder.
 
 A key goes to the column of the same name, or to the column whose field other programs call by that name (``msg``,
-``@timestamp``, ``levelname``), whatever its case. All other keys become extras. An entry's own host, instance, sequence
+``@timestamp``, ``levelname``); case is ignored. All other keys become extras. An entry's own host, instance, sequence
 and trace are kept, because this process did not log it.
 """
 

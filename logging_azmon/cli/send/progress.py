@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Without a terminal, a line is printed at this interval instead of a progress bar.
 _LINE_SECONDS = 10.0
-_MAX_COMPLAINTS = 10
+_MAX_REPORTED = 10
 
 
 class ProgressDisplay:
@@ -32,8 +32,8 @@ class ProgressDisplay:
         self._console = error_console()
         self._name = printable(name)
         self._began = time.monotonic()
-        self._spoke = self._began
-        self._complaints = 0
+        self._printed_at = self._began
+        self._bad_lines = 0
         columns = (
             SpinnerColumn() if size is None else BarColumn(bar_width=20),
             *(() if size is None else (DownloadColumn(),)),
@@ -60,8 +60,8 @@ class ProgressDisplay:
             self._progress.update(self._task, rows=status)
             if lines is not None:
                 self._progress.update(self._task, completed=lines.bytes_read)
-        elif now - self._spoke >= _LINE_SECONDS:
-            self._spoke = now
+        elif now - self._printed_at >= _LINE_SECONDS:
+            self._printed_at = now
             self._console.print(f"{self._name}: {status}", markup=False, soft_wrap=True)
 
     def trouble(self, trouble: Trouble) -> None:
@@ -72,13 +72,13 @@ class ProgressDisplay:
 
     def bad_line(self, line: Line, bad: KeptLines) -> None:
         """Report a line that cannot be a row; only the first few are reported."""
-        self._complaints += 1
-        if self._complaints <= _MAX_COMPLAINTS:
+        self._bad_lines += 1
+        if self._bad_lines <= _MAX_REPORTED:
             problem = f"line {line.number:,} is {line.problem}"
             self._console.print(
                 Text.assemble(("kept: ", "bold yellow"), problem), soft_wrap=not self._console.is_terminal
             )
-        if self._complaints == _MAX_COMPLAINTS:
+        if self._bad_lines == _MAX_REPORTED:
             self._console.print(f"further bad lines go to {bad.path} without a message", markup=False, soft_wrap=True)
 
     def ledger(self, stats: Stats, lines: Lines, bad: KeptLines, rejected: KeptLines, mapper: Mapper) -> None:
@@ -113,8 +113,8 @@ class ProgressDisplay:
             verb = "is" if rejected.count == 1 else "are"
             _print(out, f"{pluralize(rejected.count, 'rejected row')} {verb} kept in {rejected.path}: {hint}")
         if stats.misfits:
-            fate = "moved to the column for * instead" if mapper.has_rest else "converted, or added to the message"
-            _print(out, f"{pluralize(stats.misfits, 'value')} did not fit the column: {fate}")
+            outcome = "moved to the column for * instead" if mapper.has_rest else "converted, or added to the message"
+            _print(out, f"{pluralize(stats.misfits, 'value')} did not fit the column: {outcome}")
         if mapper.left_out:
             names = printable(", ".join(mapper.left_out))
             _print(
@@ -125,7 +125,7 @@ class ProgressDisplay:
             kept = f"; the original is kept as {ORIGINAL_TIME}" if mapper.has_rest else ""
             _print(
                 out,
-                f"{pluralize(mapper.old, 'row')} from more than two days ago or in the future: Azure replaces the time"
+                f"{pluralize(mapper.old, 'row')} from more than two days ago or a day ahead: Azure replaces the time"
                 f" by the time of receipt{kept}",
             )
 

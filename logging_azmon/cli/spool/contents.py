@@ -1,4 +1,4 @@
-"""Read a spool directory as its owners do, and turn rejected rows into segments again, without a pipeline."""
+"""Read a spool directory as its owners do, and requeue rejected rows as segments, without a pipeline."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def rejected_files(path: str) -> list[tuple[str, list[bytes]]]:
 
 
 def requeue_rejected(path: str) -> tuple[int, int]:
-    """Turn rejected rows into segments again; return how many, and how many unreadable lines remain."""
+    """Write rejected rows into segments again; return how many, and how many unreadable lines remain."""
     rows = left = 0
     if not rejected_files(path):
         return 0, 0

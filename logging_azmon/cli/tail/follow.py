@@ -17,7 +17,7 @@ from .._shared.interrupts import Interrupts
 from .._shared.workspace import Result, WorkspaceAddress, WorkspaceClient, WorkspaceQueryError
 from .window import INGESTED, Row, Window
 
-# The local workspace sends something every second.
+# The local workspace sends at least a comment line every second, so a longer silence means that it is gone.
 _SILENT_SECONDS = 30.0
 _LONGEST_PAUSE = 60.0
 

@@ -5,7 +5,7 @@ Rules:
 - The service records when each row was ingested, but rows become visible later, and not in that order. Each pass
   therefore reads again, page by page, the rows that were ingested shortly before the newest one.
 - Rows have no identity, so equal rows are counted. If there are more of them than in the last pass, the surplus is new:
-  no row is shown twice, and of two equal rows neither is lost.
+  no row is shown twice, and two equal rows are both shown.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Window:
             return new, True
         last = rows[-1][0]
         if last == self._at:
-            # One moment has more rows than a page holds; nothing tells them apart, so they must come in one page.
+            # One moment has more rows than a page holds. They cannot be told apart, so one page must hold them all.
             self._page_rows = min(2 * self._page_rows, _MAX_ROWS)
         # The next page repeats all rows of the last moment, including those already counted.
         self._counted = Counter({key: count for key, count in self._counted.items() if key[0] < last})

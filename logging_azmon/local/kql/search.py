@@ -12,7 +12,7 @@ _LOGICAL = frozenset({"LogicalOrExpression", "LogicalAndExpression", "LogicalOrO
 
 
 def is_case_sensitive(search: Node) -> bool:
-    """Tell whether a search asks for ``kind=case_sensitive``."""
+    """Return whether a search asks for ``kind=case_sensitive``."""
     return any("case_sensitive" in child.text for child in search.children[1:-1])
 
 

@@ -180,7 +180,7 @@ def _plan_flow(flow: Flow, columns: Mapping[str, str], describe: Describe) -> Fl
 
 
 def _is_storable_as(kind: str, target: str) -> bool:
-    """Tell whether Azure accepts a transformation's column of one type for a table's column of another."""
+    """Return whether Azure accepts a transformation's column of one type for a table's column of another."""
     return kind == target or (kind in ("int", "long") and target in ("int", "long", "real"))
 
 

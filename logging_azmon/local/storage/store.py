@@ -71,7 +71,7 @@ class Store:
 
     @property
     def ending(self) -> bool:
-        """Tell whether waits for changes have been ended."""
+        """Return whether waits for changes have been ended."""
         return self._writer.ending
 
     def close(self) -> None:
