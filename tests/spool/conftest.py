@@ -1,0 +1,15 @@
+"""Fixtures of the tests of a spool."""
+
+import pytest
+
+from support.spools import Directory
+
+
+@pytest.fixture
+def directory(tmp_path):
+    directory = Directory(tmp_path / "spool")
+    yield directory
+    for bench in directory.benches:
+        bench.queue.close()
+        bench.queue.abandon("closed")
+    directory.destination.check()
