@@ -6,6 +6,7 @@ import sys
 from logging_azmon import AzureMonitorHandler
 
 azure = AzureMonitorHandler()
+logging.getLogger().addHandler(logging.StreamHandler())
 logging.getLogger().addHandler(azure)
 log = logging.getLogger("nightly")
 log.setLevel("INFO")

@@ -26,7 +26,11 @@ logging.config.dictConfig(
             "console": {
                 "()": ProcessorFormatter,
                 "foreign_pre_chain": SHARED,
-                "processors": [ProcessorFormatter.remove_processors_meta, structlog.dev.ConsoleRenderer(colors=False)],
+                "processors": [
+                    ProcessorFormatter.remove_processors_meta,
+                    # A plain traceback: with rich installed, the default one shows local variables.
+                    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+                ],
             }
         },
         "handlers": {

@@ -9,7 +9,7 @@ from ..trouble import Trouble, count
 from .answer import Answer, Failure
 
 # Advice for an error code or a status. 200 stands for every 2xx except 204, and 300 for every 3xx.
-_HINTS: dict[int | str, str] = {
+HINTS: dict[int | str, str] = {
     200: "this is not the ingestion service (a captive portal, a proxy?); check endpoint=",
     300: "redirects are not followed, because they would carry rows and token elsewhere; check endpoint=",
     401: "the token is not accepted; check credential= and cloud=",
@@ -39,9 +39,9 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
             f"the response from {endpoint} cannot be read{detail}:"
             " check endpoint= and what is in between (proxy, firewall)"
         )
-    hint = _HINTS.get(answer.code) or _HINTS.get(answer.status, "")
+    hint = HINTS.get(answer.code) or HINTS.get(answer.status, "")
     if 200 <= answer.status < 400:
-        hint = _HINTS[200] if answer.status < 300 else _HINTS[300]
+        hint = HINTS[200] if answer.status < 300 else HINTS[300]
     hint = hint.format(rule=rule_id, stream=stream)
     return f"{answer.status} from {endpoint} for {stream} of {rule_id}{detail}{': ' if hint else ''}{hint}"
 

@@ -18,6 +18,7 @@ from .._config.presets import BUILT_IN
 from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, RENDERERS, VALUES, Design
+from ..infra.az import missing_variables
 from ..infra.naming import PLANS
 from ._shared.options import add_column_options, pipeline_arguments, read_settings
 
@@ -120,16 +121,27 @@ def _base(table: str) -> str:
     return table.removesuffix("_CL")
 
 
+def _variables_to_set(design: Design) -> list[str]:
+    """Return what the script for az needs in the environment, as far as no option has given it."""
+    needed = missing_variables(design)
+    needed["PRINCIPAL_TYPE"] = "User if the identity is a user; default: ServicePrincipal, also for managed identities"
+    return ["First, export:", *(f"  {name}: {meaning}" for name, meaning in needed.items())]
+
+
 def _next_steps(arguments: argparse.Namespace, design: Design) -> str:
     def filled(command: str) -> str:
         group = shlex.quote(arguments.resource_group or "RESOURCE_GROUP")
         return command.replace("RESOURCE_GROUP", group).replace("FILE", shlex.quote(arguments.output or "FILE"))
 
     lines = ["Next:", f"  {filled(COMMANDS[arguments.language])}"]
-    lines.append("Then set these three for the handler, as arguments or in the environment:")
+    if arguments.language == "az":
+        lines = [*_variables_to_set(design), *lines]
+        lines.append("This sets the handler's three variables in this shell, and azure.env keeps them:")
+    else:
+        lines.append("Then set these three for the handler, as arguments or in the environment:")
     lines += [f"  {name}" for name in list(ENVIRONMENT.values())[:2]]
     lines.append(f"  {ENVIRONMENT['stream']}={design.stream}")
-    source = filled(VALUES[arguments.language])
-    lines.append(f"  (printed by: {source})" if source else "  (printed by the script)")
+    if source := filled(VALUES[arguments.language]):
+        lines.append(f"  (printed by: {source})")
     lines.append("Then check whether rows arrive: logging-azmon check --send --wait")
     return "\n".join(lines)

@@ -25,9 +25,9 @@ COMMANDS: Mapping[str, str] = {
     "bicep": "az deployment group create --name logs --resource-group RESOURCE_GROUP --template-file FILE",
     "arm": "az deployment group create --name logs --resource-group RESOURCE_GROUP --template-file FILE",
     "terraform": "terraform init && terraform apply",
-    "az": "bash FILE",
+    "az": "bash FILE > azure.env && . ./azure.env",
 }
-# The command that prints the handler's three values after the deployment.
+# The command that prints the handler's three values after the deployment; the script for az prints them itself.
 VALUES: Mapping[str, str] = {
     "bicep": "az deployment group show --name logs --resource-group RESOURCE_GROUP --query properties.outputs",
     "arm": "az deployment group show --name logs --resource-group RESOURCE_GROUP --query properties.outputs",

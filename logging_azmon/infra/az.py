@@ -12,12 +12,32 @@ from collections.abc import Iterator
 from .design import ROLE_ID, ROLE_NAME, RULE_API, Design
 
 _MANAGEMENT = "https://management.azure.com"
+# The variables without which the script ends, with what each stands for.
+_NEEDED = {
+    "RESOURCE_GROUP": "the resource group of the workspace",
+    "WORKSPACE_NAME": "the name of the Log Analytics workspace",
+    "PRINCIPAL_ID": "the object id of the identity that sends",
+}
 _DCE = 'endpoint_id="$group_id/providers/Microsoft.Insights/dataCollectionEndpoints/$ENDPOINT_NAME"'
 
 
 def render(design: Design) -> str:
     """Return the script."""
     return "\n\n".join(_parts(design)) + "\n"
+
+
+def missing_variables(design: Design) -> dict[str, str]:
+    """Return the variables that must be set before the script runs, with what each stands for."""
+    known = _known(design)
+    return {name: meaning for name, meaning in _NEEDED.items() if known[name] is None}
+
+
+def _known(design: Design) -> dict[str, str | None]:
+    return {
+        "RESOURCE_GROUP": design.resource_group,
+        "WORKSPACE_NAME": design.workspace,
+        "PRINCIPAL_ID": design.principal_id,
+    }
 
 
 def _parts(design: Design) -> Iterator[str]:
@@ -29,9 +49,7 @@ def _parts(design: Design) -> Iterator[str]:
     )
     yield "\n".join(
         [
-            _variable("RESOURCE_GROUP", "the resource group of the workspace", design.resource_group),
-            _variable("WORKSPACE_NAME", "the name of the Log Analytics workspace", design.workspace),
-            _variable("PRINCIPAL_ID", "the object id of the identity that sends", design.principal_id),
+            *(_variable(name, _NEEDED[name], value) for name, value in _known(design).items()),
             _variable("PRINCIPAL_TYPE", "", "ServicePrincipal"),
             _variable("RULE_NAME", "", design.rule),
             *([_variable("ENDPOINT_NAME", "", design.dce)] if design.dce else []),

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -216,6 +217,28 @@ class TestSend:
         os.close(reader)
         assert done.returncode == 0
         assert "\r3 of 3 delivered" in shown
+
+    def test_a_report_on_a_terminal_begins_on_a_cleared_line(self, endpoint, path):
+        """It does not run on from the progress, and breaks between words."""
+        leave(endpoint, path, "row")
+        answers = iter([status(503)] * 3)
+        endpoint.default = lambda _: next(answers, STORED)
+        reader, writer = pty.openpty()
+        done = subprocess.run(
+            [sys.executable, "-m", "logging_azmon", "spool", path, "--send"],
+            env=os.environ | {"COLUMNS": "80"},
+            stdout=writer,
+            stderr=writer,
+            timeout=60,
+            check=False,
+        )
+        os.close(writer)
+        shown = os.read(reader, 10_000).decode().replace("\r\n", "\n")
+        os.close(reader)
+        assert done.returncode == 0
+        assert shown.count("logging-azmon spool: ") == shown.count("\r\x1b[Klogging-azmon spool: ") >= 3
+        assert "0 of 1 delivered\r\x1b[K" in shown
+        assert max(len(line) for line in re.split(r"[\r\n]", shown) if "logging-azmon" in line) <= 80 + len("\x1b[K")
 
 
 class TestRetryRejected:

@@ -11,7 +11,7 @@ import pytest
 from logging_azmon.local import Workspace
 from support.endpoint import Endpoint
 from support.local_client import send
-from support.pages import NAMES, blocks, pick
+from support.pages import NAMES, blocks, pick, section
 
 ADDRESS = {"LOGS_DCR_RULE_ID": "dcr-1", "LOGS_DCR_STREAM_NAME": "Custom-App"}
 RULE = {
@@ -56,7 +56,7 @@ EXPECTED = [
     (
         "getting-started",
         "Columns of your own",
-        "",
+        "order is late\n",
         lambda rows: (
             pick(rows, "Level", "Message", "OrderId", "Properties") == [("WARNING", "order is late", 1001, {"days": 3})]
         ),
@@ -113,7 +113,7 @@ def run(code, directory, **environ):
     # Tests without a fixture are called directly.
     calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", code, re.MULTILINE))
     script = directory / "block.py"
-    script.write_text(code + calls, "utf-8")
+    script.write_text(code.replace("/var/spool/shop", (directory / "spool").as_posix()) + calls, "utf-8")
     directory.joinpath("rule.json").write_text(json.dumps(RULE), "utf-8")
     return subprocess.run(
         [sys.executable, "-W", "error", *runner, script],
@@ -141,6 +141,51 @@ def test_every_code_block_runs_unchanged(block, expected, tmp_path):
     rows = sorted(endpoint.rows, key=lambda row: row.get("TimeGenerated", ""))
     assert are_expected(rows), rows
     assert {(request.rule, request.stream) for request in endpoint.requests} <= {("dcr-1", "Custom-App")}
+
+
+def test_the_tests_that_are_shown_pass_together(tmp_path):
+    """Each in a file of its own, with the rule that the page advises: no handler's rows get into another test's."""
+    text = section("testing", "Rows, without delivery")
+    endpoint, rule, stream = re.search(r"does not exist \(`(.*?)`, `(.*?)`,\s`(.*?)`\)", text).groups()
+    assert {"LOGS_DCR_RULE_ID": rule, "LOGS_DCR_STREAM_NAME": stream} == ADDRESS
+    tests = [code for name, _, code in BLOCKS if name == "testing" and "def test_" in code]
+    for number, code in enumerate(tests):
+        tmp_path.joinpath(f"test_{number}.py").write_text(code, "utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        env=os.environ | ADDRESS | {"DATA_COLLECTION_ENDPOINT": endpoint},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert len(tests) == 3
+    assert done.returncode == 0, done.stdout
+    assert f"{len(tests)} passed" in done.stdout
+    assert done.stderr == ""
+
+
+def test_rows_that_no_test_collects_are_waited_for_as_the_page_says(tmp_path):
+    """Without the two arguments a line is printed at the end, and with them none."""
+    text = section("testing", "Rows, without delivery")
+    silent = "close_seconds=0", "report=lambda trouble: None"
+    assert all(f"`{argument}`" in text for argument in silent)
+    printed = {}
+    for arguments in ("close_seconds=0.1", ", ".join(silent)):
+        code = (
+            "import logging\nfrom logging_azmon import AzureMonitorHandler\n"
+            f'logging.getLogger("shop").addHandler(AzureMonitorHandler({arguments}))\n'
+            'logging.getLogger("shop").warning("hello")\n'
+        )
+        done = run(code, tmp_path, DATA_COLLECTION_ENDPOINT="http://127.0.0.1:9")
+        assert done.returncode == 0
+        printed[arguments] = done.stderr
+
+    assert "not delivered within close_seconds=0.1" in printed["close_seconds=0.1"]
+    assert printed[", ".join(silent)] == ""
 
 
 def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path):

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -36,6 +37,14 @@ def calls():
         for code in names(re.sub(r"^ *```.*?^ *```$", "", read(name), flags=re.DOTALL | re.MULTILINE)):
             if re.match(r"logging-azmon [a-z]", code):
                 yield name, shlex.split(code.replace("\n", " "))
+
+
+@pytest.fixture
+def working_directory(tmp_path, monkeypatch):
+    """Change to a directory of its own, and forget a module `settings` that was imported from there."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("settings", None)
 
 
 def options_of(command):
@@ -72,10 +81,13 @@ def test_every_block_of_commands_is_listed_in_this_test():
         ("getting-started", "The first row, on your own machine"),
         ("getting-started", "The first row, on your own machine"),
         ("getting-started", "Columns of your own"),
+        ("getting-started", "Columns of your own"),
         *[("getting-started", "Azure, step by step")] * 6,
+        *[("getting-started", "Removing it again")] * 2,
         ("frameworks", "Frameworks"),
         ("spool", "The command"),
         ("commands", "`template`: what Azure needs"),
+        ("troubleshooting", "Troubleshooting"),
     ]
 
 
@@ -118,7 +130,88 @@ def test_a_row_arrives_in_one_minute(tmp_path, monkeypatch, capsys):
         subprocess.run([sys.executable, script], cwd=tmp_path, timeout=60, check=True, capture_output=True)
         assert cli.main(shlex.split(FIRST_QUERY)[1:]) == 0
 
-    assert "order 1001 paid" in capsys.readouterr().out
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    time = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
+    (expected,) = [code for _, code in blocks("README", "text")]
+    assert time.sub("TIME", expected) in time.sub("TIME", "\n".join(printed) + "\n")
+
+
+def test_columns_of_ones_own_arrive_as_getting_started_says(working_directory, monkeypatch, capsys):
+    """Template, workspace, program and query as they are typed; the variables are the same as of `serve` alone."""
+    heading = "Columns of your own"
+    template, serve, program, query = [
+        shlex.split(line)
+        for name, its_heading, code in CONSOLE
+        if (name, its_heading) == ("getting-started", heading)
+        for line in code.splitlines()
+    ]
+    working_directory.joinpath("settings.py").write_text(
+        next(code for its_heading, code in blocks("getting-started", "python") if its_heading == heading), "utf-8"
+    )
+    assert cli.main(template[1:]) == 0
+    assert (serve, program) == (["logging-azmon", "serve", "--dcr", "rule.json"], ["python", "settings.py"])
+
+    with Workspace(["rule.json"]) as workspace, Workspace() as first:
+        assert [(name, value) for name, value in workspace.environment.items() if "ENDPOINT" not in name] == [
+            (name, value) for name, value in first.environment.items() if "ENDPOINT" not in name
+        ]
+        for name, value in workspace.environment.items():
+            monkeypatch.setenv(name, value)
+        subprocess.run([sys.executable, "settings.py"], timeout=60, check=True, capture_output=True)
+        capsys.readouterr()
+        assert cli.main(query[1:]) == 0
+        assert workspace.problems() == []
+
+    assert re.search(r'WARNING +order is late +1001 +\{"days":3\}', capsys.readouterr().out)
+
+
+def test_what_is_removed_again_is_what_the_script_has_made(capsys):
+    """The rule and the table, by their names."""
+    _, delete = [code for _, heading, code in CONSOLE if heading == "Removing it again"]
+    assert cli.main(["template", "az"]) == 0
+    script = capsys.readouterr().out
+
+    rule = re.search(r'^RULE_NAME="\$\{RULE_NAME:-(.*)\}"$', script, re.MULTILINE)[1]
+    table_name = re.search(r"table create .*?--name (\w+)", script, re.DOTALL)[1]
+    assert re.findall(r"--name (\S+)", delete) == [rule, table_name]
+
+
+def test_readme_runs_the_script_as_the_command_advises(tmp_path, monkeypatch, capsys):
+    """With the variables that it asks for."""
+    monkeypatch.chdir(tmp_path)
+    (readme,) = [code for name, heading, code in CONSOLE if heading == "Ten minutes, with Azure"]
+    assert cli.main(["template", "az", "--output", "azure.sh"]) == 0
+
+    said = capsys.readouterr().err
+    (step,) = re.findall(r"^Next:\n  (.*)$", said, re.MULTILINE)
+    assert f"\n{step}\n" in readme
+    assert all(f"{name}=" in readme for name in re.findall(r"^  (\w+): ", said, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["spool", "missing"], ["query", "App_CL"], ["serve", "--port", "TAKEN"], ["send", "--fraction", "1"]],
+    ids=["no directory", "no workspace", "port in use", "unknown option"],
+)
+def test_a_command_that_cannot_begin_ends_with_2(words, tmp_path, monkeypatch, capsys):
+    """As the table of exit codes says."""
+    assert names_of_exit_codes() == ["0", "1", "2", "130"]
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA_COLLECTION_ENDPOINT", "LOGS_WORKSPACE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        words = [str(server.getsockname()[1]) if word == "TAKEN" else word for word in words]
+        try:
+            code = cli.main(words)
+        except SystemExit as error:
+            code = error.code
+
+    assert code == 2
+    assert capsys.readouterr().err
+
+
+def names_of_exit_codes():
+    return [row[0] for row in table("commands", "Commands", "exit code")]
 
 
 # An `az` that knows the calls of README and of the script that `template az` writes, and refuses all others. Its
@@ -188,16 +281,16 @@ def test_getting_started_has_the_same_commands_for_azure_as_readme():
 @pytest.mark.parametrize(
     "columns", ['{"TimeGenerated": "time", "Text": "message"}', None], ids=["columns", "configuration"]
 )
-def test_the_local_workspace_serves_a_rule_for_custom_columns(columns, tmp_path, monkeypatch):
+def test_the_local_workspace_serves_a_rule_for_custom_columns(columns, working_directory):
     """`serve --dcr` takes what `template arm` writes, from columns or from an application's configuration."""
     mapping = {"TimeGenerated": "time", "Text": "message"}
-    rule = tmp_path / "rule.json"
-    monkeypatch.chdir(tmp_path)
+    rule = working_directory / "rule.json"
     handler = {"class": "logging_azmon.AzureMonitorHandler", "columns": mapping}
-    tmp_path.joinpath("settings.py").write_text(f"LOGGING = {{'version': 1, 'handlers': {{'azure': {handler!r}}}}}")
+    working_directory.joinpath("settings.py").write_text(
+        f"LOGGING = {{'version': 1, 'handlers': {{'azure': {handler!r}}}}}"
+    )
     source = ["--columns", columns] if columns else ["--config", "settings:LOGGING"]
     assert cli.main(["template", "arm", *source, "-o", str(rule)]) == 0
-    monkeypatch.delitem(sys.modules, "settings", raising=False)
 
     with Workspace([rule]) as workspace:
         sender = AzureMonitorHandler(workspace.endpoint, workspace.rule_id, workspace.stream, columns=mapping)

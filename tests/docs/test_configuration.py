@@ -1,15 +1,20 @@
 """docs/configuration.md agrees with the settings: arguments, defaults, accepted words and units."""
 
+import base64
 import logging
+import random
 import subprocess
 import sys
 
 import pytest
 
+from logging_azmon import AzureMonitorHandler
 from logging_azmon._config.clouds import CLOUDS
 from logging_azmon._config.options import ARGUMENTS
+from logging_azmon._config.service_limits import MAX_BODY_BYTES
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
 from logging_azmon._config.validators import CREDENTIALS
+from support.endpoint import Endpoint
 from support.pages import names, table
 
 ADDRESS = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
@@ -45,7 +50,7 @@ def test_every_documented_default_is_the_default_of_the_code(row):
 
 def test_the_page_names_every_accepted_word():
     """This concerns settings that accept only a few words."""
-    meanings = {names(row[0])[0]: names(row[2]) for row in SETTINGS}
+    meanings = {names(row[0])[0]: names(row[3]) for row in SETTINGS}
     credentials = [names(row[0])[0].strip('"') for row in table("configuration", "Credentials", "`credential=`")]
 
     assert set(CREDENTIALS) <= set(credentials)
@@ -62,17 +67,44 @@ def test_every_documented_number_has_its_unit():
     for row in SETTINGS:
         unit = names(row[0])[0].rpartition("_")[2]
         if unit in {"seconds", "bytes"}:
-            assert unit in row[2]
+            assert unit in row[3]
+
+
+@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])
+def test_every_range_is_the_real_one(row):
+    """Each end as it would be written in Python; `-` for what is not a number."""
+    name = names(row[0])[0]
+
+    assert row[2] == "-" if ARGUMENTS[name].span is None else tuple(map(eval, names(row[2]))) == ARGUMENTS[name].span
 
 
 @pytest.mark.parametrize(("name", "least"), [("queue_bytes", 2_000_000), ("spool_bytes", 2_000_000 + 16 * 1024)])
 def test_the_documented_minimum_sizes_are_accepted_and_a_byte_less_is_refused(name, least):
     """The minimum is two batches, and for the spool 16 KiB more."""
+    (said,) = [names(row[3])[0] for row in SETTINGS if names(row[0]) == [name]]
+    assert eval(said, {"batch_bytes": 1_000_000}) == least
     address = ADDRESS | {"spool": "spool"}
 
     assert getattr(read(address | {name: least}, {}), name) == least
     with pytest.raises(ValueError, match=f"{name}={least - 1} is too small"):
         read(address | {name: least - 1}, {})
+
+
+def test_a_batch_that_is_too_large_when_it_is_compressed_is_split_before_it_is_sent():
+    """With 5,000,000 bytes, and rows that hardly compress: no request is larger than the service accepts."""
+    with Endpoint() as endpoint:
+        handler = AzureMonitorHandler(
+            endpoint.url, "dcr-1", "Custom-App", columns={"Text": "message"}, batch_bytes=5_000_000, uploads=1
+        )
+        for _ in range(70):
+            handler.handle(logging.makeLogRecord({"msg": base64.b64encode(random.randbytes(45_000)).decode()}))
+        assert handler.flush(30)
+        handler.close()
+
+    sizes = [len(request.raw) for request in endpoint.requests]
+    assert max(sizes) <= MAX_BODY_BYTES
+    assert sum(sizes) > 2 * MAX_BODY_BYTES
+    assert len(endpoint.rows) == 70
 
 
 def test_creating_a_handler_uses_no_network_disk_or_thread(tmp_path, monkeypatch):

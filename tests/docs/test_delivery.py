@@ -10,7 +10,7 @@ from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS
 from logging_azmon._delivery.retry import MAX_RETRY_AFTER_SECONDS
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure
-from support.pages import names, table
+from support.pages import names, section, table
 
 STATUS = re.compile(r"\b\d{3}\b").findall
 
@@ -74,6 +74,8 @@ class TestAnswers:
         told = " ".join(then for _, then in self.TABLE)
 
         assert f"honoured, up to {MAX_RETRY_AFTER_SECONDS / 60:g} minutes" in told
-        assert f"wait longer (up to {MAX_STRETCHED_SECONDS / 60:g} minutes)" in told
+        assert f"rows wait longer for their batch, up to {MAX_STRETCHED_SECONDS / 60:g} minutes" in " ".join(
+            section("delivery", "What the service's answers mean").split()
+        )
         assert f"more than {SPLITS_PER_MINUTE} requests a minute" in told
         assert f"At most {SPLITS_PER_BATCH} more requests a batch and {SPLITS_PER_MINUTE} a minute" in told

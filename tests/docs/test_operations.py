@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 
 from logging_azmon import Stats, Trouble
 from logging_azmon._queue.ledger import Reason
-from support.pages import names, section, table
+from support.pages import blocks, names, section, table
 
 
 def test_the_page_names_every_kind_of_trouble():
@@ -26,9 +26,20 @@ def test_the_page_names_every_reason_for_a_loss():
 def test_the_page_names_every_counter():
     """The table has the counters that make up the sum, and the text after it the others."""
     text = section("operations", "Counters")
-    told = re.search(r"^`handler.stats\(\)`(.*?)whose keys", text, re.DOTALL | re.MULTILINE)[1]
+    (formula,) = [code for heading, code in blocks("operations", "text") if heading == "Counters"]
     others = re.search(r"^Four more count (.*)", text, re.DOTALL | re.MULTILINE)[1]
     counters = {field.name for field in fields(Stats)}
 
     assert set(names(others)) == {"misfits", "requests", "retries", "sent_bytes"}
-    assert set(names(told)) == counters - set(names(others))
+    assert set(re.findall(r"[a-z_]{4,}", formula)) - {"values"} == counters - set(names(others))
+
+
+def test_the_formula_is_the_one_of_the_code():
+    """With the same terms on either side of the equation, in whatever order."""
+    (formula,) = [code for heading, code in blocks("operations", "text") if heading == "Counters"]
+    (held,) = re.findall(r"``(accepted .*?)``", Stats.__doc__)
+
+    def terms(equation):
+        return [set(map(str.strip, side.split(" + "))) for side in re.split(r"==?", equation)]
+
+    assert terms(formula) == terms(held)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from support.endpoint import Endpoint
+from support.lifecycle import address_variables
 from support.pages import ROOT, blocks
 
 QUOTES = [(file, code) for _, file, code in blocks("structlog", "python", quoting=True)]
@@ -64,12 +65,29 @@ def test_the_stdlib_structlog_example_sends_and_prints_events_and_foreign_record
     assert rows[1]["Exception"].endswith("KeyError: '1003'")
     assert re.findall(r"\[(info|error|warning) +\]", err) == ["info", "error", "warning"]
     assert "[debug" not in err
+    assert err.count("Traceback (most recent call last):") == 1
+    assert "╭" not in err
 
 
 @pytest.mark.parametrize(("file", "code"), QUOTES, ids=[file for file, _ in QUOTES])
 def test_each_quoted_piece_of_code_is_in_its_example_file(file, code):
     """A quote cannot become outdated."""
     assert code in ROOT.joinpath(file).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("file", "code"), QUOTES, ids=[file for file, _ in QUOTES])
+def test_a_quote_can_be_pasted(file, code):
+    """It runs by itself: nothing in it is cut off, and each name is defined in it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=os.environ | address_variables("http://127.0.0.1:9", stream="Custom-App"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_both_structlog_examples_are_quoted():

@@ -83,7 +83,9 @@ def load(monkeypatch):
 def test_the_configuration_files_in_yaml_json_and_ini_mean_the_same(kind, endpoint, arrived):
     """This covers levels, exceptions and extras with and without a column, by dictConfig and fileConfig."""
     where = EXAMPLES / "config_files"
-    run("config_files/app.py", f"logging.{kind}", where=where, url=endpoint.url)
+    _, err = run("config_files/app.py", f"logging.{kind}", where=where, url=endpoint.url)
+    assert err.startswith("not of interest to Azure\norder 1001 paid\norder 1003 is unknown\nTraceback ")
+    assert err.endswith("\nKeyError: '1003'\n"), "a record of another library on the console"
 
     paid, unknown = arrived()
 
@@ -189,12 +191,11 @@ def test_a_lambda_answers_in_time_while_azure_hangs(load):
 
 
 def test_a_job_ends_with_status_0_and_its_rows_delivered(endpoint, arrived):
-    assert run("job.py", url=endpoint.url) == ("", "")
-    assert messages(arrived()) == [
-        "begins",
-        *(f"order {number} sent" for number in (1, 2, 3)),
-        "ends",
-    ]
+    out, err = run("job.py", url=endpoint.url)
+    expected = ["begins", *(f"order {number} sent" for number in (1, 2, 3)), "ends"]
+
+    assert (out, err.splitlines()) == ("", expected)
+    assert messages(arrived()) == expected
 
 
 def test_a_job_exits_with_status_1_if_its_rows_are_not_delivered_in_time(load):

@@ -442,8 +442,29 @@ class TestCommand:
         assert file.read_bytes().startswith(b"#!/usr/bin/env bash\n")
         assert b"\r" not in file.read_bytes()
         assert said.out == ""
-        assert f"  bash '{file}'\n" in said.err
-        assert "(printed by the script)" in said.err
+        assert f"  bash '{file}' > azure.env && . ./azure.env\n" in said.err
+        assert "printed by" not in said.err
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            ([], ["RESOURCE_GROUP", "WORKSPACE_NAME", "PRINCIPAL_ID", "PRINCIPAL_TYPE"]),
+            (
+                ["--resource-group", "rg-shop", "--principal-id", FILLED["principal_id"]],
+                ["WORKSPACE_NAME", "PRINCIPAL_TYPE"],
+            ),
+        ],
+        ids=["none given", "some given"],
+    )
+    def test_the_script_comes_with_the_variables_that_it_still_needs(self, options, expected, capsys):
+        """Each is one that the script reads; those that an option gives are left out."""
+        assert cli.main(["template", "az", *options]) == 0
+
+        said = capsys.readouterr()
+        listed = re.search(r"^First, export:\n((?:  .*\n)+)Next:\n", said.err, re.MULTILINE)[1]
+        variables = re.findall(r"^  (\w+): \S", listed, re.MULTILINE)
+        assert variables == expected
+        assert [name for name in variables if not re.search(rf'^{name}="\${{{name}:[?-]', said.out, re.MULTILINE)] == []
 
     def test_a_file_that_cannot_be_written_is_a_usage_error(self, tmp_path, capsys):
         """The message names the file."""

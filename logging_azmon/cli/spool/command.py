@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,6 @@ from .._shared.interrupts import stopping
 from .._shared.numbers import pluralize
 
 if TYPE_CHECKING:
-    import threading
-
     from ..._spool.segment import Target
     from .contents import SegmentInfo
 
@@ -37,6 +36,7 @@ _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 # Maximum number of foreign files that the output names.
 _MAX_NAMED = 10
+_CLEAR_LINE = "\r\x1b[K"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -168,6 +168,7 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
     from ...pipeline import Pipeline, lifecycle_of
 
     print(f"{printable(str(target))}: {pluralize(rows, 'row')}")
+    progress = _Progress()
     try:
         pipeline = Pipeline(
             target.endpoint,
@@ -176,7 +177,7 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
             credential,
             cloud=target.cloud,  # type: ignore[arg-type]  # the pipeline checks it
             spool=directory,
-            report=_report,
+            report=progress.report,
         )
     except ConfigurationError as error:
         print(f"logging-azmon spool: {error}", file=sys.stderr)
@@ -187,7 +188,7 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
     is_done = False
     while not is_done and not stopped.is_set():
         is_done = lifecycle.drain(_SLICE_SECONDS)
-        _show_progress(pipeline.stats().delivered, rows)
+        progress.show(pipeline.stats().delivered, rows)
     pipeline.close(0)
     stats = pipeline.stats()
     refused = f", {stats.rejected:,} rejected" if stats.rejected else ""
@@ -196,16 +197,29 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
     return is_done
 
 
-def _report(trouble: Trouble) -> None:
-    # Foreign files and rows that are left are shown by this command itself.
-    if trouble.reason not in ("foreign", "closed"):
-        print(f"logging-azmon spool: {trouble}", file=sys.stderr)
+class _Progress:
+    """Show progress on one line of a terminal, and clear that line before a report.
 
+    The main thread shows, delivering threads report; `_lock` keeps one from writing into the other's line.
+    """
 
-def _show_progress(delivered: int, rows: int) -> None:
-    """Show progress on a terminal."""
-    if sys.stdout.isatty():
-        print(f"\r{delivered:,} of {rows:,} delivered", end="", flush=True)
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def show(self, delivered: int, rows: int) -> None:
+        """Show how many rows have been delivered."""
+        with self._lock:
+            if sys.stdout.isatty():
+                print(f"\r{delivered:,} of {rows:,} delivered", end="", flush=True)
+
+    def report(self, trouble: Trouble) -> None:
+        """Print a trouble, except for foreign files and rows that are left, which the command itself shows."""
+        if trouble.reason in ("foreign", "closed"):
+            return
+        with self._lock:
+            if sys.stdout.isatty():
+                print(_CLEAR_LINE, end="", flush=True)
+            print_error(f"logging-azmon spool: {trouble}")
 
 
 def _bytes(size: int) -> str:
