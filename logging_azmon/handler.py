@@ -80,7 +80,7 @@ class AzureMonitorHandler(logging.Handler):
         intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
+        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
 
         A `timeout` of None means `close_seconds`.
         """

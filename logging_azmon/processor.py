@@ -107,7 +107,7 @@ class AzureMonitorProcessor:
         intake.accept_event(event_dict, method_name, _name_of(logger))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
+        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
 
         A `timeout` of None means `close_seconds`.
         """

@@ -107,7 +107,7 @@ class Lifecycle:
         return self.ledger.snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver every row accepted before this call; return True if none is left and no row was dropped meanwhile.
+        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
 
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """

@@ -124,7 +124,7 @@ def _base(table: str) -> str:
 def _variables_to_set(design: Design) -> list[str]:
     """Return what the script for az needs in the environment, as far as no option has given it."""
     needed = missing_variables(design)
-    needed["PRINCIPAL_TYPE"] = "User if the identity is a user; default: ServicePrincipal, also for managed identities"
+    needed["PRINCIPAL_TYPE"] = "User if the identity is a user (default: ServicePrincipal)"
     return ["First, export:", *(f"  {name}: {meaning}" for name, meaning in needed.items())]
 
 
@@ -136,7 +136,7 @@ def _next_steps(arguments: argparse.Namespace, design: Design) -> str:
     lines = ["Next:", f"  {filled(COMMANDS[arguments.language])}"]
     if arguments.language == "az":
         lines = [*_variables_to_set(design), *lines]
-        lines.append("This sets the handler's three variables in this shell, and azure.env keeps them:")
+        lines.append("azure.env then holds the three variables of the handler, and this shell has them:")
     else:
         lines.append("Then set these three for the handler, as arguments or in the environment:")
     lines += [f"  {name}" for name in list(ENVIRONMENT.values())[:2]]

@@ -74,7 +74,7 @@ class TestAnswers:
         told = " ".join(then for _, then in self.TABLE)
 
         assert f"honoured, up to {MAX_RETRY_AFTER_SECONDS / 60:g} minutes" in told
-        assert f"rows wait longer for their batch, up to {MAX_STRETCHED_SECONDS / 60:g} minutes" in " ".join(
+        assert f"a row may wait up to {MAX_STRETCHED_SECONDS / 60:g} minutes for its batch" in " ".join(
             section("delivery", "What the service's answers mean").split()
         )
         assert f"more than {SPLITS_PER_MINUTE} requests a minute" in told

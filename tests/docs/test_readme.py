@@ -17,6 +17,14 @@ def test_code_fits_into_a_terminal():
     assert max(len(line) for _, code in blocks("README", "python") for line in code.splitlines()) <= 80
 
 
+def test_a_program_to_try_is_saved_elsewhere():
+    """In this directory the linter would find it, and README's last command would fail."""
+    assert "save it as `first.py` in a directory of its own, outside of this one" in read("README").replace("\n", " ")
+    assert "a new directory, outside of this one, and save this there as `first.py`" in read("getting-started").replace(
+        "\n", " "
+    )
+
+
 def test_the_variables_are_named_before_they_are_needed():
     """In the short part, which the site's index shows too."""
     short = README.read_text("utf-8").partition("<!-- end-short -->")[0]
