@@ -71,11 +71,13 @@ class Space:
 
     def has_room(self, size: int, now: float) -> bool:
         """Return whether this many bytes fit; other processes' files are measured again every few seconds."""
-        fits = self._used_bytes + self._others_bytes + size <= self._spool_bytes
-        if now - self._measured_at < (_MEASURE_SECONDS if fits else _MEASURE_AGAIN_SECONDS):
-            return fits
-        self._measured_at = now
-        self._others_bytes = self._directory.used(set(self._ownership.owners))
+        if now - self._measured_at >= (_MEASURE_SECONDS if self.fits(size) else _MEASURE_AGAIN_SECONDS):
+            self._measured_at = now
+            self._others_bytes = self._directory.used(set(self._ownership.owners))
+        return self.fits(size)
+
+    def fits(self, size: int) -> bool:
+        """Return whether this many bytes fit, by the last measurement."""
         return self._used_bytes + self._others_bytes + size <= self._spool_bytes
 
     def can_make_room(self, size: int) -> bool:

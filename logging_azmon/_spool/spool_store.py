@@ -133,17 +133,11 @@ class SpoolStore:
         if not self._space.is_full:
             return self._memory.make_room(size)
         most = len(self._directory.header) + max(self._batch_bytes, size)
-        while True:
-            try:
-                with self._lock:
-                    if self._space.has_room(most, self._clock.monotonic()):
-                        return True
-            except OSError as error:
-                self._space.fail(error)
-                return True  # the row goes through memory
+        while not self._space.fits(most):
             # Other processes' segments are not dropped: if they leave no room, dropping ours would not help.
             if not self._space.can_make_room(most) or not self._recovery.drop_oldest(self._writer.seal):
                 return False
+        return True
 
     # The delivering side.
 

@@ -91,6 +91,18 @@ class TestBound:
         assert bench.stats.dropped == {}
         assert bench.stats.spooled == 100
 
+    def test_drop_old_drops_the_new_row_if_all_others_are_in_flight(self, directory):
+        bench = directory.process(**SMALL, overflow="drop_old")
+        while self.used(directory) < 32_768 - BATCH_BYTES:
+            bench.put(line("taken", 100))
+        bench.queue.make_all_due()
+        while bench.queue.take(bench.clock.monotonic(), is_due=True):
+            pass
+        taken = bench.stats.in_flight
+
+        assert bench.put(line("new", 1_000)) == [False]
+        assert bench.stats.in_flight == taken
+
     def test_drop_old_drops_no_row_of_other_processes(self, directory):
         first = self.fill(directory)
         second = directory.process(**SMALL, overflow="drop_old")
