@@ -91,8 +91,8 @@ class Pipeline:
 
 
 _known: Registry[Pipeline] = Registry()
-# Pipelines that came from other processes, by key. They end with the process: the processor that a pipeline came with
-# may be gone, and come again.
+# Pipelines that came from other processes, by key. They are kept until this process ends, because the same pickle may
+# arrive again after its processor was garbage-collected.
 _arrived: dict[str, Pipeline] = {}
 
 

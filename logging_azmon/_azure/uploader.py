@@ -25,7 +25,7 @@ from .._config.settings import Settings
 from .._delivery.answer import Answer, Failure
 from .._process import at_fork, feedback
 from .credential import Credential
-from .error_mapping import answer_to
+from .sdk_errors import answer_to
 from .transport import bounded_adapter
 from .wait_limit import set_wait_limit
 

@@ -4,11 +4,11 @@ All pipelines that send to the same endpoint and rule share a breaker, because t
 be its answer to all. Each pipeline also has its own breaker, for failures that concern only its stream or identity.
 Callers pass the time; the breaker reads no clock.
 
-state       reached by                     `acquire` gives               left by
-closed      the start, a success           a ticket to each caller       a failure: open
-open        a failure                      None                          the end of the pause: half-open
-half-open   the end of the pause, `end_pauses`  a ticket to one caller, the   the probe's success: closed,
-                                           probe; None to the others     or its failure: open
+state       reached by                            `acquire` gives                left by
+closed      the start, a success                  a ticket to each caller        a failure: open
+open        a failure                             None                           the end of the pause: half-open
+half-open   the end of the pause, `end_pauses`    a ticket to one caller, the    the probe's success: closed,
+                                                  probe; None to the others      or its failure: open
 
 Rules:
 - Delivering and flushing threads call it, the latter even in a signal handler. The lock is therefore re-entrant, and is

@@ -265,6 +265,7 @@ class Lifecycle:
     def restart(self) -> None:
         """Start afresh in a forked child, without the waiting rows: those are the parent's."""
         self.queue.leave_to_parent()
+        self.intake.uncounted.clear()
         self._encoder.restart()
         self.destination.forget()
         self._begin()
@@ -275,7 +276,7 @@ class Lifecycle:
             self.queue.abandon("closed")
 
     def finish_at_exit(self, *, is_last: bool) -> None:
-        """Deliver the waiting rows; close the pipeline, unless logging.shutdown will close a handler of it later."""
+        """Deliver the waiting rows; close the pipeline, unless a handler is open: logging.shutdown closes that."""
         deadline = self._waiting.deadline(None)
         watermark = self.queue.make_all_due()
         was_closed = not self._state.takes_rows
@@ -306,7 +307,9 @@ def restart() -> None:
 
 def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
     """Deliver the last rows of all pipelines at exit, and close the pipelines that nothing else will close."""
-    at_exit.deliver_tails([pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last)
+    at_exit.finish_pipelines(
+        [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last
+    )
 
 
 at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)

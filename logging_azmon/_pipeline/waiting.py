@@ -1,8 +1,8 @@
 """Wait until rows are settled, for flush and close.
 
-Rules: none of the library's locks is held. If no listener can deliver, the waiting thread delivers. Once a wait of
-the default length has timed out, one that follows it, as a close follows a flush, has the same deadline and does not
-wait again. At exit, every wait is limited by the time that the process has left.
+Rules: none of the library's locks is held. If no listener can deliver, the waiting thread delivers. A close within a
+second after a flush of the default length has timed out does not wait again. At exit, every wait is limited by the time
+that the process has left.
 """
 
 from __future__ import annotations

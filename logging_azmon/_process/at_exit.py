@@ -66,7 +66,7 @@ class Ending(Protocol):
         ...
 
 
-def deliver_tails(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: FBT001 - passed on
+def finish_pipelines(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: FBT001 - passed on
     """Flush all pipelines at once, then finish each; the longest `close_seconds` is the limit for all together."""
     _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
     for pipeline in pipelines:

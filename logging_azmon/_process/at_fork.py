@@ -94,6 +94,7 @@ def _after_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - everywhere but on Windows
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
-    # The interpreter swallows what a signal handler raises in a hook; the hook goes on where it was, then.
+    # If a signal handler raises inside a hook, the interpreter ignores the error and skips the rest of the hook. It is
+    # registered again, so that a later run releases what is left.
     for _ in range(2):
         os.register_at_fork(after_in_parent=_after_in_parent)

@@ -9,8 +9,9 @@ Rules:
 - The open batch takes rows without the lock as long as they fit the reserve: bytes that `append` has counted as used in
   advance. Code that needs the queue to stand still holds the lock and calls `catch_up`, which counts those rows and
   takes the reserve back, so that the next row needs the lock.
-- Bytes are reserved from a batch's second row on, because the first must wake a listener. If that is interrupted, the
-  next row does it. Nothing is reserved where straight-line code is not atomic (see `_process.atomicity`).
+- Bytes are reserved from a batch's second row on, because the first must wake a listener. If the wake-up is
+  interrupted, the next row wakes it. Nothing is reserved where straight-line code is not atomic (see
+  `_process.atomicity`).
 - A waiting batch without rows belongs to an interrupted call that has just begun it, so it is not removed.
 - A batch's bytes count against the bound until it is released.
 """
@@ -88,8 +89,8 @@ class MemoryStore:
         # A JSON array of n lines replaces n newlines by n - 1 commas and two brackets, so it is one byte longer.
         self._batch_bytes = batch_bytes - 1
         # A placeholder while no batch is open; it has no capacity.
-        self._none = Batch(bytearray(), 0, 0)
-        self._open = OpenBatch(self._none, self.append)
+        self._no_batch = Batch(bytearray(), 0, 0)
+        self._open = OpenBatch(self._no_batch, self.append)
         # The bytes of all rows that wait or are in flight, and of the reserve.
         self.used_bytes = 0
         # The bound: `queue_bytes`, or 0 after `close`.
@@ -244,7 +245,7 @@ class MemoryStore:
 
     def close_open(self) -> None:
         """Make the next row begin another batch."""
-        self._count_open(self._none)
+        self._count_open(self._no_batch)
 
     def load(self, batch: Batch) -> Loaded:  # noqa: ARG002 - as Store has it
         """Do nothing: the rows are in memory already."""

@@ -34,8 +34,8 @@ class ColumnCache(dict[tuple[Any, ...], bytes]):
 
     def __missing__(self, values: tuple[Any, ...]) -> bytes:
         columns = self._prefix + join_columns(
-            (key, values[position] if derive is None else derive(values[position]))
-            for key, position, derive in self._slots
+            (writer, values[position] if derive is None else derive(values[position]))
+            for writer, position, derive in self._slots
         )
         # Only values of immutable types, which the cache may keep alive.
         if len(columns) <= _MAX_CACHED_BYTES and all(type(value) in _IMMUTABLE for value in values):
@@ -45,34 +45,35 @@ class ColumnCache(dict[tuple[Any, ...], bytes]):
         return columns
 
     def __repr__(self) -> str:
-        names = ", ".join(slot.key.column for slot in self._slots)
+        names = ", ".join(slot.writer.name for slot in self._slots)
         return f"<{type(self).__name__} of [{names}]: {len(self)} of {MAX_CACHED} entries>"
 
 
 def join_columns(pairs: Iterable[tuple[ColumnWriter, Any]]) -> bytes:
     """Encode the columns that have a value, each followed by a comma; raise DoesNotFitError for a misfit."""
     columns = b""
-    for key, value in pairs:
+    for writer, value in pairs:
         if value is not None:
-            encoded = key.encode(value)
+            encoded = writer.encode(value)
             if encoded is None:
                 raise DoesNotFitError
-            columns += key.json + encoded + b","
+            columns += writer.json + encoded + b","
     return columns
 
 
-def sequence_template(key: ColumnWriter) -> bytes:
+def sequence_template(writer: ColumnWriter) -> bytes:
     """Return the column of a row's number as a template for ``%``."""
     # A rule may name a column ``100%``.
-    return key.json.replace(b"%", b"%%") + (b'"%d",' if key.type == "string" else b"%d,")
+    return writer.json.replace(b"%", b"%%") + (b'"%d",' if writer.type == "string" else b"%d,")
 
 
 def refuse_misfits(pairs: Iterable[tuple[ColumnWriter, Any]]) -> None:
     """Raise ConfigurationError for constants that do not fit their columns: they would be missing in every row."""
     problems = [
-        f"column {key.column!r}: {text(value)!r} (of type {type(value).__name__}) does not fit its type {key.type!r}"
-        for key, value in pairs
-        if value is not None and key.encode(value) is None
+        f"column {writer.name!r}: {text(value)!r} (of type {type(value).__name__}) does not fit its type"
+        f" {writer.type!r}"
+        for writer, value in pairs
+        if value is not None and writer.encode(value) is None
     ]
     if problems:
         raise ConfigurationError(problems)

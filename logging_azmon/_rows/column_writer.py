@@ -18,6 +18,6 @@ class ColumnWriter(NamedTuple):
     field: str
 
     @property
-    def column(self) -> str:
+    def name(self) -> str:
         """Return the column's name."""
         return self.json[1:-2].decode()

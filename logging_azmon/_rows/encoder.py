@@ -58,7 +58,9 @@ class Encoder:
         self.event_reader = EventReader(layout.wanted)
         self.record_reader = RecordReader(layout.wanted, self.event_reader)
         self._message = layout.message.json if layout.message else None
-        self._message_is_placed = layout.message is not None or any(key.field == "message" for key, _ in layout.always)
+        self._message_is_placed = layout.message is not None or any(
+            writer.field == "message" for writer, _ in layout.always
+        )
         refuse_misfits(layout.extras.defaults.items())
         self._defaults = join_columns(layout.extras.defaults.items())
         # The column that takes the text of a notice: the message column, or else any column that takes text.
@@ -74,7 +76,7 @@ class Encoder:
         layout = self._layout
         self.instance = secrets.token_hex(8)
         own = {"host": socket.gethostname(), "instance": self.instance}
-        fixed = [(key, s.value if isinstance(s, Constant) else own[s]) for key, s in layout.fixed]
+        fixed = [(writer, s.value if isinstance(s, Constant) else own[s]) for writer, s in layout.fixed]
         refuse_misfits(fixed)
         self._fixed = join_columns(fixed)
         self._threads = ColumnCache(self._fixed, layout.thread)
@@ -160,9 +162,9 @@ class Encoder:
         self, parts: list[bytes], slots: list[Slot], values: tuple[Any, ...], leftover: dict[str, Any]
     ) -> None:
         """Write the columns of a site or thread one by one, because they cannot be cached."""
-        for key, position, derive in slots:
+        for writer, position, derive in slots:
             value = values[position] if derive is None else derive(values[position])
-            leftover |= self._put(parts, key, key.field, value, None) or {}
+            leftover |= self._put(parts, writer, writer.field, value, None) or {}
 
     def _put_time(self, parts: list[bytes], moment: Any, leftover: Leftover) -> Leftover:
         """Write the time; one that cannot be read becomes a leftover, and the row gets the current time."""
@@ -174,12 +176,14 @@ class Encoder:
                     self._on_misfit()
                     leftover = merge({"time": moment}, leftover)
                 encoded = b'"%b"' % utc_text(dt.datetime.fromtimestamp(time.time(), dt.UTC)).encode()
-        for key in self._layout.times:
-            if key.type in _TIME_TEXT_TYPES:
-                parts += (key.json, encoded, b",")
+        for writer in self._layout.times:
+            if writer.type in _TIME_TEXT_TYPES:
+                parts += (writer.json, encoded, b",")
             else:
                 seconds = dt.datetime.fromisoformat(encoded[1:-1].decode()).timestamp()
-                leftover = self._put(parts, key, key.field, seconds if key.type == "real" else int(seconds), leftover)
+                leftover = self._put(
+                    parts, writer, writer.field, seconds if writer.type == "real" else int(seconds), leftover
+                )
         return leftover
 
     def _cached_time(self, moment: float) -> bytes | None:
@@ -194,19 +198,21 @@ class Encoder:
         filled, rest = columns.match(extras)
         if self._layout.rest is not None and rest:
             leftover = merge(leftover, rest)
-        for key, (name, value) in filled.items():
-            leftover = self._put(parts, key, name, value, leftover)
+        for writer, (name, value) in filled.items():
+            leftover = self._put(parts, writer, name, value, leftover)
         if self._defaults:
-            parts.append(join_columns((key, value) for key, value in columns.defaults.items() if key not in filled))
+            parts.append(
+                join_columns((writer, value) for writer, value in columns.defaults.items() if writer not in filled)
+            )
         return leftover
 
     def _put_exception(self, parts: list[bytes], exception: Any, leftover: Leftover) -> Leftover:
         """Write the columns of an exception; if none of them holds all of it, its text becomes a leftover."""
         is_complete = False
-        for key, get in self._layout.exception:
+        for writer, get in self._layout.exception:
             value = _value_or_error(get, exception)
-            leftover = self._put(parts, key, key.field, value, leftover)
-            is_complete = is_complete or (value is not None and key.field in ("exception", "exceptions"))
+            leftover = self._put(parts, writer, writer.field, value, leftover)
+            is_complete = is_complete or (value is not None and writer.field in ("exception", "exceptions"))
         rendered = None if is_complete else _value_or_error(exception_text, exception)
         return leftover if rendered is None else merge({"exception": rendered}, leftover)
 
@@ -215,12 +221,12 @@ class Encoder:
         layout = self._layout
         _, _, _, message, _, stack, _, _ = fields
         if stack is not None:
-            for key in layout.stack:
-                leftover = self._put(parts, key, key.field, stack, leftover)
+            for writer in layout.stack:
+                leftover = self._put(parts, writer, writer.field, stack, leftover)
             if not layout.stack:
                 leftover = merge({"stack": stack}, leftover)
-        for key, compute in layout.always:
-            leftover = self._put(parts, key, key.field, _value_or_error(compute, fields), leftover)
+        for writer, compute in layout.always:
+            leftover = self._put(parts, writer, writer.field, _value_or_error(compute, fields), leftover)
         if not self._message_is_placed and message is not None:
             leftover = merge({"message": message}, leftover)
         return leftover
@@ -228,22 +234,22 @@ class Encoder:
     def _put_spans(self, parts: list[bytes], leftover: Leftover) -> Leftover:
         ids = _value_or_error(lambda _: span_ids(), None)
         if type(ids) is tuple:  # otherwise there is no span, or the tracer is broken, which must not cost the row
-            for key, index in self._layout.spans:
-                leftover = self._put(parts, key, key.field, ids[index], leftover)
+            for writer, index in self._layout.spans:
+                leftover = self._put(parts, writer, writer.field, ids[index], leftover)
         return leftover
 
-    def _put(self, parts: list[bytes], key: ColumnWriter, name: str, value: Any, leftover: Leftover) -> Leftover:
+    def _put(self, parts: list[bytes], writer: ColumnWriter, name: str, value: Any, leftover: Leftover) -> Leftover:
         """Write one column; a value that does not fit is counted, and becomes a leftover under `name`."""
         if value is None:
             return leftover
-        encoded = key.encode(value)
+        encoded = writer.encode(value)
         if encoded is None:
             self._on_misfit()
-            lenient = LENIENT.get(key.type) if self._layout.rest is None else None
+            lenient = LENIENT.get(writer.type) if self._layout.rest is None else None
             encoded = lenient(value) if lenient is not None else None
         if encoded is None:
             return merge({name: value}, leftover)
-        parts += (key.json, encoded, b",")
+        parts += (writer.json, encoded, b",")
         return leftover
 
     def _put_leftover(self, parts: list[bytes], leftover: dict[str, Any], message: Any) -> Any:

@@ -23,14 +23,14 @@ class ExtraColumns:
     paths: list[tuple[ColumnWriter, str]] = field(default_factory=list)
     defaults: dict[ColumnWriter, Any] = field(default_factory=dict)
 
-    def add(self, key: ColumnWriter, source: Extra) -> None:
+    def add(self, writer: ColumnWriter, source: Extra) -> None:
         """Add a column; of two columns that accept a name, the first takes it."""
         for rank, name in enumerate(source.names):
-            self.named.setdefault(name, (key, rank))
+            self.named.setdefault(name, (writer, rank))
             if "." in name:
-                self.paths.append((key, name))
+                self.paths.append((writer, name))
         if source.default is not None:
-            self.defaults[key] = source.default
+            self.defaults[writer] = source.default
 
     def __bool__(self) -> bool:
         return bool(self.named)
@@ -41,21 +41,21 @@ class ExtraColumns:
         ranks: dict[ColumnWriter, int] = {}
         rest: dict[str, Any] = {}
         for name, value in extras.items():
-            key, rank = self.named.get(name, _NO_COLUMN)
-            if key is None:
+            writer, rank = self.named.get(name, _NO_COLUMN)
+            if writer is None:
                 rest[name] = value
             elif value is None:
                 continue
-            elif key not in filled or rank < ranks[key]:
-                if key in filled:
-                    rest[filled[key][0]] = filled[key][1]
-                filled[key], ranks[key] = (name, value), rank
+            elif writer not in filled or rank < ranks[writer]:
+                if writer in filled:
+                    rest[filled[writer][0]] = filled[writer][1]
+                filled[writer], ranks[writer] = (name, value), rank
             else:
                 rest[name] = value
-        for key, path in self.paths:
-            value = None if key in filled else follow(extras, path.split("."))
+        for writer, path in self.paths:
+            value = None if writer in filled else follow(extras, path.split("."))
             if value is not None:
-                filled[key] = (path, value)
+                filled[writer] = (path, value)
         return filled, rest
 
 

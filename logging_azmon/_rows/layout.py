@@ -30,7 +30,7 @@ from .values import ENCODERS
 class Slot(NamedTuple):
     """Fill a column with the value at a position of a site or thread, or with a value derived from it."""
 
-    key: ColumnWriter
+    writer: ColumnWriter
     position: int
     derive: Callable[[Any], Any] | None
 
@@ -65,45 +65,45 @@ class Layout:
     def _place(self, column: Column) -> None:
         source = column.source
         name = source if isinstance(source, str) else column.name
-        key = ColumnWriter(b'"%b":' % column.name.encode(), ENCODERS[column.type], column.type, name)
+        writer = ColumnWriter(b'"%b":' % column.name.encode(), ENCODERS[column.type], column.type, name)
         if isinstance(source, Extra):
-            self.extras.add(key, source)
+            self.extras.add(writer, source)
         elif isinstance(source, Constant):
-            self.fixed.append((key, source))
+            self.fixed.append((writer, source))
         elif isinstance(source, str):
-            self._place_field(key, source)
+            self._place_field(writer, source)
         else:
-            self.always.append((key, lambda fields: _call(source, origin_of(fields))))
+            self.always.append((writer, lambda fields: _call(source, origin_of(fields))))
 
-    def _place_field(self, key: ColumnWriter, source: str) -> None:
+    def _place_field(self, writer: ColumnWriter, source: str) -> None:
         if source in ("host", "instance"):
-            self.fixed.append((key, source))
+            self.fixed.append((writer, source))
         elif source in DERIVED_FIELDS:
-            self.site.append(Slot(key, self.wanted.site.index("level_number"), DERIVED_FIELDS[source]))
+            self.site.append(Slot(writer, self.wanted.site.index("level_number"), DERIVED_FIELDS[source]))
         elif source in SITE_FIELDS:
-            self.site.append(Slot(key, self.wanted.site.index(source), None))
+            self.site.append(Slot(writer, self.wanted.site.index(source), None))
         elif source in THREAD_FIELDS:
-            self.thread.append(Slot(key, self.wanted.thread.index(source), None))
+            self.thread.append(Slot(writer, self.wanted.thread.index(source), None))
         elif source in _OF_EXCEPTION:
-            self.exception.append((key, _OF_EXCEPTION[source]))
+            self.exception.append((writer, _OF_EXCEPTION[source]))
         elif source == "stack":
-            self.stack.append(key)
+            self.stack.append(writer)
         elif source in _SPAN_FIELDS:
-            self.spans.append((key, _SPAN_FIELDS.index(source)))
+            self.spans.append((writer, _SPAN_FIELDS.index(source)))
         elif source == "*":
-            self.rest = key
+            self.rest = writer
         elif source == "sequence":
-            self.sequence = key
+            self.sequence = writer
         else:
-            self._place_time_or_message(key, source)
+            self._place_time_or_message(writer, source)
 
-    def _place_time_or_message(self, key: ColumnWriter, source: str) -> None:
+    def _place_time_or_message(self, writer: ColumnWriter, source: str) -> None:
         if source == "time":
-            self.times.append(key)
-        elif source == "message" and key.type == "string" and self.message is None:
-            self.message = key
+            self.times.append(writer)
+        elif source == "message" and writer.type == "string" and self.message is None:
+            self.message = writer
         else:
-            self.always.append((key, _COMPUTED[source]))
+            self.always.append((writer, _COMPUTED[source]))
 
 
 def _call(source: Callable[[Any], Any], origin: Any) -> Any:

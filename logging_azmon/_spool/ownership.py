@@ -1,7 +1,7 @@
 """The owners whose segments this pipeline holds: the one that it writes as, and those that it has adopted.
 
-Rules: a thread holds `lock` while it creates an owner, looks for orphans, or takes or releases owners' locks. It comes
-before the ledger's lock: a thread that already holds the ledger's lock does not wait for it. A fork waits for it.
+Rules: a thread holds `lock` while it creates an owner, looks for orphans, or takes or releases owners' locks. The order
+of locks is ownership, then ledger: a thread that holds the ledger's lock only tries this one. A fork waits for it.
 """
 
 from __future__ import annotations

@@ -122,7 +122,9 @@ class Recovery:
             if oldest is None:
                 return False
             self._backlog.waiting.remove(oldest)
-            is_counted = bool(oldest.rows) or self._count_adopted(oldest)
+        # Files are read without the lock; nothing else has this batch.
+        is_counted = bool(oldest.rows) or self._count_adopted(oldest)
+        with self._ledger.lock:
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
             self._space.batches -= 1
             finished = self._space.release_part(oldest.stored.segment)
@@ -156,7 +158,7 @@ class Recovery:
             self._notes.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
         if self._clock.time() - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
             text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
-            self._notes.add("old", f'{text} by the time of receipt; see README, "The spool"')
+            self._notes.add("old", f"{text} by the time of receipt; see docs/spool.md")
         return Loaded.READY if rows else Loaded.EMPTY
 
     def _failed(self, batch: Batch, error: OSError) -> Loaded:

@@ -69,7 +69,7 @@ class SegmentWriter:
     def __repr__(self) -> str:
         return f"<SegmentWriter open={self._open!r} deferred={len(self._deferred)}>"
 
-    # In one piece, because `taken_by` is set in the atomic step that counts the row.
+    # One function: a call between the write and the count could be interrupted, and lose the count.
     def append(self, line: bytes) -> bool:  # noqa: C901, PLR0912 - see above
         """Write a row, or defer it; return False if there is no room, or the disk fails."""
         if self._ownership.writer is None and not self._ensure_owner():

@@ -128,7 +128,7 @@ class TestCircuitBreaker:
             assert breaker.acquire(2.0) is None, "the other probe is still on its way"
             breaker.release(other)
 
-    def test_hurry_ends_a_backoff_pause_for_one_probe(self):
+    def test_end_pauses_ends_a_backoff_pause_for_one_probe(self):
         breaker, sleeper = CircuitBreaker(), Sleeper()
         fail(breaker, breaker.acquire(0.0), 0.0, 60.0)
         breaker.subscribe(sleeper.wake)
@@ -137,13 +137,13 @@ class TestCircuitBreaker:
         assert breaker.acquire(1.0) is not None
         assert breaker.acquire(1.0) is None
 
-    def test_hurry_does_not_end_a_pause_that_the_service_asked_for(self):
+    def test_end_pauses_does_not_end_a_pause_that_the_service_asked_for(self):
         breaker = CircuitBreaker()
         fail(breaker, breaker.acquire(0.0), 0.0, 60.0, from_server=True)
         breaker.end_pauses(1.0)
         assert breaker.wait_seconds(1.0) == 59.0
 
-    def test_hurry_does_not_end_a_pause_that_the_service_asked_a_stale_request_for(self):
+    def test_end_pauses_does_not_end_a_pause_that_the_service_asked_a_stale_request_for(self):
         breaker = CircuitBreaker()
         first, late = breaker.acquire(0.0), breaker.acquire(0.0)
         fail(breaker, first, 0.0, 5.0)
@@ -152,7 +152,7 @@ class TestCircuitBreaker:
         breaker.end_pauses(1.0)
         assert breaker.wait_seconds(1.0) == 59.0
 
-    def test_hurry_without_a_pause_does_nothing(self):
+    def test_end_pauses_without_a_pause_does_nothing(self):
         breaker = CircuitBreaker()
         breaker.end_pauses(1.0)
         assert breaker.wait_seconds(1.0) == 0.0
@@ -267,7 +267,7 @@ class TestCircuitBreaker:
 
     @given(
         st.lists(
-            st.sampled_from(["acquire", "succeed", "fail", "late", "retry_after", "release", "hurry", "wait"]),
+            st.sampled_from(["acquire", "succeed", "fail", "late", "retry_after", "release", "end_pauses", "wait"]),
             max_size=60,
         )
     )
@@ -281,7 +281,7 @@ class TestCircuitBreaker:
                     probing.add(ticket) if breaker.is_failing else old.append(ticket)
             elif move == "wait":
                 now += 1.0
-            elif move == "hurry":
+            elif move == "end_pauses":
                 breaker.end_pauses(now)
             elif move == "late" and old:
                 fail(breaker, old.pop(), now, 1.0)

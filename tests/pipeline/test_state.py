@@ -134,6 +134,14 @@ class TestTransitions:
 
             assert pipeline.state is State.OPEN
 
+    def test_a_forked_child_does_not_count_its_parents_failed_rows(self, destination):
+        """A RecursionError of the parent, which is counted at its next snapshot."""
+        pipeline = lifecycle(destination, background=False)
+        pipeline.intake.uncounted[RecursionError()] = None
+        pipeline.restart()
+
+        assert pipeline.stats().accepted == 0
+
     def test_draining_to_closed_in_a_forked_child(self, destination):
         """The parent delivers the waiting rows; a row of the child counts as logged after close."""
         states = []

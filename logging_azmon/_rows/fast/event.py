@@ -37,7 +37,8 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
     tails = _EventTailCache(TailCache(caches.threads, caches.sites, len(wanted.site)), (*wanted.site, *wanted.thread))
     write_time = SecondCache().write
     time_column, message_column, rest_column, sequence_column = (
-        key.column if key is not None else "" for key in (layout.times[0], layout.message, layout.rest, layout.sequence)
+        writer.name if writer is not None else ""
+        for writer in (layout.times[0], layout.message, layout.rest, layout.sequence)
     )
     place_extras = make_place_extras(layout.extras) if layout.extras else None
     next_number, finish = caches.next_number, make_finish(layout, caches)

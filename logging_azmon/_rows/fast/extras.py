@@ -37,9 +37,9 @@ def make_place_extras(columns: ExtraColumns) -> PlaceExtras:
 
 def _by_name(columns: ExtraColumns) -> PlaceExtras:
     columns_by_name = {
-        name: (key.column, key.encode, *_UNCHANGED.get(key.type, _NO_VALUE))
-        for name, (key, _) in columns.named.items()
-        if key is not None
+        name: (writer.name, writer.encode, *_UNCHANGED.get(writer.type, _NO_VALUE))
+        for name, (writer, _) in columns.named.items()
+        if writer is not None
     }
     fragment = orjson.Fragment
 
@@ -66,9 +66,9 @@ def _by_name(columns: ExtraColumns) -> PlaceExtras:
 
 def _by_path_and_default(columns: ExtraColumns, place_by_name: PlaceExtras) -> PlaceExtras:
     """Look into nested extras, too, where a column's name has dots, and fill empty columns with their defaults."""
-    paths = [(key.column, key.encode, path.split(".")) for key, path in columns.paths]
+    paths = [(writer.name, writer.encode, path.split(".")) for writer, path in columns.paths]
     # Defaults that do not fit were refused when the encoder was made.
-    defaults = {key.column: orjson.Fragment(key.encode(value) or b"") for key, value in columns.defaults.items()}
+    defaults = {writer.name: orjson.Fragment(writer.encode(value) or b"") for writer, value in columns.defaults.items()}
 
     def place(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
         rest = place_by_name(row, extras)

@@ -37,7 +37,8 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
     seconds = SecondCache()
     key_of = itemgetter(*(SITE_FIELDS[name] for name in wanted.site), *(THREAD_FIELDS[name] for name in wanted.thread))
     time_column, message_column, rest_column, sequence_column = (
-        key.column if key is not None else "" for key in (layout.times[0], layout.message, layout.rest, layout.sequence)
+        writer.name if writer is not None else ""
+        for writer in (layout.times[0], layout.message, layout.rest, layout.sequence)
     )
     place_extras = make_place_extras(layout.extras) if layout.extras else None
     # Local variables are faster than globals and attributes.

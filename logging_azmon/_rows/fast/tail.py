@@ -34,7 +34,7 @@ def is_ordinary(layout: Layout) -> bool:
         and layout.times[0].type in ("datetime", *TEXT_TYPES)
         and layout.message is not None
         and not layout.always
-        and all(key.type in TEXT_TYPES for key, _ in layout.spans)
+        and all(writer.type in TEXT_TYPES for writer, _ in layout.spans)
         and (layout.rest is None or layout.rest.type == "dynamic")
     )
 
@@ -42,7 +42,7 @@ def is_ordinary(layout: Layout) -> bool:
 def make_finish(layout: Layout, caches: Caches) -> Finish:
     """Make the function that finishes the rows of a table."""
     has_spans = bool(layout.spans)
-    rest = layout.rest.column if layout.rest is not None else ""
+    rest = layout.rest.name if layout.rest is not None else ""
     encode_spans, limit = caches.encode_spans, caches.limit
     dumps, modules = orjson.dumps, sys.modules
 

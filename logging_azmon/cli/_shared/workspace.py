@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..._azure.credential import make_credential, token_error_text
-from ..._azure.error_mapping import connection_error_text
+from ..._azure.sdk_errors import connection_error_text
 from ..._config.clouds import CLOUDS
 from ..._config.settings import ENVIRONMENT
 from ..._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown

@@ -5,7 +5,7 @@ from http.client import BadStatusLine, RemoteDisconnected
 
 import pytest
 
-from logging_azmon._azure.error_mapping import answer_to
+from logging_azmon._azure.sdk_errors import answer_to
 from logging_azmon._delivery.answer import Failure
 
 
