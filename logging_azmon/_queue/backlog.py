@@ -51,6 +51,10 @@ class Backlog:
                 return batch
         return None
 
+    def has(self, place: Place) -> bool:
+        """Return whether a batch in this place, memory or disk, is not settled."""
+        return any(batch.place == place for batch in self.all())
+
     def all(self) -> tuple[Batch, ...]:
         """Return all batches, waiting or taken; some may be without rows."""
         return (*self.waiting, *self.taken)

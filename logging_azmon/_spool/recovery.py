@@ -111,7 +111,6 @@ class Recovery:
                 )
                 self._next_adopted += _STEP
                 self._space.adopt(segment)
-                self._space.batches += 1
             self._backlog.insert_adopted(batches)
 
     def drop_oldest(self, seal: Callable[[], None]) -> bool:
@@ -126,7 +125,6 @@ class Recovery:
         is_counted = bool(oldest.rows) or self._count_adopted(oldest)
         with self._ledger.lock:
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
-            self._space.batches -= 1
             finished = self._space.release_part(oldest.stored.segment)
         if is_counted:  # or else its rows would be gone uncounted: the file stays for the next process
             self._space.remove(finished)
@@ -236,7 +234,6 @@ class Recovery:
         with self._ledger.lock:
             stored.size = size
             stored.segment.parts += 1
-            self._space.batches += 1
             self._backlog.insert(rest)
 
     # Giving back.

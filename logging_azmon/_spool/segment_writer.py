@@ -142,7 +142,6 @@ class SegmentWriter:
     def _turn_over(self, size: int) -> Batch | None:
         """Seal the open segment, and begin another if there is room and the disk works."""
         self.seal()
-        self._space.is_full = False
         now = self._clock.monotonic()
         owner = self._ownership.writer
         if owner is None or not self._space.is_usable(now):
@@ -151,8 +150,7 @@ class SegmentWriter:
         start = len(self._directory.header)
         most = start + capacity
         try:
-            self._space.is_full = not self._space.has_room(most, now)
-            if self._space.is_full:
+            if not self._space.claim(most, now):
                 return None
             if not self._directory.holds(owner):
                 # The lock file was removed, so other processes may adopt our segments: go on as another owner.

@@ -39,9 +39,7 @@ class Space:
         self._clock = clock
         self._lock = lock
         self._spool_bytes = spool_bytes
-        # How many batches on disk wait or are in flight; counted without a call, in one atomic step with the backlog.
-        self.batches = 0
-        # The bytes of their segments.
+        # The bytes of this pipeline's segments.
         self._used_bytes = 0
         # The bytes of other owners' segments and of rejected rows, as last measured.
         self._others_bytes = 0
@@ -52,7 +50,7 @@ class Space:
         self._broken_until = float("-inf")
 
     def __repr__(self) -> str:
-        return f"<Space batches={self.batches} bytes={self._used_bytes} others={self._others_bytes}>"
+        return f"<Space bytes={self._used_bytes} others={self._others_bytes}>"
 
     def fail(self, error: Exception) -> None:
         """Note that the disk failed: rows go through memory for a while."""
@@ -69,12 +67,13 @@ class Space:
         """Use the disk no more, in a forked child."""
         self._broken_until = float("inf")
 
-    def has_room(self, size: int, now: float) -> bool:
-        """Return whether this many bytes fit; other processes' files are measured again every few seconds."""
+    def claim(self, size: int, now: float) -> bool:
+        """Return whether this many bytes fit, and note it; other processes' files are measured every few seconds."""
         if now - self._measured_at >= (_MEASURE_SECONDS if self.fits(size) else _MEASURE_AGAIN_SECONDS):
             self._measured_at = now
             self._others_bytes = self._directory.used(set(self._ownership.owners))
-        return self.fits(size)
+        self.is_full = not self.fits(size)
+        return not self.is_full
 
     def fits(self, size: int) -> bool:
         """Return whether this many bytes fit, by the last measurement."""

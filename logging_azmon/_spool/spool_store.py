@@ -115,8 +115,6 @@ class SpoolStore:
         self._memory.close_open()
         batch.first_row = self._ledger.accepted
         if not self._writes_for_next:
-            # Atomic: the batch and its count.
-            self._space.batches += 1
             self._backlog.waiting.append(batch)
 
     @property
@@ -144,7 +142,7 @@ class SpoolStore:
     @property
     def is_empty(self) -> bool:
         """Return whether no row waits or is in flight, on disk or in memory."""
-        return self._memory.is_empty and self._space.batches == 0
+        return self._memory.is_empty and not self._backlog.has("spooled")
 
     @property
     def used_bytes(self) -> int:
@@ -201,7 +199,6 @@ class SpoolStore:
             self._memory.divide(batch, parts)
             return
         stored.segment.parts += len(parts) - 1
-        self._space.batches += len(parts) - 1
         for part in parts:
             part.stored = replace(stored, is_part=True)
 
@@ -216,7 +213,6 @@ class SpoolStore:
             if batch.is_released:
                 return
             batch.is_released = True
-            self._space.batches -= 1
             finished = self._space.release_part(stored.segment)
         if not stored.is_unreadable:
             self._space.remove(finished)
@@ -246,14 +242,13 @@ class SpoolStore:
         """Leave a batch on disk to the next process that opens the directory."""
         if batch.stored is None:
             return False
-        self._space.batches -= 1
         if batch.is_adopted:
             self._ledger.hand_over(batch.rows)
         return True
 
     def release_ownership(self) -> None:
         """Let other processes adopt the segments that are left, once this one has none in flight."""
-        if self._writes_for_next and self._space.batches == 0:
+        if self._writes_for_next and not self._backlog.has("spooled"):
             self.ownership.release_all()
 
     def leave_to_parent(self) -> None:

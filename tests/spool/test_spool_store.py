@@ -186,7 +186,7 @@ def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
     assert bench.queue.used_bytes == 0, "rows on disk take no memory"
     assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
     assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
-    assert repr(store._space) == f"<Space batches=1 bytes={store._space._used_bytes} others=0>"
+    assert repr(store._space) == f"<Space bytes={store._space._used_bytes} others=0>"
     assert repr(store) == (
         f"<SpoolStore {directory.path}"
         " writer=<SegmentWriter open=<Batch spooled open first_row=0 rows=1 bytes=0 tries=0> deferred=0>"
@@ -238,7 +238,7 @@ def test_a_batch_on_disk_is_released_once(directory):
     for _ in range(2):
         bench.queue._store.release(batch)
 
-    assert bench.queue._store._space.batches == 0
+    assert batch.stored.segment.parts == 0
     bench.queue.settle(batch)
 
 
