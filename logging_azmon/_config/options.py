@@ -68,11 +68,11 @@ class Argument(NamedTuple):
     text: str
     """The meaning of the argument, in whole sentences, without its default and range."""
     default: Any = None
-    span: tuple[float, float] | None = None
+    limits: tuple[float, float] | None = None
     """The lowest and the highest number that is accepted."""
     is_whole: bool = False
     """Whether the number must be whole."""
-    words: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
     """The only texts that are accepted."""
     variable: str | None = None
     """The environment variable that stands in for a missing argument."""
@@ -81,12 +81,12 @@ class Argument(NamedTuple):
     def documentation(self) -> str:
         """Return the text with the default, the range and the environment variable."""
         sentences = [self.text]
-        if self.words:
-            sentences.append(f"One of {', '.join(map(_quoted, self.words))}.")
+        if self.choices:
+            sentences.append(f"One of {', '.join(map(_quoted, self.choices))}.")
         if self.variable is not None:
             sentences.append(f"Default: the environment variable {self.variable}.")
         elif self.default is not None:
-            accepted = f", from {self.span[0]:_} to {self.span[1]:_}" if self.span else ""
+            accepted = f", from {self.limits[0]:_} to {self.limits[1]:_}" if self.limits else ""
             sentences.append(f"Default: {_written(self.default)}{accepted}.")
         return " ".join(sentences)
 
@@ -148,7 +148,7 @@ _TABLE = (
         "batch_bytes",
         "Maximum bytes of JSON in one request, before compression.",
         default=1_000_000,
-        span=(4 * KIB, MAX_DECOMPRESSED_BYTES),
+        limits=(4 * KIB, MAX_DECOMPRESSED_BYTES),
         is_whole=True,
     ),
     Argument(
@@ -156,27 +156,27 @@ _TABLE = (
         "Maximum seconds that a row waits for its batch to fill. The first row after a quiet time is sent at once,"
         " within 0.2 s.",
         default=5.0,
-        span=(0.01, 3_600),
+        limits=(0.01, 3_600),
     ),
     Argument(
         "queue_bytes",
         "Maximum bytes of rows that wait in memory; at least two batches.",
         default=64 * MIB,
-        span=(8 * KIB, 1024 * GIB),
+        limits=(8 * KIB, 1024 * GIB),
         is_whole=True,
     ),
     Argument(
         "overflow",
         "What to do with a row when the queue is full: drop it, drop the oldest rows, or block the log call.",
         default="drop_new",
-        words=get_args(Overflow),
+        choices=get_args(Overflow),
     ),
     Argument(
         "block_seconds",
         'With overflow="block", maximum seconds that a log call waits for room. After one call has waited in vain, no'
         " other waits until there is room again. An event loop is never blocked.",
         default=1.0,
-        span=(0, 60),
+        limits=(0, 60),
     ),
     Argument(
         "spool",
@@ -186,7 +186,7 @@ _TABLE = (
         "spool_bytes",
         "Maximum bytes in the spool; at least two batches. When it is full, `overflow` decides.",
         default=GIB,
-        span=(32 * KIB, 1024 * 1024 * GIB),
+        limits=(32 * KIB, 1024 * 1024 * GIB),
         is_whole=True,
     ),
     Argument(
@@ -194,30 +194,30 @@ _TABLE = (
         "When to sync the spool to disk, so that rows survive a power cut as well: never, after each batch, or after"
         " each row.",
         default="never",
-        words=get_args(Fsync),
+        choices=get_args(Fsync),
     ),
-    Argument("uploads", "Maximum number of requests in flight.", default=4, span=(1, 32), is_whole=True),
-    Argument("connect_seconds", "Maximum seconds to wait for a connection.", default=5.0, span=(0.01, 300)),
-    Argument("read_seconds", "Maximum seconds to wait for a response.", default=30.0, span=(0.01, 300)),
+    Argument("uploads", "Maximum number of requests in flight.", default=4, limits=(1, 32), is_whole=True),
+    Argument("connect_seconds", "Maximum seconds to wait for a connection.", default=5.0, limits=(0.01, 300)),
+    Argument("read_seconds", "Maximum seconds to wait for a response.", default=30.0, limits=(0.01, 300)),
     Argument(
         "retry_seconds",
         "Maximum seconds between two tries; waits start shorter and double. A longer wait that the service asks for is"
         " honoured up to 300 s.",
         default=60.0,
-        span=(0.01, 3_600),
+        limits=(0.01, 3_600),
     ),
     Argument(
         "give_up_seconds",
         "Seconds after which a batch that could not be delivered is dropped. Default: never.",
-        span=(0.01, 10**9),
+        limits=(0.01, 10**9),
     ),
     Argument(
         "close_seconds",
         "Maximum seconds that `flush`, `close` and the exit of the process take.",
         default=10.0,
-        span=(0, 3_600),
+        limits=(0, 3_600),
     ),
-    Argument("cloud", "Azure cloud that the rule is in.", default="public", words=tuple(CLOUDS)),
+    Argument("cloud", "Azure cloud that the rule is in.", default="public", choices=tuple(CLOUDS)),
     Argument("report", "Callable that receives each `Trouble`. By default, they are printed to stderr."),
 )
 

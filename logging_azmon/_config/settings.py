@@ -122,10 +122,10 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
     checked: dict[str, list[str]] = {}
     for name, value in options.items():
         argument = ARGUMENTS[name]
-        if argument.words:
-            checked[name] = list(validators.check_choice(name, value, argument.words))
-        elif argument.span is not None:
-            checked[name] = list(validators.check_number(name, value, argument.span, is_whole=argument.is_whole))
+        if argument.choices:
+            checked[name] = list(validators.check_choice(name, value, argument.choices))
+        elif argument.limits is not None:
+            checked[name] = list(validators.check_number(name, value, argument.limits, is_whole=argument.is_whole))
         yield from checked.get(name, ())
     if "credential" in options:
         yield from validators.check_credential(options["credential"])

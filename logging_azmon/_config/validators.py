@@ -32,9 +32,9 @@ def shown(value: object) -> str:
     return written if len(written) <= _SHOWN_LENGTH else f"{written[:_SHOWN_LENGTH]}…"
 
 
-def check_number(name: str, value: Any, span: tuple[float, float], *, is_whole: bool) -> Iterator[str]:
+def check_number(name: str, value: Any, limits: tuple[float, float], *, is_whole: bool) -> Iterator[str]:
     """Check a numeric setting's type and range."""
-    low, high = span
+    low, high = limits
     accepted = int if is_whole else int | float
     # The comparison also refuses NaN.
     if isinstance(value, bool) or not isinstance(value, accepted) or not low <= value <= high:

@@ -36,7 +36,7 @@ _GZIP_OVERHEAD = 1_024
 # Rows are not shrunk below this: a row with hardly any text is worth less than a report of its rejection.
 _MIN_SHRUNK_BYTES = 4_096
 # The longest wait before a retry while the pipeline closes.
-_CLOSING_RETRY_SECONDS = 1.0
+_DRAINING_RETRY_SECONDS = 1.0
 
 
 class Delivery:
@@ -197,7 +197,7 @@ class Delivery:
 
     def _longest_wait(self) -> float:
         longest = self._settings.retry_seconds
-        return min(longest, _CLOSING_RETRY_SECONDS) if self._scheduler.is_draining else longest
+        return min(longest, _DRAINING_RETRY_SECONDS) if self._scheduler.is_draining else longest
 
     def _hold(
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False

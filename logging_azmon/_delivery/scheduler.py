@@ -51,8 +51,8 @@ class Scheduler:
         self.is_draining = False
 
     def __repr__(self) -> str:
-        closing = ", closing" if self.is_draining else ""
-        return f"<Scheduler shared={self._shared_breaker!r}, own={self._own_breaker!r}{closing}>"
+        draining = ", draining" if self.is_draining else ""
+        return f"<Scheduler shared={self._shared_breaker!r}, own={self._own_breaker!r}{draining}>"
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Call this bound method, as long as its object is alive, whenever a pause changes or a probe ends."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._spool.files import Files
 
 
-class Parts(NamedTuple):
+class Components(NamedTuple):
     """Hold the parts that a forked child replaces by new ones."""
 
     ledger: Ledger
@@ -46,7 +46,7 @@ def assemble(
     breaker: CircuitBreaker,
     wake: Callable[[], object],
     files: Files | None = None,
-) -> Parts:
+) -> Components:
     """Assemble the parts as the settings say; `breaker` is shared with other pipelines, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
@@ -97,7 +97,7 @@ def assemble(
         shrink=shrink_row,
         on_delivered=notices.put_if_due,
     )
-    return Parts(ledger, queue, scheduler, notices, delivery)
+    return Components(ledger, queue, scheduler, notices, delivery)
 
 
 def _overflow(settings: Settings) -> Overflow:

@@ -31,7 +31,7 @@ EVERYTHING = sys.maxsize
 class BatchQueue:
     """Queue rows until they are settled."""
 
-    def __init__(  # noqa: PLR0917 - its parts
+    def __init__(  # noqa: PLR0917 - its components
         self,
         ledger: Ledger,
         clock: Clock,
@@ -210,7 +210,7 @@ class BatchQueue:
         return batch.rows
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
-        """Replace a taken batch by its parts."""
+        """Replace a taken batch by its components."""
         with self.lock:
             self._store.divide(batch, parts)
             self._taken.update(parts)

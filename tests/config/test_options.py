@@ -48,8 +48,8 @@ class TestTable:
         for name, annotation in Options.__annotations__.items():
             argument, kinds = ARGUMENTS[name], typing.get_args(annotation)
             literals = [kind for kind in kinds if typing.get_origin(kind) is typing.Literal]
-            assert [word for kind in literals for word in typing.get_args(kind)] == list(argument.words)
-            assert (int in kinds or float in kinds) == (argument.span is not None)
+            assert [word for kind in literals for word in typing.get_args(kind)] == list(argument.choices)
+            assert (int in kinds or float in kinds) == (argument.limits is not None)
             assert (int in kinds) == argument.is_whole
             assert type(None) in kinds
 

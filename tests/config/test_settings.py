@@ -30,8 +30,8 @@ ENVIRON = {
     "LOGS_DCR_STREAM_NAME": "Custom-Environ",
 }
 SECRET = "hunter2-do-not-show"
-NUMBERS = [argument for argument in ARGUMENTS.values() if argument.span is not None]
-WORDS = [argument for argument in ARGUMENTS.values() if argument.words]
+NUMBERS = [argument for argument in ARGUMENTS.values() if argument.limits is not None]
+WORDS = [argument for argument in ARGUMENTS.values() if argument.choices]
 
 
 class Credential:
@@ -210,7 +210,7 @@ class TestNumbers:
     @pytest.mark.parametrize("argument", NUMBERS, ids=lambda argument: argument.name)
     def test_both_ends_of_a_numbers_range_are_accepted(self, argument, end):
         """The message names both."""
-        value = argument.span[end]
+        value = argument.limits[end]
         room = {"queue_bytes": 2**40} if argument.name == "batch_bytes" else {}
         small = {"batch_bytes": 4_096} if argument.name == "queue_bytes" else {}
 
@@ -241,7 +241,7 @@ class TestNumbers:
         said = problem(**{argument.name: wrong})
 
         kind = "a whole number" if argument.is_whole else "a number"
-        low, high = argument.span
+        low, high = argument.limits
         assert said.startswith(f"{argument.name}={repr(wrong)[:200]}")
         assert said.endswith(f"; give {kind} from {low:,} to {high:,}")
 
@@ -304,13 +304,13 @@ class TestWords:
     @pytest.mark.parametrize("argument", WORDS, ids=lambda argument: argument.name)
     def test_each_documented_word_is_accepted(self, argument):
         """Every word that the message lists is accepted."""
-        found = [getattr(settings(**{argument.name: word}), argument.name) for word in argument.words]
+        found = [getattr(settings(**{argument.name: word}), argument.name) for word in argument.choices]
 
-        assert found == list(argument.words)
+        assert found == list(argument.choices)
 
     def test_the_accepted_words_are_the_documented_ones(self):
         """A change here is a change for every user."""
-        assert {argument.name: argument.words for argument in WORDS} == {
+        assert {argument.name: argument.choices for argument in WORDS} == {
             "overflow": ("drop_new", "drop_old", "block"),
             "spool_fsync": ("never", "batch", "row"),
             "cloud": tuple(CLOUDS),

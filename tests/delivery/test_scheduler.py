@@ -77,7 +77,7 @@ class TestNextBatch:
         bench = Bench()
         bench.scheduler.is_draining = True
         breaker = "<CircuitBreaker closed, failures=0, resume_at=0.0, from_server=False, stretch=1.0>"
-        assert repr(bench.scheduler) == f"<Scheduler shared={breaker}, own={breaker}, closing>"
+        assert repr(bench.scheduler) == f"<Scheduler shared={breaker}, own={breaker}, draining>"
 
 
 class TestPauses:

@@ -55,10 +55,10 @@ def test_the_page_names_every_accepted_word():
 
     assert set(CREDENTIALS) <= set(credentials)
     assert [word.strip('"') for word in meanings["cloud"]] == list(CLOUDS)
-    assert [word.strip('"') for word in meanings["overflow"]] == list(ARGUMENTS["overflow"].words)
-    assert [word.strip('"') for word in meanings["spool_fsync"]] == list(ARGUMENTS["spool_fsync"].words)
+    assert [word.strip('"') for word in meanings["overflow"]] == list(ARGUMENTS["overflow"].choices)
+    assert [word.strip('"') for word in meanings["spool_fsync"]] == list(ARGUMENTS["spool_fsync"].choices)
     assert [names(row[0])[0].strip('"') for row in table("spool", "A power cut", "`spool_fsync`")] == list(
-        ARGUMENTS["spool_fsync"].words
+        ARGUMENTS["spool_fsync"].choices
     )
 
 
@@ -75,7 +75,9 @@ def test_every_range_is_the_real_one(row):
     """Each end as it would be written in Python; `-` for what is not a number."""
     name = names(row[0])[0]
 
-    assert row[2] == "-" if ARGUMENTS[name].span is None else tuple(map(eval, names(row[2]))) == ARGUMENTS[name].span
+    assert (
+        row[2] == "-" if ARGUMENTS[name].limits is None else tuple(map(eval, names(row[2]))) == ARGUMENTS[name].limits
+    )
 
 
 @pytest.mark.parametrize(("name", "least"), [("queue_bytes", 2_000_000), ("spool_bytes", 2_000_000 + 16 * 1024)])
