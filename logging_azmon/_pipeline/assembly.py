@@ -1,4 +1,4 @@
-"""Assemble the parts of a pipeline that each process has of its own: ledger, queue, scheduler, notices and delivery."""
+"""Assemble the components of a pipeline that each process has of its own: ledger, queue, scheduler, notices and delivery."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Components(NamedTuple):
-    """Hold the parts that a forked child replaces by new ones."""
+    """Hold the components that a forked child replaces by new ones."""
 
     ledger: Ledger
     queue: BatchQueue
@@ -47,7 +47,7 @@ def assemble(
     wake: Callable[[], object],
     files: Files | None = None,
 ) -> Components:
-    """Assemble the parts as the settings say; `breaker` is shared with other pipelines, and `files` is for tests."""
+    """Assemble the components as the settings say; `breaker` is shared with other pipelines, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
     store: Store

@@ -3,7 +3,7 @@
 Rules:
 - `accept` and `accept_event` are called by any thread at any time, and re-entrantly by signal handlers and finalizers.
   They raise nothing but RecursionError, and wait only for room in the queue, with overflow="block".
-- In a forked child the parts that they use are replaced, never changed.
+- In a forked child the components that they use are replaced, never changed.
 - When the stack is exhausted, nothing can be called to count a row. The front door stores the RecursionError in
   `uncounted`, without a call, and `count_failures` counts it later.
 - After the system has refused to start a thread, each row asks for one again. Otherwise rows that join an open batch

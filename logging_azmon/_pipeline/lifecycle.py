@@ -37,7 +37,7 @@ from .waiting import Waiting
 
 
 class Lifecycle:
-    """Hold the parts of a pipeline, and take it through its states, forks and the exit of the process."""
+    """Hold the components of a pipeline, and take it through its states, forks and the exit of the process."""
 
     def __init__(self, settings: Settings, destination: Destination, clock: Clock, *, background: bool) -> None:
         self.settings = settings
@@ -59,7 +59,7 @@ class Lifecycle:
         return f"{self.state.value}, {self.queue!r}, {self.listeners!r}"
 
     def _begin(self) -> None:
-        """Assemble the parts that each process has of its own."""
+        """Assemble the components that each process has of its own."""
         settings = self.settings
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
