@@ -1,4 +1,4 @@
-"""Assemble the components of a pipeline that each process has of its own: ledger, queue, scheduler, notices and delivery."""
+"""Assemble the components of a pipeline of which each process has its own: ledger, queue, scheduler, delivery."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def assemble(
     wake: Callable[[], object],
     files: Files | None = None,
 ) -> Components:
-    """Assemble the components as the settings say; `breaker` is shared with other pipelines, and `files` is for tests."""
+    """Assemble the components; `breaker` is shared with other pipelines, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
     store: Store
