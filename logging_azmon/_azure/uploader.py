@@ -7,6 +7,7 @@ elsewhere, logging writes a line for each request, and tracing makes a span for 
 Rules:
 - A delivering thread imports the SDK, and builds the client and its credential, at the first upload.
 - Both happen under `building`, which a fork waits for: a child forked during an import could never finish it.
+  It is re-entrant, because building the client may fork: under gevent, to find out the platform.
 - A forked child builds its own client and leaves the parent's connections alone.
 """
 
@@ -37,13 +38,13 @@ _IMPORTED_BY_REQUESTS = (
     "azure.core.rest._http_response_impl",
 )
 
-building = threading.Lock()
+building = threading.RLock()
 
 
 def restart() -> None:
     """Replace the lock in a forked child, where a thread that held it does not exist."""
     global building  # noqa: PLW0603 - one lock per process
-    building = threading.Lock()
+    building = threading.RLock()
 
 
 at_fork.register(at_fork.Turn.SDK_IMPORT, locks=lambda: [building], restart=restart)

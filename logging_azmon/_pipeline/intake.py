@@ -56,7 +56,12 @@ class Intake:
         self._asks_for_thread = False
         # First, so that a capture that begins meanwhile is not missed.
         capture.followers.add(self)
-        self.redirect(capture.current())
+        while True:
+            put = capture.current()
+            self.redirect(put)
+            # A capture that ends meanwhile must not keep the rows.
+            if capture.current() is put:
+                break
 
     # Log calls.
 

@@ -1,6 +1,7 @@
 """Log calls are taken as rows, and captures follow them."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,6 +44,23 @@ def test_an_intake_follows_captures_once_it_can_put_rows():
     intake = Intake(None, None, None)
 
     assert intake not in capture.followers.alive()
+
+
+def test_a_capture_that_ends_while_a_pipeline_is_made_takes_no_rows():
+    """Another thread ends it between the look at the captures and the redirection."""
+    queue = SimpleNamespace(put=lambda _: True)
+
+    class Late(Intake):
+        def redirect(self, put):
+            super().redirect(put)
+            captures.clear()
+
+    captures = capture._captures  # noqa: SLF001 - as another thread would end it
+    captures.append(lambda _: True)
+    intake = Late(None, None, None)
+    intake.begin(queue, None, None, on_thread=lambda: None)
+
+    assert intake._put is queue.put  # noqa: SLF001 - where rows go
 
 
 def test_a_capture_that_fails_to_begin_leaves_nothing_behind(pipeline):
