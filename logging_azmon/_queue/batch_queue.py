@@ -210,7 +210,7 @@ class BatchQueue:
         return batch.rows
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
-        """Replace a taken batch by its components."""
+        """Replace a taken batch by its parts."""
         with self.lock:
             self._store.divide(batch, parts)
             self._taken.update(parts)

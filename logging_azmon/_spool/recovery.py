@@ -39,7 +39,7 @@ _FIRST_ADOPTED = -(2**62)
 class Recovery:
     """Load batches from disk, and adopt orphans."""
 
-    def __init__(  # noqa: PLR0917 - its parts
+    def __init__(  # noqa: PLR0917 - its components
         self,
         ledger: Ledger,
         clock: Clock,

@@ -24,7 +24,7 @@ _MEND_SECONDS = 1.0
 class Space:
     """Account for the bytes of one pipeline's segments, and of the rest of the spool."""
 
-    def __init__(  # noqa: PLR0917 - its parts
+    def __init__(  # noqa: PLR0917 - its components
         self,
         directory: Directory,
         ownership: Ownership,
