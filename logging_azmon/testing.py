@@ -149,30 +149,30 @@ class ManualClock:
         """Return seconds since the epoch."""
         return self._wall
 
-    def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives or the clock is advanced.
+    def wait(self, wakeups: SimpleQueue[None], seconds: float) -> None:
+        """Return when a wake-up arrives or the clock is advanced.
 
         On the thread that made the clock, the test's, it fails after 30 real seconds: the test forgot to advance it.
         """
         if seconds <= 0:
             return
         if self._jumps:
-            if tokens.empty():
+            if wakeups.empty():
                 self.advance(seconds)
             else:
-                tokens.get()
+                wakeups.get()
             return
         with self._moved:
-            self._waiting.append(tokens)
+            self._waiting.append(wakeups)
             self._moved.notify_all()
         try:
-            tokens.get(timeout=_REAL_SECONDS)
+            wakeups.get(timeout=_REAL_SECONDS)
         except Empty:
             if threading.get_ident() == self._maker:
                 raise AssertionError(f"the clock was not advanced within {_REAL_SECONDS:.0f} s") from None
         finally:
             with self._moved:
-                self._waiting.remove(tokens)
+                self._waiting.remove(wakeups)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -181,8 +181,8 @@ class ManualClock:
         with self._moved:
             self._now += seconds
             self._wall += seconds
-            for tokens in self._waiting:
-                tokens.put(None)
+            for wakeups in self._waiting:
+                wakeups.put(None)
 
     def wait_for_waiters(self, number: int = 1, seconds: float = _REAL_SECONDS) -> None:
         """Wait until this many threads wait for the clock, so that `advance` wakes them."""

@@ -50,7 +50,7 @@ def token_error_text(error: BaseException) -> str:
     return "; ".join(f"{', '.join(names)}: {short}" for short, names in reasons.items())
 
 
-class Credential:
+class TokenSource:
     """Get tokens from the real credential, one thread at a time, and raise its errors as `CredentialError`."""
 
     def __init__(self, settings: Settings | None) -> None:

@@ -25,7 +25,7 @@ from .._config.service_limits import MAX_BODY_BYTES
 from .._config.settings import Settings
 from .._delivery.answer import Answer, Failure
 from .._process import at_fork, feedback
-from .credential import Credential
+from .credential import TokenSource
 from .sdk_errors import answer_to
 from .transport import bounded_adapter
 from .wait_limit import set_wait_limit
@@ -118,10 +118,10 @@ class _Connection:
         self.compress = _compressor()
         scope = CLOUDS[settings.cloud].ingestion_scope
         if settings.is_local:
-            self._credential = Credential(None)
+            self._credential = TokenSource(None)
             authentication: Any = policies.HeadersPolicy({"Authorization": "Bearer local"})
         else:
-            self._credential = Credential(settings)
+            self._credential = TokenSource(settings)
             authentication = policies.BearerTokenCredentialPolicy(self._credential, scope)
         session = requests.Session()
         adapter = bounded_adapter(

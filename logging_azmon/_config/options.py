@@ -17,8 +17,8 @@ from ..trouble import Trouble
 from .clouds import CLOUDS
 from .service_limits import MAX_DECOMPRESSED_BYTES
 
-Overflow = Literal["drop_new", "drop_old", "block"]
-Fsync = Literal["never", "batch", "row"]
+OverflowName = Literal["drop_new", "drop_old", "block"]
+FsyncName = Literal["never", "batch", "row"]
 CloudName = Literal["public", "china", "usgov"]
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -46,11 +46,11 @@ class Options(TypedDict, total=False):
     batch_bytes: int | None
     batch_seconds: float | None
     queue_bytes: int | None
-    overflow: Overflow | None
+    overflow: OverflowName | None
     block_seconds: float | None
     spool: str | os.PathLike[str] | None
     spool_bytes: int | None
-    spool_fsync: Fsync | None
+    spool_fsync: FsyncName | None
     uploads: int | None
     connect_seconds: float | None
     read_seconds: float | None
@@ -169,7 +169,7 @@ _TABLE = (
         "overflow",
         "What to do with a row when the queue is full: drop it, drop the oldest rows, or block the log call.",
         default="drop_new",
-        choices=get_args(Overflow),
+        choices=get_args(OverflowName),
     ),
     Argument(
         "block_seconds",
@@ -194,7 +194,7 @@ _TABLE = (
         "When to sync the spool to disk, so that rows survive a power cut as well: never, after each batch, or after"
         " each row.",
         default="never",
-        choices=get_args(Fsync),
+        choices=get_args(FsyncName),
     ),
     Argument("uploads", "Maximum number of requests in flight.", default=4, limits=(1, 32), is_whole=True),
     Argument("connect_seconds", "Maximum seconds to wait for a connection.", default=5.0, limits=(0.01, 300)),

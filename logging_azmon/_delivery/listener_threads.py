@@ -9,7 +9,7 @@ Rules:
 - Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
   end when the pipeline is closed and no row is left; the last one calls `on_end`.
 - No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`).
-- Tokens wake listeners. A lost token delays a look at the queue, a superfluous one costs a look; neither loses a row.
+- A lost wake-up delays a look at the queue, a superfluous one costs a look; neither loses a row.
 - The lock is re-entrant, because a log call may interrupt any line. It is held for arithmetic only.
 - Every join has a timeout.
 """
@@ -47,7 +47,7 @@ class Listener(QueueListener):
     """
 
     def __init__(self, pool: Listeners) -> None:
-        super().__init__(pool.tokens)
+        super().__init__(pool.wakeups)
         self._pool = pool
         # Set if starting it failed or was interrupted. It is not counted then, so its thread must not run it.
         self.is_cancelled = False
@@ -96,7 +96,7 @@ class Listeners:
         on_refusal: Callable[[], None],
     ) -> None:
         """`on_end` is called when the last listener ends, `on_refusal` when no thread could be started."""
-        self.tokens: SimpleQueue[None] = SimpleQueue()
+        self.wakeups: SimpleQueue[None] = SimpleQueue()
         self._scheduler = scheduler
         self._delivery = delivery
         self._clock = clock
@@ -118,7 +118,7 @@ class Listeners:
         self._refused_at = float("-inf")
         # Threads by the number in their names; ended threads are removed when the next one starts.
         self._threads: dict[int, threading.Thread] = {}
-        # A token for each listener that has ended.
+        # A wake-up for each listener that has ended.
         self._ends: SimpleQueue[None] = SimpleQueue()
         scheduler.subscribe(self._wake_all)
 
@@ -131,14 +131,14 @@ class Listeners:
 
     def wake(self) -> bool:
         """Wake a listener to look at the queue; return False if there is none, so that the caller must deliver."""
-        if self._live:  # without listeners, tokens would pile up; a new listener looks anyway
-            self.tokens.put(None)
+        if self._live:  # without listeners, wake-ups would pile up; a new listener looks anyway
+            self.wakeups.put(None)
         return self.ensure_listener()
 
     def _wake_all(self) -> None:
         """Wake all free listeners, because a pause has changed; the breakers hold this method weakly."""
         for _ in range(max(1, self._free)):
-            self.tokens.put(None)
+            self.wakeups.put(None)
 
     def ensure_listener(self) -> bool:
         """Ensure that a listener takes the batches that are due; return False if none can, so that the caller must."""
@@ -228,7 +228,7 @@ class Listeners:
             if self._scheduler.is_draining and not self._scheduler.has_rows():
                 self.stop()
             else:
-                self._clock.wait(self.tokens, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
+                self._clock.wait(self.wakeups, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
         return None
 
     def deliver(self, work: Work) -> None:
@@ -291,7 +291,7 @@ class Listeners:
         """Make each listener end once it has delivered its current batch."""
         self._is_stopping = True
         for _ in range(self._live):
-            self.tokens.put(None)
+            self.wakeups.put(None)
 
     def join(self, seconds: float) -> None:
         """Wait until all listeners have ended, at most this long."""

@@ -56,8 +56,8 @@ def assemble(
     )
     if settings.spool is not None:
         # Imported here, because most applications have no spool.
+        from .._spool.deferred_reports import DeferredReports
         from .._spool.directory import Directory
-        from .._spool.notes import Notes
         from .._spool.segment import Target
         from .._spool.spool_store import SpoolStore
 
@@ -74,7 +74,7 @@ def assemble(
             batch_bytes=settings.batch_bytes,
             spool_bytes=settings.spool_bytes,
             fsync=settings.spool_fsync,
-            notes=Notes(clock, reporter),
+            reports=DeferredReports(clock, reporter),
         )
     queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), wake)
     scheduler = Scheduler(queue=queue, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds)

@@ -56,8 +56,8 @@ class Waiting:
         `is_default` says that this is a wait of the default length.
         """
         lost_before = self._lost()
-        tokens: SimpleQueue[None] = SimpleQueue()
-        self._queue.watch(tokens)
+        wakeups: SimpleQueue[None] = SimpleQueue()
+        self._queue.watch(wakeups)
         poll = _FIRST_POLL_SECONDS
         try:
             with at_exit.spending():
@@ -72,10 +72,10 @@ class Waiting:
                         pause = left
                     else:
                         pause = self._listeners.deliver_one(left)
-                    self._clock.wait(tokens, min(pause, left, poll))
+                    self._clock.wait(wakeups, min(pause, left, poll))
                     poll = min(2 * poll, _POLL_SECONDS)
         finally:
-            self._queue.unwatch(tokens)
+            self._queue.unwatch(wakeups)
         return self._lost() == lost_before
 
     def _lost(self) -> int:

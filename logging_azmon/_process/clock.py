@@ -18,8 +18,8 @@ class Clock(Protocol):
         """Return seconds since the epoch."""
         ...
 
-    def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives, or after this many seconds."""
+    def wait(self, wakeups: SimpleQueue[None], seconds: float) -> None:
+        """Return when a wake-up arrives, or after this many seconds."""
         ...
 
 
@@ -30,9 +30,9 @@ class SystemClock:
     time = staticmethod(time.time)
 
     @staticmethod
-    def wait(tokens: SimpleQueue[None], seconds: float) -> None:
-        """Return when a token arrives, or after this many seconds."""
+    def wait(wakeups: SimpleQueue[None], seconds: float) -> None:
+        """Return when a wake-up arrives, or after this many seconds."""
         try:
-            tokens.get(timeout=max(0.0, seconds))
+            wakeups.get(timeout=max(0.0, seconds))
         except Empty:
             return

@@ -4,7 +4,7 @@ Rules:
 - The queue and its stores share one backlog, under the ledger's lock.
 - Signal handlers and finalizers on the same thread may change it between two lines. Loops therefore run over a copy,
   which is made atomically.
-- Watchers get a token whenever a batch is settled; no thread waits under the lock.
+- Watchers get a wake-up whenever a batch is settled; no thread waits under the lock.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ class Backlog:
         """Return all batches, waiting or taken; some may be without rows."""
         return (*self.waiting, *self.taken)
 
-    def watch(self, tokens: SimpleQueue[None]) -> None:
-        """Put a token into this queue whenever a batch is settled."""
-        self._watchers.append(tokens)
+    def watch(self, wakeups: SimpleQueue[None]) -> None:
+        """Put a wake-up into this queue whenever a batch is settled."""
+        self._watchers.append(wakeups)
 
-    def unwatch(self, tokens: SimpleQueue[None]) -> None:
-        """Put no more tokens into this queue."""
-        self._watchers.remove(tokens)
+    def unwatch(self, wakeups: SimpleQueue[None]) -> None:
+        """Put no more wake-ups into this queue."""
+        self._watchers.remove(wakeups)
 
     def notify(self) -> None:
         """Wake the watchers."""
-        for tokens in list(self._watchers):
-            tokens.put(None)
+        for wakeups in list(self._watchers):
+            wakeups.put(None)

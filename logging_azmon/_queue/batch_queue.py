@@ -81,17 +81,17 @@ class BatchQueue:
 
     def put_within(self, seconds: float, line: bytes) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
-        tokens: SimpleQueue[None] = SimpleQueue()
-        self.watch(tokens)
+        wakeups: SimpleQueue[None] = SimpleQueue()
+        self.watch(wakeups)
         deadline = self._clock.monotonic() + seconds
         try:
             while not self._store.append(line):
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or self._is_closed:
                     return False
-                self._clock.wait(tokens, left)
+                self._clock.wait(wakeups, left)
         finally:
-            self.unwatch(tokens)
+            self.unwatch(wakeups)
         return True
 
     def drop_oldest(self, size: int) -> bool:
@@ -276,15 +276,15 @@ class BatchQueue:
         """Return how many bytes in memory count against the bound."""
         return self._store.used_bytes
 
-    def watch(self, tokens: SimpleQueue[None]) -> None:
-        """Put a token into this queue whenever a batch is settled."""
+    def watch(self, wakeups: SimpleQueue[None]) -> None:
+        """Put a wake-up into this queue whenever a batch is settled."""
         with self.lock:
-            self._backlog.watch(tokens)
+            self._backlog.watch(wakeups)
 
-    def unwatch(self, tokens: SimpleQueue[None]) -> None:
-        """Put no more tokens into this queue."""
+    def unwatch(self, wakeups: SimpleQueue[None]) -> None:
+        """Put no more wake-ups into this queue."""
         with self.lock:
-            self._backlog.unwatch(tokens)
+            self._backlog.unwatch(wakeups)
 
     def close(self) -> None:
         """Take no more rows for this process to send, and end all waits for room."""

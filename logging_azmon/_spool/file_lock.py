@@ -24,10 +24,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_N
 _POLL_SECONDS = 0.02
 
 # All open locks, by descriptor.
-_open: weakref.WeakValueDictionary[int, Lock] = weakref.WeakValueDictionary()
+_open: weakref.WeakValueDictionary[int, FileLock] = weakref.WeakValueDictionary()
 
 
-class Lock:
+class FileLock:
     """Hold a file locked."""
 
     # -1 unless the file is open.
@@ -39,7 +39,7 @@ class Lock:
         _open[self._fd] = self
 
     @classmethod
-    def take(cls, path: str, seconds: float = 0.0) -> Lock | None:
+    def take(cls, path: str, seconds: float = 0.0) -> FileLock | None:
         """Lock a file, which is created if need be; return None if another process holds it for longer than this."""
         deadline = time.monotonic() + seconds
         while True:

@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 
-from .file_lock import Lock
+from .file_lock import FileLock
 
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
@@ -145,6 +145,6 @@ class Files:
         except FileNotFoundError:
             return
 
-    def lock(self, path: str, seconds: float = 0.0) -> Lock | None:
+    def lock(self, path: str, seconds: float = 0.0) -> FileLock | None:
         """Lock a file, which is created if need be; return None if another process holds it for longer than this."""
-        return Lock.take(path, seconds)
+        return FileLock.take(path, seconds)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from .._process import at_fork
 from .._process.may_wait import holds
 from .._process.registry import Registry
+from .deferred_reports import DeferredReports
 from .directory import Directory
-from .notes import Notes
 from .owner import Owner
 
 _LOCK_SECONDS = 1.0
@@ -24,7 +24,7 @@ _ownerships: Registry[Ownership] = Registry()
 class Ownership:
     """Hold the owners of one pipeline."""
 
-    def __init__(self, directory: Directory, ledger_lock: threading.RLock, notes: Notes) -> None:
+    def __init__(self, directory: Directory, ledger_lock: threading.RLock, reports: DeferredReports) -> None:
         self.lock = threading.RLock()
         # The owner that this pipeline writes as.
         self.writer: Owner | None = None
@@ -34,7 +34,7 @@ class Ownership:
         self.next_look = float("-inf")
         self._directory = directory
         self._ledger_lock = ledger_lock
-        self._notes = notes
+        self._reports = reports
         _ownerships.add(self)
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class Ownership:
             try:
                 owner.release()
             except OSError as error:
-                self._notes.add("disk", f"a lock in {self._directory.path} cannot be released ({error})")
+                self._reports.add("disk", f"a lock in {self._directory.path} cannot be released ({error})")
 
 
 at_fork.register(at_fork.Turn.SPOOL_OWNERSHIP, locks=lambda: [ownership.lock for ownership in _ownerships.alive()])

@@ -16,9 +16,9 @@ from .._queue.batch import Batch
 from .._queue.ledger import Ledger
 from .._queue.store import Loaded
 from ..trouble import count
+from .deferred_reports import DeferredReports
 from .directory import Directory
 from .files import TRANSIENT
-from .notes import Notes
 from .owner import Owner
 from .ownership import Ownership
 from .segment import Segment, Stored, begun_at, good_lines
@@ -47,7 +47,7 @@ class Recovery:
         directory: Directory,
         ownership: Ownership,
         space: Space,
-        notes: Notes,
+        reports: DeferredReports,
         *,
         batch_bytes: int,
         syncs: bool,
@@ -59,7 +59,7 @@ class Recovery:
         self._files = directory.files
         self._ownership = ownership
         self._space = space
-        self._notes = notes
+        self._reports = reports
         self._batch_bytes = batch_bytes
         self._syncs = syncs
         self._next_adopted = _FIRST_ADOPTED
@@ -93,12 +93,12 @@ class Recovery:
         except FileNotFoundError:
             return  # nothing was ever written there
         except OSError as error:
-            self._notes.add("disk", f"the spool {path} cannot be searched ({error})")
+            self._reports.add("disk", f"the spool {path} cannot be searched ({error})")
             return
         if self._directory.foreign - foreign:
             files = len(self._directory.foreign)
             text = f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
-            self._notes.add("foreign", f"{text}; see: logging-azmon spool {path}")
+            self._reports.add("foreign", f"{text}; see: logging-azmon spool {path}")
 
     def _adopt(self, owner: Owner, segments: list[tuple[Segment, int]]) -> None:
         with self._ledger.lock:
@@ -153,20 +153,20 @@ class Recovery:
             return self._failed(batch, error)
         rows, torn = self._count(batch, data)
         if torn:
-            self._notes.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
+            self._reports.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
         if self._clock.time() - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
             text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
-            self._notes.add("old", f"{text} by the time of receipt; see docs/spool.md")
+            self._reports.add("old", f"{text} by the time of receipt; see docs/spool.md")
         return Loaded.READY if rows else Loaded.EMPTY
 
     def _failed(self, batch: Batch, error: OSError) -> Loaded:
         if error.errno in TRANSIENT:
-            self._notes.add("disk", f"rows in the spool cannot be read now ({error}); they wait")
+            self._reports.add("disk", f"rows in the spool cannot be read now ({error}); they wait")
             batch.attempts.not_before = self._clock.monotonic() + LOOK_SECONDS
             return Loaded.LATER
         # The file is kept if it exists, because another process may be able to read it.
         batch.stored.is_unreadable = not isinstance(error, FileNotFoundError)
-        self._notes.add("unreadable", f"rows in the spool cannot be read ({error})", is_loss=bool(batch.rows))
+        self._reports.add("unreadable", f"rows in the spool cannot be read ({error})", is_loss=bool(batch.rows))
         return Loaded.UNREADABLE
 
     def _count(self, batch: Batch, data: bytes) -> tuple[int, int]:

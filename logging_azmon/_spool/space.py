@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 
 from .._process.clock import Clock
+from .deferred_reports import DeferredReports
 from .directory import Directory
-from .notes import Notes
 from .ownership import Ownership
 from .segment import Segment
 
@@ -28,14 +28,14 @@ class Space:
         self,
         directory: Directory,
         ownership: Ownership,
-        notes: Notes,
+        reports: DeferredReports,
         clock: Clock,
         lock: threading.RLock,
         spool_bytes: int,
     ) -> None:
         self._directory = directory
         self._ownership = ownership
-        self._notes = notes
+        self._reports = reports
         self._clock = clock
         self._lock = lock
         self._spool_bytes = spool_bytes
@@ -57,7 +57,7 @@ class Space:
         self.is_full = False
         self._broken_until = self._clock.monotonic() + _MEND_SECONDS
         path = self._directory.path
-        self._notes.add("disk", f"the spool {path} cannot be used ({error}); rows go through memory")
+        self._reports.add("disk", f"the spool {path} cannot be used ({error}); rows go through memory")
 
     def is_usable(self, now: float) -> bool:
         """Return whether the disk may be used: it has not failed a moment ago."""
@@ -111,7 +111,7 @@ class Space:
             self._directory.files.remove(segment.path)
         except OSError as error:
             text = f"{segment.path} is delivered, but cannot be removed ({error}); it may be sent again"
-            self._notes.add("disk", text)
+            self._reports.add("disk", text)
         else:
             segment.owner.files -= 1
         with self._lock:

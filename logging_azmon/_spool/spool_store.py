@@ -20,8 +20,8 @@ from .._queue.batch import Batch
 from .._queue.ledger import Ledger, Reason
 from .._queue.memory_store import MemoryStore
 from .._queue.store import Loaded, Put
+from .deferred_reports import DeferredReports
 from .directory import Directory
-from .notes import Notes
 from .ownership import Ownership
 from .recovery import Recovery
 from .segment import Stored
@@ -47,7 +47,7 @@ class SpoolStore:
         batch_bytes: int,
         spool_bytes: int,
         fsync: str,
-        notes: Notes,
+        reports: DeferredReports,
     ) -> None:
         self._ledger = ledger
         self._lock = ledger.lock
@@ -58,9 +58,9 @@ class SpoolStore:
         # As in memory, a body is one byte longer than its lines.
         self._batch_bytes = batch_bytes - 1
         self._spool_bytes = spool_bytes
-        self._notes = notes
-        self.ownership = Ownership(directory, ledger.lock, notes)
-        self._space = Space(directory, self.ownership, notes, clock, ledger.lock, spool_bytes)
+        self._reports = reports
+        self.ownership = Ownership(directory, ledger.lock, reports)
+        self._space = Space(directory, self.ownership, reports, clock, ledger.lock, spool_bytes)
         self._recovery = Recovery(
             ledger,
             clock,
@@ -68,7 +68,7 @@ class SpoolStore:
             directory,
             self.ownership,
             self._space,
-            notes,
+            reports,
             batch_bytes=self._batch_bytes,
             syncs=fsync != "never",
         )
@@ -153,7 +153,7 @@ class SpoolStore:
         """Report noted trouble, and adopt orphans: periodically, or at once if that is urgent."""
         if adopts and is_urgent:
             self._recovery.adopt_orphans(now, waits=True)
-        self._notes.report()
+        self._reports.report()
         if adopts and now >= self.ownership.next_look:
             self._recovery.adopt_orphans(now, waits=False)
 
@@ -225,7 +225,7 @@ class SpoolStore:
             name = "unspooled" if writer is None else writer.name
             return self._directory.reject(name, bytes(batch.data), answer, most=most)
         except OSError as error:
-            self._notes.add("rejected", f"rejected rows cannot be kept ({error})")
+            self._reports.add("rejected", f"rejected rows cannot be kept ({error})")
             return ""
 
     # The end.

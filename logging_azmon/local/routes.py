@@ -17,8 +17,8 @@ from .http.message import Request, Response, answer, failure
 from .http.origin_check import OriginCheck
 from .http.server import Application
 from .ingest.faults import Faults
-from .ingest.intake import PATH as UPLOAD
-from .ingest.intake import Intake, too_long
+from .ingest.uploads import PATH as UPLOAD
+from .ingest.uploads import UploadEndpoint, too_long
 from .page.api import PageApi
 from .page.assets import Assets
 from .query.queries import Queries
@@ -33,7 +33,7 @@ class Routes:
         self,
         *,
         origins: OriginCheck,
-        intake: Intake,
+        uploads: UploadEndpoint,
         queries: Queries,
         faults: Faults,
         tokens: Tokens,
@@ -41,7 +41,7 @@ class Routes:
         page: PageApi,
     ) -> None:
         self._origins = origins
-        self._intake = intake
+        self._uploads = uploads
         self._queries = queries
         self._faults = faults
         self._tokens = tokens
@@ -82,7 +82,7 @@ class Routes:
         return failure(405, "MethodNotAllowed", f"Use {method} here, not {request.method[:20]}.", {"Allow": method})
 
     def _upload(self, request: Request, rule: str, stream: str) -> Response:
-        return self._faults.apply(lambda: self._intake.upload(request, rule, stream))
+        return self._faults.apply(lambda: self._uploads.upload(request, rule, stream))
 
     def _fault_control(self, request: Request) -> Response:
         if request.method == "DELETE":

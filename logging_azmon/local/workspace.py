@@ -22,8 +22,8 @@ from .http.message import Request, Response
 from .http.origin_check import origin_check
 from .http.server import Server
 from .ingest.faults import Faults
-from .ingest.intake import Intake
 from .ingest.quota import Quota
+from .ingest.uploads import UploadEndpoint
 from .page.api import PageApi
 from .query.queries import MAX_SECONDS, Queries
 from .routes import Routes
@@ -242,7 +242,7 @@ class Workspace:
         self._address = (scheme, reachable, self._server.port)
         self._routes = Routes(
             origins=origin_check(scheme, self._host, self._server.port, self._names),
-            intake=Intake(store, self._quota),
+            uploads=UploadEndpoint(store, self._quota),
             queries=self._queries,
             faults=self._faults,
             tokens=Tokens(self.endpoint),

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from logging_azmon import AzureMonitorHandler
-from logging_azmon._spool.file_lock import Lock
+from logging_azmon._spool.file_lock import FileLock
 from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.cli import main
 from support.delivering import leave_in_spool
@@ -77,7 +77,7 @@ class TestShow:
         other = Target(endpoint="https://other.example", rule_id="dcr-2", stream="Custom-Other_CL", cloud="usgov")
         path.joinpath(segment_name(0, owner, 1)).write_bytes(other.header() + b"{}\n" * 2_000_000)
         path.joinpath(segment_name(1, new_owner(), 1)).write_bytes(b"binary\n")
-        lock = Lock.take(str(path / f"{owner}.lock"))
+        lock = FileLock.take(str(path / f"{owner}.lock"))
 
         code, out, err = spool(capsys, path)
         lock.release()
@@ -165,7 +165,7 @@ class TestSend:
     def test_send_leaves_the_rows_of_live_processes(self, endpoint, path, capsys):
         leave(endpoint, path, "row")
         (segment,) = path.glob("*-*.ndjson")
-        lock = Lock.take(str(next(path.glob("*.lock"))))
+        lock = FileLock.take(str(next(path.glob("*.lock"))))
         assert spool(capsys, path, "--send")[1] == "There is nothing to send.\n"
         assert segment.exists()
         lock.release()
@@ -288,7 +288,7 @@ class TestRetryRejected:
     def test_retry_rejected_waits_for_the_lock_and_gives_up(self, endpoint, path, capsys, monkeypatch):
         self.reject(endpoint, path, "a")
         monkeypatch.setattr("logging_azmon.cli.spool.contents._LOCK_SECONDS", 0.01)
-        lock = Lock.take(str(path / "rejected" / "lock"))
+        lock = FileLock.take(str(path / "rejected" / "lock"))
         code, _, err = spool(capsys, path, "--retry-rejected")
         lock.release()
         assert code == 2

@@ -272,7 +272,7 @@ class TestRefusedThreads:
             pipeline = make(destination, clock=ManualClock(), report=lambda _: None)
             for _ in range(100):
                 lifecycle_of(pipeline).intake.accept(record(), None)
-            assert lifecycle_of(pipeline).listeners.tokens.qsize() <= 1
+            assert lifecycle_of(pipeline).listeners.wakeups.qsize() <= 1
 
     @pytest.mark.parametrize("is_started", [True, False])
     @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])

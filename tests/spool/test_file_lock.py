@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from logging_azmon._spool import file_lock as module
-from logging_azmon._spool.file_lock import Lock
+from logging_azmon._spool.file_lock import FileLock
 
 
 @pytest.fixture
@@ -22,13 +22,15 @@ def path(tmp_path):
 
 def is_free(path):
     """Return whether another process can take the lock."""
-    script = "import sys; from logging_azmon._spool.file_lock import Lock; sys.exit(Lock.take(sys.argv[1]) is None)"
+    script = (
+        "import sys; from logging_azmon._spool.file_lock import FileLock; sys.exit(FileLock.take(sys.argv[1]) is None)"
+    )
     return subprocess.run([sys.executable, "-c", script, path], check=False).returncode == 0
 
 
 def test_only_one_process_at_a_time_holds_the_lock(path):
-    lock = Lock.take(path)
-    assert Lock.take(path) is None
+    lock = FileLock.take(path)
+    assert FileLock.take(path) is None
     assert not is_free(path)
     lock.release()
     lock.release()
@@ -36,20 +38,20 @@ def test_only_one_process_at_a_time_holds_the_lock(path):
 
 
 def test_taking_a_held_lock_waits_for_the_given_seconds(path):
-    lock = Lock.take(path)
-    assert Lock.take(path, 0.05) is None
+    lock = FileLock.take(path)
+    assert FileLock.take(path, 0.05) is None
     lock.release()
-    assert Lock.take(path, 0.05) is not None
+    assert FileLock.take(path, 0.05) is not None
 
 
 def test_a_lock_that_is_garbage_collected_is_released(path):
-    lock = Lock.take(path)
+    lock = FileLock.take(path)
     del lock
     assert is_free(path)
 
 
 def test_the_operating_system_releases_the_lock_at_interpreter_exit(path):
-    lock = Lock.take(path)
+    lock = FileLock.take(path)
     lock.__del__(lambda: True)
     assert not is_free(path)
     lock.release()
@@ -66,8 +68,8 @@ def test_the_lock_of_a_removed_file_is_not_taken(path, monkeypatch):
         return real(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    assert Lock.take(path) is None
-    assert Lock.take(path) is not None
+    assert FileLock.take(path) is None
+    assert FileLock.take(path) is not None
     assert Path(path).exists()
 
 
@@ -80,19 +82,19 @@ def test_a_file_system_without_locks_raises_an_error(path, monkeypatch):
     before = len(module._open)
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(OSError, match="No locks available"):
-        Lock.take(path)
+        FileLock.take(path)
     assert len(module._open) == before
 
 
 def test_a_lock_path_that_cannot_be_opened_raises_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        Lock.take(str(tmp_path / "no" / "lock"))
+        FileLock.take(str(tmp_path / "no" / "lock"))
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("act", ["nothing", "release", "forget"])
 def test_a_forked_child_does_not_release_its_parents_lock(path, act):
-    lock = Lock.take(path)
+    lock = FileLock.take(path)
     child = os.fork()
     if child == 0:
         if act == "release":
@@ -112,7 +114,7 @@ def test_a_living_child_does_not_keep_the_lock_of_its_dead_parent(path):
     ready, done = os.pipe()
     parent = os.fork()
     if parent == 0:
-        lock = Lock.take(path)
+        lock = FileLock.take(path)
         if os.fork() == 0:
             os.write(writer, b"x")
             os.close(done)

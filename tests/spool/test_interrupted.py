@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from logging_azmon._queue import backlog, batch, batch_queue, ledger, memory_store, overflow
-from logging_azmon._spool import notes, ownership, recovery, segment_writer, space, spool_store
+from logging_azmon._spool import deferred_reports, ownership, recovery, segment_writer, space, spool_store
 from logging_azmon.testing import ManualClock
 from support.crashing import CrashingDisk
 from support.delivering import Bench, line, messages
@@ -23,7 +23,7 @@ CODE = (
     batch_queue,
     ledger,
     memory_store,
-    notes,
+    deferred_reports,
     overflow,
     ownership,
     recovery,

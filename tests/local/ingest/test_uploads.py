@@ -8,8 +8,8 @@ import pytest
 
 from logging_azmon.local import Workspace
 from logging_azmon.local.http.message import Request
-from logging_azmon.local.ingest.intake import Intake
 from logging_azmon.local.ingest.quota import Quota
+from logging_azmon.local.ingest.uploads import UploadEndpoint
 from support.local_client import call, send
 from support.local_rule import NOW, only_problem, rule, stored_values
 
@@ -294,8 +294,8 @@ def upload_request(body=b"[{}]"):
 
 
 def test_an_upload_after_close_is_answered_with_503(store):
-    intake = Intake(store, Quota())
-    assert intake.upload(upload_request(), "dcr-local", "Custom-App").status == 204
+    uploads = UploadEndpoint(store, Quota())
+    assert uploads.upload(upload_request(), "dcr-local", "Custom-App").status == 204
     store.close()
-    answer = intake.upload(upload_request(), "dcr-local", "Custom-App")
+    answer = uploads.upload(upload_request(), "dcr-local", "Custom-App")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")

@@ -10,7 +10,7 @@ from .._process.clock import Clock
 from ..trouble import REPORT_SECONDS, Trouble
 
 
-class Notes:
+class DeferredReports:
     """Hold trouble to be reported, at most once a minute for each reason."""
 
     def __init__(self, clock: Clock, report: Callable[[Trouble], Any]) -> None:

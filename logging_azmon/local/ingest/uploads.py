@@ -31,7 +31,7 @@ PATH = re.compile(r"/dataCollectionRules/(?P<rule>[^/]+)/streams/(?P<stream>[^/]
 _NO_CONTENT = Response(HTTPStatus.NO_CONTENT)
 
 
-class Intake:
+class UploadEndpoint:
     """Answer the uploads to the rules of a store."""
 
     def __init__(self, store: Store, quota: Quota) -> None:
