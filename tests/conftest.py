@@ -1,11 +1,18 @@
-"""Close the pipelines that a test has left open, so that no test disturbs the next."""
+"""Close the pipelines that a test has left open, and let the programs under test hear Ctrl-C.
 
+A shell starts background jobs with SIGINT ignored, and every child inherits that.
+"""
+
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from logging_azmon._pipeline.lifecycle import pipelines
 from logging_azmon._pipeline.state import State
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
