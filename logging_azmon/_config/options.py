@@ -71,7 +71,7 @@ class Argument(NamedTuple):
     limits: tuple[float, float] | None = None
     """The lowest and the highest number that is accepted."""
     is_whole: bool = False
-    """Whether the number must be whole."""
+    """Whether the number must be an integer."""
     choices: tuple[str, ...] = ()
     """The only texts that are accepted."""
     variable: str | None = None

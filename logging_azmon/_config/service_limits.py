@@ -24,7 +24,7 @@ MAX_DECOMPRESSED_BYTES = 50 * 1024 * 1024
 QUOTA_REQUESTS = 12_000
 QUOTA_BYTES = 2_000_000_000
 
-# How far TimeGenerated may lie before and after the time of receipt, which otherwise replaces it. Source: ingestion
+# The service replaces a TimeGenerated that is further than this before or after the time of receipt. Source: ingestion
 # time.
 MAX_AGE, MAX_LEAD = dt.timedelta(days=2), dt.timedelta(days=1)
 

@@ -58,7 +58,7 @@ class CircuitBreaker:
         self._failures = 0
         # When the pause ends.
         self._resume_at = 0.0
-        # Whether the service asked for the pause, so that `end_pauses` must not cut it short.
+        # Whether the service requested this pause; `end_pauses` leaves such a pause in place.
         self._from_server = False
         self._is_probing = False
         # How many times longer than usual batches wait.

@@ -23,7 +23,7 @@ SETTINGS = table("configuration", "Settings", "argument")
 
 def test_the_page_lists_the_address_arguments_with_their_variables():
     """Each argument is beside its environment variable."""
-    cells = table("configuration", "Where rows go", "argument")
+    cells = table("configuration", "Destination", "argument")
 
     assert {names(row[0])[0]: names(row[1])[0] for row in cells} == ENVIRONMENT
 

@@ -18,7 +18,7 @@ STATUS = re.compile(r"\b\d{3}\b").findall
 class TestAnswers:
     """The table of answers agrees with the decisions of the code."""
 
-    TABLE = table("delivery", "What the service's answers mean", "the service answers")
+    TABLE = table("delivery", "Responses of the service", "the service answers")
     # The beginning of the second column, and the decision that it stands for, if a batch has several rows.
     MEANS = (
         ("delivered", {Decision(Action.DONE)}),
@@ -75,7 +75,7 @@ class TestAnswers:
 
         assert f"honoured, up to {MAX_RETRY_AFTER_SECONDS / 60:g} minutes" in told
         assert f"a row may wait up to {MAX_STRETCHED_SECONDS / 60:g} minutes for its batch" in " ".join(
-            section("delivery", "What the service's answers mean").split()
+            section("delivery", "Responses of the service").split()
         )
         assert f"more than {SPLITS_PER_MINUTE} requests a minute" in told
         assert f"At most {SPLITS_PER_BATCH} more requests a batch and {SPLITS_PER_MINUTE} a minute" in told
