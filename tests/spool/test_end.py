@@ -4,15 +4,12 @@
 
 import errno
 import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from support.crashing import CrashingDisk
 from support.delivering import line
-from support.spools import AWAY
+from support.spools import AWAY, ownership_held
 
 
 class TestTheEnd:
@@ -75,25 +72,9 @@ class TestTheEnd:
 class TestOwnershipLock:
     """Calls while another thread holds the ownership lock, such as one that looks for orphans."""
 
-    @contextmanager
-    def held(self, bench):
-        is_held, may_end = threading.Event(), threading.Event()
-
-        def hold():
-            with bench.queue._store.ownership.lock:
-                is_held.set()
-                assert may_end.wait(20)
-
-        with ThreadPoolExecutor(1) as other:
-            holding = other.submit(hold)
-            assert is_held.wait(20)
-            yield
-            may_end.set()
-            holding.result(20)
-
     def test_a_first_row_that_interrupts_a_log_call_goes_through_memory_while_the_lock_is_held(self, directory):
         bench = directory.process()
-        with self.held(bench), bench.queue.lock:
+        with ownership_held(bench), bench.queue.lock:
             assert bench.put("row") == [True]
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 
@@ -102,7 +83,7 @@ class TestOwnershipLock:
         bench.put("row")
         bench.run()
         bench.queue.close()
-        with self.held(bench), bench.queue.lock:
+        with ownership_held(bench), bench.queue.lock:
             bench.queue.release_ownership()
             assert len(directory.locks()) == 1
         bench.queue.release_ownership()

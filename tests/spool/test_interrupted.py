@@ -3,7 +3,6 @@
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from unittest.mock import Mock
 
@@ -15,7 +14,7 @@ from logging_azmon.testing import ManualClock
 from support.crashing import CrashingDisk
 from support.delivering import Bench, line, messages
 from support.interrupting import at
-from support.spools import BATCH_BYTES
+from support.spools import BATCH_BYTES, ownership_held
 
 CODE = (
     backlog,
@@ -124,20 +123,8 @@ class TestInterrupted:
     def test_a_flush_that_interrupts_a_log_call_does_not_wait_for_a_search_for_orphans(self, directory):
         bench = directory.process()
         bench.put("a")
-        looks, may_end = threading.Event(), threading.Event()
-
-        def look_around():
-            with bench.queue._store.ownership.lock:
-                looks.set()
-                assert may_end.wait(20)
-
-        with ThreadPoolExecutor(1) as other:
-            looking = other.submit(look_around)
-            assert looks.wait(20)
-            with bench.queue.lock:
-                bench.queue.make_all_due()
-            may_end.set()
-            looking.result(20)
+        with ownership_held(bench), bench.queue.lock:
+            bench.queue.make_all_due()
         bench.run()
         assert directory.arrived == ["a"]
 

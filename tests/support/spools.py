@@ -3,6 +3,9 @@
 # ruff: noqa: SLF001 - looks at what is open
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
@@ -14,6 +17,24 @@ OTHER = Target(endpoint=AZURE["endpoint"], rule_id=AZURE["rule_id"], stream="Cus
 AWAY = Answer(status=503)
 LONG_AGO = 1_700_000_000.0
 SMALL = {"spool_bytes": 32_768}
+
+
+@contextmanager
+def ownership_held(bench):
+    """Hold the ownership lock in another thread, as a search for orphans does."""
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold():
+        with bench.queue._store.ownership.lock:
+            is_held.set()
+            assert may_end.wait(20)
+
+    with ThreadPoolExecutor(1) as other:
+        holding = other.submit(hold)
+        assert is_held.wait(20)
+        yield
+        may_end.set()
+        holding.result(20)
 
 
 class Directory:
