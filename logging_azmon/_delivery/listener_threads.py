@@ -8,7 +8,8 @@ Rules:
   `uploads` of them.
 - Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
   end when the pipeline is closed and no row is left; the last one calls `on_end`.
-- No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`).
+- No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`). From 3.12
+  on the interpreter itself refuses threads from a moment earlier; that is not reported as a refusal.
 - A lost wake-up delays a look at the queue, a superfluous one costs a look; neither loses a row.
 - The lock is re-entrant, because a log call may interrupt any line. It is held for arithmetic only.
 - Every join has a timeout.
@@ -304,5 +305,9 @@ class Listeners:
 
 
 def _refusal_of(error: Exception) -> str:
-    """Return why a thread was refused: an error's text, or its type's name if it has none."""
-    return str(error) or type(error).__name__
+    """Return why a thread was refused: an error's text, or its type's name if it has none.
+
+    Return "" if the interpreter is ending, because then the exit delivers the rows.
+    """
+    text = str(error)
+    return "" if text.endswith("at interpreter shutdown") else text or type(error).__name__

@@ -221,6 +221,21 @@ class TestRefusedThreads:
                 "no thread can be started (can't start new thread); rows wait for a flush, or for a thread"
             ]
 
+    def test_refusal_by_an_interpreter_that_is_ending_is_not_reported(
+        self, make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another thread may log just after the main thread has ended; the exit delivers its row."""
+        refuse = Mock(side_effect=RuntimeError("can't create new thread at interpreter shutdown"))
+        monkeypatch.setattr(_thread, "start_new_thread", refuse)
+        reports: list[Trouble] = []
+        with FakeDestination() as destination:
+            pipeline = make(destination, clock=ManualClock(), report=reports.append)
+            lifecycle_of(pipeline).intake.accept(record(), None)
+            assert refuse.called
+            assert pipeline.flush()
+            assert len(destination.rows) == 1
+            assert reports == []
+
     def test_repr_shows_when_a_thread_was_refused(
         self, make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
     ) -> None:
