@@ -28,6 +28,7 @@ from typing import Any
 
 from .._process import feedback
 from .._process.clock import Clock, SystemClock
+from .._queue.state import StateMachine
 from ..trouble import Trouble, described
 from .delivery import Delivery
 from .reporter import Reporter
@@ -87,6 +88,7 @@ class Listeners:
     def __init__(
         self,
         *,
+        state: StateMachine,
         scheduler: Scheduler,
         delivery: Delivery,
         clock: Clock,
@@ -98,6 +100,7 @@ class Listeners:
     ) -> None:
         """`on_end` is called when the last listener ends, `on_refusal` when no thread could be started."""
         self.wakeups: SimpleQueue[None] = SimpleQueue()
+        self._state = state
         self._scheduler = scheduler
         self._delivery = delivery
         self._clock = clock
@@ -111,7 +114,6 @@ class Listeners:
         self._live = 0
         # How many of them are not delivering.
         self._free = 0
-        self._is_stopping = False
         # An action that listeners call until it returns True.
         self._action: Callable[[], bool] | None = None
         # Why the last thread was refused; empty once that was reported.
@@ -125,8 +127,7 @@ class Listeners:
 
     def __repr__(self) -> str:
         refused = "" if self._refused_at == float("-inf") else f", a thread refused at {self._refused_at:.1f}"
-        stopping = ", stopping" if self._is_stopping else ""
-        return f"<Listeners {self._live} of {self._uploads} live, {self._free} free{refused}{stopping}>"
+        return f"<Listeners {self._live} of {self._uploads} live, {self._free} free{refused}>"
 
     # Called by log calls.
 
@@ -172,7 +173,7 @@ class Listeners:
     def _may_start(self) -> bool:
         return (
             self._background
-            and not self._is_stopping
+            and not self._state.is_closed
             and threading.main_thread().is_alive()
             and self._clock.monotonic() >= self._refused_at + _PAUSE_SECONDS
         )
@@ -214,8 +215,8 @@ class Listeners:
     # Called by listeners.
 
     def next_work(self) -> Work | None:
-        """Wait for a batch; return None when the listener must end."""
-        while not self._is_stopping:
+        """Wait for a batch; return None when the listener must end: the pipeline is closed, or drained."""
+        while not self._state.is_closed:
             action = self._action
             if action is not None and action():
                 self._action = None
@@ -227,9 +228,9 @@ class Listeners:
                     self.wake()
                 return work
             if self._scheduler.is_draining and not self._scheduler.has_rows():
-                self.stop()
-            else:
-                self._clock.wait(self.wakeups, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
+                self._wake_all()  # to end as well
+                return None
+            self._clock.wait(self.wakeups, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
         return None
 
     def deliver(self, work: Work) -> None:
@@ -284,18 +285,12 @@ class Listeners:
         return pause
 
     def finish(self) -> bool:
-        """Wake all listeners, so that they notice that the pipeline is closed; return whether there are any."""
+        """Wake all listeners, so that they notice that no more rows are taken; return whether there are any."""
         self._wake_all()
         return self._live > 0
 
-    def stop(self) -> None:
-        """Make each listener end once it has delivered its current batch."""
-        self._is_stopping = True
-        for _ in range(self._live):
-            self.wakeups.put(None)
-
     def join(self, seconds: float) -> None:
-        """Wait until all listeners have ended, at most this long."""
+        """Wait until all listeners have ended, at most this long: each does once it has delivered its current batch."""
         deadline = time.monotonic() + seconds
         # A listener that is about to start has no thread to join yet.
         while self._live and (left := deadline - time.monotonic()) > 0:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from .._process.clock import Clock
 from .._queue.batch import Batch
 from .._queue.batch_queue import BatchQueue
+from .._queue.state import StateMachine
 from .breaker import CircuitBreaker
 from .pacing import Pace
 from .retry import Delay
@@ -40,19 +41,29 @@ class Scheduler:
     """Hand out the batches of one queue as they become due, and hold them back while the service is failing."""
 
     def __init__(
-        self, *, queue: BatchQueue, clock: Clock, shared_breaker: CircuitBreaker, batch_seconds: float
+        self,
+        *,
+        queue: BatchQueue,
+        state: StateMachine,
+        clock: Clock,
+        shared_breaker: CircuitBreaker,
+        batch_seconds: float,
     ) -> None:
         self._queue = queue
+        self._state = state
         self._clock = clock
         self._shared_breaker = shared_breaker
         self._own_breaker = CircuitBreaker()
         self._pace = Pace(batch_seconds)
-        # Set when the pipeline closes: every waiting row is due, and retries come sooner.
-        self.is_draining = False
 
     def __repr__(self) -> str:
         draining = ", draining" if self.is_draining else ""
         return f"<Scheduler shared={self._shared_breaker!r}, own={self._own_breaker!r}{draining}>"
+
+    @property
+    def is_draining(self) -> bool:
+        """Return whether every waiting row is due and retries come sooner, because no more rows are taken."""
+        return not self._state.takes_rows
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Call this bound method, as long as its object is alive, whenever a pause changes or a probe ends."""

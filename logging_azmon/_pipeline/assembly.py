@@ -18,6 +18,7 @@ from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
+from .._queue.state import StateMachine
 from .._queue.store import Store
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
@@ -39,6 +40,7 @@ class Components(NamedTuple):
 def assemble(
     settings: Settings,
     *,
+    state: StateMachine,
     destination: Destination,
     reporter: Reporter,
     encoder: Encoder,
@@ -47,7 +49,7 @@ def assemble(
     wake: Callable[[], object],
     files: Files | None = None,
 ) -> Components:
-    """Assemble the components; `breaker` is shared with other pipelines, and `files` is for tests."""
+    """Assemble the components. `state` outlives a fork, other pipelines share `breaker`, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
     store: Store
@@ -76,8 +78,10 @@ def assemble(
             fsync=settings.spool_fsync,
             reports=DeferredReports(clock, reporter),
         )
-    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), wake)
-    scheduler = Scheduler(queue=queue, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds)
+    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), state, wake)
+    scheduler = Scheduler(
+        queue=queue, state=state, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds
+    )
     notices = LossNotices(
         ledger=ledger,
         queue=queue,

@@ -1,11 +1,11 @@
-"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between the states in `state`.
+"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between the states in `_queue.state`.
 
 Rules:
 - `flush` and `close` wait for listeners, so they hold none of the library's locks and have a deadline. Where waiting
   could deadlock they do not wait: on a delivering thread, and inside dictConfig, which holds a lock that a listener may
   need. There the listeners go on in the background, and end when no row is left; the exit of the process waits for
   them.
-- Transitions are made under the ledger's lock, which is re-entrant; I/O never happens under it.
+- Transitions are made under the ledger's lock, which is re-entrant; no network I/O happens under it.
 - A pipeline that has unsettled rows but no users is kept alive until they are settled.
 """
 
@@ -25,13 +25,13 @@ from .._process.clock import Clock
 from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
 from .._queue.batch_queue import EVERYTHING
+from .._queue.state import State, StateMachine
 from .._rows.encoder import Encoder
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .intake import Intake
 from .reconfigure import CloseAfterConfig
-from .state import State, StateMachine
 from .users import Users
 from .waiting import Waiting
 
@@ -56,13 +56,14 @@ class Lifecycle:
         pipelines.add(self)
 
     def __repr__(self) -> str:
-        return f"{self.state.value}, {self.queue!r}, {self.listeners!r}"
+        return f"{self.queue!r}, {self.listeners!r}"
 
     def _begin(self) -> None:
         """Assemble the components that each process has of its own."""
         settings = self.settings
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
+            state=self._state,
             destination=self.destination,
             reporter=self._reporter,
             encoder=self._encoder,
@@ -71,6 +72,7 @@ class Lifecycle:
             wake=self.intake.wake,
         )
         self.listeners = Listeners(
+            state=self._state,
             scheduler=self.scheduler,
             delivery=self.delivery,
             clock=self._clock,
@@ -91,9 +93,6 @@ class Lifecycle:
     def state(self) -> State:
         """Return the state that the pipeline is in."""
         return self._state.state
-
-    def _move(self, to: State) -> bool:
-        return self._state.move(to, self.ledger.lock)
 
     def _thread_refused(self) -> None:
         pipelines.keep(self)
@@ -123,7 +122,7 @@ class Lifecycle:
         """
         if holds_logging_lock() and self._close_later():
             return
-        if not self._begin_drain():
+        if not self.queue.begin_drain():
             return
         self.make_all_due()
         if _must_not_wait():
@@ -144,22 +143,15 @@ class Lifecycle:
             return False
         self.make_all_due()
         pipelines.keep(self)
-        return self._close_after_config.begin(self.listeners) and self._move(State.CLOSING)
+        if not self._close_after_config.begin(self.listeners):
+            return False
+        with self.ledger.lock:
+            return self._state.move(State.CLOSING)
 
     def close_in_background(self) -> None:
         """Take no more rows, and leave the waiting ones to the listeners."""
-        if self._begin_drain():
+        if self.queue.begin_drain():
             self._drain_in_background()
-
-    # OPEN or CLOSING -> DRAINING.
-
-    def _begin_drain(self) -> bool:
-        """Take no more rows; return False if none were taken before."""
-        if not self._move(State.DRAINING):
-            return False
-        self.queue.close()
-        self.scheduler.is_draining = True
-        return True
 
     def _drain_in_background(self) -> None:
         """Leave the waiting rows to the listeners, which end when none is left, or else to the exit of the process."""
@@ -171,10 +163,9 @@ class Lifecycle:
 
     def _end(self, deadline: float) -> None:
         """Stop the listeners, count what is left, and report it."""
-        # If no row was left, the last listener may have ended and moved to CLOSED already.
-        self._move(State.CLOSED)
-        rows = self.queue.abandon("closed")
-        self.listeners.stop()
+        # If no row was left, the last listener may have ended and closed the queue already.
+        rows = self.queue.close()
+        self.listeners.finish()
         with at_exit.spending():
             self.listeners.join(max(0.0, deadline - self._clock.monotonic()))
         settings = self.settings
@@ -183,10 +174,10 @@ class Lifecycle:
         self._free_resources()
 
     def _close_if_idle(self) -> None:
-        """Move to CLOSED and close the connections, if no row waits or is in flight."""
+        """Close the queue and the connections, if no row waits or is in flight."""
         if self._state.takes_rows or self.scheduler.has_rows():
             return
-        self._move(State.CLOSED)
+        self.queue.close()
         self._free_resources()
 
     def _free_resources(self) -> None:
@@ -245,7 +236,7 @@ class Lifecycle:
 
     def _end_unused(self) -> None:
         # Called by a finalizer, so it must not wait.
-        if self._begin_drain():
+        if self.queue.begin_drain():
             if self.scheduler.has_rows():
                 self.listeners.wake()
             self._drain_in_background()
@@ -268,12 +259,10 @@ class Lifecycle:
         self.intake.uncounted.clear()
         self._encoder.restart()
         self.destination.forget()
+        self._state.restart()
         self._begin()
-        # At most one of these is a transition: CLOSING to OPEN, or DRAINING to CLOSED.
-        self._move(State.OPEN)
-        self._move(State.CLOSED)
-        if not self._state.takes_rows:
-            self.queue.abandon("closed")
+        if self._state.is_closed:
+            self.queue.close()
 
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Deliver the waiting rows; close the pipeline, unless a handler is open: logging.shutdown closes that."""

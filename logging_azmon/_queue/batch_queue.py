@@ -22,6 +22,7 @@ from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
 from .overflow import Overflow
+from .state import State, StateMachine
 from .store import Loaded, Put, Store
 
 # A watermark later than any row.
@@ -38,6 +39,7 @@ class BatchQueue:
         backlog: Backlog,
         store: Store,
         overflow: Overflow,
+        state: StateMachine,
         wake: Callable[[], object],
     ) -> None:
         self.lock = ledger.lock
@@ -48,20 +50,17 @@ class BatchQueue:
         self._taken = backlog.taken
         self._store = store
         self._overflow = overflow
+        self._state = state
         self._wake = wake
         # Takes a row, or counts it as dropped and returns False. The store's own function, to save a call for each row.
         self.put: Put = store.fast_path(self._put)
         # Batches that begin before this watermark are due at once, because a flush waits for them.
         self._urgent_before = 0
-        self._is_closed = False
-        # Set by `abandon`: the reason for which rows that are given back from then on are lost.
-        self._lost_for: Reason | None = None
         self.settled_batches = 0
 
     def __repr__(self) -> str:
         waiting, taken = len(self._waiting), len(self._taken)
-        state = " abandoned" if self._lost_for else " closed" if self._is_closed else ""
-        return f"<BatchQueue{state} waiting={waiting} taken={taken} store={self._store!r}>"
+        return f"<BatchQueue {self._state.state.value} waiting={waiting} taken={taken} store={self._store!r}>"
 
     # The application's side.
 
@@ -69,9 +68,9 @@ class BatchQueue:
         """Take a row, after the policy has made room for it if need be; or count it as dropped."""
         if self._store.append(line):
             return True
-        if not self._is_closed and self._overflow.put(line, self):
+        if self._state.takes_rows and self._overflow.put(line, self):
             return True
-        reason: Reason = "after_close" if self._is_closed else self._store.why_full
+        reason: Reason = self._store.why_full if self._state.takes_rows else "after_close"
         self._ledger.drop(reason, 1, self._clock.time(), accepted=1)
         return False
 
@@ -87,7 +86,7 @@ class BatchQueue:
         try:
             while not self._store.append(line):
                 left = deadline - self._clock.monotonic()
-                if left <= 0 or self._is_closed:
+                if left <= 0 or not self._state.takes_rows:
                     return False
                 self._clock.wait(wakeups, left)
         finally:
@@ -99,9 +98,9 @@ class BatchQueue:
         return self._store.make_room(size)
 
     def put_notice(self, line: bytes) -> bool:
-        """Take a row of the library's own, if there is room: even after `close`, but not after `abandon`."""
+        """Take a row of the library's own, if there is room: even while draining, but not once closed."""
         with self.lock:
-            if self._lost_for or not self._store.append_notice(line):
+            if self._state.is_closed or not self._store.append_notice(line):
                 return False
         self._wake()
         return True
@@ -110,7 +109,7 @@ class BatchQueue:
 
     def refresh(self, now: float) -> None:
         """Adopt orphans from time to time, and report trouble of the store; called before `take`."""
-        self._store.refresh(now, is_urgent=False, adopts=not self._lost_for)
+        self._store.refresh(now, is_urgent=False, adopts=not self._state.is_closed)
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Return whether `take` would hand out a batch."""
@@ -174,12 +173,12 @@ class BatchQueue:
             return min(moments if refresh is None else [*moments, refresh], default=None)
 
     def give_back(self, batch: Batch) -> None:
-        """Return a taken batch to its place in the order; after `abandon`, hand it over or count it as lost."""
+        """Return a taken batch to its place in the order; once closed, hand it over or count it as lost."""
         if batch not in self._taken:
             return
         self._store.unload(batch)
         with self.lock:
-            if not self._lost_for:
+            if not self._state.is_closed:
                 self._backlog.insert(batch)
                 # Counted before it leaves the taken ones: as long as it is among them, `oldest` skips it, so that it
                 # cannot be dropped with wrong counters.
@@ -187,13 +186,13 @@ class BatchQueue:
                 self._taken.discard(batch)
             else:
                 self._end_given_back(batch)
-        if self._lost_for:
+        if self._state.is_closed:
             self._store.release_ownership()
         else:
             self._wake()
 
     def _end_given_back(self, batch: Batch) -> None:
-        """End a batch that is given back after `abandon`."""
+        """End a batch that is given back once the pipeline is closed."""
         self._ledger.give_back(batch.rows, batch.place)
         self._taken.discard(batch)
         self._end(batch)
@@ -202,11 +201,10 @@ class BatchQueue:
 
     def _end(self, batch: Batch) -> int:
         """Hand a waiting batch over to the next process, or count its rows as lost; return how many are lost."""
-        reason = self._lost_for
-        if reason is None or self._store.hand_over(batch):
+        if self._store.hand_over(batch):
             return 0
         self._store.release(batch)
-        self._ledger.drop(reason, batch.rows, self._clock.time(), queued=batch.rows, is_notice=batch.is_notice)
+        self._ledger.drop("closed", batch.rows, self._clock.time(), queued=batch.rows, is_notice=batch.is_notice)
         return batch.rows
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
@@ -244,7 +242,7 @@ class BatchQueue:
 
     def make_all_due(self) -> int:
         """Make all waiting batches due now, and return the watermark to wait for."""
-        self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._lost_for)
+        self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._state.is_closed)
         with self.lock:
             self._store.catch_up()
             self._urgent_before = self._ledger.accepted
@@ -286,21 +284,23 @@ class BatchQueue:
         with self.lock:
             self._backlog.unwatch(wakeups)
 
-    def close(self) -> None:
-        """Take no more rows for this process to send, and end all waits for room."""
+    def begin_drain(self) -> bool:
+        """Take no more rows for this process to send, and end all waits for room; return False if that was done."""
         with self.lock:
-            self._is_closed = True
+            if not self._state.move(State.DRAINING):
+                return False
             self._store.close()
             self._backlog.notify()
+            return True
 
-    def abandon(self, reason: Reason) -> int:
-        """Hand waiting rows over to the next process, or count them as lost; likewise rows given back later.
+    def close(self) -> int:
+        """End draining: hand waiting rows over to the next process, or count them as lost, also those given back later.
 
         Return how many rows are lost now.
         """
         with self.lock:
-            self._lost_for = reason
-            self._is_closed = True
+            self._state.move(State.CLOSED)
+            # Again: a forked child may begin in the state CLOSED.
             self._store.close()
             lost = 0
             while self._waiting:
@@ -315,5 +315,6 @@ class BatchQueue:
 
     def leave_to_parent(self) -> None:
         """Take no more rows, in a forked child; all rows in the queue are the parent's."""
-        self._is_closed = True
+        # Its own, because the pipeline goes on with another queue.
+        self._state = StateMachine(State.CLOSED)
         self._store.leave_to_parent()

@@ -177,7 +177,7 @@ class TestNumberOfListeners:
         assert states == [
             "<Listeners 0 of 4 live, 0 free>",
             "<Listeners 1 of 4 live, 0 free>",
-            "<Listeners 0 of 4 live, 0 free, stopping>",
+            "<Listeners 0 of 4 live, 0 free>",
         ]
 
 

@@ -133,7 +133,7 @@ class TestInterrupted:
         ),
         pytest.param("drop_new", 5, lambda queue: queue.is_ready(0.0, is_due=False), id="look"),
         pytest.param("drop_new", 5, lambda queue: queue.next_event_at(), id="look for the next"),
-        pytest.param("drop_new", 5, lambda queue: queue.abandon("closed"), id="abandon"),
+        pytest.param("drop_new", 5, lambda queue: queue.begin_drain() and queue.close(), id="close"),
     )
 
     @pytest.fixture(params=[True, False], ids=["with room", "without room"])

@@ -111,7 +111,7 @@ class TestBound:
 
         class Interrupted(DropOld):
             def put(self, line, queue):
-                queue.close()
+                queue.begin_drain()
                 return super().put(line, queue)
 
         queue = queue_of(queue_bytes=1_000, overflow=Interrupted())
@@ -187,7 +187,7 @@ class TestBlock:
     def test_close_ends_the_wait_of_block_and_the_row_counts_as_after_close(self):
         clock = Jumping()
         queue = self.full(clock, block_seconds=60.0)
-        clock.meanwhile = queue.close
+        clock.meanwhile = queue.begin_drain
         began = clock.monotonic()
         assert not queue.put(ROW)
         assert clock.monotonic() == began

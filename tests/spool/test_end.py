@@ -1,4 +1,4 @@
-"""What close, abandon and the ownership lock leave to the next process."""
+"""The rows that a draining queue, a closed one and the ownership lock leave to the next process."""
 
 # ruff: noqa: SLF001 - what must hold inside, at any moment
 
@@ -18,10 +18,10 @@ class TestTheEnd:
         bench = directory.process()
         bench.put("before")
         bench.run(3)
-        bench.queue.close()
+        bench.queue.begin_drain()
         assert bench.put("after close") == [True]
         assert bench.queue.open_since() is None
-        bench.queue.abandon("closed")
+        bench.queue.close()
         assert bench.put("after the end") == [True]
         assert (bench.stats.accepted, bench.stats.spooled) == (3, 3)
         directory.end(bench)
@@ -34,7 +34,7 @@ class TestTheEnd:
     def test_rows_after_close_that_cannot_be_written_are_counted_as_lost(self, directory):
         disk = CrashingDisk({})
         bench = directory.process(disk=disk)
-        bench.queue.close()
+        bench.queue.begin_drain()
         disk.faults["make"] = errno.ENOSPC
         assert bench.put("late") == [False]
         assert bench.stats.dropped == {"after_close": 1}
@@ -45,8 +45,8 @@ class TestTheEnd:
         bench.put("mine")
         bench.queue.make_all_due()
         works = [bench.scheduler.next_batch()[0] for _ in range(2)]
+        bench.queue.begin_drain()
         bench.queue.close()
-        bench.queue.abandon("closed")
         assert bench.stats.in_flight == 2
         directory.destination.play(AWAY, AWAY)
         for work in works:
@@ -82,7 +82,7 @@ class TestOwnershipLock:
         bench = directory.process()
         bench.put("row")
         bench.run()
-        bench.queue.close()
+        bench.queue.begin_drain()
         with ownership_held(bench), bench.queue.lock:
             bench.queue.release_ownership()
             assert len(directory.locks()) == 1
@@ -97,7 +97,7 @@ def test_a_row_whose_write_is_interrupted_by_close_is_counted(directory):
 
     def interrupted(fd, data):
         if b'"outer"' in data:
-            bench.queue.close()
+            bench.queue.begin_drain()
         return write(fd, data)
 
     disk.write = interrupted

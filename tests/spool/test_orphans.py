@@ -104,8 +104,8 @@ class TestOrphans:
         bench.put("mine")
         directory.destination.play(*[AWAY] * 99)
         bench.run(5)
+        bench.queue.begin_drain()
         bench.queue.close()
-        bench.queue.abandon("closed")
         stats = bench.stats
         assert (stats.adopted, stats.handed_over, stats.spooled) == (1, 1, 1)
         directory.destination._script.clear()

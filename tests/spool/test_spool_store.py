@@ -50,8 +50,8 @@ class TestFiles:
         assert all(
             sum(len(line(row["Message"])) for row in rows) < BATCH_BYTES for rows in directory.destination.batches
         )
+        bench.queue.begin_drain()
         bench.queue.close()
-        bench.queue.abandon("closed")
         assert directory.locks() == []
 
     @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ class TestDividing:
         """Otherwise the next process would deliver the whole batch again."""
         bench = directory.process()
         bench.put(*range(100))
-        bench.queue.close()
+        bench.queue.begin_drain()
         directory.destination.play(Answer(status=413), Answer(status=204), AWAY)
         while not directory.destination.rows:
             directory.clock.advance(bench.step())
-        bench.queue.abandon("closed")
+        bench.queue.close()
         later = directory.process()
         later.queue.make_all_due()
         later.run()

@@ -176,11 +176,10 @@ class Spools(RuleBasedStateMachine):
     @rule(who=WHO)
     def is_closed(self, who):
         def close(process):
-            process.bench.queue.close()
-            process.bench.scheduler.is_draining = True
+            process.bench.queue.begin_drain()
             for _ in range(5):
                 self.clock.advance(min(process.bench.step(), 5.0))
-            process.bench.queue.abandon("closed")
+            process.bench.queue.close()
             stats = process.bench.stats
             assert stats.queued == stats.in_flight == 0
             number, self.next = self.next, self.next + 1

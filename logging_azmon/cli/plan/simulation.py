@@ -24,6 +24,7 @@ from ..._delivery.scheduler import Scheduler
 from ..._process.clock import Clock
 from ..._queue.batch import Batch
 from ..._queue.ledger import Ledger
+from ..._queue.state import StateMachine
 from ..._rows.shrink import shrink_row
 
 MINUTE = 60.0
@@ -267,6 +268,7 @@ class Simulation:
             buffer: Any = tally
             scheduler = Scheduler(
                 queue=buffer,
+                state=StateMachine(),
                 clock=self._time,
                 shared_breaker=CircuitBreaker(),
                 batch_seconds=self._settings.batch_seconds,
