@@ -60,6 +60,13 @@ def described(error: BaseException) -> str:
         return type(error).__name__
 
 
+def one_line(value: object, limit: int) -> str:
+    """Put foreign text on one line that is safe to show: no control characters, at most `limit` characters."""
+    line = " ".join(str(value).split())
+    safe = "".join(character if character.isprintable() else "?" for character in line[:limit])
+    return safe if len(line) <= limit else f"{safe}…"
+
+
 def utc_time(moment: float) -> str:
     """Return a time since the epoch as an ISO 8601 date and time in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

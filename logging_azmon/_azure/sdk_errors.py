@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from .._delivery.answer import Answer, Failure
-from .._rows.jsonable import one_line
+from ..trouble import one_line
 from .credential import CredentialError
 
 _MESSAGE_LENGTH = 300

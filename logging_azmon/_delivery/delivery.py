@@ -18,7 +18,6 @@ from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves, shrunk
-from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from ..trouble import Kind, Trouble, count, described, utc_time
 from .answer import Action, Answer, Decision, Failure, RetryReason, judge
@@ -28,6 +27,7 @@ from .pacing import Budget
 from .reporter import Reporter
 from .retry import Delay, backoff, retry_delay
 from .scheduler import Scheduler, Tickets
+from .source import Source
 
 # How many requests per minute a pipeline may spend on splitting: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
@@ -46,7 +46,7 @@ class Delivery:
         self,
         *,
         settings: Settings,
-        queue: BatchQueue,
+        queue: Source,
         scheduler: Scheduler,
         destination: Destination,
         ledger: Ledger,

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.batch_queue import BatchQueue
 from .._queue.state import StateMachine
 from .breaker import CircuitBreaker
 from .pacing import Pace
 from .retry import Delay
+from .source import Source
 
 # How long a listener sleeps if nothing is due; a new row wakes it.
 _IDLE_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Scheduler:
     def __init__(
         self,
         *,
-        queue: BatchQueue,
+        queue: Source,
         state: StateMachine,
         clock: Clock,
         shared_breaker: CircuitBreaker,

@@ -24,7 +24,6 @@ from .._process.clock import Clock
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._rows.encoder import Encoder
-from .._rows.fields import Fields
 from ..trouble import Trouble, count, described
 from . import capture
 from .capture import Put
@@ -91,16 +90,6 @@ class Intake:
         """Give rows to a capture; with None, to the queue again."""
         own = self._put_and_wake if self._asks_for_thread else self._queue.put
         self._put = own if put is None else put
-
-    # For commands, which can wait for room.
-
-    def encode(self, fields: Fields) -> bytes:
-        """Encode fields that did not come from a log call, such as those of a line in a file."""
-        return self._encoder(fields)
-
-    def offer(self, line: bytes, seconds: float) -> bool:
-        """Queue an encoded row as soon as there is room; return False, and count nothing, if there is none in time."""
-        return self._queue.put_within(seconds, line)
 
     # Failures.
 

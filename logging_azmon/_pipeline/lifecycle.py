@@ -47,11 +47,11 @@ class Lifecycle:
         self._clock = clock
         self._background = background
         self._reporter = Reporter(settings.report, clock.monotonic)
-        self._encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
+        self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
         self._state = StateMachine()
         self._users = Users(self._end_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self._encoder, self._reporter, clock)
+        self.intake = Intake(self.encoder, self._reporter, clock)
         self._begin()
         pipelines.add(self)
 
@@ -66,7 +66,7 @@ class Lifecycle:
             state=self._state,
             destination=self.destination,
             reporter=self._reporter,
-            encoder=self._encoder,
+            encoder=self.encoder,
             clock=self._clock,
             breaker=shared_breaker(settings.endpoint, settings.rule_id),
             wake=self.intake.wake,
@@ -191,7 +191,7 @@ class Lifecycle:
                 self._reporter(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
         pipelines.release(self)
 
-    # Called by commands and at exit.
+    # Called by `bulk` and at exit.
 
     def make_all_due(self) -> int:
         """Make all waiting rows due now, and return the watermark to wait for: the number of rows accepted so far."""
@@ -205,22 +205,9 @@ class Lifecycle:
         self.listeners.report_refusal()
         return watermark
 
-    def drain(self, timeout: float) -> bool:
-        """Wait for all rows, including orphans in the spool; return True if none is left."""
-        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_default=False)
-        if not self.queue.is_settled(EVERYTHING):
-            return False
-        # Orphans are adopted in batches; look for more.
-        self.make_all_due()
-        return self.queue.is_settled(EVERYTHING)
-
-    def settled_count(self) -> int:
-        """Return how many rows, counted from the first one, are settled without a gap."""
-        return self.queue.settled_count()
-
-    def report_losses_without_rows(self) -> None:
-        """Queue no loss notices: this process does not know the columns of the table."""
-        self.notices.is_enabled = False
+    def wait_for_everything(self, seconds: float) -> None:
+        """Wait until all rows are settled, adopted ones too, at most this long."""
+        self._waiting.wait(EVERYTHING, self._waiting.deadline(seconds), is_default=False)
 
     # Front doors.
 
@@ -257,7 +244,7 @@ class Lifecycle:
         """Start afresh in a forked child, without the waiting rows: those are the parent's."""
         self.queue.leave_to_parent()
         self.intake.uncounted.clear()
-        self._encoder.restart()
+        self.encoder.restart()
         self.destination.forget()
         self._state.restart()
         self._begin()

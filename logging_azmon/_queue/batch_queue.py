@@ -46,8 +46,6 @@ class BatchQueue:
         self._ledger = ledger
         self._clock = clock
         self._backlog = backlog
-        self._waiting = backlog.waiting
-        self._taken = backlog.taken
         self._store = store
         self._overflow = overflow
         self._state = state
@@ -56,11 +54,12 @@ class BatchQueue:
         self.put: Put = store.fast_path(self._put)
         # Batches that begin before this watermark are due at once, because a flush waits for them.
         self._urgent_before = 0
+        # When the store is to be refreshed next.
+        self._next_refresh: float | None = None
         self.settled_batches = 0
 
     def __repr__(self) -> str:
-        waiting, taken = len(self._waiting), len(self._taken)
-        return f"<BatchQueue {self._state.state.value} waiting={waiting} taken={taken} store={self._store!r}>"
+        return f"<BatchQueue {self._state.state.value} {self._backlog!r} store={self._store!r}>"
 
     # The application's side.
 
@@ -109,7 +108,7 @@ class BatchQueue:
 
     def refresh(self, now: float) -> None:
         """Adopt orphans from time to time, and report trouble of the store; called before `take`."""
-        self._store.refresh(now, is_urgent=False, adopts=not self._state.is_closed)
+        self._next_refresh = self._store.refresh(now, is_urgent=False, adopts=not self._state.is_closed)
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Return whether `take` would hand out a batch."""
@@ -125,8 +124,7 @@ class BatchQueue:
                     return None
                 if batch.is_open:
                     self._store.close_open()
-                self._taken.add(batch)
-                self._waiting.remove(batch)
+                self._backlog.take(batch)
                 self._ledger.take(batch.rows, batch.place)
             try:
                 loaded = self._store.load(batch)
@@ -146,7 +144,7 @@ class BatchQueue:
         if self._store.is_writing:
             return None
         oldest: Batch | None = None
-        for batch in list(self._waiting):
+        for batch in list(self._backlog.waiting):
             if batch.is_open and not is_due and batch.first_row >= self._urgent_before:
                 continue
             if not batch.has_rows or batch.attempts.not_before > now:
@@ -167,14 +165,14 @@ class BatchQueue:
     def next_event_at(self) -> float | None:
         """Return when the next batch that was given back may be sent, or a refresh is due; None if neither is."""
         with self.lock:
-            waiting = [batch for batch in list(self._waiting) if not batch.is_open and batch.has_rows]
+            waiting = [batch for batch in list(self._backlog.waiting) if not batch.is_open and batch.has_rows]
             moments = [batch.attempts.not_before for batch in waiting]
-            refresh = self._store.next_refresh()
+            refresh = self._next_refresh
             return min(moments if refresh is None else [*moments, refresh], default=None)
 
     def give_back(self, batch: Batch) -> None:
         """Return a taken batch to its place in the order; once closed, hand it over or count it as lost."""
-        if batch not in self._taken:
+        if not self._backlog.is_taken(batch):
             return
         self._store.unload(batch)
         with self.lock:
@@ -183,7 +181,7 @@ class BatchQueue:
                 # Counted before it leaves the taken ones: as long as it is among them, `oldest` skips it, so that it
                 # cannot be dropped with wrong counters.
                 self._ledger.give_back(batch.rows, batch.place)
-                self._taken.discard(batch)
+                self._backlog.untake(batch)
             else:
                 self._end_given_back(batch)
         if self._state.is_closed:
@@ -194,7 +192,7 @@ class BatchQueue:
     def _end_given_back(self, batch: Batch) -> None:
         """End a batch that is given back once the pipeline is closed."""
         self._ledger.give_back(batch.rows, batch.place)
-        self._taken.discard(batch)
+        self._backlog.untake(batch)
         self._end(batch)
         self.settled_batches += 1
         self._backlog.notify()
@@ -211,17 +209,16 @@ class BatchQueue:
         """Replace a taken batch by its parts."""
         with self.lock:
             self._store.divide(batch, parts)
-            self._taken.update(parts)
-            self._taken.discard(batch)
+            self._backlog.divide(batch, parts)
 
     def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
         """Settle a taken batch as delivered, rejected, or lost for a reason; a second call does nothing."""
-        if batch not in self._taken:
+        if not self._backlog.is_taken(batch):
             return
         # Released before it is counted, so that no other process finds rows on disk that are counted as settled.
         self._store.release(batch)
         with self.lock:
-            self._taken.discard(batch)
+            self._backlog.untake(batch)
             if lost:
                 now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
@@ -244,9 +241,9 @@ class BatchQueue:
         """Make all waiting batches due now, and return the watermark to wait for."""
         self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._state.is_closed)
         with self.lock:
-            self._store.catch_up()
+            self._ledger.catch_up()
             self._urgent_before = self._ledger.accepted
-            for batch in list(self._waiting):
+            for batch in list(self._backlog.waiting):
                 batch.attempts.not_before = 0.0
             return self._urgent_before
 
@@ -260,19 +257,14 @@ class BatchQueue:
     def settled_count(self) -> int:
         """Return how many rows, counted from the first one put, are settled without a gap."""
         with self.lock:
-            self._store.catch_up()
+            self._ledger.catch_up()
             first_rows = [batch.first_row for batch in self._backlog.all() if batch.first_row >= 0 and batch.has_rows]
             return min(first_rows, default=self._ledger.accepted)
 
     @property
     def is_empty(self) -> bool:
         """Return whether no row waits or is in flight."""
-        return self._store.is_empty and not self._taken
-
-    @property
-    def used_bytes(self) -> int:
-        """Return how many bytes in memory count against the bound."""
-        return self._store.used_bytes
+        return not self._backlog.has_rows()
 
     def watch(self, wakeups: SimpleQueue[None]) -> None:
         """Put a wake-up into this queue whenever a batch is settled."""
@@ -303,8 +295,8 @@ class BatchQueue:
             # Again: a forked child may begin in the state CLOSED.
             self._store.close()
             lost = 0
-            while self._waiting:
-                lost += self._end(self._waiting.popleft())
+            while (batch := self._backlog.take_next()) is not None:
+                lost += self._end(batch)
             self._backlog.notify()
         self._store.release_ownership()
         return lost

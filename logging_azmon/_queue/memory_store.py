@@ -138,7 +138,7 @@ class MemoryStore:
                 # If the call is interrupted here, the batch stays empty or takes rows later; both are harmless.
                 begun = self._clock.monotonic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
-                self._backlog.waiting.append(batch)
+                self._backlog.append(batch)
                 self._count_open(batch, max(self._batch_bytes, size), begun)
         if not batch.announced:
             try:
@@ -178,7 +178,7 @@ class MemoryStore:
             return False
         ledger = self._ledger
         batch = Batch(b"", 0, ledger.accepted, is_notice=True)
-        self._backlog.waiting.append(batch)
+        self._backlog.append(batch)
         # Atomic: the row and its count.
         batch.data = line
         batch.rows = 1
@@ -218,21 +218,13 @@ class MemoryStore:
             batch.first_row += rows
             self.used_bytes -= end
             self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
-            if not batch.rows and batch in self._backlog.waiting:
-                self._backlog.waiting.remove(batch)
+            if not batch.rows:
+                self._backlog.remove(batch)
 
     # The delivering side.
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether no row waits or is in flight."""
-        return self.used_bytes == 0
-
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
         """Do nothing: dead processes leave no rows in memory."""
-
-    def next_refresh(self) -> None:
-        """Return None: there is never anything to refresh."""
 
     def catch_up(self) -> None:
         """Count the rows that were taken without the lock, and take the reserve back."""

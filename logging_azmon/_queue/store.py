@@ -40,16 +40,6 @@ class Store(Protocol):
         ...
 
     @property
-    def is_empty(self) -> bool:
-        """Return whether no batch is left that this process must send."""
-        ...
-
-    @property
-    def used_bytes(self) -> int:
-        """Return how many bytes in memory count against the bound."""
-        ...
-
-    @property
     def why_full(self) -> Reason:
         """Return the reason for which `append` refused a row."""
         ...
@@ -74,16 +64,11 @@ class Store(Protocol):
 
     # The delivering side.
 
-    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble."""
-        ...
+    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
+        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble.
 
-    def next_refresh(self) -> float | None:
-        """Return when `refresh` is due next, or None if never."""
-        ...
-
-    def catch_up(self) -> None:
-        """Count the rows taken without the ledger's lock, which is held now; until its release no more are taken."""
+        Return when that is due next, or None if never.
+        """
         ...
 
     def open_since(self) -> float | None:

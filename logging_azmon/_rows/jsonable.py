@@ -125,13 +125,6 @@ def escape_surrogates(string: str) -> str:
     return string.encode("utf-8", "backslashreplace").decode()
 
 
-def one_line(value: object, limit: int) -> str:
-    """Put foreign text on one line that is safe to show: no control characters, at most `limit` characters."""
-    line = " ".join(str(value).split())
-    safe = "".join(character if character.isprintable() else "?" for character in line[:limit])
-    return safe if len(line) <= limit else f"{safe}…"
-
-
 def distinct(name: str, taken: Mapping[Any, object]) -> str:
     """Return the name, with underscores or a number appended if it is taken."""
     for _ in range(_MAX_UNDERSCORES):

@@ -66,8 +66,7 @@ class Directory:
 
     def begin(self, owner: Owner, now: float, *, size: int, is_synced: bool = False) -> Segment:
         """Create a segment that may grow to this many bytes."""
-        owner.begun += 1
-        path = self.path_of(segment_name(now, owner.name, owner.begun))
+        path = self.path_of(segment_name(now, owner.name, owner.begin_segment()))
         fd = self.files.create(path)
         try:
             self.files.write_all(fd, self.header)
@@ -78,7 +77,7 @@ class Directory:
             with suppress(OSError):
                 self.files.remove(path)
             raise
-        owner.files += 1
+        owner.add_segment()
         return Segment(path, owner, size, fd)
 
     def holds(self, owner: Owner) -> bool:
@@ -127,7 +126,7 @@ class Directory:
         try:
             for entry, size in sorted(self.files.entries(self.path).items()):
                 if is_segment(entry) and owner_of(entry) == name:
-                    owner.files += 1
+                    owner.add_segment()
                     segment = Segment(self.path_of(entry), owner, size)
                     start = self._find_rows(segment)
                     if start is not None:
@@ -153,7 +152,7 @@ class Directory:
             # Its owner died before it wrote a row.
             with suppress(OSError):
                 self.files.remove(segment.path)
-                segment.owner.files -= 1
+                segment.owner.remove_segment()
             return None
         if Target.of_header(line) == self.target:
             return len(line)

@@ -65,12 +65,14 @@ class Ownership:
 
     def release_soon(self, owner: Owner) -> None:
         """Make the next look for orphans due if this owner is idle: it releases owners without segments."""
-        if not owner.files and owner is not self.writer:
+        if not owner.segments and owner is not self.writer:
             self.next_look = float("-inf")
 
     def release_idle(self) -> None:
         """Release the owners that have no segments left; the lock is held."""
-        self._release([owner for owner in list(self.owners.values()) if not owner.files and owner is not self.writer])
+        self._release(
+            [owner for owner in list(self.owners.values()) if not owner.segments and owner is not self.writer]
+        )
 
     def release_all(self) -> None:
         """Release all owners except the one that writes, if the lock is free."""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._config.service_limits import MAX_AGE, MAX_DECOMPRESSED_BYTES
 from .._process.clock import Clock
 from .._queue.backlog import Backlog
 from .._queue.batch import Batch
@@ -27,10 +28,6 @@ from .space import Space
 LOOK_SECONDS = 5.0
 # Each adopted owner's lock is an open descriptor, so only a few are held at a time.
 MAX_ADOPTED = 8
-# The longest possible row: the maximum of `batch_bytes`.
-MAX_ROW_BYTES = 50 * 1024 * 1024
-# The service replaces a TimeGenerated that is older.
-OLD_SECONDS = 2 * 24 * 3_600
 # Adopted batches are numbered in these steps, which leaves numbers for their parts.
 _STEP = 2**32
 _FIRST_ADOPTED = -(2**62)
@@ -120,7 +117,7 @@ class Recovery:
             oldest = self._backlog.oldest("spooled")
             if oldest is None:
                 return False
-            self._backlog.waiting.remove(oldest)
+            self._backlog.remove(oldest)
         # Files are read without the lock; nothing else has this batch.
         is_counted = bool(oldest.rows) or self._count_adopted(oldest)
         with self._ledger.lock:
@@ -154,7 +151,7 @@ class Recovery:
         rows, torn = self._count(batch, data)
         if torn:
             self._reports.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
-        if self._clock.time() - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
+        if self._clock.time() - begun_at(os.path.basename(segment.path)) > MAX_AGE.total_seconds():
             text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
             self._reports.add("old", f"{text} by the time of receipt; see docs/spool.md")
         return Loaded.READY if rows else Loaded.EMPTY
@@ -205,11 +202,11 @@ class Recovery:
                 if self._syncs:
                     files.sync(fd)
                 # This segment was written last. A write may have been interrupted, so its size is read from the file.
-                return files.read(fd, stored.start, MAX_ROW_BYTES)
+                return files.read(fd, stored.start, MAX_DECOMPRESSED_BYTES)
             most = min(stored.size, self._batch_bytes)
             data = files.read(fd, stored.start, most)
             while most < stored.size and b"\n" not in data:
-                if most >= MAX_ROW_BYTES:
+                if most >= MAX_DECOMPRESSED_BYTES:
                     raise OSError(f"{segment.path} holds a line that is too long for a row")
                 most = min(stored.size, 2 * most)
                 data = files.read(fd, stored.start, most)
@@ -233,7 +230,7 @@ class Recovery:
         )
         with self._ledger.lock:
             stored.size = size
-            stored.segment.parts += 1
+            stored.segment.share(1)
             self._backlog.insert(rest)
 
     # Giving back.
@@ -253,7 +250,7 @@ class Recovery:
                 self._files.write_all(fd, batch.data)
             except BaseException:
                 self._files.remove(segment.path)
-                owner.files -= 1
+                owner.remove_segment()
                 raise
             finally:
                 self._files.close(fd)

@@ -100,8 +100,7 @@ class Space:
     def release_part(self, segment: Segment) -> Segment | None:
         """Note that a batch no longer needs its segment; return the segment if it was the last one to."""
         with self._lock:
-            segment.parts -= 1
-            return None if segment.parts else segment
+            return segment if segment.leave() else None
 
     def remove(self, segment: Segment | None) -> None:
         """Remove a segment whose rows are all settled; do nothing for None."""
@@ -113,7 +112,7 @@ class Space:
             text = f"{segment.path} is delivered, but cannot be removed ({error}); it may be sent again"
             self._reports.add("disk", text)
         else:
-            segment.owner.files -= 1
+            segment.owner.remove_segment()
         with self._lock:
             self._used_bytes -= segment.size
             self._ownership.release_soon(segment.owner)

@@ -115,7 +115,7 @@ class SpoolStore:
         self._memory.close_open()
         batch.first_row = self._ledger.accepted
         if not self._writes_for_next:
-            self._backlog.waiting.append(batch)
+            self._backlog.append(batch)
 
     @property
     def why_full(self) -> Reason:
@@ -139,31 +139,14 @@ class SpoolStore:
 
     # The delivering side.
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether no row waits or is in flight, on disk or in memory."""
-        return self._memory.is_empty and not self._backlog.has("spooled")
-
-    @property
-    def used_bytes(self) -> int:
-        """Return how many bytes in memory count against the bound."""
-        return self._memory.used_bytes
-
-    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
+    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
         """Report noted trouble, and adopt orphans: periodically, or at once if that is urgent."""
         if adopts and is_urgent:
             self._recovery.adopt_orphans(now, waits=True)
         self._reports.report()
         if adopts and now >= self.ownership.next_look:
             self._recovery.adopt_orphans(now, waits=False)
-
-    def next_refresh(self) -> float | None:
-        """Return when to look for orphans next; None after `close`."""
         return None if self._writes_for_next else self.ownership.next_look
-
-    def catch_up(self) -> None:
-        """Count rows in memory; rows on disk are counted as they are written."""
-        self._memory.catch_up()
 
     def open_since(self) -> float | None:
         """Return when the oldest open batch that this process sends began, if there is one."""
@@ -198,7 +181,7 @@ class SpoolStore:
         if stored is None:
             self._memory.divide(batch, parts)
             return
-        stored.segment.parts += len(parts) - 1
+        stored.segment.share(len(parts) - 1)
         for part in parts:
             part.stored = replace(stored, is_part=True)
 

@@ -160,7 +160,7 @@ class TestInterrupted:
             assert len(lines) == stats.queued, place
             assert all(row.startswith(b"{") and row.endswith(b"}\n") for row in lines), place
             assert stats_of(queue).in_flight == len(lines) + stats.in_flight
-            for batch in list(queue._backlog.taken):
+            for batch in list(queue._backlog._taken):
                 queue.settle(batch)
             assert queue.is_empty, place
             assert stats_of(queue).accepted == rows_before + 2 + (act.__code__.co_names[0] in {"put", "put_notice"})
@@ -178,12 +178,13 @@ class TestInterrupted:
                 at(self.MODULES, place, interrupt, run)
             assert is_balanced(queue._ledger.snapshot())
             assert (
-                sum(len(batch.data) for batch in (*queue._backlog.waiting, *queue._backlog.taken)) == queue.used_bytes
+                sum(len(batch.data) for batch in (*queue._backlog.waiting, *queue._backlog._taken))
+                == queue._store.used_bytes
             )
             stats = stats_of(queue)
             assert stats.accepted in {rows_before, rows_before + 1}
             assert len(lines_of(take_all(queue))) == stats.queued, place
-            for batch in list(queue._backlog.taken):
+            for batch in list(queue._backlog._taken):
                 queue.settle(batch)
             assert queue.is_empty, place
             assert queue.put(ROW), "and it goes on"
@@ -239,7 +240,7 @@ class TestInterrupted:
             stats = stats_of(queue)
             assert stats.accepted == 11
             assert len(lines_of(take_all(queue))) == stats.queued, place
-            for batch in list(queue._backlog.taken):
+            for batch in list(queue._backlog._taken):
                 queue.settle(batch)
             assert queue.is_empty, place
 
@@ -256,7 +257,7 @@ class TestInterrupted:
             flush()
             stats = stats_of(queue)
             assert stats.accepted == stats.delivered + sum(stats.dropped.values()) == rows_before + 1, place
-            assert queue.used_bytes == 0, place
+            assert queue._store.used_bytes == 0, place
 
     def test_log_calls_inside_the_clock_and_the_wake_up_harm_no_row(self):
         """The clock and the wake-up take the place of a finalizer that interrupts `put`."""
@@ -355,7 +356,9 @@ class TestAtomicSteps:
             kinds = {type(vars(kind)[name]) for kind in (Batch, OpenBatch, MemoryStore, Ledger) if name in vars(kind)}
             assert kinds <= {types.MemberDescriptorType}, name
         queue.put(ROW)
-        assert {type(value) for value in (queue.used_bytes, queue._store._limit, queue._store._open.reserved)} == {int}
+        assert {
+            type(value) for value in (queue._store.used_bytes, queue._store._limit, queue._store._open.reserved)
+        } == {int}
         assert type(queue._store._open.data) is bytearray
 
     def test_a_row_that_fits_the_reserve_needs_no_lock(self):
@@ -380,7 +383,7 @@ class TestAtomicSteps:
             assert queue._store._open.reserved > 0
             assert stats_of(queue).accepted == rows
             assert queue._store._open.reserved == 0
-            assert queue.used_bytes == len(queue._store._open.data) == rows * len(ROW)
+            assert queue._store.used_bytes == len(queue._store._open.data) == rows * len(ROW)
 
     def test_a_debugger_on_one_thread_cannot_separate_a_row_from_its_count(self):
         """It may start when the batch has a reserve, and lets a listener take the batch between any two lines."""
@@ -410,7 +413,7 @@ class TestAtomicSteps:
                 queue.put(rows[2])
             deliver()
             assert ends[-3:] == rows
-            assert queue.used_bytes == 0
+            assert queue._store.used_bytes == 0
             assert stats_of(queue).delivered == 3 * place
         assert 1 < len(lines) < place, "it was let in everywhere"
 
@@ -431,4 +434,4 @@ def test_a_batch_in_memory_is_released_once():
     for _ in range(2):
         queue._store.release(batch)
 
-    assert queue.used_bytes == 0
+    assert queue._store.used_bytes == 0

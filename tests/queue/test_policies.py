@@ -26,9 +26,9 @@ class TestBound:
             row = line(number, size)
             fits = held + len(row) <= 2_000
             assert queue.put(row) or not fits
-            queue._store.catch_up()
+            queue._ledger.catch_up()
             held = sum(len(batch.data) for batch in queue._backlog.waiting)
-            assert held == queue.used_bytes <= 2_000
+            assert held == queue._store.used_bytes <= 2_000
         stats = stats_of(queue)
         assert stats.accepted == len(sizes)
         assert stats.queued == len(lines_of(take_all(queue)))

@@ -219,7 +219,7 @@ class TestInterrupted:
                     continue
                 disk.room = None
                 assert bench.stats.accepted == max(0, before) + 2 + ("put" in act.__code__.co_names), place
-                for taken in list(bench.queue._backlog.taken):
+                for taken in list(bench.queue._backlog._taken):
                     bench.queue.settle(taken)
                 bench.run()
                 arrived = messages(bench.destination.rows)

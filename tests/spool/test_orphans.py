@@ -233,7 +233,7 @@ class TestForeignFiles:
         assert path.exists()
 
     def test_a_segment_with_a_line_too_long_for_a_row_is_left_alone(self, directory, monkeypatch):
-        monkeypatch.setattr(recovery, "MAX_ROW_BYTES", 20_000)
+        monkeypatch.setattr(recovery, "MAX_DECOMPRESSED_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
         bench = directory.process()
         bench.queue.make_all_due()

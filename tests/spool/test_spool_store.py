@@ -183,8 +183,8 @@ def test_the_repr_of_a_spool_shows_what_is_open_and_how_much_is_used(directory):
     store = bench.queue._store
     writer = store.ownership.writer
 
-    assert bench.queue.used_bytes == 0, "rows on disk take no memory"
-    assert repr(writer) == f"<Owner {writer.name} files=1 begun=1>"
+    assert bench.queue._store._memory.used_bytes == 0, "rows on disk take no memory"
+    assert repr(writer) == f"<Owner {writer.name} segments=1 begun=1>"
     assert repr(store.ownership) == f"<Ownership writer={writer!r} owners=1>"
     assert repr(store._space) == f"<Space bytes={store._space._used_bytes} others=0>"
     assert repr(store) == (

@@ -23,7 +23,7 @@ from ..._delivery.reporter import Reporter
 from ..._delivery.scheduler import Scheduler
 from ..._process.clock import Clock
 from ..._queue.batch import Batch
-from ..._queue.ledger import Ledger
+from ..._queue.ledger import Ledger, Reason
 from ..._queue.state import StateMachine
 from ..._rows.shrink import shrink_row
 
@@ -198,7 +198,12 @@ class Tally:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # The methods of a queue that the scheduler and the delivery call.
+    # The methods of `Source`.
+
+    @property
+    def is_empty(self) -> bool:
+        """Return False: a simulated process never ends."""
+        return False  # pragma: no cover - only listeners ask, and a simulation has none
 
     def refresh(self, now: float) -> None:
         """Do nothing, because there is no spool."""
@@ -237,10 +242,18 @@ class Tally:
         self._taken = None
         self._ledger.give_back(batch.rows, batch.place)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:  # noqa: ARG002 - as Source has it
+        """Refuse: the simulated service takes batches of any size."""
+        raise AssertionError("the simulated service splits nothing")  # pragma: no cover - a bug if it does
+
+    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Source has it
+        """Refuse: the simulated service rejects nothing."""
+        raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - a bug if it does
+
+    def settle(self, batch: Batch, *, lost: Reason | None = None) -> None:
         """Count a batch as delivered; no other outcome occurs."""
-        if rejected or lost:
-            raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - as above
+        if lost:
+            raise AssertionError("the simulated service loses nothing")  # pragma: no cover - a bug if it does
         self._taken = None
         self._kept -= batch.rows
         self._ledger.deliver(batch.rows)
@@ -265,9 +278,8 @@ class Simulation:
             ledger = Ledger()
             begin = random.random() * self._fleet.deploy_seconds  # noqa: S311 - a simulation
             tally = Tally(self._settings, self._fleet, ledger, self._time, begin)
-            buffer: Any = tally
             scheduler = Scheduler(
-                queue=buffer,
+                queue=tally,
                 state=StateMachine(),
                 clock=self._time,
                 shared_breaker=CircuitBreaker(),
@@ -275,7 +287,7 @@ class Simulation:
             )
             delivery = Delivery(
                 settings=self._settings,
-                queue=buffer,
+                queue=tally,
                 scheduler=scheduler,
                 destination=self._service,
                 ledger=ledger,
