@@ -15,7 +15,7 @@ from .._process.clock import Clock
 from .._queue.batch import Batch
 from .._queue.state import StateMachine
 from .breaker import CircuitBreaker
-from .pacing import Pace
+from .pace import Pace
 from .retry import Delay
 from .source import Source
 

@@ -38,13 +38,13 @@ class Intake:
         self._clock = clock
         # RecursionErrors of log calls that could not be counted where they happened.
         self.uncounted: dict[Any, None] = {}
-        # Set by `begin`, again in each forked child.
+        # Set by `connect`, again in each forked child.
         self._put: Put
         self._queue: BatchQueue
         self._ledger: Ledger
         self._listeners: Listeners
 
-    def begin(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
+    def connect(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
         """Put rows into this queue from now on; `on_thread` is called when a thread starts after one was refused."""
         self._queue = queue
         self._ledger = ledger

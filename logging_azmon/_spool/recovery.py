@@ -244,7 +244,7 @@ class Recovery:
         start = len(self._directory.header)
         size = len(batch.data)
         try:
-            segment = self._directory.begin(owner, self._clock.time(), size=start + size)
+            segment = self._directory.create_segment(owner, self._clock.time(), size=start + size)
             fd, segment.fd = segment.fd, -1
             try:
                 self._files.write_all(fd, batch.data)

@@ -40,10 +40,10 @@ class SegmentWriter:
         *,
         batch_bytes: int,
         fsync: str,
-        on_begin: Callable[[Batch], None],
+        on_new_batch: Callable[[Batch], None],
         wake: Callable[[], object],
     ) -> None:
-        """Prepare to write; `on_begin` is called with each new batch, before its first row."""
+        """Prepare to write; `on_new_batch` is called with each new batch, before its first row."""
         self._ledger = ledger
         self._lock = ledger.lock
         self._clock = clock
@@ -55,7 +55,7 @@ class SegmentWriter:
         self._batch_bytes = batch_bytes
         self._syncs_rows = fsync == "row"
         self._syncs_batches = fsync != "never"
-        self._on_begin = on_begin
+        self._on_new_batch = on_new_batch
         self._wake = wake
         # The batch whose segment takes rows, and when it began.
         self._open: Batch | None = None
@@ -156,7 +156,9 @@ class SegmentWriter:
                 # The lock file was removed, so other processes may adopt our segments: go on as another owner.
                 self._ownership.drop_writer()
                 return None
-            segment = self._directory.begin(owner, self._clock.time(), size=most, is_synced=self._syncs_batches)
+            segment = self._directory.create_segment(
+                owner, self._clock.time(), size=most, is_synced=self._syncs_batches
+            )
         except OSError as error:
             self._space.fail(error)
             return None
@@ -165,7 +167,7 @@ class SegmentWriter:
         batch = Batch(b"", 0, 0, place="spooled", is_uncounted=True, is_open=True, stored=stored)
         self._begun = now
         # If this is interrupted before `_open` is set, the empty batch waits, is loaded, and its segment is removed.
-        self._on_begin(batch)
+        self._on_new_batch(batch)
         self._open = batch
         return batch
 

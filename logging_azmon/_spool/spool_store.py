@@ -80,7 +80,7 @@ class SpoolStore:
             self._space,
             batch_bytes=self._batch_bytes,
             fsync=fsync,
-            on_begin=self._begin,
+            on_new_batch=self._add,
             wake=wake,
         )
         # After `close`, rows are written for the next process.
@@ -109,7 +109,7 @@ class SpoolStore:
             return True
         return False if self._space.is_full else self._memory.append(line)
 
-    def _begin(self, batch: Batch) -> None:
+    def _add(self, batch: Batch) -> None:
         """Add a new segment's batch to those that wait."""
         # Counts the rows that came into memory without the lock: they precede this batch.
         self._memory.close_open()
