@@ -209,7 +209,9 @@ class MemoryStore:
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        # Skip this if another call has dropped the same rows meanwhile, or a flush has taken them.
+        ledger = self._ledger
+        # Atomic: the rows and their counts. Skip this if another call has dropped the same rows meanwhile, or a flush has
+        # taken them.
         if batch.rows == rows_before and batch in self._backlog.waiting:
             # Deleting the first bytes of a bytearray does not move the others.
             del data[first]
@@ -217,7 +219,12 @@ class MemoryStore:
             batch.rows -= rows
             batch.first_row += rows
             self.used_bytes -= end
-            self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
+            ledger.queued -= rows
+            ledger.dropped["queue_full"] += rows
+            ledger.drops += 1
+            # End of the atomic step.
+            if not batch.is_notice:
+                ledger.add_unreported("queue_full", rows, now)
             if not batch.rows:
                 self._backlog.remove(batch)
 

@@ -52,7 +52,9 @@ def tracing(modules, see):
         if frame.f_code.co_filename not in modules:
             return None
         frame.f_trace_opcodes = True
-        if event == "opcode":
+        if event == "call":
+            see(frame, "RESUME")
+        elif event == "opcode":
             see(frame, dis.opname[frame.f_code.co_code[frame.f_lasti]])
         return trace
 
@@ -83,19 +85,26 @@ def watching(modules, see):
         if threading.get_ident() == thread and not is_over:
             see(inspect.currentframe().f_back, names[id(code)][offset // 2])
 
+    def start(_, __):
+        # Before 3.14, there is no event for the instruction RESUME, where signal handlers run in fact.
+        if threading.get_ident() == thread and not is_over:
+            see(inspect.currentframe().f_back, "RESUME")
+
     monitoring = sys.monitoring
-    event = monitoring.events.INSTRUCTION
+    events = monitoring.events
     monitoring.use_tool_id(TOOL, "tests")
-    monitoring.register_callback(TOOL, event, instruction)
+    monitoring.register_callback(TOOL, events.INSTRUCTION, instruction)
+    monitoring.register_callback(TOOL, events.PY_START, start)
     for code in codes:
-        monitoring.set_local_events(TOOL, code, event)
+        monitoring.set_local_events(TOOL, code, events.INSTRUCTION | events.PY_START)
     try:
         yield
     finally:
         is_over = True
         for code in codes:
             monitoring.set_local_events(TOOL, code, 0)
-        monitoring.register_callback(TOOL, event, None)
+        monitoring.register_callback(TOOL, events.INSTRUCTION, None)
+        monitoring.register_callback(TOOL, events.PY_START, None)
         monitoring.free_tool_id(TOOL)
 
 
