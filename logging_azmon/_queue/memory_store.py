@@ -210,7 +210,7 @@ class MemoryStore:
         rows = data.count(b"\n", 0, end)
         first = slice(end)
         ledger = self._ledger
-        # Atomic: the rows and their counts. Skip this if another call has dropped the same rows meanwhile, or a flush has
+        # Atomic: the rows and their counts. Skipped if another call has dropped the same rows meanwhile, or a flush has
         # taken them.
         if batch.rows == rows_before and batch in self._backlog.waiting:
             # Deleting the first bytes of a bytearray does not move the others.
