@@ -20,14 +20,15 @@ from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves, shrunk
 from .._queue.ledger import Ledger
 from ..trouble import Kind, Trouble, count, described, utc_time
-from .answer import Action, Answer, Decision, Failure, RetryReason, judge
+from .answer import Answer, Failure
+from .batch_source import BatchSource
 from .budget import Budget
+from .decision import Action, Decision, RetryReason, judge
 from .destination import Destination
 from .explanations import explain
 from .reporter import Reporter
 from .retry import Delay, backoff, retry_delay
 from .scheduler import Scheduler, Tickets
-from .source import Source
 
 # How many requests per minute a pipeline may spend on splitting: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
@@ -46,7 +47,7 @@ class Delivery:
         self,
         *,
         settings: Settings,
-        queue: Source,
+        queue: BatchSource,
         scheduler: Scheduler,
         destination: Destination,
         ledger: Ledger,

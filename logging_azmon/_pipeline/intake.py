@@ -23,10 +23,10 @@ from .._process import at_exit
 from .._process.clock import Clock
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
+from .._queue.store import Put
 from .._rows.encoder import Encoder
 from ..trouble import Trouble, count, described
 from . import capture
-from .capture import Put
 
 
 class Intake:
@@ -45,7 +45,7 @@ class Intake:
         self._listeners: Listeners
 
     def connect(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
-        """Put rows into this queue from now on; `on_thread` is called when a thread starts after one was refused."""
+        """Put rows into this queue from now on; `on_thread` is called when a thread starts after an earlier refusal."""
         self._queue = queue
         self._ledger = ledger
         self._listeners = listeners

@@ -30,10 +30,10 @@ from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .close_after_config import CloseAfterConfig
+from .flush_wait import FlushWait
 from .intake import Intake
 from .left_behind import left_behind
 from .users import Users
-from .waiting import Waiting
 
 
 class Lifecycle:
@@ -82,7 +82,7 @@ class Lifecycle:
             on_end=self._close_if_idle,
             on_refusal=self._thread_refused,
         )
-        self._waiting = Waiting(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
+        self._flush_wait = FlushWait(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
         self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
 
     def _count_misfit(self) -> None:
@@ -97,6 +97,10 @@ class Lifecycle:
     def _thread_refused(self) -> None:
         pipelines.keep(self)
         self.intake.ask_for_thread()
+
+    def take_key(self, key: str) -> None:
+        """Identify by this key, because the pipeline was unpickled from another process."""
+        self.key = key
 
     # Called by users.
 
@@ -113,7 +117,7 @@ class Lifecycle:
         watermark = self.make_all_due()
         if _must_not_wait():
             return self.queue.is_settled(watermark)
-        return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
+        return self._flush_wait.wait(watermark, self._flush_wait.deadline(timeout), is_default=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver the waiting ones within `timeout` seconds, then count and report the rest as lost.
@@ -128,15 +132,18 @@ class Lifecycle:
         if _must_not_wait():
             self._drain_in_background()
             return
-        deadline = self._waiting.deadline(timeout)
+        deadline = self._flush_wait.deadline(timeout)
         # A closing pipeline also waits for its own notices and for rows adopted from dead processes.
-        self._waiting.wait(EVERYTHING, deadline, is_default=timeout is None)
+        self._flush_wait.wait(EVERYTHING, deadline, is_default=timeout is None)
         self._finish_closing(deadline)
 
     # OPEN -> CLOSING, inside dictConfig.
 
     def _close_later(self) -> bool:
-        """Close once dictConfig is done; return False if no listener runs or no row was ever taken."""
+        """Close once dictConfig is done.
+
+        Return False if the caller must close now: no listener runs, or no row was ever taken.
+        """
         if self.state is State.CLOSING:
             return True
         if not self._state.takes_rows or not self.stats().accepted:
@@ -207,7 +214,7 @@ class Lifecycle:
 
     def wait_for_everything(self, seconds: float) -> None:
         """Wait until all rows are settled, adopted ones too, at most this long."""
-        self._waiting.wait(EVERYTHING, self._waiting.deadline(seconds), is_default=False)
+        self._flush_wait.wait(EVERYTHING, self._flush_wait.deadline(seconds), is_default=False)
 
     # Front doors.
 
@@ -253,10 +260,10 @@ class Lifecycle:
 
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Deliver the waiting rows; close the pipeline, unless a handler is open: logging.shutdown closes that."""
-        deadline = self._waiting.deadline(None)
+        deadline = self._flush_wait.deadline(None)
         watermark = self.queue.make_all_due()
         was_closed = not self._state.takes_rows
-        self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
+        self._flush_wait.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:
             self._finish_closing(deadline)
         elif is_last or not len(self._users):

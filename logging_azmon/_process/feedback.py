@@ -1,8 +1,8 @@
 """Mark the threads that deliver, so that their own log records never enter a pipeline.
 
 The SDK, its HTTP library and a user's `report` log on the thread that uploads; a row made of such a record would cause
-the next upload. A record is recognized by its thread, never by its logger's name, so that records
-of azure and urllib3 from the application's own requests arrive.
+the next upload. A record is recognized by its thread, never by its logger's name, so that records of azure and urllib3
+from the application's own requests arrive.
 
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
@@ -45,7 +45,7 @@ def is_own(record: Any) -> bool:
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Mark this thread as delivering, also for OpenTelemetry's instrumentations, so that an upload makes no span."""
+    """Mark this thread as delivering. OpenTelemetry is told as well, so that an upload makes no span."""
     thread = get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1

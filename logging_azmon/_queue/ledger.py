@@ -6,8 +6,8 @@ Rules:
   rows under it.
 - The queue and its stores call the methods from `accept` to `hand_over` with the lock held. All other methods take it
   themselves.
-- Where a store takes a new row it changes the counters directly, because a row and its count must change in one atomic
-  step.
+- A store that takes a new row changes the counters itself, not through a method: a row and its count must change in one
+  atomic step.
 - `catch_up`, which the memory store sets, counts the rows that were taken without the lock.
 """
 

@@ -9,8 +9,8 @@ Rules:
 - The open batch takes rows without the lock as long as they fit the reserve: bytes that `append` has counted as used in
   advance. Code that needs the queue to stand still holds the lock and calls `catch_up`, which counts those rows and
   takes the reserve back, so that the next row needs the lock.
-- Bytes are reserved from a batch's second row on, because the first must wake a listener. If the wake-up is
-  interrupted, the next row wakes it. Nothing is reserved where straight-line code is not atomic (see
+- The first row of a batch never uses the reserve, because it must wake a listener. If that is interrupted, the next row
+  does it. Nothing is reserved where straight-line code is not atomic (see
   `_process.atomicity`).
 - A waiting batch without rows belongs to an interrupted call that has just begun it, so it is not removed.
 - A batch's bytes count against the bound until it is released.
@@ -32,7 +32,7 @@ from .store import Loaded, Put
 class OpenBatch:
     """Take rows for the open batch without a lock, and account for its bytes.
 
-    A store holds one object for all its open batches, one after the other; any object with these attributes will do.
+    One object serves all open batches of a store, one after the other.
     """
 
     __slots__ = ("batch", "capacity", "data", "lock_free", "put", "reserved", "rows", "since")

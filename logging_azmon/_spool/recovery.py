@@ -103,9 +103,9 @@ class Recovery:
             batches = []
             for segment, start in segments:
                 stored = Stored(segment, start, segment.size - start)
-                batches.append(
-                    Batch(b"", 0, self._next_adopted, place="spooled", is_uncounted=True, announced=True, stored=stored)
-                )
+                batch = Batch(b"", 0, self._next_adopted, place="spooled", is_adopted=True, stored=stored)
+                batch.is_uncounted = batch.announced = True
+                batches.append(batch)
                 self._next_adopted += _STEP
                 self._space.adopt(segment)
             self._backlog.insert_adopted(batches)
@@ -123,7 +123,7 @@ class Recovery:
         with self._ledger.lock:
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
             finished = self._space.release_part(oldest.stored.segment)
-        if is_counted:  # or else its rows would be gone uncounted: the file stays for the next process
+        if is_counted:  # if they could not be counted, removing the file would lose rows silently
             self._space.remove(finished)
         with self._ledger.lock:
             self._backlog.notify()

@@ -12,7 +12,7 @@ from .._queue.batch import Batch
 from .._queue.ledger import Reason
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Hand out batches, and take them back."""
 
     # Called by the scheduler.
