@@ -11,17 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._config.service_limits import MAX_AGE, MAX_DECOMPRESSED_BYTES
-from .._process.clock import Clock
-from .._queue.backlog import Backlog
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger
 from .._queue.store import Loaded
 from ..trouble import count
-from .deferred_reports import DeferredReports
-from .directory import Directory
+from .components import SpoolComponents
 from .files import TRANSIENT
 from .owner import Owner
-from .ownership import Ownership
 from .segment import Segment, Stored, begun_at, good_lines
 from .space import Space
 
@@ -36,27 +31,15 @@ _FIRST_ADOPTED = -(2**62)
 class Recovery:
     """Load batches from disk, and adopt orphans."""
 
-    def __init__(  # noqa: PLR0917 - its components
-        self,
-        ledger: Ledger,
-        clock: Clock,
-        backlog: Backlog,
-        directory: Directory,
-        ownership: Ownership,
-        space: Space,
-        reports: DeferredReports,
-        *,
-        batch_bytes: int,
-        syncs: bool,
-    ) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._backlog = backlog
-        self._directory = directory
-        self._files = directory.files
-        self._ownership = ownership
+    def __init__(self, components: SpoolComponents, space: Space, *, batch_bytes: int, syncs: bool) -> None:
+        self._ledger = components.ledger
+        self._clock = components.clock
+        self._backlog = components.backlog
+        self._directory = components.directory
+        self._files = components.directory.files
+        self._ownership = components.ownership
+        self._reports = components.reports
         self._space = space
-        self._reports = reports
         self._batch_bytes = batch_bytes
         self._syncs = syncs
         self._next_adopted = _FIRST_ADOPTED

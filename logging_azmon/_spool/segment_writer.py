@@ -17,12 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger
 from .._queue.store import Put
-from .directory import Directory
-from .ownership import Ownership
+from .components import SpoolComponents
 from .segment import Stored
 from .space import Space
 
@@ -32,31 +29,27 @@ class SegmentWriter:
 
     def __init__(
         self,
-        ledger: Ledger,
-        clock: Clock,
-        directory: Directory,
-        ownership: Ownership,
+        components: SpoolComponents,
         space: Space,
         *,
         batch_bytes: int,
         fsync: str,
         on_new_batch: Callable[[Batch], None],
-        wake: Callable[[], object],
     ) -> None:
         """Prepare to write; `on_new_batch` is called with each new batch, before its first row."""
-        self._ledger = ledger
-        self._lock = ledger.lock
-        self._clock = clock
-        self._directory = directory
-        self._files = directory.files
-        self._write = directory.files.write
-        self._ownership = ownership
+        self._ledger = components.ledger
+        self._lock = components.ledger.lock
+        self._clock = components.clock
+        self._directory = components.directory
+        self._files = components.directory.files
+        self._write = components.directory.files.write
+        self._ownership = components.ownership
+        self._wake = components.wake
         self._space = space
         self._batch_bytes = batch_bytes
         self._syncs_rows = fsync == "row"
         self._syncs_batches = fsync != "never"
         self._on_new_batch = on_new_batch
-        self._wake = wake
         # The batch whose segment takes rows, and when it began.
         self._open: Batch | None = None
         self._begun = 0.0
