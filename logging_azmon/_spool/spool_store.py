@@ -61,7 +61,7 @@ class SpoolStore:
     @property
     def is_writing(self) -> bool:
         """Return whether a row is being written."""
-        return self._writer.is_writing
+        return self._writer.is_writing or self._memory.is_writing
 
     def fast_path(self, put: Put) -> Put:
         """Return `put`: there is no shortcut to a disk."""

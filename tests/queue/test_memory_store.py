@@ -165,6 +165,32 @@ class TestInterrupted:
             assert queue.is_empty, place
             assert stats_of(queue).accepted == rows_before + 2 + (act.__code__.co_names[0] in {"put", "put_notice"})
 
+    @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:2])
+    def test_a_log_call_at_any_instruction_harms_no_row_where_code_is_not_atomic(
+        self, monkeypatch, overflow, rows_before, act
+    ):
+        """A debugger runs code of its own between two lines; so may a later Python between two instructions."""
+        monkeypatch.setattr(memory_store, "is_straight_line_atomic", lambda: False)
+        make = self.scenario(overflow, rows_before, act)
+        anywhere = ("",)
+        for place in range(1, 1 + at(self.MODULES, 0, lambda: None, make()[1], anywhere)):
+            queue, run = make()
+
+            def log(queue=queue):
+                for size in (60, 120):
+                    queue.put(line("inner", size))
+                assert queue.take(0.0, is_due=True) is None or not queue._store.is_writing
+                queue._ledger.catch_up()
+
+            at(self.MODULES, place, log, run, anywhere)
+            stats = stats_of(queue)
+            assert stats.accepted == rows_before + 3
+            taken = lines_of([*queue._backlog._taken, *take_all(queue)])
+            assert len(taken) == stats.queued + stats.in_flight, place
+            for batch in list(queue._backlog._taken):
+                queue.settle(batch)
+            assert queue.is_empty, place
+
     @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
     def test_an_exception_from_a_signal_handler_at_any_point_loses_no_row_silently(self, overflow, rows_before, act):
@@ -329,7 +355,7 @@ class TestAtomicSteps:
     """Related fields change in steps that no other thread, signal handler or finalizer can interrupt."""
 
     STEPS = (
-        OpenBatch.append, MemoryStore.append, MemoryStore._count_open, MemoryStore.append_notice,
+        OpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore.append_notice,
         MemoryStore._drop_first_rows,
     )  # fmt: skip
 

@@ -16,8 +16,11 @@ PLACES = ("CALL", "RESUME", "JUMP_BACKWARD") + (("BUILD_",) if sys.version_info 
 TOOL = 4  # Neither Python nor Hypothesis uses this id.
 
 
-def at(modules, place, act, run):
-    """Call `run`, and call `act` at the place with this number; return how many places there were."""
+def at(modules, place, act, run, places=PLACES):
+    """Call `run`, and call `act` at the place with this number; return how many places there were.
+
+    A place is after an instruction whose name begins with one of `places`; ("",) stands for every instruction.
+    """
     before = {}
     count = 0
     is_busy = False
@@ -25,7 +28,7 @@ def at(modules, place, act, run):
     def see(frame, name):
         nonlocal count, is_busy
         last, before[frame] = before.get(frame, ""), name
-        if last.startswith(PLACES) and not is_busy:
+        if last.startswith(places) and not is_busy:
             count += 1
             if count == place:
                 is_busy = True
