@@ -15,9 +15,9 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Column, ConfigurationError, Pipeline, Table
 from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.credential_checks import CREDENTIALS
 from logging_azmon._config.options import ARGUMENTS, MIB
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, SETTINGS, read
-from logging_azmon._config.validators import CREDENTIALS
 from logging_azmon.testing import capture
 
 ENDPOINT = "https://rule-abcd.westeurope-1.ingest.monitor.azure.com"
