@@ -7,6 +7,10 @@ from the application's own requests arrive.
 The garbage collector runs on whichever thread happens to allocate, so it calls the application's finalizers on a
 delivering thread, too. What they log is not the library's own.
 
+A record for which no handler is found is printed by `logging.lastResort`. It would print a page for each attempt to get
+a token, although the report says the same in a line. So it leaves out what delivering threads log. No other handler,
+and no logger, is touched.
+
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
 """
@@ -14,6 +18,7 @@ child begins without entries, because its threads belong to the application even
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -55,6 +60,8 @@ def delivering() -> Iterator[None]:
     """Mark this thread as delivering. OpenTelemetry is told as well, so that an upload makes no span."""
     if _note_collection not in gc.callbacks:
         gc.callbacks.append(_note_collection)
+        if logging.lastResort is not None:
+            logging.lastResort.addFilter(_is_not_own)
     thread = get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
@@ -69,6 +76,10 @@ def delivering() -> Iterator[None]:
             depths[thread] = depth - 1
         else:
             since.pop(thread, None)
+
+
+def _is_not_own(record: logging.LogRecord) -> bool:
+    return not is_own(record)
 
 
 def _note_collection(phase: str, info: object) -> None:  # noqa: ARG001 - the collector's signature
