@@ -45,7 +45,7 @@ def _connection_answer(error: Exception) -> Answer:
     import ssl
     from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     message = connection_error_text(error)
     # A connection that was merely cut off also raises an SSLError.
     if any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError) for cause in causes):
@@ -61,7 +61,7 @@ def _connection_answer(error: Exception) -> Answer:
 def connection_error_text(error: Exception) -> str:
     """Return in one line why a connection failed: the text of the innermost error from the standard library."""
     # Errors of requests and urllib3 repeat that text among the reprs of objects.
-    own = [cause for cause in _causes(error) if type(cause).__module__ in _STANDARD]
+    own = [cause for cause in causes_of(error) if type(cause).__module__ in _STANDARD]
     return _line(_text(own[-1]) if own else error)
 
 
@@ -78,7 +78,7 @@ def _code_and_message(response: Any) -> tuple[str, str]:
         return "", ""
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and all its causes; requests and urllib3 also put causes into arguments."""
     seen: set[int] = set()
     stack: list[Any] = [error]

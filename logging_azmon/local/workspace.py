@@ -73,6 +73,8 @@ class Workspace:
         `discard`: acknowledge rows without storing them.
         `now`: the clock.
         """
+        if not host:
+            raise ConfigurationError(["host is empty: give the address to listen on, such as 127.0.0.1"])
         self._rules = read_rules([dcr] if isinstance(dcr, str | Path | Mapping) else dcr)
         self._faults = Faults()
         for fault in faults:
@@ -228,7 +230,9 @@ class Workspace:
 
             if self._data is None:
                 self._scratch = Path(tempfile.mkdtemp(prefix="logging-azmon-"))
-            context, self.ca_path = server_context(self._data or self._scratch or Path(), [self._host, *self._names])
+            context, self.ca_path = server_context(
+                (self._data or self._scratch or Path()).absolute(), [self._host, *self._names]
+            )
         self._queries = Queries(store, self.workspace_id, now=self._now, max_seconds=self._query_seconds)
         try:
             self._server = Server((self._host, self._port), self._answer, context)

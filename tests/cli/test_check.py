@@ -441,6 +441,16 @@ class TestResourceManager:
             steps["columns"]["notes"][0] == "the answer has no schema, so it did not come from Azure Resource Manager"
         )
 
+    def test_an_answer_that_nobody_foresaw_is_a_problem_and_not_a_traceback(self, look, manager):
+        """Something else answers in the place of Azure Resource Manager, and its answer has another form."""
+        manager.rules[RULE] = resource(LEAN)
+        manager.answers[f"{WORKSPACE}/tables"] = (200, b'{"properties": {"schema": {"columns": [1]}}}')
+        code, steps = look()
+
+        assert code == 1
+        assert steps["columns"]["seen"].startswith("the check itself failed (TypeError: ")
+        assert "report this" in steps["columns"]["advice"][0]
+
     def test_an_unreachable_resource_manager_is_reported(self, check, endpoint):
         """The rows may still arrive, so the step is not a problem."""
         code, steps = check(environment(endpoint.url), "--resource-manager", "http://127.0.0.1:9")
@@ -746,6 +756,54 @@ class TestNetwork:
 
         assert "proxy" not in steps
 
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    @pytest.mark.parametrize("content", [None, "not a certificate"])
+    def test_certificate_authorities_that_cannot_be_read_are_a_problem(
+        self, content, variable, check, tmp_path, monkeypatch
+    ):
+        """The variable and the path are named, instead of a traceback."""
+        if content is not None:
+            tmp_path.joinpath("ca.pem").write_text(content, "utf-8")
+        monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+        code, steps = check(environment("https://127.0.0.1:9"), "--credential", "environment")
+
+        assert code == 1
+        assert f"no certificate authorities can be read from {variable}={tmp_path}" in steps["connection"]["seen"]
+        assert "or unset it" in steps["connection"]["advice"][0]
+
+    @pytest.mark.parametrize("host", ["my-dce..ingest.monitor.azure.com", f"{'a' * 64}.ingest.monitor.azure.com"])
+    def test_an_endpoint_with_an_impossible_label_is_a_problem(self, host, check, monkeypatch):
+        """No such host can exist, so nothing is looked up, not even by a proxy."""
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        code, steps = check(environment(f"https://{host}"), "--credential", "environment")
+
+        assert code == 1
+        assert steps["name"]["seen"] == f"{host} is not a host name: between two dots it needs 1 to 63 characters"
+        assert "connection" not in steps
+
+    @pytest.mark.parametrize(
+        "proxy",
+        [
+            "http://ada:geheim@127.0.0.1:99999",
+            "http://ada:ge#heim@127.0.0.1:9",
+            "http://ada:ge/heim@127.0.0.1:9",
+            "http://ada:geheim@:3128",
+            "http://ada:geheim@proxy..example.org",
+            "http://127.0.0.1:0",
+            "http://[::1",
+        ],
+    )
+    def test_a_proxy_that_is_not_a_url_is_a_problem_and_not_shown(self, proxy, check, monkeypatch):
+        """Its password may have been cut at an unescaped character, so no part of it is shown."""
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        code, steps = check(environment("https://no-such-endpoint.invalid"), "--credential", "environment")
+
+        assert code == 1
+        assert "is not the URL of a proxy" in steps["proxy"]["seen"]
+        assert "%23" in steps["proxy"]["advice"][0]
+        assert "connection" not in steps
+        assert not {"geheim", "ge#heim", "heim"} & set(re.findall(r"[\w#]+", json.dumps(steps)))
+
 
 class TestCompare:
     @pytest.mark.parametrize(
@@ -837,6 +895,15 @@ class TestWords:
             ("✓", "connection"),
         ]
         assert out.endswith("\nRows will arrive.\n")
+
+    def test_no_step_shows_a_token_or_a_login(self):
+        """Whatever an error quotes, a step is printed without it."""
+        console = Console(file=io.StringIO())
+        steps = Steps(console)
+        steps.add(Step(name="rule", state="problem", seen="InvalidHeader: 'Bearer eyJabcdefghi.x.y' http://a:b@c:9/"))
+
+        assert "eyJ" not in console.file.getvalue() + steps.json()
+        assert "http://c:9/" in steps.json()
 
     def test_skipped_steps_weaken_the_verdict(self, said):
         """The verdict then covers only the steps that were taken."""

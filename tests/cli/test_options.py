@@ -220,6 +220,41 @@ class TestModules:
 
         assert said in problem(*words)
 
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("handlers:\n  azure:\n    class: logging_azmon.AzureMonitorHandler\n    columns: &a {x: *a}\n", "a.yaml"),
+            ("handlers: &a\n  azure: {class: logging_azmon.AzureMonitorHandler, columns: *a}\n", "a.yaml"),
+            ('{"handlers": {"azure": {"columns": ' + "[" * 200 + "]" * 200 + "}}}", "a.json"),
+        ],
+    )
+    def test_a_configuration_that_contains_itself_is_refused(self, tmp_path, text, name):
+        """A YAML anchor inside its own node does that; deep nesting ends the same way."""
+        tmp_path.joinpath(name).write_text(text, "utf-8")
+
+        assert "is nested more than 100 levels deep, or contains itself" in problem("--config", name)
+
+    @pytest.mark.parametrize("source", ["sys:modules.os", "sys:maxsize.foo"])
+    def test_an_attribute_of_a_dictionary_or_a_number_is_missing(self, source):
+        """These have no attributes of their own to suggest."""
+        assert problem("--config", source) == f"--config {source}: sys has no {source.partition(':')[2]}"
+
+    def test_settings_that_fail_when_they_are_read_are_reported(self, tmp_path):
+        """Django's are read lazily, and raise if they are not configured."""
+        module(
+            tmp_path,
+            """
+            class Settings:
+                @property
+                def LOGGING(self):
+                    raise RuntimeError("settings are not configured")
+            settings = Settings()
+            """,
+        )
+        said = problem("--config", "qapp:settings.LOGGING")
+
+        assert said.endswith(": reading settings.LOGGING raised RuntimeError: settings are not configured")
+
     def test_config_may_name_a_handler_or_a_pipeline(self, tmp_path):
         module(
             tmp_path,

@@ -225,6 +225,18 @@ class TestAzure:
         assert "`az login` helps" in str(workspace_module._translated(ClientAuthenticationError("none"), place))
         assert "HTTPS_PROXY" in str(workspace_module._translated(HttpResponseError("away"), place))
 
+    def test_without_a_login_the_query_says_so(self, monkeypatch, capsys):
+        """The client wraps the credential's error, and the SDK logs more: one line is printed."""
+        for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+            monkeypatch.delenv(name, raising=False)
+
+        assert main(["query", "print 1", "--workspace", GUID, "--credential", "environment"]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith("logging-azmon query: no token for https://api.loganalytics.io (")
+        assert "`az login` helps on your own machine" in said.err
+        assert "check the network" not in said.err
+        assert len(said.err.splitlines()) == 1
+
     def test_the_client_uses_the_named_credential(self, monkeypatch):
         """No request is made: only its address and its credential are the library's own."""
         place = WorkspaceAddress(

@@ -124,6 +124,9 @@ def test_serve_reads_rules_from_files(tmp_path):
         (["--dcr", "nowhere.json"], "dcr='nowhere.json' cannot be read: No such file"),
         (["--fault", "x"], "'x' is not a fault"),
         (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1:0"),
+        (["--host", ""], "host is empty: give the address to listen on, such as 127.0.0.1"),
+        (["--tls", "--name", "a b"], "'a b': a name cannot be in a certificate"),
+        (["--tls", "--name", "a" * 300], "a name cannot be in a certificate"),
     ],
 )
 def test_a_bad_argument_is_reported_in_one_sentence_with_exit_code_2(capsys, arguments, said):
@@ -131,6 +134,21 @@ def test_a_bad_argument_is_reported_in_one_sentence_with_exit_code_2(capsys, arg
     told = capsys.readouterr().err
     assert told.startswith("logging-azmon serve: ")
     assert said in told
+
+
+@pytest.mark.parametrize("depth", [900, 3_000, 100_000])
+def test_a_rule_that_is_nested_deeply_is_reported_in_one_sentence(capsys, tmp_path, depth):
+    """The limit of the interpreter, or of the JSON parser, becomes a sentence."""
+    tmp_path.joinpath("rule.json").write_text('{"a":' * depth + "1" + "}" * depth, "utf-8")
+    assert main(["serve", "--port", "0", "--dcr", str(tmp_path / "rule.json")]) == 2
+    assert "rule.json' " in capsys.readouterr().err
+
+
+def test_the_printed_paths_work_in_any_directory(tmp_path, monkeypatch):
+    """A relative --data gives absolute paths, because the program that needs them runs elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    with serve("--tls", "--data", "d") as serving:
+        assert serving.environment()["REQUESTS_CA_BUNDLE"] == str(tmp_path / "d" / "ca.pem")
 
 
 def test_serve_without_its_extra_says_what_to_install(monkeypatch, capsys):

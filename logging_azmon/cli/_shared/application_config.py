@@ -27,6 +27,7 @@ from ...pipeline import Pipeline
 
 # Keys of a handler's configuration that are not arguments, and arguments that concern only the application.
 _NOT_ARGUMENTS = frozenset({"()", "class", "level", "formatter", "filters", ".", "pipeline", "report"})
+_MAX_DEPTH = 100
 _POSITIONAL = (*ENVIRONMENT, "credential")
 
 
@@ -76,7 +77,10 @@ def _load(source: str) -> Any:
         try:
             loaded = getattr(loaded, name)
         except AttributeError:
-            raise _error(f"--config {source}: {module} has no {key}{_suggestion(vars(loaded))}") from None
+            has = _suggestion(getattr(loaded, "__dict__", {}))
+            raise _error(f"--config {source}: {module} has no {key}{has}") from None
+        except Exception as error:  # settings that are read lazily, as Django's are
+            raise _error(f"--config {source}: reading {key} raised {type(error).__name__}: {error}") from error
     return loaded
 
 
@@ -147,6 +151,11 @@ class _Configuration:
             raise _error(
                 f"--config {source} has no handlers{_suggestion(configuration)}; give a configuration for dictConfig,"
                 " or select a part of the file with FILE:key"
+            )
+        if _is_too_deep(configuration):
+            raise _error(
+                f"--config {source} is nested more than {_MAX_DEPTH} levels deep, or contains itself: a part of a"
+                " configuration cannot be an alias of a part around it"
             )
         self._configurator = logging.config.BaseConfigurator(dict(configuration))
         self._handlers: Any = self._configurator.config["handlers"]
@@ -232,6 +241,17 @@ class _Configuration:
             raise _error(
                 f"--config {self._source}: {key}={value} of the handler {name} cannot be resolved: {error}"
             ) from error
+
+
+def _is_too_deep(configuration: Any) -> bool:
+    """Return whether a configuration contains itself, as one with YAML anchors can, or is nested too deeply to read."""
+    level = {id(configuration): configuration}
+    for _ in range(_MAX_DEPTH):
+        children = (
+            child for each in level.values() for child in (each.values() if isinstance(each, Mapping) else each)
+        )
+        level = {id(child): child for child in children if isinstance(child, dict | list | tuple)}
+    return bool(level)
 
 
 def _arguments_of(owner: Pipeline | AzureMonitorHandler) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Import this module inside functions: loading the SDK takes a noticeable part of 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from azure.core import PipelineClient
@@ -23,6 +24,8 @@ def query_client(address: str, credential: Any) -> LogsQueryClient:
     """Return a client that queries workspaces; a credential of None is for a local workspace, which needs no token."""
     from azure.monitor.query import LogsQueryClient
 
+    # The command reports errors itself; without this, the SDK's warnings would also go to standard error.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     if credential is not None:
         return LogsQueryClient(credential, endpoint=address)
     unused: Any = object()  # the client insists on a credential, and the policy replaces it

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import ClassVar, NoReturn
 
+from ..._azure.redaction import without_secrets
+
 # argparse prints descriptions and examples as they are given, so descriptions are wrapped here.
 WIDTH = 78
 _MIN_WIDTH = 30
@@ -32,8 +34,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def print_error(message: str) -> None:
-    """Print a message to standard error."""
-    print(wrap_for_terminal(message), file=sys.stderr)
+    """Print a message to standard error, without tokens and passwords that an error may have quoted."""
+    print(wrap_for_terminal(without_secrets(message)), file=sys.stderr)
 
 
 def wrap_for_terminal(message: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..._azure.credential import make_credential, token_error_text
-from ..._azure.sdk_errors import connection_error_text
+from ..._azure.redaction import without_secrets
+from ..._azure.sdk_errors import causes_of, connection_error_text
 from ..._config.clouds import CLOUDS
 from ..._config.credential_checks import check_credential
 from ..._config.settings import ENVIRONMENT
@@ -234,8 +235,10 @@ _HINTS = {
 def _unreached(error: Any, address: WorkspaceAddress) -> str:
     from .azure import ClientAuthenticationError
 
-    if isinstance(error, ClientAuthenticationError):
-        reason = " ".join(token_error_text(error).split())[:_MESSAGE_LENGTH]
+    # The client wraps the credential's error in one of its own.
+    refusal = next((cause for cause in causes_of(error) if isinstance(cause, ClientAuthenticationError)), None)
+    if refusal is not None:
+        reason = " ".join(without_secrets(token_error_text(refusal)).split())[:_MESSAGE_LENGTH]
         hint = "check --credential; `az login` helps on your own machine"
         return f"no token for {address.service} ({reason}): {hint}"
     reason = connection_error_text(error)

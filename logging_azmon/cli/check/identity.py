@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..._azure.credential import make_credential, token_error_text
+from ..._azure.credential import make_credential, token_error_text, token_problem
+from ..._azure.redaction import without_secrets
 from ..._config.clouds import CLOUDS
 from ..._config.settings import Settings
 from ...trouble import one_line
@@ -25,7 +26,10 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
     try:
         credential = make_credential(settings.credential, settings.cloud)
         token = credential.get_token(CLOUDS[settings.cloud].ingestion_scope)
+        problem = token_problem(token)
     except Exception as error:  # noqa: BLE001 - a user's own credential may raise anything
+        problem = token_error_text(error)
+    if problem:
         advice = (
             "on your own machine, run az login; in Azure, give the machine a managed identity; elsewhere, set"
             " AZURE_TENANT_ID, AZURE_CLIENT_ID and a secret or certificate; or choose another --credential"
@@ -33,7 +37,7 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
         return Step(
             name="token",
             state="problem",
-            seen=f"{name} returned no token: {one_line(token_error_text(error), _MESSAGE_LENGTH)}",
+            seen=f"{name} returned no token: {one_line(without_secrets(problem), _MESSAGE_LENGTH)}",
             advice=(advice,),
         ), None
     chosen = getattr(credential, "_successful_credential", None)  # one of the several that "default" tries

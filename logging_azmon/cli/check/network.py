@@ -24,7 +24,14 @@ _SHORT_DAYS = 14
 def connection_steps(endpoint: str, *, is_local: bool, seconds: float) -> Iterator[Step]:
     """Yield one step after another, up to the first that fails."""
     parts = urlsplit(endpoint)
-    proxy = None if is_local else _proxy(parts)
+    if not _is_host_name(parts.hostname):
+        yield _bad_name(parts)
+        return
+    try:
+        proxy = None if is_local else _proxy(parts)
+    except ValueError:
+        yield _bad_proxy()
+        return
     step = _proxy_step(proxy) if proxy else _name(parts)
     yield step
     # A proxy reached through TLS or SOCKS works for the handler, but cannot be checked with http.client.
@@ -37,8 +44,35 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     if proxy_bypass(host):
         return None
     proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+    written = proxies.get(parts.scheme) or proxies.get("all")
+    if not written:
+        return None
+    proxy = urlsplit(written if "://" in written else f"http://{written}")
+    # Reading the port raises a ValueError if it is not a number up to 65535.
+    if proxy.port == 0 or not _is_host_name(proxy.hostname):
+        raise ValueError("no host, or port 0")
+    return proxy
+
+
+def _bad_proxy() -> Step:
+    advice = (
+        "write it as http://user:password@host:port, with %23, %2F, %3F and %40 for #, /, ? and @ in user and password"
+    )
+    seen = "HTTPS_PROXY, or the system's setting, is not the URL of a proxy (not shown: it may hold a password)"
+    return Step(name="proxy", state="problem", seen=seen, advice=(advice,))
+
+
+def _is_host_name(host: str | None) -> bool:
+    try:
+        return bool((host or "").encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _bad_name(parts: SplitResult) -> Step:
+    advice = "copy the endpoint from the rule's JSON, or from the portal, where it is called 'Logs ingestion'"
+    seen = f"{parts.hostname} is not a host name: between two dots it needs 1 to 63 characters"
+    return Step(name="name", state="problem", seen=seen, advice=(advice,))
 
 
 def _proxy_step(proxy: SplitResult) -> Step:
@@ -69,7 +103,14 @@ def _name(parts: SplitResult) -> Step:
 
 
 def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -> Step:
-    connection = _connecting(parts, proxy, seconds)
+    try:
+        connection = _connecting(parts, proxy, seconds)
+    except OSError as error:  # an SSLError is one, too
+        variable, path = _authorities()
+        reason = error.strerror or error
+        advice = f"let {variable} name a file of certificates in PEM format, or unset it"
+        seen = f"no certificate authorities can be read from {variable}={path}: {reason}"
+        return Step(name="connection", state="problem", seen=seen, advice=(advice,))
     try:
         connection.connect()
         if parts.scheme == "http":
@@ -126,12 +167,18 @@ def _connecting(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
 
 def _trust() -> ssl.SSLContext:
     """Trust the certificate authorities that requests trusts."""
-    import certifi
-
-    path = next((value for name in _CA_VARIABLES if (value := os.environ.get(name))), None) or certifi.where()
+    _, path = _authorities()
     if Path(path).is_dir():
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
+
+
+def _authorities() -> tuple[str, str]:
+    """Return the variable that names the certificate authorities, and their path."""
+    import certifi
+
+    named = ((name, value) for name in _CA_VARIABLES if (value := os.environ.get(name)))
+    return next(named, ("certifi", certifi.where()))
 
 
 def _secured(connected: Any) -> Step:

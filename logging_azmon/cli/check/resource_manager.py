@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..._azure.redaction import without_secrets
 from ...errors import AzureMonitorLoggingError
 from ...trouble import one_line
 
@@ -95,4 +96,5 @@ def _member(answer: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 def _shortened(message: object) -> str:
-    return one_line(message, _MESSAGE_LENGTH)
+    # The text is cut after that: half a password could not be found.
+    return one_line(without_secrets(str(message)), _MESSAGE_LENGTH)

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -63,6 +64,18 @@ class Check:
             if self._credential is not None and isinstance(settings.credential, str | Mapping):
                 self._credential.close()
 
+    @contextmanager
+    def _reporting(self, name: str) -> Iterator[None]:
+        """Turn an error that nobody has foreseen, such as an odd answer, into a problem of this step."""
+        try:
+            yield
+        except (ConfigurationError, ModuleNotFoundError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever answers in Azure's place, a check ends with its steps
+            seen = f"the check itself failed ({type(error).__name__}: {error})"
+            advice = "check what answers there; if it is Azure, please report this as a mistake of this command"
+            self._steps.add(Step(name=name, state="problem", seen=seen, advice=(advice,)))
+
     def _check_configuration(self) -> Settings | None:
         try:
             settings = read_settings(self._pipeline_arguments)
@@ -95,8 +108,8 @@ class Check:
         return settings
 
     def _check_network(self, settings: Settings) -> bool:
-        is_reachable = True
-        with self._steps.status("connecting"):
+        is_reachable = False
+        with self._steps.status("connecting"), self._reporting("connection"):
             for step in network.connection_steps(
                 settings.endpoint, is_local=settings.is_local, seconds=settings.connect_seconds
             ):
@@ -106,13 +119,13 @@ class Check:
     def _check_service(self, settings: Settings, token: Step, *, is_reachable: bool, has_token: bool) -> None:
         is_admitted = False
         if is_reachable and has_token:
-            with self._steps.status("probing the endpoint"):
+            with self._steps.status("probing the endpoint"), self._reporting("rule"):
                 authenticated = dataclasses.replace(settings, credential=self._token_source(settings))
                 for step in probe.probe(authenticated, token.details):
                     is_admitted = self._steps.add(step)
         else:
             self._skip("rule", _DEPENDS)
-        with self._steps.status("comparing columns"):
+        with self._steps.status("comparing columns"), self._reporting("columns"):
             self._compare_columns(settings, has_token=has_token, is_reachable=is_reachable)
         if self._arguments.send:
             self._send_row(settings, is_admitted=is_admitted)
@@ -167,7 +180,7 @@ class Check:
         with self._steps.status("sending a row"):
             is_sent = self._steps.add(arrival.send_marked_row(self._pipeline_arguments, mark))
         if is_sent and self._arguments.wait is not None:
-            with self._steps.status("waiting for the row in the workspace"):
+            with self._steps.status("waiting for the row in the workspace"), self._reporting("arrival"):
                 self._steps.add(self._await_row(settings, mark, began))
 
     def _await_row(self, settings: Settings, mark: str, began: float) -> Step:

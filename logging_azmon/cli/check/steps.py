@@ -5,6 +5,7 @@ Marks are letters where the terminal lacks the characters, and no meaning depend
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..._azure.redaction import without_secrets
 from ...trouble import one_line
 from .._shared.numbers import pluralize
 
@@ -52,7 +54,8 @@ class Steps:
         self._steps: list[Step] = []
 
     def add(self, step: Step) -> bool:
-        """Add a step and print it; return whether the steps that depend on it can be taken."""
+        """Add a step and print it, without secrets; return whether the steps that depend on it can be taken."""
+        step = dataclasses.replace(step, seen=without_secrets(step.seen))
         self._steps.append(step)
         if self._console is not None:
             self._show(self._console, step)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import trustme
 
+from ...errors import ConfigurationError
+
 NAMES = ("127.0.0.1", "localhost", "::1")
 CA_NAME, KEY_NAME = "ca.pem", "ca-key.pem"
 
@@ -23,7 +25,14 @@ def server_context(directory: Path, names: Iterable[str]) -> tuple[ssl.SSLContex
     wanted = dict.fromkeys([*NAMES, *(name for name in names if name not in ("0.0.0.0", "::"))])  # noqa: S104 - compared, not bound
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # as the service requires
-    authority.issue_cert(*wanted, common_name="localhost").configure_cert(context)
+    try:
+        certificate = authority.issue_cert(*wanted, common_name="localhost")
+    except ValueError as error:
+        given = ", ".join(repr(name) for name in wanted if name not in NAMES)
+        raise ConfigurationError(
+            [f"{given}: a name cannot be in a certificate ({error}); give host names of letters, digits and hyphens"]
+        ) from error
+    certificate.configure_cert(context)
     return context, directory / CA_NAME
 
 
