@@ -19,6 +19,7 @@ from logging_azmon import Pipeline, Table
 from logging_azmon._config.presets import preset
 from logging_azmon._delivery.answer import Answer
 from logging_azmon._pipeline.bulk import Bulk
+from logging_azmon._spool.file_lock import FileLock
 from logging_azmon.cli import main
 from logging_azmon.cli._shared.interrupts import Interrupts
 from logging_azmon.cli.send import command
@@ -81,7 +82,7 @@ class TestCommand:
         assert code == 0
         assert rows[0]["TimeGenerated"].isoformat().startswith(moment[:-4])
         assert [rows[0][name] for name in ("Level", "Logger", "Message", "Properties", "Sequence")] == [
-            *("WARNING", "shop", "hi", {"order": 7}, 1)
+            *("WARNING", "shop", "hi", {"order": 7}, 0)
         ]
         assert said.out.startswith("1 row = 1 delivered + 0 rejected + 0 not delivered\n")
 
@@ -99,6 +100,56 @@ class TestCommand:
         assert "2 bad lines are kept in app.ndjson.bad: 3, 4\n" in said.out
         assert tmp_path.joinpath("app.ndjson.bad").read_bytes() == b"oops {\n[1]\n"
 
+    def test_kept_copies_are_readable_by_their_owner_alone(self, send, workspace, tmp_path):
+        """They are copies of a log; a file of another mode is corrected."""
+        for name in ("app.ndjson.bad", "app.ndjson.rejected"):
+            tmp_path.joinpath(name).touch(0o644)
+        workspace.fault("400*2")
+        send([{"msg": "a"}, "{"], "--spool", "spool")
+
+        kept = list(tmp_path.glob("app.ndjson.*"))
+        assert {path.suffix for path in kept} == {".bad", ".rejected", ".position"}
+        assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+    @pytest.mark.parametrize("suffix", ["bad", "rejected"])
+    def test_kept_copies_follow_no_links(self, send, tmp_path, capsys, suffix):
+        """A link, which somebody else may have put into a shared directory, is refused before anything is sent."""
+        tmp_path.joinpath(f"app.ndjson.{suffix}").symlink_to(tmp_path / "victim")
+        code, said, rows = send(["{"])
+
+        assert (code, rows) == (2, [])
+        assert f"app.ndjson.{suffix} is a symbolic link: lines are not kept there" in said.err
+        assert not tmp_path.joinpath("victim").exists()
+
+    def test_a_file_for_copies_that_cannot_be_written_is_reported(self, send, tmp_path, monkeypatch):
+        """A directory in its place, another user's file, and a link that appears at the last moment."""
+        tmp_path.joinpath("app.ndjson.bad").mkdir()
+        assert "app.ndjson.bad is not a regular file" in send(["{"])[1].err
+        tmp_path.joinpath("app.ndjson.bad").rmdir()
+
+        tmp_path.joinpath("app.ndjson.bad").touch()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+            assert "app.ndjson.bad belongs to another user" in send(["{"])[1].err
+        tmp_path.joinpath("app.ndjson.bad").unlink()
+
+        monkeypatch.setattr(command.KeptLines, "problems", lambda _: iter(()))
+        tmp_path.joinpath("app.ndjson.bad").symlink_to(tmp_path / "victim")
+        code, said, _ = send(['{"msg": "a"}', "{"])
+        assert code == 2
+        assert "app.ndjson.bad cannot be written: " in said.err
+
+    def test_a_directory_that_cannot_hold_the_position_is_reported(self, send, tmp_path, monkeypatch):
+        """Without a position the next run would send everything again."""
+
+        def refused(path):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("logging_azmon.cli.send.position.FileLock.take", refused)
+        code, said, _ = send(["{}"], "--spool", "spool")
+        assert code == 2
+        assert "--keep . cannot be used: Permission denied" in said.err
+
     def test_only_the_first_of_many_bad_lines_are_reported(self, send, tmp_path):
         _, said, _ = send(["{"] * 30, "--keep", str(tmp_path))
 
@@ -111,14 +162,14 @@ class TestCommand:
 
         marks = [[(row["Instance"], row["Sequence"]) for row in rows] for rows in (first, second)]
         assert marks[0] == marks[1]
-        assert marks[0][0][1] == 1
+        assert [sequence for _, sequence in marks[0]] == [0, 1]
         other = send([{"msg": "x"}], name="other.ndjson")[2]
         assert other[0]["Instance"] != marks[0][0][0]
 
     def test_skip_leaves_out_the_first_lines(self, send):
         _, _, rows = send([{"msg": "a"}, "{", {"msg": "c"}], "--skip", "2")
 
-        assert [(row["Message"], row["Sequence"]) for row in rows] == [("c", 3)]
+        assert [(row["Message"], row["Sequence"]) for row in rows] == [("c", 2)]
         assert send([{"msg": "a"}], "--skip", "9")[2] == []
 
     def test_rejected_rows_are_kept(self, send, workspace, tmp_path):
@@ -204,7 +255,7 @@ class TestBackPressure:
         code, _, rows = send([{"msg": "x" * 200, "n": n} for n in range(1_000)], "--config", "logging.json")
 
         assert code == 0
-        assert sorted(row["Sequence"] for row in rows) == list(range(1, 1_001))
+        assert sorted(row["Sequence"] for row in rows) == list(range(1_000))
         assert 15_000 < max(most) <= 20_000
 
     def test_an_offer_that_finds_no_room_is_not_counted(self):
@@ -317,24 +368,97 @@ class TestSpool:
 
         code, said, rows = send([*lines, {"msg": "3"}], "--spool", "spool")
         assert code == 0
-        assert sorted(row["Sequence"] for row in rows) == [1, 2, 3, 4]
+        assert sorted(row["Sequence"] for row in rows) == [0, 1, 2, 3]
         assert said.out.startswith("1 row and 3 from before = 4 delivered")
-        assert not tmp_path.joinpath("app.ndjson.position").exists()
-        assert len(send(lines, "--spool", "spool")[2]) == 3, "what is done begins anew"
+
+    def test_a_finished_run_is_remembered_and_only_appended_lines_are_sent(self, send):
+        """A cron job that runs the command again and again sends each line once."""
+        lines = [{"msg": "0"}, "{", "", {"msg": "1"}]
+        assert len(send(lines, "--spool", "spool")[2]) == 2
+
+        code, said, rows = send(lines, "--spool", "spool")
+        assert (code, rows) == (0, [])
+        assert said.out.startswith("0 rows = 0 delivered")
+        assert re.search(r"^4 lines were sent before; .*delete app\.ndjson\.\w{8}\.position$", said.out, re.MULTILINE)
+
+        _, _, rows = send([*lines, {"msg": "2"}], "--spool", "spool")
+        assert [(row["Message"], row["Sequence"]) for row in rows] == [("2", 3)]
+
+    @pytest.mark.parametrize("form", ["json", "text"])
+    def test_a_last_line_that_was_still_being_written_is_read_again(self, send, form):
+        """The rest of it would be lost otherwise, and the whole line has the same Sequence."""
+        first, second = b'{"msg": "a"}\n{"msg": "b', b'{"msg": "a"}\n{"msg": "bcd"}\n{"msg": "e"}'
+        send(first, "--spool", "spool", "--format", form)
+        _, _, rows = send(second, "--spool", "spool", "--format", form)
+
+        assert [row["Sequence"] for row in rows] == [1, 2]
+        assert send(second, "--spool", "spool", "--format", form)[2] == []
+
+    def test_a_file_that_was_cut_off_begins_at_its_first_line(self, send):
+        """Log rotation with copytruncate empties a file, whose first line may then be the same again."""
+        send(["a", "b", "c"], "--spool", "spool")
+
+        assert [row["Message"] for row in send(["a", "x"], "--spool", "spool")[2]] == ["a", "x"]
+
+    def test_two_files_of_one_name_have_a_position_each(self, send, tmp_path):
+        """The directory of --keep is the same for both."""
+        tmp_path.joinpath("sub").mkdir()
+        names = ("app.log", "sub/app.log", "app.log", "sub/app.log")
+        sent = [len(send(["a"], "--spool", "spool", name=name)[2]) for name in names]
+
+        assert sent == [1, 1, 0, 0]
+
+    def test_a_second_run_of_the_same_command_waits_its_turn(self, send, tmp_path, capsys):
+        """During an outage, a cron job starts the next run before the first has ended."""
+        send(["a"], "--spool", "spool", name="app.log")
+        (position,) = tmp_path.glob("*.position")
+        lock = FileLock.take(str(position.with_suffix(".lock")))
+        assert main(["send", "app.log", "--spool", "spool"]) == 2
+        assert "app.log is being sent by another run of this command" in capsys.readouterr().err
+
+        lock.release()
+        assert send(["a", "b"], "--spool", "spool", name="app.log")[2][0]["Message"] == "b"
+        assert {path.suffix for path in tmp_path.glob("app.log.*")} == {".position"}
+
+    def test_a_run_that_was_interrupted_before_the_first_line_keeps_the_position(self, send, monkeypatch):
+        """The position is neither lost nor moved."""
+        send(["a", "b"], "--spool", "spool")
+        with monkeypatch.context() as patch:
+            patch.setattr(Lines, "skip", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+            assert send(["a", "b"], "--spool", "spool")[0] == 130
+
+        assert send(["a", "b"], "--spool", "spool")[2] == []
+
+    def test_the_sequence_has_no_gaps_but_for_bad_lines(self, send):
+        """The query for missing rows finds nothing in a file that arrived whole, empty lines or not."""
+        _, _, rows = send(["a", "", "b", "  ", "c"])
+
+        assert [row["Sequence"] for row in rows] == [0, 1, 2]
+        assert [row["Sequence"] for row in send(["a", "", "b", "  ", "c"], "--skip", "2")[2]] == [1, 2]
 
     def test_the_position_is_saved_while_reading(self, send, monkeypatch):
         noted = []
         monkeypatch.setattr(command, "_SAVE_SECONDS", 0.0)
-        monkeypatch.setattr(command.ReadPosition, "write", lambda _, line: noted.append(line))
+        monkeypatch.setattr(command.ReadPosition, "write", lambda _, line, end: noted.append((line, end)))
         send([{"msg": "a"}] * 200, "--spool", "spool")
 
-        assert noted[:2] == [64, 128]
-        assert noted[-1] == 200
+        assert noted[:2] == [(64, 64 * 13), (128, 128 * 13)]
+        assert noted[-1] == (200, 200 * 13)
 
     def test_another_file_of_the_same_name_begins_at_its_first_line(self, tmp_path):
-        for text in ("other 9\n", "mine", "mine many"):
-            tmp_path.joinpath("p").write_text(text, "utf-8")
-            assert command.ReadPosition(tmp_path / "p", "mine").read() == 0
+        tmp_path.joinpath("app.log").write_text("a\nb\n", "utf-8")
+        with tmp_path.joinpath("app.log").open("rb") as source:
+            position = command.ReadPosition(tmp_path, source, "mine")
+            for text, lines in (
+                ("other 2 4\n", 0),
+                ("mine", 0),
+                ("mine 2 many", 0),
+                ("mine 2 4\n", 2),
+                ("mine 0 0", 0),
+            ):
+                position.path.write_text(text, "utf-8")
+                assert position.read() == lines
+            position.close()
 
     def test_a_pipe_is_spooled_without_a_position(self, send, workspace):
         workspace.fault("503*1000")

@@ -23,6 +23,8 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
     if settings.is_local:
         return Step(name="token", state="ok", seen="a local workspace needs none"), None
     name = _name(settings.credential)
+    credential: Any = None
+    token: Any = None
     try:
         credential = make_credential(settings.credential, settings.cloud)
         token = credential.get_token(CLOUDS[settings.cloud].ingestion_scope)

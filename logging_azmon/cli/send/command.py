@@ -22,9 +22,10 @@ from ...trouble import Trouble
 from .._shared.interrupts import Interrupts
 from .._shared.numbers import number, whole_number
 from .._shared.options import add_options, pipeline_arguments, read_settings
-from .kept import KeptLines, ReadPosition
+from .kept import KeptLines
 from .lines import Lines
 from .mapping import Mapper, import_table
+from .position import ReadPosition
 
 if TYPE_CHECKING:
     from .progress import ProgressDisplay
@@ -61,13 +62,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         default=".",
         help="directory for FILE.bad, the lines that cannot be rows, and FILE.rejected, the rows that the service"
-        " rejects (default: current directory)",
+        " rejects, and with --spool for the position (default: current directory)",
     )
     parser.add_argument(
         "--spool",
         metavar="DIR",
-        help="keep rows in this directory until they are delivered, and continue after the last line read if the"
-        " command is run again",
+        help="keep rows in this directory until they are delivered, and continue after the last line if the command"
+        " is run again, as a cron job does for a file that grows",
     )
     parser.add_argument(
         "--timeout",
@@ -91,10 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
         instance = _instance(source, name)
         if arguments.spool is not None:
             pipeline["spool"] = arguments.spool
-        sender = _Sender(arguments, pipeline | {"columns": import_table(table)}, name, instance)
-        sender.mapper = Mapper(import_table(table), table, instance, time.time())
-        with ProgressDisplay(name, size) as display, Interrupts().installed() as interrupts:
-            return sender.run(source, display, interrupts)
+        with _position(arguments, source, instance) as position:
+            sender = _Sender(arguments, pipeline | {"columns": import_table(table)}, name, position)
+            sender.mapper = Mapper(import_table(table), table, instance, time.time())
+            with ProgressDisplay(name, size) as display, Interrupts().installed() as interrupts:
+                return sender.run(source, display, interrupts)
 
 
 @contextmanager
@@ -120,23 +122,42 @@ def _instance(source: IO[bytes], name: str) -> str:
     return hashlib.sha256(f"{Path(source.name).resolve()}\n".encode() + first).hexdigest()[:16]
 
 
+@contextmanager
+def _position(arguments: argparse.Namespace, source: IO[bytes], instance: str) -> Iterator[ReadPosition | None]:
+    """Yield the position to continue at; a pipe cannot be read again, so it has none."""
+    kept = Path(arguments.keep)
+    if not kept.is_dir():
+        raise ConfigurationError([f"--keep {arguments.keep} is not a directory: create it, or give another"])
+    if arguments.spool is None or arguments.file == "-" or not source.seekable():
+        yield None
+        return
+    try:
+        position = ReadPosition(kept, source, instance)
+    except OSError as error:
+        raise ConfigurationError([f"--keep {arguments.keep} cannot be used: {error.strerror or error}"]) from error
+    try:
+        yield position
+    finally:
+        position.close()
+
+
 class _Sender:
     """Send lines through a pipeline. Used by the main thread, except for `_on_trouble`."""
 
     mapper: Mapper
 
-    def __init__(self, arguments: argparse.Namespace, pipeline: dict[str, Any], name: str, instance: str) -> None:
+    def __init__(
+        self, arguments: argparse.Namespace, pipeline: dict[str, Any], name: str, position: ReadPosition | None
+    ) -> None:
         kept = Path(arguments.keep)
-        if not kept.is_dir():
-            raise ConfigurationError([f"--keep {arguments.keep} is not a directory: create it, or give another"])
         self._arguments = arguments
-        # A pipe cannot be read again, so only a file has a position to return to.
-        self._position = None
-        if arguments.spool is not None and arguments.file != "-":
-            self._position = ReadPosition(kept / f"{name}.position", instance)
-        self._skip = max(arguments.skip, self._position.read() if self._position is not None else 0)
+        self._position = position
+        self._sent_before = position.read() if position is not None else 0
+        self._skip = max(arguments.skip, self._sent_before)
         self._bad = KeptLines(kept / f"{name}.bad")
         self._rejected = KeptLines(kept / f"{name}.rejected")
+        if problems := [*self._bad.problems(), *self._rejected.problems()]:
+            raise ConfigurationError(problems)
         # Appended by delivering threads, printed by this one.
         self._troubles: deque[Trouble] = deque(maxlen=100)
         self._pipeline = Pipeline(**pipeline | {"report": self._on_trouble})
@@ -145,6 +166,8 @@ class _Sender:
         self._shifts: deque[tuple[int, int]] = deque([(0, self._skip + 1)])
         self._rows = 0
         self._last_line: int = self._skip
+        # Where that line ends.
+        self._last_end = 0
         self._saved_at = time.monotonic()
 
     def run(self, source: IO[bytes], display: ProgressDisplay, interrupts: Interrupts) -> int:
@@ -161,19 +184,20 @@ class _Sender:
         self._print_troubles(display)
         stats = self._pipeline.stats()
         display.ledger(stats, lines, self._bad, self._rejected, self.mapper)
+        if self._position is not None and self._sent_before:
+            display.continued(self._sent_before, self._position.path)
         if not is_done or not is_whole:
             display.unfinished(
                 self._settled_line(settled), self._last_line, self._arguments.file, self._arguments.spool
             )
-        elif self._position is not None:
-            self._position.forget()
         if interrupts.stopped.is_set():
             return INTERRUPTED
         return PROBLEM if self._bad.count or stats.rejected or stats.dropped or not is_done else 0
 
     def _save_position(self) -> None:
-        if self._position is not None:
-            self._position.write(self._last_line)
+        # Unless the command was interrupted before it had read anything.
+        if self._position is not None and self._last_end:
+            self._position.write(self._last_line, self._last_end)
             self._saved_at = time.monotonic()
 
     def _read(self, lines: Lines, display: ProgressDisplay, interrupts: Interrupts) -> bool:
@@ -181,6 +205,7 @@ class _Sender:
         try:
             with interrupts:
                 lines.skip(self._skip)
+            self._last_line, self._last_end = lines.number, lines.bytes_read
             iterator = iter(lines)
             while not interrupts.stopped.is_set():
                 with interrupts:
@@ -191,7 +216,7 @@ class _Sender:
                     self._bad.add(line.raw, number=line.number)
                     display.bad_line(line, self._bad)
                 else:
-                    row = self._bulk.encode(self.mapper(line.entry, line.number))
+                    row = self._bulk.encode(self.mapper(line.entry, line.index))
                     while not self._bulk.offer(row, _SLICE_SECONDS):
                         self._update(lines, display)
                         if interrupts.stopped.is_set():
@@ -199,7 +224,7 @@ class _Sender:
                     if line.number - self._rows != self._shifts[-1][1]:
                         self._shifts.append((self._rows, line.number - self._rows))
                     self._rows += 1
-                self._last_line = line.number
+                self._last_line, self._last_end = line.number, lines.bytes_read
                 if line.number % _UPDATE_LINES == 0:
                     self._update(lines, display)
         except KeyboardInterrupt:

@@ -1,39 +1,31 @@
-"""Store lines that were not delivered, and the position in a file that is being sent."""
+"""Store lines that were not delivered.
+
+They are a copy of somebody's log, so only their owner may read the file, and it is not written through a link.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from ...errors import ConfigurationError
+
 # Maximum number of line numbers in a message; the file has all lines.
 _MAX_NAMED = 20
+_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-class ReadPosition:
-    """Store the number of the last line read, for the next run; each write is atomic."""
-
-    def __init__(self, path: Path, instance: str) -> None:
-        self._path = path
-        self._instance = instance
-
-    def read(self) -> int:
-        """Return the number of the last line read from the same file, or 0."""
-        try:
-            instance, _, line = self._path.read_text("utf-8").partition(" ")
-            return int(line) if instance == self._instance else 0
-        except (OSError, ValueError):
-            return 0
-
-    def write(self, line: int) -> None:
-        """Store a line's number; after a crash, the file holds this one or the one before."""
-        scratch = self._path.with_name(f"{self._path.name}.new")
-        scratch.write_text(f"{self._instance} {line}\n", "utf-8")
-        scratch.replace(self._path)
-
-    def forget(self) -> None:
-        """Delete the position, so that the next run begins at the first line."""
-        self._path.unlink(missing_ok=True)
+def open_private(path: Path, flags: int) -> IO[bytes]:
+    """Open a file for writing that only its owner may read; raise an OSError for a link."""
+    descriptor = os.open(path, _FLAGS | flags, 0o600)
+    if os.name == "posix":  # pragma: no branch - Windows has no modes
+        # The file may have been created with another mode.
+        os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "ab" if flags & os.O_APPEND else "wb")
 
 
 class KeptLines:
@@ -49,12 +41,28 @@ class KeptLines:
         self._file: IO[bytes] | None = None
         self._lock = threading.Lock()
 
+    def problems(self) -> Iterator[str]:
+        """Say why nothing can be kept, before lines are read that would be lost."""
+        try:
+            status = self.path.lstat()
+        except OSError:  # there is none yet
+            return
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+            yield f"{self.path} is {kind}: lines are not kept there; move it away, or give another --keep"
+        elif os.name == "posix" and os.geteuid() not in (0, status.st_uid):
+            yield f"{self.path} belongs to another user: move it away, or give another --keep"
+
     def add(self, raw: bytes, *, number: int | None = None, lines: int = 1) -> None:
         """Append lines unchanged."""
         with self._lock:
-            if self._file is None:
-                self._file = self.path.open("ab")
-            self._file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+            try:
+                if self._file is None:
+                    self._file = open_private(self.path, os.O_APPEND)
+                self._file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+            except OSError as error:
+                reason = error.strerror or error
+                raise ConfigurationError([f"{self.path} cannot be written: {reason}; give another --keep"]) from error
             self.count += lines
             if number is not None and len(self.numbers) < _MAX_NAMED:
                 self.numbers.append(number)

@@ -115,8 +115,8 @@ class Mapper:
             if known is None or rank < known[1]:
                 self._targets[name.lower()] = (target, rank)
 
-    def __call__(self, entry: Mapping[str, Any], number: int) -> Fields:
-        """Map an entry; `number` is its line's number, and its sequence unless it has one."""
+    def __call__(self, entry: Mapping[str, Any], index: int) -> Fields:
+        """Map an entry; `index` counts the lines from 0, and is the entry's sequence unless it has one."""
         if is_journal(entry):
             entry = read_journal(entry, self._wanted)
         values: dict[str, Any] = {}
@@ -133,14 +133,14 @@ class Mapper:
                 values[target], ranks[target] = value, (rank, key)
             else:
                 extras[key] = value
-        self._identify(values, number)
+        self._identify(values, index)
         return self._fields(values, extras)
 
-    def _identify(self, values: dict[str, Any], number: int) -> None:
+    def _identify(self, values: dict[str, Any], index: int) -> None:
         """Give a row its instance and sequence unless it has its own, so that copies of a line can be recognised."""
         own = self._own
         if "sequence" in own and values.get(own["sequence"]) is None:
-            values[own["sequence"]] = number
+            values[own["sequence"]] = index
             if "instance" in own:
                 values[own["instance"]] = self._instance
         elif "instance" in own:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
@@ -128,6 +129,14 @@ class ProgressDisplay:
                 f"{pluralize(mapper.old, 'row')} from more than two days ago or a day ahead: Azure replaces the time"
                 f" by the time of receipt{kept}",
             )
+
+    def continued(self, lines: int, position: Path) -> None:
+        """Say which lines were not read again."""
+        verb = "was" if lines == 1 else "were"
+        _print(
+            output_console(),
+            f"{pluralize(lines, 'line')} {verb} sent before; to send the whole file again, delete {position}",
+        )
 
     def unfinished(self, settled: int, read: int, file: str, spool: str | None) -> None:
         """Say how to continue after an interruption."""
