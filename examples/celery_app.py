@@ -27,39 +27,40 @@ class TaskContext(logging.Filter):
         return True
 
 
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"task": {"()": TaskContext}},
+    "handlers": {
+        "azure": {
+            "class": "logging_azmon.AzureMonitorHandler",
+            "filters": ["task"],
+            "columns": {
+                "TimeGenerated": "time",
+                "Level": "level",
+                "Logger": "logger",
+                "Message": "message",
+                "Exception": "exception",
+                "TaskId": "task_id",
+                "TaskName": "task_name",
+                "Seconds": "runtime:real",
+                "Process": "process_name",
+                "Properties": "*",
+                "Instance": "instance",
+                "Sequence": "sequence",
+            },
+        }
+    },
+    "root": {"handlers": ["azure"], "level": "INFO"},
+}
+
+
 # If something is connected to this signal, Celery leaves logging alone. Otherwise it removes the root logger's handlers
 # (or, with worker_hijack_root_logger = False, keeps them but sets the level to --loglevel, by default WARNING).
 @setup_logging.connect
 def configure_logging(**_: Any) -> None:
     """Configure the worker, once, before its processes are forked."""
-    dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "filters": {"task": {"()": TaskContext}},
-            "handlers": {
-                "azure": {
-                    "class": "logging_azmon.AzureMonitorHandler",
-                    "filters": ["task"],
-                    "columns": {
-                        "TimeGenerated": "time",
-                        "Level": "level",
-                        "Logger": "logger",
-                        "Message": "message",
-                        "Exception": "exception",
-                        "TaskId": "task_id",
-                        "TaskName": "task_name",
-                        "Seconds": "runtime:real",
-                        "Process": "process_name",
-                        "Properties": "*",
-                        "Instance": "instance",
-                        "Sequence": "sequence",
-                    },
-                }
-            },
-            "root": {"handlers": ["azure"], "level": "INFO"},
-        }
-    )
+    dictConfig(LOGGING)
 
 
 @app.task

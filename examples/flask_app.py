@@ -19,34 +19,34 @@ class RequestContext(logging.Filter):
         return True
 
 
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request": {"()": RequestContext}},
+    "handlers": {
+        "azure": {
+            "class": "logging_azmon.AzureMonitorHandler",
+            "filters": ["request"],
+            "columns": {
+                "TimeGenerated": "time",
+                "Level": "level",
+                "Logger": "logger",
+                "Message": "message",
+                "Exception": "exception",
+                "Method": "method",
+                "Path": "path",
+                "Endpoint": "endpoint",
+                "RequestId": "request_id",
+                "Status": "status:int",
+                "Properties": "*",
+            },
+        }
+    },
+    "root": {"handlers": ["azure"], "level": "INFO"},
+}
+
 # Configure before the application is made: Flask adds a handler of its own if it finds none.
-dictConfig(
-    {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "filters": {"request": {"()": RequestContext}},
-        "handlers": {
-            "azure": {
-                "class": "logging_azmon.AzureMonitorHandler",
-                "filters": ["request"],
-                "columns": {
-                    "TimeGenerated": "time",
-                    "Level": "level",
-                    "Logger": "logger",
-                    "Message": "message",
-                    "Exception": "exception",
-                    "Method": "method",
-                    "Path": "path",
-                    "Endpoint": "endpoint",
-                    "RequestId": "request_id",
-                    "Status": "status:int",
-                    "Properties": "*",
-                },
-            }
-        },
-        "root": {"handlers": ["azure"], "level": "INFO"},
-    }
-)
+dictConfig(LOGGING)
 
 app = Flask(__name__)
 

@@ -6,8 +6,7 @@ takes, so list them (`Shop_CL | getschema | project ColumnName`) and let this ex
 """
 
 import logging
-
-from logging_azmon import AzureMonitorHandler
+import logging.config
 
 # The old API's letter, and the stream's type for it. (`_g` is a guid in the table, a type that streams do not have: the
 # rule's transformKql converts it, `extend Session_g = toguid(Session_g)`.)
@@ -42,9 +41,17 @@ def columns_for(old: list[str]) -> dict[str, str]:
     return columns
 
 
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"azure": {"class": "logging_azmon.AzureMonitorHandler", "columns": columns_for(OLD_COLUMNS)}},
+    "root": {"handlers": ["azure"]},
+}
+
+
 def main() -> None:
     """Log as before."""
-    logging.getLogger().addHandler(AzureMonitorHandler(columns=columns_for(OLD_COLUMNS)))
+    logging.config.dictConfig(LOGGING)
     logging.getLogger("shop").error(
         "order %d is late",
         1001,

@@ -8,13 +8,20 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
 from ._shared.interrupts import stopping, wait_until_stopped
+from ._shared.options import add_configuration
 
 if TYPE_CHECKING:
+    from .._config.dcr import Document
     from ..local import Workspace
 
 EXTRA = "local"
-EXAMPLES = ("logging-azmon serve", "logging-azmon serve --dcr rule.json --data workspace")
+EXAMPLES = (
+    "logging-azmon serve",
+    "logging-azmon serve --config logging.json",
+    "logging-azmon serve --dcr rule.json --data workspace",
+)
 PORT = 8787
 
 
@@ -30,6 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="data collection rule as JSON; may be repeated (default: a rule dcr-local with the stream Custom-App)",
+    )
+    add_configuration(
+        parser.add_argument_group(
+            "your columns", "play the rules that an application's handlers need, instead of --dcr"
+        )
     )
     parser.add_argument("--tls", action="store_true", help="serve https, with a certificate made for this machine")
     parser.add_argument(
@@ -63,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..local import Workspace
 
     workspace = Workspace(
-        arguments.dcr,
+        _rules(arguments),
         data=arguments.data,
         host=arguments.host,
         port=arguments.port,
@@ -79,6 +91,21 @@ def run(arguments: argparse.Namespace) -> int:
         wait_until_stopped(stopped)
         print("Stopping: storing the accepted rows.", flush=True)
     return 0
+
+
+def _rules(arguments: argparse.Namespace) -> list[Document]:
+    if arguments.config is not None and arguments.dcr:
+        raise ConfigurationError(["--config and --dcr are two ways to say which rules are played: give one of them"])
+    if arguments.config is None:
+        if arguments.handler is not None:
+            raise ConfigurationError([f"--handler {arguments.handler} needs --config"])
+        return list(arguments.dcr)
+    # Late: `serve` without --config needs neither.
+    from ._shared.application_config import handler_arguments
+    from ._shared.rule_design import rules_for
+
+    handlers = handler_arguments(arguments.config, arguments.handler, is_deployed=False, takes_all=True)
+    return rules_for(handlers)
 
 
 def _greeting(workspace: Workspace, arguments: argparse.Namespace) -> str:

@@ -6,21 +6,18 @@ Table and stream get exactly the columns that the handler sends. Names that no o
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from .._config.presets import BUILT_IN
 from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, RENDERERS, VALUES, Design
 from ..infra.az import missing_variables
 from ..infra.naming import PLANS
-from ._shared.options import add_column_options, pipeline_arguments, read_settings
+from ._shared.options import add_column_options, pipeline_arguments
+from ._shared.rule_design import base_of, default_table, stream_and_table, table_of
 
 # Needed only to read a --config in YAML.
 EXTRA = "cli"
@@ -29,9 +26,6 @@ EXAMPLES = (
     "logging-azmon template terraform --config logging.json",
     "logging-azmon template arm --columns syslog --dce",
 )
-
-# Settings need an address to be valid; nothing is deployed yet, so this one is never used.
-_ANY_ADDRESS = {"endpoint": "https://not-deployed-yet.example", "rule_id": "dcr-not-deployed-yet"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _design(arguments: argparse.Namespace) -> Design:
-    pipeline = pipeline_arguments(arguments)
-    stream = pipeline.get("stream") or os.environ.get(ENVIRONMENT["stream"], "").strip()
-    table = arguments.table or _table_for(pipeline, stream)
-    stream = stream or f"Custom-{_base(table)}"
-    # This checks the columns as a handler would.
-    settings = read_settings({**pipeline, **_ANY_ADDRESS, "stream": stream, "credential": None})
-    name = re.sub(r"[^a-z0-9]+", "-", _base(table).lower()).strip("-")
+    pipeline = pipeline_arguments(arguments, is_deployed=False)
+    stream, table = stream_and_table(pipeline, arguments.table)
+    name = re.sub(r"[^a-z0-9]+", "-", base_of(table).lower()).strip("-")
     return Design(
-        columns=settings.table,
+        columns=table_of(pipeline, stream),
         table=table,
         stream=stream,
         rule=arguments.rule or f"dcr-{name}"[:30].strip("-"),
@@ -108,17 +98,6 @@ def _design(arguments: argparse.Namespace) -> Design:
         location=arguments.location,
         principal_id=arguments.principal_id,
     )
-
-
-def _table_for(arguments: Mapping[str, Any], stream: str) -> str:
-    columns = arguments.get("columns")
-    if isinstance(columns, str) and columns in BUILT_IN:
-        return BUILT_IN[columns].removeprefix("Microsoft-")
-    return re.sub(r"[^A-Za-z0-9]+", "_", _base(stream.removeprefix("Custom-") or "App")) + "_CL"
-
-
-def _base(table: str) -> str:
-    return table.removesuffix("_CL")
 
 
 def _variables_to_set(design: Design) -> list[str]:
@@ -144,4 +123,6 @@ def _next_steps(arguments: argparse.Namespace, design: Design) -> str:
     if source := filled(VALUES[arguments.language]):
         lines.append(f"  (printed by: {source})")
     lines.append("Then check whether rows arrive: logging-azmon check --send --wait")
+    if design.table != default_table(design.stream):
+        lines.append(f"Follow them: logging-azmon tail {design.table}")
     return "\n".join(lines)

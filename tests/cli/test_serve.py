@@ -1,5 +1,8 @@
 """The command `logging-azmon serve` runs a local workspace and prints how to use it."""
 
+# ruff: noqa: SLF001 - tests of internal functions
+
+import argparse
 import http.client
 import json
 import os
@@ -15,6 +18,8 @@ from contextlib import contextmanager
 import pytest
 
 from logging_azmon.cli import main
+from logging_azmon.cli import serve as command
+from logging_azmon.local import Workspace
 
 LIMIT = 60.0
 
@@ -149,6 +154,108 @@ def test_the_printed_paths_work_in_any_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with serve("--tls", "--data", "d") as serving:
         assert serving.environment()["REQUESTS_CA_BUNDLE"] == str(tmp_path / "d" / "ca.pem")
+
+
+APPLICATION = """
+import logging.config
+
+from logging_azmon import AzureMonitorHandler
+
+azure = AzureMonitorHandler(columns={"Text": "message", "OrderId": "order:long"})
+LOGGING = {
+    "version": 1,
+    "handlers": {
+        "app": {"class": "logging_azmon.AzureMonitorHandler", "columns": {"TimeGenerated": "time", "Aa": "a:int"}},
+        "more": {"class": "logging_azmon.AzureMonitorHandler", "columns": {"Aa": "a:int", "Bb": "b:real"}},
+        "shared": {"class": "logging_azmon.AzureMonitorHandler", "pipeline": "cfg://handlers.app"},
+        "audit": {
+            "class": "logging_azmon.AzureMonitorHandler",
+            "rule_id": "dcr-audit",
+            "stream": "Custom-Audit",
+            "columns": "common_security_log",
+        },
+        "ruled": {"class": "logging_azmon.AzureMonitorHandler", "dcr": "rule.json"},
+        "console": {"class": "logging.StreamHandler"},
+    },
+}
+CLASH = {
+    "handlers": {
+        "one": {"class": "logging_azmon.AzureMonitorHandler", "columns": {"Aa": "a:int"}},
+        "two": {"class": "logging_azmon.AzureMonitorHandler", "columns": {"Aa": "a:long"}},
+    },
+}
+"""
+
+
+@pytest.fixture
+def application(tmp_path, monkeypatch):
+    """Make an application's module and a rule, in a directory without any destination in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA_COLLECTION_ENDPOINT", "LOGS_DCR_RULE_ID", "LOGS_DCR_STREAM_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    tmp_path.joinpath("served.py").write_text(APPLICATION, "utf-8")
+    rule = {
+        "immutableId": "dcr-ruled",
+        "streamDeclarations": {"Custom-R": {"columns": [{"name": "TimeGenerated", "type": "datetime"}]}},
+        "dataFlows": [{"streams": ["Custom-R"], "outputStream": "Custom-Ruled_CL"}],
+    }
+    tmp_path.joinpath("rule.json").write_text(json.dumps(rule), "utf-8")
+    yield tmp_path
+    sys.modules.pop("served", None)
+
+
+def tables_of(*words):
+    """Return the tables of the workspace that the command would run."""
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    with Workspace(command._rules(parser.parse_args(words))) as workspace:
+        return workspace.rule_id, {name: list(columns) for name, columns in workspace.tables.items()}
+
+
+@pytest.mark.usefixtures("application")
+def test_serve_plays_the_rules_that_the_applications_handlers_need():
+    """Handlers of one stream share a table, presets go to Azure's own tables, and rule files are taken as they are."""
+    rule_id, tables = tables_of("--config", "served:LOGGING")
+
+    assert rule_id == "dcr-ruled"
+    assert tables["App_CL"][:3] == ["TimeGenerated", "Aa", "Bb"]
+    assert "SourceIP" in tables["CommonSecurityLog"]
+    assert tables["Ruled_CL"][0] == "TimeGenerated"
+    assert "console" not in str(tables)
+
+
+@pytest.mark.usefixtures("application")
+def test_serve_may_be_given_one_of_several_handlers():
+    """The rule has that handler's id."""
+    rule_id, tables = tables_of("--config", "served:LOGGING", "--handler", "audit")
+
+    assert rule_id == "dcr-audit"
+    assert set(tables) - {"DCRLogErrors"} == {"CommonSecurityLog"}
+
+
+@pytest.mark.parametrize("source", ["served:azure", "served.py:azure"])
+@pytest.mark.usefixtures("application")
+def test_an_application_that_makes_its_handler_when_imported_can_be_served(source):
+    """It needs a destination to be imported, which only the workspace itself will print."""
+    rule_id, tables = tables_of("--config", source)
+
+    assert rule_id == "dcr-local"
+    assert tables["App_CL"][:2] == ["Text", "OrderId"]
+    assert "DATA_COLLECTION_ENDPOINT" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config", "served:CLASH"], "column 'Aa' of Custom-App is int in one handler and long in another"),
+        (["--config", "served:LOGGING", "--dcr", "rule.json"], "--config and --dcr are two ways"),
+        (["--handler", "azure"], "--handler azure needs --config"),
+    ],
+)
+@pytest.mark.usefixtures("application")
+def test_columns_that_no_rule_can_have_are_reported(capsys, words, said):
+    assert main(["serve", "--port", "0", *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_serve_without_its_extra_says_what_to_install(monkeypatch, capsys):

@@ -3,13 +3,16 @@
 import datetime as dt
 import doctest
 import importlib.util
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 
 from logging_azmon.local import Workspace
 from support.local_client import send
-from support.pages import NAMES, ROOT, anchor, blocks, read
+from support.pages import NAMES, ROOT, anchor, blocks, read, table
 
 TEXT = read("frameworks")
 QUOTES = [
@@ -52,6 +55,57 @@ def test_every_section_links_to_its_example():
     assert set(re.findall(r"^\| \[.*?\]\(#([\w-]+)\)", opening, re.MULTILINE)) == {
         anchor(heading) for heading, _ in sections
     }
+
+
+SOURCES = [
+    (folder.strip("`"), source)
+    for folder, sources in table("frameworks", "Frameworks", "in")
+    for source in re.findall(r"`([^`]+)`", sources)
+]
+
+
+@pytest.mark.parametrize(("folder", "source"), SOURCES, ids=[source for _, source in SOURCES])
+def test_serve_shows_every_column_of_an_example(folder, source, monkeypatch):
+    """Beside the one command that the page says, no column of the example is dropped."""
+    for name in ("DATA_COLLECTION_ENDPOINT", "LOGS_DCR_RULE_ID", "LOGS_DCR_STREAM_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    show = (
+        "import argparse, json, sys\n"
+        "from logging_azmon.cli import serve\n"
+        "from logging_azmon.cli._shared.application_config import handler_arguments\n"
+        "parser = argparse.ArgumentParser(); serve.configure(parser)\n"
+        "rules = serve._rules(parser.parse_args(['--config', sys.argv[1]]))\n"
+        "sent = handler_arguments(sys.argv[1], None, is_deployed=False, takes_all=True)\n"
+        "sent = [list(each['columns']) for each in sent if isinstance(each['columns'], dict)]\n"
+        "print(json.dumps([rules, sent]))\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", show, source], cwd=ROOT / folder, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert shown.returncode == 0, shown.stderr
+    rules, sent = json.loads(shown.stdout.splitlines()[-1])
+    with Workspace(rules) as workspace:
+        tables = list(workspace.tables.values())
+
+    assert [columns for columns in sent if not any(set(columns) <= set(each) for each in tables)] == []
+
+
+def test_every_example_with_columns_of_its_own_is_in_the_list():
+    """For the others, the default rule has every column."""
+    listed = {f"{folder}/{name}" for folder, source in SOURCES for name in (source.split(":")[0],)}
+    listed |= {
+        f"{folder}/{name.replace('.', '/')}.py" for folder, source in SOURCES for name in (source.split(":")[0],)
+    }
+    own = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.joinpath("examples").rglob("*.*")
+        if path.suffix in {".py", ".yaml", ".json", ".ini"}
+        and re.search(r"columns[\"']?( ?=|:)", text := path.read_text("utf-8"))
+        and not {"streamDeclarations", "http.server"} & set(re.findall(r"[\w.]+", text))
+    }
+
+    assert own <= listed
+    assert len(own) == len(SOURCES)
 
 
 def rule(**tables):

@@ -20,6 +20,7 @@ from azure.mgmt.monitor import models as rule_models
 
 from logging_azmon import AzureMonitorHandler, cli
 from logging_azmon._config.presets import BUILT_IN, PRESETS, preset
+from logging_azmon.cli.tail.command import table_name
 from logging_azmon.errors import ConfigurationError
 from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
@@ -499,6 +500,32 @@ class TestCommand:
         """The name is derived from the table's."""
         assert cli.main(["template", "arm", *given]) == 0
         assert json.loads(capsys.readouterr().out)["parameters"]["endpointName"]["defaultValue"] == name
+
+    def test_the_stream_follows_the_tables_name_and_tail_finds_the_table(self, capsys, monkeypatch):
+        """A stream that the environment still names from before is not the new table's."""
+        monkeypatch.setenv("LOGS_DCR_STREAM_NAME", "Custom-App")
+        assert cli.main(["template", "bicep", "--table", "Shop_CL"]) == 0
+        said = capsys.readouterr().err
+        stream = re.search(r"LOGS_DCR_STREAM_NAME=(\S+)", said)[1]
+
+        assert stream == "Custom-Shop"
+        assert table_name(None, {}, {"LOGS_DCR_STREAM_NAME": stream}) == "Shop_CL"
+        assert "tail" not in said
+
+    @pytest.mark.parametrize("words", [["--table", "Shop_CL", "--stream", "Custom-App"], ["--columns", "syslog"]])
+    def test_a_table_that_its_stream_does_not_name_is_named_for_tail(self, words, capsys):
+        """`tail` cannot know it otherwise."""
+        assert cli.main(["template", "bicep", *words]) == 0
+
+        assert capsys.readouterr().err.endswith(
+            f"Follow them: logging-azmon tail {'Syslog' if len(words) == 2 else 'Shop_CL'}\n"
+        )
+
+    @pytest.mark.parametrize("stream", ["Custom-App", "Custom-My.Shop_CL", "Custom-my-app", "Custom-a.b-c"])
+    def test_template_and_tail_agree_on_the_table_of_a_stream(self, stream, capsys):
+        """Whatever characters the stream's name has."""
+        assert cli.main(["template", "arm", "--stream", stream]) == 0
+        assert f"'{table_name(None, {'stream': stream}, {})}')]" in capsys.readouterr().out
 
     def test_the_stream_of_the_environment_is_kept(self, capsys, monkeypatch):
         """An application that is already configured gets the template for its own stream."""

@@ -8,10 +8,12 @@ imported, with every side effect of the import; its logging is not configured, a
 from __future__ import annotations
 
 import configparser
-import importlib
+import contextlib
+import importlib.util
 import json
 import logging
 import logging.config
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..._config.dcr import LOCAL_RULE_ID, LOCAL_STREAM
 from ..._config.settings import ENVIRONMENT, SETTINGS
 from ..._config.validators import shown
 from ...errors import ConfigurationError
@@ -31,18 +34,39 @@ _MAX_DEPTH = 100
 _POSITIONAL = (*ENVIRONMENT, "credential")
 
 
-def handler_arguments(source: str, handler: str | None) -> dict[str, Any]:
-    """Return the keyword arguments with which the handler would create its pipeline."""
-    with _this_directory_importable():
+def handler_arguments(
+    source: str, handler: str | None, *, is_deployed: bool = True, takes_all: bool = False
+) -> list[dict[str, Any]]:
+    """Return the keyword arguments with which the handler would create its pipeline.
+
+    Without a name there must be one handler, or with `takes_all` any number. With `is_deployed` False, the environment
+    names a destination during the import, so that a module can make its handler although nothing is deployed yet.
+    """
+    with _this_directory_importable(), contextlib.nullcontext() if is_deployed else _any_destination():
         loaded = _load(source)
         if isinstance(loaded, AzureMonitorHandler | Pipeline):
-            return _arguments_of(loaded)
+            return [_arguments_of(loaded)]
         if not isinstance(loaded, Mapping):
             raise _error(
                 f"--config {source} is a {type(loaded).__name__}; give a dictionary for dictConfig, an"
                 " AzureMonitorHandler or a Pipeline"
             )
-        return _Configuration(source, loaded).arguments(handler)
+        configuration = _Configuration(source, loaded)
+        names = configuration.owners() if takes_all and handler is None else [handler]
+        return [configuration.arguments(name) for name in names]
+
+
+@contextmanager
+def _any_destination() -> Iterator[None]:
+    """Let the environment name the local workspace's destination, as far as it names none."""
+    anywhere = {"endpoint": "http://127.0.0.1:8787", "rule_id": LOCAL_RULE_ID, "stream": LOCAL_STREAM}
+    added = {variable: anywhere[name] for name, variable in ENVIRONMENT.items() if not os.environ.get(variable)}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for variable in added:
+            os.environ.pop(variable, None)
 
 
 @contextmanager
@@ -67,7 +91,7 @@ def _load(source: str) -> Any:
             " myapp.settings:LOGGING or logging.yaml"
         )
     try:
-        loaded = importlib.import_module(module)
+        loaded = _import(module)
     except Exception as error:
         raise _error(
             f"--config {source}: importing {module} raised {type(error).__name__}: {error};"
@@ -81,6 +105,18 @@ def _load(source: str) -> Any:
             raise _error(f"--config {source}: {module} has no {key}{has}") from None
         except Exception as error:  # settings that are read lazily, as Django's are
             raise _error(f"--config {source}: reading {key} raised {type(error).__name__}: {error}") from error
+    return loaded
+
+
+def _import(module: str) -> Any:
+    """Import a module by its name, or by its file, as gunicorn does with gunicorn.conf.py."""
+    if not module.endswith(".py"):
+        return importlib.import_module(module)
+    spec = importlib.util.spec_from_file_location(Path(module).stem.replace(".", "_"), module)
+    if spec is None or spec.loader is None:  # pragma: no cover - the suffix is known
+        raise ImportError(module)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
     return loaded
 
 
@@ -178,20 +214,25 @@ class _Configuration:
         return [str(name) for name in self._handlers]
 
     def _only_one(self) -> str:
-        ours = [name for name in self._names() if self._is_ours(name)]
-        # Handlers that share another's pipeline send to the same place, so any of them will do.
-        owners = [name for name in ours if self._pipeline_owner(name) == name] or ours[:1]
-        if len(owners) == 1:
-            return owners[0]
-        if owners:
+        owners = self.owners()
+        if len(owners) > 1:
             raise _error(
                 f"--config {self._source} has {len(owners)} handlers of this library: choose with --handler"
                 f" {' or --handler '.join(owners)}"
             )
-        raise _error(
-            f"--config {self._source} has no logging_azmon.AzureMonitorHandler; its handlers are"
-            f" {', '.join(self._names()) or 'none'}"
-        )
+        return owners[0]
+
+    def owners(self) -> list[str]:
+        """Return the handlers of ours that have a pipeline of their own, or else the first of ours."""
+        ours = [name for name in self._names() if self._is_ours(name)]
+        # Handlers that share another's pipeline send to the same place, so any of them will do.
+        owners = [name for name in ours if self._pipeline_owner(name) == name] or ours[:1]
+        if not owners:
+            raise _error(
+                f"--config {self._source} has no logging_azmon.AzureMonitorHandler; its handlers are"
+                f" {', '.join(self._names()) or 'none'}"
+            )
+        return owners
 
     def _factory(self, name: str) -> Any:
         entry = self._handlers[name]

@@ -43,14 +43,14 @@ def add_options(parser: argparse.ArgumentParser, *, sends: bool = True, dcr: str
         help=f'{", ".join(CREDENTIALS)}; or JSON with its options: \'{{"managed_identity": {{"client_id": "…"}}}}\'',
     )
     group.add_argument("--cloud", choices=CLOUDS, help="cloud that the credential belongs to (public)")
-    _add_configuration(group)
+    add_configuration(group)
 
 
 def add_column_options(parser: argparse.ArgumentParser) -> None:
     """Add only the options that say which columns, for a command that neither sends nor reads."""
     group = parser.add_argument_group("stream and columns", _PRECEDENCE)
     _add_columns(group, _DCR)
-    _add_configuration(group)
+    add_configuration(group)
 
 
 def _add_columns(group: Any, dcr: str) -> None:
@@ -61,18 +61,22 @@ def _add_columns(group: Any, dcr: str) -> None:
     group.add_argument("--dcr", metavar="FILE", help=dcr)
 
 
-def _add_configuration(group: Any) -> None:
+def add_configuration(group: Any) -> None:
+    """Add the options that name the application's own configuration."""
     group.add_argument(
         "--config",
         metavar="SOURCE",
         help="logging configuration of the application: module:attribute, which is imported (from this directory"
-        " first), or a .yaml, .json, .toml or .ini file; FILE:key selects a part of the file",
+        " first), as FILE.py:attribute is; or a .yaml, .json, .toml or .ini file, of which FILE:key selects a part",
     )
     group.add_argument("--handler", metavar="NAME", help="handler in --config, if it has several of this library")
 
 
-def pipeline_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the keyword arguments for `Pipeline`, or raise a ConfigurationError that says what to change."""
+def pipeline_arguments(options: argparse.Namespace, *, is_deployed: bool = True) -> dict[str, Any]:
+    """Return the keyword arguments for `Pipeline`, or raise a ConfigurationError that says what to change.
+
+    With `is_deployed` False, the application is imported as if the environment named a destination.
+    """
     problems: list[str] = []
     arguments: dict[str, Any] = {}
     for name in _PIPELINE_OPTIONS:
@@ -86,7 +90,9 @@ def pipeline_arguments(options: argparse.Namespace) -> dict[str, Any]:
         problems.append(f"--handler {options.handler} needs --config, which says where the handler is configured")
     if problems:
         raise ConfigurationError(problems)
-    configured = {} if options.config is None else handler_arguments(options.config, options.handler)
+    configured: dict[str, Any] = {}
+    if options.config is not None:
+        (configured,) = handler_arguments(options.config, options.handler, is_deployed=is_deployed)
     return configured | arguments
 
 

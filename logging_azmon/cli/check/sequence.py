@@ -18,6 +18,7 @@ from ..._config.validators import check_endpoint
 from ...errors import ConfigurationError
 from ...table import FIELD_TYPES, Extra, Table
 from .._shared.options import read_settings
+from .._shared.rule_design import default_table
 from .._shared.workspace import VARIABLE, WorkspaceClient, find_workspace, is_local
 from . import arrival, identity, network, probe
 from .comparison import compare
@@ -185,8 +186,7 @@ class Check:
 
     def _await_row(self, settings: Settings, mark: str, began: float) -> Step:
         deployed = self._deployed
-        base = settings.stream.removeprefix("Custom-").removesuffix("_CL")
-        table = deployed.table_name if deployed is not None and deployed.output else f"{base}_CL"
+        table = deployed.table_name if deployed is not None and deployed.output else default_table(settings.stream)
         column = arrival.message_column(settings.table, deployed.table if deployed else None)
         if column is None or not table.replace("_", "a").isalnum():
             seen = f"no column of {table} holds the message, so the row cannot be recognised"

@@ -22,6 +22,7 @@ from .._shared.help import print_error
 from .._shared.interrupts import Interrupts
 from .._shared.numbers import whole_number
 from .._shared.options import pipeline_arguments, read_settings
+from .._shared.rule_design import default_table
 from .._shared.workspace import WorkspaceClient, WorkspaceQueryError, add_workspace_options, find_workspace
 
 EXTRA = "cli"
@@ -92,9 +93,7 @@ def table_name(option: str | None, arguments: Mapping[str, Any], environ: Mappin
     stream = str(arguments.get("stream") or environ.get(ENVIRONMENT["stream"], "")).strip()
     if option is None and not stream:
         raise ConfigurationError([f"the table is missing: give its name, or --stream, or set {ENVIRONMENT['stream']}"])
-    table = option or stream.removeprefix("Microsoft-")
-    if option is None and stream.startswith("Custom-"):
-        table = f"{stream.removeprefix('Custom-').removesuffix('_CL')}_CL"
+    table = option or default_table(stream, arguments.get("columns"))
     if not _TABLE.fullmatch(table):
         raise ConfigurationError([f"table {table!r} is not a table name: use letters, digits and _, as in App_CL"])
     return table
