@@ -7,16 +7,17 @@ else until a test uses a fixture.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from .local import Workspace
+    from .testing import CapturedRows
 
 
 @pytest.fixture
-def azmon_rows() -> Iterator[list[dict[str, Any]]]:
+def azmon_rows() -> Iterator[CapturedRows]:
     """Collect the rows of everything logged during the test, as `testing.capture` does; nothing is sent."""
     from .testing import capture
 

@@ -5,6 +5,7 @@
     with capture() as rows:
         my_app.login("ada")
     assert rows[-1]["Message"] == "welcome"
+    assert rows.of("Custom-Audit")[-1]["Actor"] == "ada"
 
 `FakeDestination` stands in for Azure and `ManualClock` for time in a `Pipeline`:
 
@@ -30,7 +31,7 @@ import orjson
 from ._delivery.answer import Answer, Failure
 from ._pipeline import capture as _capture
 
-__all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
+__all__ = ["Answer", "CapturedRow", "CapturedRows", "Failure", "FakeDestination", "ManualClock", "capture"]
 
 Rows = list[dict[str, Any]]
 _Script = Answer | Callable[[Rows], Answer]
@@ -196,18 +197,41 @@ class ManualClock:
                 raise AssertionError(f"only {len(self._waiting)} of {number} threads wait for the clock")
 
 
+class CapturedRow(dict[str, Any]):
+    """A row as a dict; `stream` is the name of the stream to which it would have been sent."""
+
+    __slots__ = ("stream",)
+
+    stream: str
+
+
+class CapturedRows(list[CapturedRow]):
+    """The rows of a capture, in order."""
+
+    def of(self, stream: str) -> list[CapturedRow]:
+        """Return the rows of one stream, such as ``"Custom-App"``, in order."""
+        return [row for row in self if row.stream == stream]
+
+
 @contextmanager
-def capture() -> Iterator[Rows]:
+def capture() -> Iterator[CapturedRows]:
     """Collect the rows that handlers and processors would send, in order, as dicts.
+
+    Each row has its stream's name as `stream`, and `rows.of("Custom-Audit")` gives the rows of one stream.
 
     The rows of all pipelines are collected, including those made or closed inside the block; their `stats` do not count
     these rows. If captures are nested, the innermost one collects.
     """
-    rows: Rows = []
+    rows = CapturedRows()
 
-    def take(line: bytes) -> bool:
-        rows.append(orjson.loads(line))
-        return True
+    def of_stream(stream: str) -> Callable[[bytes], bool]:
+        def take(line: bytes) -> bool:
+            row = CapturedRow(orjson.loads(line))
+            row.stream = stream
+            rows.append(row)
+            return True
 
-    with _capture.captured(take):
+        return take
+
+    with _capture.captured(of_stream):
         yield rows

@@ -209,5 +209,13 @@ class TestStats:
 class TestTesting:
     def test_testing_module_has_exactly_the_documented_names(self):
         """Users' tests depend on them."""
-        assert sorted(testing.__all__) == ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
+        assert sorted(testing.__all__) == [
+            "Answer",
+            "CapturedRow",
+            "CapturedRows",
+            "Failure",
+            "FakeDestination",
+            "ManualClock",
+            "capture",
+        ]
         assert all(getattr(testing, name).__doc__ for name in testing.__all__)

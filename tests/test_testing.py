@@ -1,6 +1,7 @@
 """The fakes that users' tests and our own rely on."""
 
 import gc
+import json
 import logging
 import logging.config
 import threading
@@ -45,6 +46,23 @@ def test_capture_gives_the_rows_in_order_as_they_would_be_sent(logger):
     assert messages(rows) == ["hello you", "second"]
     assert (rows[0]["Level"], rows[0]["Logger"], rows[0]["Properties"]) == ("INFO", "test_testing", {"answer": 42})
     assert rows[0]["TimeGenerated"].endswith("Z")
+
+
+def test_a_captured_row_says_which_stream_it_is_of(logger):
+    """An application with several streams can test which rows go where; rows are dicts all the same."""
+    attach(logger)
+    logger.addHandler(AzureMonitorHandler(**ADDRESS | {"stream": "Custom-Audit"}, columns={"Action": "message"}))
+
+    with capture() as rows:
+        logger.info("refund")
+        late = AzureMonitorHandler(**ADDRESS | {"stream": "Custom-Late"})
+        late.handle(logging.makeLogRecord({"msg": "late"}))
+
+    assert [row.stream for row in rows] == ["Custom-App", "Custom-Audit", "Custom-Late"]
+    assert rows.of("Custom-Audit") == [{"Action": "refund"}]
+    assert messages(rows.of("Custom-App")) == ["refund"]
+    assert rows.of("Custom-None") == []
+    assert json.loads(json.dumps(rows)) == rows
 
 
 def test_capture_sends_nothing_counts_nothing_and_starts_no_thread(logger):

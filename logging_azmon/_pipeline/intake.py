@@ -32,8 +32,10 @@ from . import capture
 class Intake:
     """Turn the application's log calls into rows of the queue."""
 
-    def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock, stream: str) -> None:
         self._encoder = encoder
+        # So that a capture can tell whose rows it takes.
+        self._stream = stream
         self._report = reporter
         self._clock = clock
         # RecursionErrors of log calls that could not be counted where they happened.
@@ -56,10 +58,10 @@ class Intake:
         # First, so that a capture that begins meanwhile is not missed.
         capture.followers.add(self)
         while True:
-            put = capture.current()
-            self.redirect(put)
+            current = capture.current()
+            self.redirect(current)
             # A capture that ends meanwhile must not keep the rows.
-            if capture.current() is put:
+            if capture.current() is current:
                 break
 
     # Log calls.
@@ -86,10 +88,10 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
 
-    def redirect(self, put: Put | None) -> None:
+    def redirect(self, capture: capture.Capture | None) -> None:
         """Give rows to a capture; with None, to the queue again."""
         own = self._put_and_wake if self._asks_for_thread else self._queue.put
-        self._put = own if put is None else put
+        self._put = own if capture is None else capture(self._stream)
 
     # Failures.
 

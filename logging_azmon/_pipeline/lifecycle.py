@@ -51,7 +51,7 @@ class Lifecycle:
         self._state = StateMachine()
         self._users = Users(self._close_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self.encoder, self._report, clock)
+        self.intake = Intake(self.encoder, self._report, clock, settings.stream)
         self._assemble()
         pipelines.add(self)
 

@@ -94,6 +94,7 @@ EXPECTED = [
     ("spool", "The spool", "", messages("order 7 is late")),
     ("testing", "Rows, without delivery", "", messages()),
     ("testing", "Rows, without delivery", "", messages()),
+    ("testing", "Rows, without delivery", "", messages()),
     ("testing", "When Azure is away", "", messages()),
     ("testing", "With a workspace", "", messages()),
     ("testing", "With a workspace", "", messages()),
@@ -162,7 +163,7 @@ def test_the_tests_that_are_shown_pass_together(tmp_path):
         check=False,
     )
 
-    assert len(tests) == 3
+    assert len(tests) == 4
     assert done.returncode == 0, done.stdout
     assert f"{len(tests)} passed" in done.stdout
     assert done.stderr == ""

@@ -32,7 +32,7 @@ def test_a_row_that_fails_at_the_end_of_the_stack_is_counted_and_nothing_is_rais
     def too_deep(_):
         raise RecursionError
 
-    intake.redirect(too_deep)
+    intake.redirect(lambda _: too_deep)
     take(intake)
     intake.redirect(None)
 
@@ -41,7 +41,7 @@ def test_a_row_that_fails_at_the_end_of_the_stack_is_counted_and_nothing_is_rais
 
 def test_an_intake_follows_captures_once_it_can_put_rows():
     """A capture that begins while another thread makes a pipeline finds it complete, or not yet."""
-    intake = Intake(None, None, None)
+    intake = Intake(None, None, None, "Custom-App")
 
     assert intake not in capture.followers.alive()
 
@@ -51,13 +51,13 @@ def test_a_capture_that_ends_while_a_pipeline_is_made_takes_no_rows():
     queue = SimpleNamespace(put=lambda _: True)
 
     class Late(Intake):
-        def redirect(self, put):
-            super().redirect(put)
+        def redirect(self, capture):
+            super().redirect(capture)
             captures.clear()
 
     captures = capture._captures  # noqa: SLF001 - as another thread would end it
-    captures.append(lambda _: True)
-    intake = Late(None, None, None)
+    captures.append(lambda _: lambda _: True)
+    intake = Late(None, None, None, "Custom-App")
     intake.connect(queue, None, None, on_thread=lambda: None)
 
     assert intake._put is queue.put  # noqa: SLF001 - where rows go
@@ -67,12 +67,12 @@ def test_a_capture_that_fails_to_begin_leaves_nothing_behind(pipeline):
     """Rows would go to it for ever, uncounted."""
 
     class Broken:
-        def redirect(self, put):
-            if put is not None:
+        def redirect(self, capture):
+            if capture is not None:
                 raise ValueError("broken")
 
     capture.followers.add(broken := Broken())
-    with pytest.raises(ValueError, match="broken"), capture.captured(lambda _: True):
+    with pytest.raises(ValueError, match="broken"), capture.captured(lambda _: lambda _: True):
         pass
     del broken
     lifecycle_of(pipeline).intake.accept(RECORD, None)
