@@ -241,6 +241,10 @@ def _column(name: str, spec: object) -> Column:
         return Column(name, type_name or FIELD_TYPES.get(field, "string"), field)
     if isinstance(spec, Mapping):
         return _column_from_mapping(name, spec)
+    if callable(spec):
+        raise ConfigurationError(
+            [f"column {name!r}: a callable comes with its type; give Column({name!r}, 'string', …) around it"]
+        )
     raise ConfigurationError(
         [f"column {name!r}: {spec!r} is not accepted; use 'field', 'field:type', a mapping with 'field' or 'value'"]
     )

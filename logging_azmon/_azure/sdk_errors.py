@@ -42,6 +42,7 @@ def answer_to(error: Exception) -> Answer:
 
 def _connection_answer(error: Exception) -> Answer:
     """Distinguish a broken connection, which is transient, from a failure that an operator must look into."""
+    import socket
     import ssl
     from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
@@ -55,7 +56,8 @@ def _connection_answer(error: Exception) -> Answer:
     broken = (RemoteDisconnected, IncompleteRead)
     if any(isinstance(cause, HTTPException) and not isinstance(cause, broken) for cause in causes):
         return Answer(failure=Failure.UNREADABLE, message=message)
-    return Answer(failure=Failure.CONNECTION, message=message)
+    is_unknown_name = any(isinstance(cause, socket.gaierror) for cause in causes)
+    return Answer(failure=Failure.CONNECTION, code="NameLookup" if is_unknown_name else "", message=message)
 
 
 def connection_error_text(error: Exception) -> str:

@@ -76,6 +76,12 @@ def read_streams(document: Document) -> Streams:
     return streams
 
 
+def has_address(document: Document, key: str) -> bool:
+    """Return whether a rule of a document, which has been read before, holds its immutableId or its endpoints."""
+    _, found = _find_rules(document)
+    return any(properties.get(key) or resource.get(key) for properties, resource in found)
+
+
 def read_rules(documents: Iterable[Document]) -> tuple[Rule, ...]:
     """Return every rule of every document, or `DEFAULT_RULE` if there is no document.
 

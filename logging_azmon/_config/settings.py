@@ -65,6 +65,14 @@ class Settings:
 
 # The arguments that become settings unchanged.
 SETTINGS = tuple(field.name for field in dataclasses.fields(Settings) if field.name not in (*ENVIRONMENT, "table"))
+# Names that are not arguments of a pipeline, and where they belong.
+_ELSEWHERE = {
+    "level": "a handler or a processor takes it, a Pipeline does not",
+    "pipeline": "a handler or a processor takes it, a Pipeline does not",
+    "drop": "only a processor takes it",
+    "formatter": "call setFormatter() of the handler, or name a formatter in dictConfig",
+    "filters": "call addFilter() of the handler, or name filters in dictConfig",
+}
 # The arguments that `read` accepts.
 ACCEPTED = (*ENVIRONMENT, "credential", *Options.__annotations__)
 
@@ -75,11 +83,7 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     Raises a ConfigurationError with every mistake.
     """
     given = {name: _resolved(value) for name, value in arguments.items() if value is not None}
-    problems = [
-        f"unknown argument {name!r}{_suggestion(name)}; accepted are {', '.join(ACCEPTED)}"
-        for name in arguments
-        if name not in ACCEPTED
-    ]
+    problems = [_unknown(name) for name in arguments if name not in ACCEPTED]
     options = {name: given[name] for name in SETTINGS if name in given}
     problems.extend(_option_problems(options))
 
@@ -90,7 +94,7 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     }
     if address["stream"] == "" and streams is not None and len(streams) == 1:
         (address["stream"],) = streams
-    problems.extend(_address_problems(address, options.get("credential"), streams))
+    problems.extend(_address_problems(address, options.get("credential"), streams, given.get("dcr")))
 
     table = _collect(
         problems, _table, given.get("columns"), streams, address["stream"], has_dcr=given.get("dcr") is not None
@@ -99,15 +103,21 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         raise ConfigurationError(problems)
     address["endpoint"] = validators.normal_endpoint(address["endpoint"])
     if "spool" in options:
-        options["spool"] = os.path.abspath(os.fspath(options["spool"]))
+        options["spool"] = os.path.abspath(os.path.expanduser(os.fspath(options["spool"])))
     return Settings(**address, **options, table=table)
 
 
-def _suggestion(name: str) -> str:
+def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, ACCEPTED, 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    if name in _ELSEWHERE:
+        return f"unknown argument {name!r}: {_ELSEWHERE[name]}"
+    near = get_close_matches(name, (*ACCEPTED, *_ELSEWHERE), 1)
+    question = f" (did you mean {near[0]!r}?)" if near else ""
+    return (
+        f"unknown argument {name!r}{question}; accepted are {', '.join(ACCEPTED)};"
+        " a handler or processor also takes level and pipeline"
+    )
 
 
 def _resolved(value: Any) -> Any:
@@ -137,20 +147,35 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
     for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
         if not (checked.get(name) or checked.get("batch_bytes")):
             capacity, batch_bytes = (options.get(each, ARGUMENTS[each].default) for each in (name, "batch_bytes"))
-            if capacity < 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0):
-                yield f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes}"
+            least = 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0)
+            if capacity < least:
+                files = f" and {_FIRST_LINES_BYTES} bytes more" if name == "spool_bytes" else ""
+                yield (
+                    f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes}{files};"
+                    f" give at least {least}"
+                )
 
 
-def _address_problems(address: Mapping[str, Any], credential: Any, streams: Streams | None) -> Iterator[str]:
+def _address_problems(address: Mapping[str, Any], credential: Any, streams: Streams | None, dcr: Any) -> Iterator[str]:
     for name, variable in ENVIRONMENT.items():
         value = address[name]
         if value == "":
-            declared = f"; the given dcr declares {', '.join(streams)}" if name == "stream" and streams else ""
-            yield f"{name} is missing: give {name}=… or set the environment variable {variable}{declared}"
+            in_dcr = f"; the given dcr declares {', '.join(streams)}" if name == "stream" and streams else ""
+            if name != "stream" and streams:
+                in_dcr = _in_rule(name, dcr)
+            yield f"{name} is missing: give {name}=… or set the environment variable {variable}{in_dcr}"
         elif name == "endpoint":
             yield from validators.check_endpoint(value, credential)
         else:
             yield from (validators.check_rule_id if name == "rule_id" else validators.check_stream)(value)
+
+
+def _in_rule(name: str, dcr: Any) -> str:
+    """Say that the rule's own address is not used: the same file describes the columns of other deployments too."""
+    from .dcr import has_address
+
+    found = {"endpoint": "endpoints", "rule_id": "immutableId"}[name]
+    return f" (dcr= is read for its columns only, so {found} in it is not used)" if has_address(dcr, found) else ""
 
 
 def _collect(problems: list[str], build: Callable[..., Any], *args: Any, **more: Any) -> Any:
@@ -185,9 +210,9 @@ def _table(columns: Any, streams: Streams | None, stream: Any, *, has_dcr: bool)
         # A declared name may be one that a table cannot have: the rule's transformation renames it.
         table = Table.from_mapping(columns, declared=has_dcr) if columns or not has_dcr else None
     else:
-        raise ConfigurationError(
-            [f"columns={validators.shown(columns)} is not accepted; give a mapping, a Table or the name of a preset"]
-        )
+        example = "{'Message': 'message', 'OrderId': 'order_id:long'}"
+        forms = f"a mapping, such as {example}, a logging_azmon.Table, or the name of a preset, such as 'default'"
+        raise ConfigurationError([f"columns={validators.shown(columns)} is not accepted; give {forms}"])
     if streams is None:
         return table
     return _declared_table(table, streams, stream, must_be_declared=not isinstance(columns, str))

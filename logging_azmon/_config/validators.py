@@ -51,7 +51,9 @@ def check_directory(name: str, path: Any) -> Iterator[str]:
     """Check the path of a directory, which need not exist yet; only the first write shows whether it is writable."""
     if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:
         yield f"{name}={shown(path)} is not accepted; give the path of a directory"
-    elif "\0" in written or (os.path.exists(written) and not os.path.isdir(written)):
+    elif (home := os.path.expanduser(written)).startswith("~"):
+        yield f"{name}={shown(path)} begins with the home directory of a user who is not known; give an absolute path"
+    elif "\0" in (written := home) or (os.path.exists(written) and not os.path.isdir(written)):
         yield f"{name}={shown(path)} is not a directory"
 
 

@@ -224,5 +224,6 @@ class Delivery:
             self._queue.give_back(part)
 
     def _say(self, kind: Kind, text: str, answer: Answer | None = None, **more: Any) -> None:
-        status, code = (None, "") if answer is None else (answer.status, answer.code)
+        # Without a status there was no response, and the code is one of ours.
+        status, code = (None, "") if answer is None or answer.status is None else (answer.status, answer.code)
         self._report(Trouble(kind=kind, text=text, status=status, code=code, **more))

@@ -15,6 +15,11 @@ HINTS: dict[int | str, str] = {
     407: "a proxy requires a login; put it into HTTPS_PROXY, or have the endpoint bypass the proxy with NO_PROXY",
     415: "something on the way does not accept gzipped JSON",
     429: "the rule's quota is used up; rows wait, and requests become fewer and larger",
+    # Not a code of the service: the name of the endpoint, or of a proxy, could not be looked up.
+    "NameLookup": (
+        "check endpoint= and HTTPS_PROXY for a typo, and whether this machine can look up names; with private link,"
+        " whether the DNS zone privatelink.monitor.azure.com is linked to this network"
+    ),
     "InvalidStream": "{stream} is not declared in {rule}; after an edit of the rule it can take 5 minutes",
 }
 
@@ -26,9 +31,13 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
     if answer.failure is Failure.CREDENTIAL:
         return f"no token could be obtained for {endpoint}{detail}: check credential= and the identity it stands for"
     if answer.failure is Failure.TLS:
-        return f"TLS to {endpoint} failed{detail}: check the certificate, the proxy and the clock of this machine"
+        return (
+            f"TLS to {endpoint} failed{detail}: check the certificate, the proxy and the clock of this machine;"
+            " if a proxy inspects TLS, name its certificate authority in REQUESTS_CA_BUNDLE"
+        )
     if answer.failure is Failure.CONNECTION:
-        return f"{endpoint} cannot be reached{detail}"
+        hint = HINTS.get(answer.code, "")
+        return f"{endpoint} cannot be reached ({answer.message}){': ' if hint else ''}{hint}"
     if answer.failure is Failure.TOO_LARGE:
         return f"too large to be sent to {endpoint}{detail}"
     if answer.failure is Failure.UNREADABLE or answer.status is None:

@@ -20,8 +20,13 @@ from .dictconfig_reference import DictConfigReference
 
 def level_problems(level: Any) -> Iterator[str]:
     """Check the level of a handler or processor."""
-    if not isinstance(level, int) and (not isinstance(level, str) or level not in logging.getLevelNamesMapping()):
-        yield f"level={shown(level)} is not accepted; give a level's name or number"
+    names = logging.getLevelNamesMapping()
+    if isinstance(level, int) or (isinstance(level, str) and level in names):
+        return
+    if isinstance(level, str) and level.upper() in names:
+        yield f"level={shown(level)} is not accepted; did you mean {level.upper()!r}?"
+    else:
+        yield f"level={shown(level)} is not accepted; give a level's name, such as 'INFO', or number"
 
 
 class PipelineLink:

@@ -23,7 +23,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from ..errors import ConfigurationError
-from ._shared.help import WIDTH, Parser, format_examples, make_formatter, print_error
+from ._shared.help import WIDTH, Parser, format_examples, make_formatter, print_error, suggestion
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = dict(find_commands())
     parser = build_parser()
     if words and not words[0].startswith("-") and words[0] not in commands:
-        parser.error(f"unknown command {words[0]!r}; choose from {', '.join(commands)}")
+        known = ", ".join(commands)
+        parser.error(f"unknown command {words[0]!r}{suggestion(words[0], commands)}; choose from {known}")
     arguments = parser.parse_args(words)
     if arguments.command is None:
         parser.print_help(sys.stderr)

@@ -128,6 +128,23 @@ class TestWithoutACommand:
         assert refused("--verbos") == 2
         assert "unrecognized arguments: --verbos" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (
+                ["check", "--endpont", "x"],
+                "logging-azmon check: error: unrecognized arguments: --endpont x (did you mean --endpoint?)",
+            ),
+            (["check", "--rule_id=dcr-1"], "--rule_id=dcr-1 (did you mean --rule-id?)"),
+            (["qurey", "print 1"], "unknown command 'qurey' (did you mean query?); choose from check, "),
+            (["--versoin"], "logging-azmon: error: unrecognized arguments: --versoin (did you mean --version?)"),
+        ],
+    )
+    def test_a_near_miss_is_answered_with_what_was_meant(self, words, said, capsys):
+        """Of a command, or of an option of that command."""
+        assert refused(*words) == 2
+        assert said in capsys.readouterr().err
+
     def test_an_unknown_command_is_a_usage_error(self, capsys):
         """The message names the command, and lists the existing ones."""
         assert refused("bogus", "--option") == 2
@@ -210,7 +227,10 @@ class TestCommands:
     def test_the_error_for_an_unknown_command_lists_the_commands(self, capsys):
         """The list helps to correct a typo."""
         assert refused("gret") == 2
-        assert "error: unknown command 'gret'; choose from greet, show-all\n" in capsys.readouterr().err
+        assert (
+            "error: unknown command 'gret' (did you mean greet?); choose from greet, show-all\n"
+            in capsys.readouterr().err
+        )
 
     def test_a_command_names_the_extra_to_install(self, capsys):
         """The user sees no traceback."""

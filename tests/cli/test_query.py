@@ -388,6 +388,18 @@ def test_a_console_escapes_characters_outside_its_encoding_and_raises_on_a_broke
         output_console().on_broken_pipe()
 
 
+def test_a_piped_table_is_not_padded_to_its_widest_cell(query, monkeypatch):
+    """A traceback in one row would make all lines as long as itself; every row is whole, on one line."""
+    kql = "print Exception = strrep('x', 1000), Level = 'a' | union (print Exception = 'short', Level = 'bb')"
+    out = query(f"{kql} | project Exception, Level | order by Level asc", "--table").out.splitlines()
+
+    assert out[:2] == ["", " Exception                                  Level"]
+    assert out[2] == f" {'─' * 48}"
+    assert out[3] == f" {'x' * 1000}   a"
+    assert out[4] == f" short{' ' * 38}bb"
+    assert [line.rstrip() for line in out] == out
+
+
 class TestTables:
     RESULT = Result(
         names=["Time", "Level", "Text"],
@@ -406,6 +418,7 @@ class TestTables:
         assert "… 4 more lines" in text
         assert "\x1b" not in text
         assert drawn(Rows(self.RESULT), 30, "ascii").startswith("row 1 ---")
+        assert list(Rows(self.RESULT).lines(rule="-"))[1].startswith(" ---")
 
     def test_empty_values_are_left_out_of_records(self):
         rows = [[NOW, None, "word " * 20], [NOW, "INFO", "word " * 20]]

@@ -10,6 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -184,10 +185,54 @@ class TestEnvironment:
         assert said.startswith("stream='App' is not accepted")
 
 
+class TestRuleWithAddress:
+    RULE: ClassVar = {
+        "immutableId": "dcr-0123",
+        "endpoints": {"logsIngestion": "https://a.ingest.monitor.azure.com"},
+        "streamDeclarations": {"Custom-App": {"columns": [{"name": "TimeGenerated", "type": "datetime"}]}},
+    }
+
+    def test_a_rules_own_address_is_not_used_and_the_message_says_so(self):
+        """The file describes the columns of every deployment, and only one of them has this id."""
+        with pytest.raises(ConfigurationError) as caught:
+            read({"dcr": self.RULE}, {})
+        endpoint, rule_id = caught.value.problems
+
+        assert endpoint.endswith(
+            "DATA_COLLECTION_ENDPOINT (dcr= is read for its columns only, so endpoints in it is not used)"
+        )
+        assert rule_id.endswith(
+            "LOGS_DCR_RULE_ID (dcr= is read for its columns only, so immutableId in it is not used)"
+        )
+
+    def test_a_rule_without_an_address_needs_no_remark(self):
+        """Such is a rule that has not been deployed."""
+        rule = {"properties": {"streamDeclarations": self.RULE["streamDeclarations"]}}
+        with pytest.raises(ConfigurationError) as caught:
+            read({"dcr": rule}, {})
+
+        assert "columns only" not in str(caught.value)
+
+
+class TestHome:
+    def test_a_spool_in_the_home_directory_is_there(self, monkeypatch, tmp_path):
+        """The shell expands ~ in `logging-azmon spool ~/x`, so the two agree."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+
+        assert settings(spool="~/x").spool == str(tmp_path / "x")
+        assert settings(spool="a~b").spool == str(Path.cwd() / "a~b")
+
+    def test_the_home_of_an_unknown_user_is_refused(self):
+        """It would be a directory with that name in the working directory."""
+        said = "spool='~nobody-of-this-name/x' begins with the home directory of a user who is not known"
+        assert problem(spool="~nobody-of-this-name/x").startswith(said)
+
+
 class TestUnknownArguments:
     def test_an_unknown_argument_is_refused_with_the_accepted_ones(self):
         """The list helps to find a typo."""
-        assert problem(client=3) == f"unknown argument 'client'; accepted are {', '.join(ACCEPTED)}"
+        accepted = f"{', '.join(ACCEPTED)}; a handler or processor also takes level and pipeline"
+        assert problem(client=3) == f"unknown argument 'client'; accepted are {accepted}"
 
     @pytest.mark.parametrize(
         ("typed", "meant"), [("endpont", "endpoint"), ("colums", "columns"), ("batch_second", "batch_seconds")]
@@ -195,6 +240,42 @@ class TestUnknownArguments:
     def test_a_typo_is_answered_with_the_nearest_argument(self, typed, meant):
         """The suggestion comes before the list, which is long."""
         assert f"unknown argument '{typed}' (did you mean '{meant}'?); accepted are" in problem(**{typed: 3})
+
+    @pytest.mark.parametrize(
+        ("level", "said"),
+        [
+            ("info", "level='info' is not accepted; did you mean 'INFO'?"),
+            ("LOUD", "level='LOUD' is not accepted; give a level's name, such as 'INFO', or number"),
+            (2.5, "level=2.5 is not accepted; give a level's name, such as 'INFO', or number"),
+        ],
+    )
+    def test_a_level_that_logging_does_not_know_is_answered_with_one_that_it_knows(self, level, said):
+        """Names are in capitals, as everywhere in logging."""
+        with pytest.raises(ConfigurationError) as caught:
+            AzureMonitorHandler("https://a.example.org", "dcr-1", "Custom-App", level=level)
+
+        assert caught.value.problems == (said,)
+
+    @pytest.mark.parametrize(("typed", "meant"), [("levl", "level"), ("pipline", "pipeline")])
+    def test_a_typo_of_a_handlers_own_argument_is_answered_too(self, typed, meant):
+        """These never reach the pipeline if they are spelt right."""
+        with pytest.raises(
+            ConfigurationError, match=f"unknown argument '{typed}' .did you mean '{meant}'..; accepted are"
+        ):
+            AzureMonitorHandler(**{typed: 3})
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("level", "unknown argument 'level': a handler or a processor takes it, a Pipeline does not"),
+            ("drop", "unknown argument 'drop': only a processor takes it"),
+            ("formatter", "unknown argument 'formatter': call setFormatter() of the handler"),
+            ("filters", "unknown argument 'filters': call addFilter() of the handler"),
+        ],
+    )
+    def test_an_argument_of_another_place_is_named_with_its_place(self, name, said):
+        """The name is right, but not here."""
+        assert problem(**{name: 3}).startswith(said)
 
     def test_the_value_of_an_unknown_argument_is_not_shown(self):
         """The value may be a secret: people try client_secret=."""
@@ -266,7 +347,7 @@ class TestNumbers:
 
         assert said == (
             f"queue_bytes={queue_bytes or 64 * MIB} is too small: it must hold two batches of"
-            f" batch_bytes={batch_bytes or 1_000_000}"
+            f" batch_bytes={batch_bytes or 1_000_000}; give at least {2 * (batch_bytes or 1_000_000)}"
         )
 
     def test_a_queue_of_exactly_two_batches_is_accepted(self):
@@ -295,7 +376,10 @@ class TestSpool:
     def test_the_spool_must_hold_two_batches(self, tmp_path):
         """The first lines of their files count as well; without a spool, its size does not matter."""
         said = problem(spool=tmp_path, spool_bytes=2_000_000)
-        assert said == "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000"
+        assert said == (
+            "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000 and 16384 bytes more;"
+            " give at least 2016384"
+        )
         assert settings(spool=tmp_path, spool_bytes=2_016_384).spool_bytes == 2_016_384
         assert settings(spool_bytes=32_768).spool is None
 
@@ -670,7 +754,8 @@ class TestColumns:
     def test_columns_of_another_type_are_refused(self, wrong):
         """The message lists the accepted forms."""
         assert problem(columns=wrong) == (
-            f"columns={wrong!r} is not accepted; give a mapping, a Table or the name of a preset"
+            f"columns={wrong!r} is not accepted; give a mapping, such as {{'Message': 'message', 'OrderId':"
+            " 'order_id:long'}, a logging_azmon.Table, or the name of a preset, such as 'default'"
         )
 
     def test_an_unknown_preset_is_refused_with_the_known_ones(self):

@@ -32,9 +32,13 @@ from logging_azmon._delivery.explanations import explain
         (Answer(failure=Failure.CREDENTIAL, message="CredentialUnavailableError: x"), ["no token", "credential=", "x"]),
         (
             Answer(failure=Failure.TLS, message="certificate verify failed"),
-            ["TLS to https://dce", "certificate", "clock"],
+            ["TLS to https://dce", "certificate", "clock", "REQUESTS_CA_BUNDLE"],
         ),
         (Answer(failure=Failure.CONNECTION, message="refused"), ["https://dce cannot be reached (refused)"]),
+        (
+            Answer(failure=Failure.CONNECTION, code="NameLookup", message="Name or service not known"),
+            ["https://dce cannot be reached (Name or service not known): check endpoint= and HTTPS_PROXY for a typo"],
+        ),
         (Answer(failure=Failure.UNREADABLE, message="garbage"), ["cannot be read", "garbage", "proxy"]),
         (Answer(failure=Failure.TOO_LARGE, message="9 bytes"), ["too large", "9 bytes"]),
         (Answer(), ["cannot be read"]),

@@ -7,8 +7,9 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import cache
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from ..._azure.redaction import without_secrets
 
@@ -18,7 +19,15 @@ _MIN_WIDTH = 30
 
 
 class Parser(argparse.ArgumentParser):
-    """Print help on any terminal, even one that has only ASCII."""
+    """Print help on any terminal, even one that has only ASCII, and say which option was probably meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments; an unknown one ends the command here, where the options are known."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            near = {suggestion(word.partition("=")[0], self._option_string_actions) for word in unknown}
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(sorted(near))}")
+        return parsed, unknown
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """Exit, with the message wrapped to the terminal's width."""
@@ -31,6 +40,12 @@ class Parser(argparse.ArgumentParser):
         if not encoding.lower().startswith("utf"):
             text = text.replace("…", "...").encode(encoding, "replace").decode(encoding)
         return text
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return a question for the known word that was probably meant, to follow the message; "" if none is similar."""
+    near = get_close_matches(word, [*known], 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def print_error(message: str) -> None:

@@ -89,8 +89,11 @@ def _show(result: Result, kql: str, arguments: argparse.Namespace, console: Cons
             " bin(TimeGenerated, 5m)"
         )
     rows = tables.Rows(result)
-    if result.rows:
+    if result.rows and console.is_terminal:
         console.print(rows)
+    elif result.rows:
+        text = "\n".join(rows.lines(rule="─" if console.encoding.startswith("utf") else "-"))
+        console.print(f"\n{text}\n", markup=False, soft_wrap=True)
     summary = f"{pluralize(len(result.rows), 'row')} {timespan_phrase(arguments.timespan)}"
     if not result.rows and arguments.timespan is not None:
         summary += "; --timespan all searches all time"

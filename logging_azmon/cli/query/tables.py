@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # If a text column would be narrower than this, the rows are printed value by value instead.
 _MIN_WIDTH = 12
 _MAX_LINES = 12
+# In a file or a pipe, cells are padded up to this width: padded to a traceback, each line would be as long as that.
+_MAX_PADDED = 40
+_GAP = "   "
 
 
 class Rows:
@@ -34,6 +37,21 @@ class Rows:
         self._indexes = filled or list(range(len(result.names)))
         self._result = result
         self.empty = [printable(name) for index, name in enumerate(result.names) if index not in self._indexes]
+
+    def lines(self, *, rule: str = "─") -> Iterator[str]:
+        """Yield lines for a file or a pipe: each row whole on one line, in columns as far as the cells are short."""
+        names, kinds = self._result.names, self._result.kinds
+        rows = [[printable(names[index]) for index in self._indexes]]
+        rows += [[for_display(row[index], kinds[index]) for index in self._indexes] for row in self._result.rows]
+        widths = [min(_MAX_PADDED, max(map(len, cells))) for cells in zip(*rows, strict=True)]
+        for number, row in enumerate(rows):
+            cells = (
+                cell.rjust(width) if is_number(kinds[index]) else cell.ljust(width)
+                for index, cell, width in zip(self._indexes, row, widths, strict=True)
+            )
+            yield f" {_GAP.join(cells)}".rstrip()
+            if number == 0:
+                yield f" {rule * (sum(widths) + len(_GAP) * (len(widths) - 1))}"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render a table if the narrowest useful one fits, else records."""
