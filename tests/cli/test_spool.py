@@ -16,6 +16,7 @@ from logging_azmon import AzureMonitorHandler
 from logging_azmon._spool.file_lock import FileLock
 from logging_azmon._spool.segment import Target, new_owner, segment_name
 from logging_azmon.cli import main
+from logging_azmon.cli.spool.command import Patience
 from support.delivering import leave_in_spool
 from support.endpoint import STORED, Endpoint, status
 
@@ -177,7 +178,7 @@ class TestSend:
             file.write(b'{"torn')
         endpoint.default = POISON
         code, out, err = spool(capsys, path, "--send")
-        assert code == 0
+        assert code == 3, "nothing is left, but not every row arrived"
         assert "\r0 of 1 row delivered, 1 rejected, 1 could not be read\n" in out
         assert "1 row rejected: 400" in err
 
@@ -197,6 +198,35 @@ class TestSend:
         assert "0 of 1 row delivered" in out
         assert f"logging-azmon spool: rows for Custom-App_CL of dcr-1 at {endpoint.url} are still in the spool\n" in err
         assert len(list(path.glob("*-*.ndjson"))) == 1
+
+    def test_send_gives_up_when_no_row_is_delivered_for_the_time_that_is_given(self, endpoint, path, capsys):
+        """A script ends during an outage, and its exit code says that rows are left."""
+        leave(endpoint, path, "row")
+        endpoint.default = status(503)
+        code, out, err = spool(capsys, path, "--send", "--timeout", "0.3")
+
+        assert code == 1
+        assert "0 of 1 row delivered" in out
+        assert "given up, as no row was delivered for 0.3 s (--timeout)\n" in err
+        assert "are still in the spool\n" in err
+        endpoint.default = STORED
+        assert spool(capsys, path, "--send")[0] == 0
+
+    def test_rows_that_are_left_outweigh_rows_that_were_rejected(self, endpoint, path, capsys):
+        """A second run can deliver those that are left."""
+        leave(endpoint, path, "bad")
+        leave(endpoint, path, "audit", stream="Custom-Audit")
+        endpoint.default = lambda request: status(503) if request.stream == "Custom-Audit" else POISON
+
+        assert spool(capsys, path, "--send", "--timeout", "0.3")[0] == 1
+
+    def test_a_delivered_row_begins_the_time_anew(self):
+        """The limit is for the wait, and not for the size of the backlog."""
+        patience = Patience(10)
+
+        assert [patience.is_over(rows, now) for rows, now in ((0, 1), (0, 10), (1, 12), (1, 21), (2, 22), (2, 32))] == [
+            *(False, False, False, False, False, True)
+        ]
 
     def test_a_target_that_a_handler_would_refuse_is_reported(self, path, capsys):
         path.mkdir()

@@ -194,7 +194,7 @@ def test_readme_runs_the_script_as_the_command_advises(tmp_path, monkeypatch, ca
 )
 def test_a_command_that_cannot_begin_ends_with_2(words, tmp_path, monkeypatch, capsys):
     """As the table of exit codes says."""
-    assert names_of_exit_codes() == ["0", "1", "2", "130"]
+    assert names_of_exit_codes() == ["0", "1", "2", "3", "130"]
     monkeypatch.chdir(tmp_path)
     for name in ("DATA_COLLECTION_ENDPOINT", "LOGS_WORKSPACE_ID"):
         monkeypatch.delenv(name, raising=False)

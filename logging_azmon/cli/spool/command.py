@@ -1,7 +1,8 @@
 """Show the rows that wait in a spool directory, deliver them, or queue rejected rows again.
 
 Without options nothing is changed. --send delivers the rows of processes that have died; live processes send their own.
-Exit code 0: done; 1: some rows were not sent or queued; 2: usage error, or no such directory.
+Exit code 0: done; 1: some rows were not sent or queued, and are still there; 2: usage error, or no such directory;
+3: nothing is left to send, but some rows were rejected or could not be read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from ...trouble import Trouble
 from .._shared.cells import printable
 from .._shared.help import print_error
 from .._shared.interrupts import stopping
-from .._shared.numbers import pluralize
+from .._shared.numbers import number, pluralize
 
 if TYPE_CHECKING:
     from ..._spool.segment import Target
@@ -31,7 +33,8 @@ EXAMPLES = (
     "logging-azmon spool /var/spool/shop --retry-rejected",
     "logging-azmon spool /var/spool/shop --send --credential managed_identity",
 )
-USAGE_ERROR = 2
+LEFT, USAGE_ERROR, REFUSED = 1, 2, 3
+SEND_SECONDS = 120.0
 _SLICE_SECONDS = 0.2
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 # Maximum number of foreign files that the output names.
@@ -43,6 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("directory", metavar="DIR", help="spool directory, as in the handler's spool=")
     parser.add_argument("--send", action="store_true", help="deliver the rows of processes that have died")
+    parser.add_argument(
+        "--timeout",
+        type=number("number of seconds", 0),
+        default=SEND_SECONDS,
+        metavar="SECONDS",
+        help="with --send, give up if no row has been delivered for SECONDS (%(default)g)",
+    )
     parser.add_argument(
         "--retry-rejected", action="store_true", help="queue rejected rows again, for the next process or --send"
     )
@@ -56,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Deliver, queue again or show, as the options say; return 0, 1 or 2."""
+    """Deliver, queue again or show, as the options say; return the exit code."""
     directory = arguments.directory
     if not Path(directory).is_dir():
         return _fail(
@@ -64,9 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     try:
         if arguments.retry_rejected and not _retry(directory):
-            return 1
+            return LEFT
         if arguments.send:
-            return _send(directory, arguments.credential)
+            return _send(directory, arguments.credential, arguments.timeout)
         _show(directory)
     except OSError as error:
         return _fail(str(error))
@@ -144,7 +154,7 @@ def _retry(directory: str) -> bool:
     return not unreadable
 
 
-def _send(directory: str, credential: str) -> int:
+def _send(directory: str, credential: str, seconds: float) -> int:
     from . import contents
 
     waiting: Counter[Target] = Counter()
@@ -152,18 +162,24 @@ def _send(directory: str, credential: str) -> int:
         if each.target is not None and not each.is_alive:
             waiting[each.target] += each.rows
     with stopping() as stopped:
-        left = [
-            target for target, rows in waiting.items() if not _deliver(directory, target, rows, credential, stopped)
-        ]
+        codes = {
+            target: _deliver(
+                directory, target, rows, credential=credential, patience=Patience(seconds), stopped=stopped
+            )
+            for target, rows in waiting.items()
+        }
     if not waiting:
         print("There is nothing to send.")
-    for target in left:
-        print(f"logging-azmon spool: rows for {printable(str(target))} are still in the spool", file=sys.stderr)
-    return 1 if left else 0
+    for target, code in codes.items():
+        if code == LEFT:
+            print(f"logging-azmon spool: rows for {printable(str(target))} are still in the spool", file=sys.stderr)
+    return LEFT if LEFT in codes.values() else max(codes.values(), default=0)
 
 
-def _deliver(directory: str, target: Target, rows: int, credential: str, stopped: threading.Event) -> bool:
-    """Deliver the rows of dead owners for one target; return whether none are left."""
+def _deliver(
+    directory: str, target: Target, rows: int, *, credential: str, patience: Patience, stopped: threading.Event
+) -> int:
+    """Deliver the rows of dead owners for one target; return 0, or the exit code for what is left or was refused."""
     from ..._pipeline.bulk import Bulk
     from ...errors import ConfigurationError
     from ...pipeline import Pipeline, lifecycle_of
@@ -182,19 +198,41 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
         )
     except ConfigurationError as error:
         print(f"logging-azmon spool: {error}", file=sys.stderr)
-        return False
+        return LEFT
     bulk = Bulk(lifecycle_of(pipeline), reports_losses=False)
     bulk.make_all_due()
     is_done = False
     while not is_done and not stopped.is_set():
         is_done = bulk.drain(_SLICE_SECONDS)
-        progress.show(pipeline.stats().delivered, rows)
+        delivered = pipeline.stats().delivered
+        progress.show(delivered, rows)
+        if not is_done and patience.is_over(delivered, time.monotonic()):
+            limit = f"{patience.seconds:g} s (--timeout)"
+            print_error(f"logging-azmon spool: given up, as no row was delivered for {limit}")
+            break
     pipeline.close(0)
     stats = pipeline.stats()
     refused = f", {stats.rejected:,} rejected" if stats.rejected else ""
     lost = f", {sum(stats.dropped.values()):,} could not be read" if stats.dropped else ""
     print(f"\r{stats.delivered:,} of {pluralize(rows, 'row')} delivered{refused}{lost}")
-    return is_done
+    if not is_done:
+        return LEFT
+    return REFUSED if stats.rejected or stats.dropped else 0
+
+
+class Patience:
+    """Tell when no row has been delivered for too long; each delivered row begins the time anew."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._delivered = -1
+        self._since = 0.0
+
+    def is_over(self, delivered: int, now: float) -> bool:
+        """Take how many rows have been delivered by now."""
+        if delivered != self._delivered:
+            self._delivered, self._since = delivered, now
+        return now - self._since >= self.seconds
 
 
 class _Progress:
