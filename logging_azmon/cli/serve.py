@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ._shared.interrupts import stopping, wait_until_stopped
+from ._shared.numbers import whole_number
 from ._shared.options import add_configuration
 
 if TYPE_CHECKING:
@@ -65,8 +66,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="inject a fault into the next uploads: 503*3, 429*2,retry-after=5, latency=0.5*10, reset, outage=10;"
         " may be repeated",
     )
-    parser.add_argument("--requests-per-minute", type=int, metavar="N", help="answer 429 beyond N (Azure: 12000)")
-    parser.add_argument("--rows-per-minute", type=int, metavar="N", help="answer 429 beyond N")
+    parser.add_argument(
+        "--requests-per-minute",
+        type=whole_number("number of requests"),
+        metavar="N",
+        help="answer 429 beyond N (Azure: 12000)",
+    )
+    parser.add_argument(
+        "--rows-per-minute", type=whole_number("number of rows"), metavar="N", help="answer 429 beyond N"
+    )
     parser.add_argument("--discard", action="store_true", help="accept rows but do not store them, for benchmarks")
 
 

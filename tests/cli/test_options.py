@@ -188,6 +188,15 @@ class TestFiles:
         assert main(["send", "x", "--config", "a.yaml"]) == 2
         assert "python -m pip install 'logging-azmon[cli]'" in capsys.readouterr().err
 
+    def test_a_file_yaml_py_of_the_application_is_not_run_for_the_library(self, tmp_path, monkeypatch):
+        """The current directory comes first only for the application's own modules."""
+        tmp_path.joinpath("a.yaml").write_text(YAML, "utf-8")
+        tmp_path.joinpath("yaml.py").write_text("raise SystemExit('run')", "utf-8")
+        for name in [name for name in sys.modules if name.partition(".")[0] in {"yaml", "_yaml"}]:
+            monkeypatch.delitem(sys.modules, name)
+
+        assert arguments("--config", "a.yaml")["endpoint"] == PLACE["endpoint"]
+
 
 class TestModules:
     def test_the_current_directory_is_importable_only_while_loading(self, tmp_path):

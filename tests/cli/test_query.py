@@ -16,7 +16,7 @@ from rich.console import Console
 from logging_azmon import ConfigurationError
 from logging_azmon.cli import main
 from logging_azmon.cli._shared import workspace as workspace_module
-from logging_azmon.cli._shared.cells import for_csv, for_display, for_json, printable
+from logging_azmon.cli._shared.cells import for_csv, for_display, for_json, json_line, printable
 from logging_azmon.cli._shared.console import output_console
 from logging_azmon.cli._shared.timespan import duration_text, read_timespan, timespan_phrase
 from logging_azmon.cli._shared.workspace import Result, WorkspaceAddress, WorkspaceQueryError, find_workspace
@@ -224,6 +224,15 @@ class TestAzure:
         place = WorkspaceAddress(service="https://api.loganalytics.io", workspace_id=GUID)
         assert "`az login` helps" in str(workspace_module._translated(ClientAuthenticationError("none"), place))
         assert "HTTPS_PROXY" in str(workspace_module._translated(HttpResponseError("away"), place))
+
+    @pytest.mark.parametrize("command", [("query", "print 1"), ("tail", "App_CL")])
+    def test_certificate_authorities_that_cannot_be_read_are_reported(self, command, tmp_path, monkeypatch, capsys):
+        """The HTTP library raises an error of its own for them."""
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+
+        assert main([*command, "--endpoint", "https://127.0.0.1:9", "--credential", "local"]) == 1
+        assert "was not asked (" in (said := capsys.readouterr().err)
+        assert "check REQUESTS_CA_BUNDLE" in said
 
     def test_without_a_login_the_query_says_so(self, monkeypatch, capsys):
         """The client wraps the credential's error, and the SDK logs more: one line is printed."""
@@ -434,6 +443,28 @@ class TestTables:
         for file in files:
             write_csv(self.RESULT, file)
         assert ["\x1b" in file.getvalue() for file in files] == [True, False]
+
+    def test_json_to_a_terminal_escapes_what_could_control_it(self):
+        """C1 characters and bidirectional marks are valid in JSON; the values stay the same."""
+
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        text = "\x9b31m \u202e ä \U000e0001"
+        result = Result(names=["a"], kinds=["string"], rows=[[text]])
+        files = [io.StringIO(), Terminal()]
+        for file in files:
+            write_json(result, file)
+        line = json_line({"a": text}, is_terminal=True).decode()
+
+        assert text in files[0].getvalue()
+        assert json_line({"a": text}, is_terminal=False).decode() == f'{{"a":"{text}"}}\n'
+        for written in (files[1].getvalue(), line):
+            assert written.replace("\n", "").isprintable()
+            assert "ä" in written
+        assert json.loads(files[1].getvalue()) == [{"a": text}]
+        assert json.loads(line) == {"a": text}
 
     def test_repeated_names_are_numbered_in_json(self):
         out = io.StringIO()

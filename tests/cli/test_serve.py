@@ -141,6 +141,14 @@ def test_a_bad_argument_is_reported_in_one_sentence_with_exit_code_2(capsys, arg
     assert said in told
 
 
+@pytest.mark.parametrize("option", ["--requests-per-minute", "--rows-per-minute"])
+def test_a_quota_is_not_negative(option, capsys):
+    """Every upload would be answered with 429."""
+    with pytest.raises(SystemExit):
+        main(["serve", f"{option}=-1"])
+    assert "'-1' is not a number of r" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("depth", [900, 3_000, 100_000])
 def test_a_rule_that_is_nested_deeply_is_reported_in_one_sentence(capsys, tmp_path, depth):
     """The limit of the interpreter, or of the JSON parser, becomes a sentence."""

@@ -42,6 +42,9 @@ def handler_arguments(
     Without a name there must be one handler, or with `takes_all` any number. With `is_deployed` False, the environment
     names a destination during the import, so that a module can make its handler although nothing is deployed yet.
     """
+    if Path(source.rpartition(":")[0] or source).suffix.lower() in (".yaml", ".yml"):
+        # Before the current directory comes first, where a file of this name may be the application's own.
+        importlib.import_module("yaml")
     with _this_directory_importable(), contextlib.nullcontext() if is_deployed else _any_destination():
         loaded = _load(source)
         if isinstance(loaded, AzureMonitorHandler | Pipeline):

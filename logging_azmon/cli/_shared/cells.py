@@ -6,6 +6,7 @@ Logged text must not control the terminal: control characters, escape sequences 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import orjson
@@ -68,6 +69,19 @@ def for_json(value: Any, kind: str) -> Any:
         except ValueError:
             return value
     return value
+
+
+def json_for_terminal(text: str) -> str:
+    """Escape in JSON what could control a terminal: also C1 characters and bidirectional marks, which JSON may hold."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
+def json_line(row: Any, *, is_terminal: bool) -> bytes:
+    """Return a row as a line of JSON."""
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    return json_for_terminal(line.decode()).encode() if is_terminal else line
 
 
 def for_csv(value: Any) -> Any:

@@ -67,7 +67,8 @@ def add_configuration(group: Any) -> None:
         "--config",
         metavar="SOURCE",
         help="logging configuration of the application: module:attribute, which is imported (from this directory"
-        " first), as FILE.py:attribute is; or a .yaml, .json, .toml or .ini file, of which FILE:key selects a part",
+        " first), as FILE.py:attribute is; or a .yaml, .json, .toml or .ini file, of which FILE:key selects a part"
+        " (args and kwargs in an .ini file are run as code, as fileConfig does)",
     )
     group.add_argument("--handler", metavar="NAME", help="handler in --config, if it has several of this library")
 

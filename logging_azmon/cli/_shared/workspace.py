@@ -177,6 +177,11 @@ class WorkspaceClient:
             )
         except AzureError as error:
             raise _translated(error, self.address) from error
+        except OSError as error:  # the HTTP library cannot read the certificate authorities
+            reason = without_secrets(str(error))
+            raise WorkspaceQueryError(
+                f"{self.address.service} was not asked ({reason}): check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"
+            ) from error
         except ValueError as error:  # the client expects JSON
             raise WorkspaceQueryError(f"{self.address.service} {_NOT_A_WORKSPACE}") from error
         shortfall = getattr(answer, "partial_error", None)

@@ -76,7 +76,7 @@ class ResourceManager:
                 request, connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
             )
             answer = response.json() if response.content else None
-        except (AzureError, ValueError) as error:
+        except (AzureError, OSError, ValueError) as error:
             raise ManagerError(f"{self._address} gave no answer: {_shortened(error)}") from error
         if response.status_code != 200 or not isinstance(answer, Mapping):
             details = answer.get("error") if isinstance(answer, Mapping) else None

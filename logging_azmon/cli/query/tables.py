@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from .._shared.cells import for_csv, for_display, for_json, is_number, printable
+from .._shared.cells import for_csv, for_display, for_json, is_number, json_for_terminal, printable
 from .._shared.console import LEVEL_COLOURS
 from .._shared.workspace import Result
 
@@ -106,7 +106,7 @@ def _cut(text: str) -> str:
 
 
 def write_json(result: Result, out: IO[str]) -> None:
-    """Write a JSON array with one object a line."""
+    """Write a JSON array with one object a line; escape control characters if they would reach a terminal."""
     keys = _distinct(result.names)
     lines = (
         orjson.dumps(
@@ -114,7 +114,8 @@ def write_json(result: Result, out: IO[str]) -> None:
         ).decode()
         for row in result.rows
     )
-    out.write("[\n" + ",\n".join(lines) + "\n]\n" if result.rows else "[]\n")
+    text = "[\n" + ",\n".join(lines) + "\n]\n" if result.rows else "[]\n"
+    out.write(json_for_terminal(text) if out.isatty() else text)
 
 
 def write_csv(result: Result, out: IO[str]) -> None:

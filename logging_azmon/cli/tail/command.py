@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from ..._config.settings import ENVIRONMENT
 from ...errors import ConfigurationError
 from ...local.kql.quoting import kql_name
 from ...table import Table
+from .._shared.cells import json_line
 from .._shared.help import print_error
 from .._shared.interrupts import Interrupts
 from .._shared.numbers import whole_number
@@ -140,7 +139,7 @@ class _Tail:
                 raise BrokenPipeError
             for row in rows:
                 if self._arguments.json:
-                    sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+                    sys.stdout.buffer.write(json_line(row, is_terminal=sys.stdout.isatty()))
                 else:
                     self._print(row)
             sys.stdout.flush()
