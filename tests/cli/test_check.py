@@ -6,12 +6,15 @@ import io
 import json
 import re
 import ssl
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
+from azure.core.credentials import AccessToken
 from rich.console import Console
 
 from logging_azmon import cli
@@ -552,6 +555,25 @@ class TestToken:
     def test_an_identity_that_the_token_does_not_name_is_described(self):
         """The description says that the identity is not named."""
         assert describe_identity({}) == "an identity that the token does not name"
+
+    @pytest.mark.parametrize("returned", [None, AccessToken("eyJ\n", 9)])
+    def test_a_token_that_cannot_be_used_is_a_problem_and_not_shown(self, returned):
+        """The handler refuses the same tokens, with the same words."""
+        credential = SimpleNamespace(get_token=lambda *_: returned)
+        step, found = request_token(read(ADDRESS | {"endpoint": "https://x.example.org", "credential": credential}, {}))
+
+        assert (step.state, found) == ("problem", None)
+        assert "get_token returned" in step.seen
+        assert "eyJ" not in step.seen
+
+    def test_a_missing_package_is_left_to_the_dispatcher(self, shared, monkeypatch, capsys):
+        """It is not a mistake of this command, and the message says what to install."""
+        for name, value in shared.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setitem(sys.modules, "azure.monitor.query", None)
+
+        assert cli.main(["check", "--send", "--wait"]) == 2
+        assert "python -m pip install 'logging-azmon[cli]'" in capsys.readouterr().err
 
     def test_an_applications_own_credential_is_used_and_its_errors_shortened(self):
         """The error may be of any type; a long message is cut."""

@@ -68,6 +68,15 @@ class TestShapes:
         assert re.search(r"ERROR +m3", out)
         assert out.rstrip().endswith("2 rows of the last day; empty columns: Logger")
 
+    def test_on_a_terminal_rows_fit_its_width(self, query, monkeypatch):
+        """In a pipe every row is whole instead, on one line."""
+        kql = "print Text = strrep('word ', 100), Level = 'INFO'"
+        assert max(map(len, query(kql).out.splitlines())) > 500
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "80")
+
+        assert max(len(re.sub("\x1b\\[[0-9;]*m", "", line)) for line in query(kql).out.splitlines()) <= 80
+
     def test_json_is_an_array_with_a_row_on_each_line(self, query):
         out = query("App_CL | where Message == 'm3' | project TimeGenerated, Level, Properties", "--json").out
 
@@ -465,6 +474,7 @@ class TestTables:
             assert "ä" in written
         assert json.loads(files[1].getvalue()) == [{"a": text}]
         assert json.loads(line) == {"a": text}
+        assert json_line([1], is_terminal=True) == b"[1]\n"
 
     def test_repeated_names_are_numbered_in_json(self):
         out = io.StringIO()

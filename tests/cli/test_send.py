@@ -394,6 +394,14 @@ class TestSpool:
         assert [row["Sequence"] for row in rows] == [1, 2]
         assert send(second, "--spool", "spool", "--format", form)[2] == []
 
+    @pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+    def test_a_last_line_that_only_lacked_its_line_break_is_not_sent_again(self, send, line_break):
+        """Whoever appends the next line ends it first."""
+        send(b"a\nb", "--spool", "spool")
+        rows = send(f"a\nb{line_break}c{line_break}".encode(), "--spool", "spool")[2]
+
+        assert [(row["Message"], row["Sequence"]) for row in rows] == [("c", 2)]
+
     def test_a_file_that_was_cut_off_begins_at_its_first_line(self, send):
         """Log rotation with copytruncate empties a file, whose first line may then be the same again."""
         send(["a", "b", "c"], "--spool", "spool")

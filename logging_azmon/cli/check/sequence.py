@@ -70,7 +70,7 @@ class Check:
         """Turn an error that nobody has foreseen, such as an odd answer, into a problem of this step."""
         try:
             yield
-        except (ConfigurationError, ModuleNotFoundError):
+        except ModuleNotFoundError:  # the dispatcher says what to install
             raise
         except Exception as error:  # noqa: BLE001 - whatever answers in Azure's place, a check ends with its steps
             seen = f"the check itself failed ({type(error).__name__}: {error})"

@@ -50,12 +50,12 @@ class ReadPosition:
         self._source.seek(0, os.SEEK_END)
         size = self._source.tell()
         self._source.seek(max(0, end - 1))
-        last = self._source.read(1)
+        around = self._source.read(2)
         self._source.seek(0)
         if size < end:
             return 0
         # The last line may have been cut off, because it was still being written.
-        return max(0, line if size == end or last == b"\n" else line - 1)
+        return max(0, line if size == end or around.endswith(b"\r") or b"\n" in around else line - 1)
 
     def write(self, line: int, end: int) -> None:
         """Store a line's number and end; after a crash, the file holds these or those before."""
