@@ -4,6 +4,7 @@
 
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ from typing import ClassVar
 
 import pytest
 
-from logging_azmon import Pipeline, Table
+from logging_azmon import AzureMonitorHandler, Pipeline, Table
 from logging_azmon._config.presets import preset
 from logging_azmon._delivery.answer import Answer
 from logging_azmon._pipeline.bulk import Bulk
@@ -37,6 +38,11 @@ PLACE = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "C
 @pytest.fixture(scope="module")
 def workspace():
     with Workspace() as running:
+        # The first upload of a process imports the SDK, which can take longer than a time limit of a test.
+        handler = AzureMonitorHandler(running.endpoint, running.rule_id, running.stream)
+        handler.handle(logging.makeLogRecord({"msg": "first"}))
+        assert handler.flush(LIMIT)
+        handler.close()
         yield running
 
 
