@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from .._delivery.answer import Answer, Failure
+from .._delivery.answer import NAME_LOOKUP, Answer, Failure
 from ..trouble import one_line
 from .credential import CredentialError
 from .redaction import without_secrets
@@ -57,7 +57,7 @@ def _connection_answer(error: Exception) -> Answer:
     if any(isinstance(cause, HTTPException) and not isinstance(cause, broken) for cause in causes):
         return Answer(failure=Failure.UNREADABLE, message=message)
     is_unknown_name = any(isinstance(cause, socket.gaierror) for cause in causes)
-    return Answer(failure=Failure.CONNECTION, code="NameLookup" if is_unknown_name else "", message=message)
+    return Answer(failure=Failure.CONNECTION, code=NAME_LOOKUP if is_unknown_name else "", message=message)
 
 
 def connection_error_text(error: Exception) -> str:

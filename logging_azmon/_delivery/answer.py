@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# The code of a failed connection if a name could not be looked up, that of the endpoint or of a proxy.
+NAME_LOOKUP = "NameLookup"
+
 
 class Failure(Enum):
     """Say why there is no usable response from the service."""

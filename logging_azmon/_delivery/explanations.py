@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .answer import Answer, Failure
+from .answer import NAME_LOOKUP, Answer, Failure
 
 # Advice for an error code or a status. 200 stands for every 2xx except 204, and 300 for every 3xx.
 HINTS: dict[int | str, str] = {
@@ -15,13 +15,13 @@ HINTS: dict[int | str, str] = {
     407: "a proxy requires a login; put it into HTTPS_PROXY, or have the endpoint bypass the proxy with NO_PROXY",
     415: "something on the way does not accept gzipped JSON",
     429: "the rule's quota is used up; rows wait, and requests become fewer and larger",
-    # Not a code of the service: the name of the endpoint, or of a proxy, could not be looked up.
-    "NameLookup": (
-        "check endpoint= and HTTPS_PROXY for a typo, and whether this machine can look up names; with private link,"
-        " whether the DNS zone privatelink.monitor.azure.com is linked to this network"
-    ),
     "InvalidStream": "{stream} is not declared in {rule}; after an edit of the rule it can take 5 minutes",
 }
+
+_NAME_LOOKUP_ADVICE = (
+    ": check endpoint= and HTTPS_PROXY for a typo, and whether this machine can look up names; with private link, check"
+    " whether the DNS zone privatelink.monitor.azure.com is linked to this network"
+)
 
 
 def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
@@ -36,8 +36,9 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
             " if a proxy inspects TLS, name its certificate authority in REQUESTS_CA_BUNDLE"
         )
     if answer.failure is Failure.CONNECTION:
-        hint = HINTS.get(answer.code, "")
-        return f"{endpoint} cannot be reached ({answer.message}){': ' if hint else ''}{hint}"
+        advice = _NAME_LOOKUP_ADVICE if answer.code == NAME_LOOKUP else ""
+        reason = f" ({answer.message})" if answer.message else ""
+        return f"{endpoint} cannot be reached{reason}{advice}"
     if answer.failure is Failure.TOO_LARGE:
         return f"too large to be sent to {endpoint}{detail}"
     if answer.failure is Failure.UNREADABLE or answer.status is None:

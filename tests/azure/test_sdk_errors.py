@@ -7,7 +7,7 @@ from http.client import BadStatusLine, RemoteDisconnected
 import pytest
 
 from logging_azmon._azure.sdk_errors import answer_to
-from logging_azmon._delivery.answer import Failure
+from logging_azmon._delivery.answer import NAME_LOOKUP, Failure
 from support.delivering import Bench
 
 
@@ -55,7 +55,7 @@ def test_a_name_that_cannot_be_looked_up_is_told_apart_and_has_no_code_in_report
     wrapped.__cause__ = cause
     answer = answer_to(ServiceRequestError(wrapped, error=wrapped))
 
-    assert (answer.failure, answer.code) == (Failure.CONNECTION, "NameLookup")
+    assert (answer.failure, answer.code) == (Failure.CONNECTION, NAME_LOOKUP)
     bench = Bench(answer)
     bench.put_batch("row")
     bench.run(seconds=1.0)

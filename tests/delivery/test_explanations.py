@@ -2,7 +2,7 @@
 
 import pytest
 
-from logging_azmon._delivery.answer import Answer, Failure
+from logging_azmon._delivery.answer import NAME_LOOKUP, Answer, Failure
 from logging_azmon._delivery.explanations import explain
 
 
@@ -36,7 +36,7 @@ from logging_azmon._delivery.explanations import explain
         ),
         (Answer(failure=Failure.CONNECTION, message="refused"), ["https://dce cannot be reached (refused)"]),
         (
-            Answer(failure=Failure.CONNECTION, code="NameLookup", message="Name or service not known"),
+            Answer(failure=Failure.CONNECTION, code=NAME_LOOKUP, message="Name or service not known"),
             ["https://dce cannot be reached (Name or service not known): check endpoint= and HTTPS_PROXY for a typo"],
         ),
         (Answer(failure=Failure.UNREADABLE, message="garbage"), ["cannot be read", "garbage", "proxy"]),
