@@ -48,7 +48,7 @@ ERRORS = [
     lambda: RuntimeError(""),
     lambda: KeyError("key"),
     lambda: OSError(2, "No such file", "name"),
-    lambda: KeyboardInterrupt(),
+    KeyboardInterrupt,
     BrokenTextError,
     EmptyError,
     lambda: Outer.InnerError("several\nlines"),
