@@ -23,7 +23,7 @@ def is_tested(implementation: str, version: tuple[int, ...]) -> bool:
     return implementation == "cpython" and version[:2] <= NEWEST_TESTED
 
 
-_IS_TESTED = is_tested(sys.implementation.name, sys.version_info)
+_IS_TESTED = is_tested(sys.implementation.name, sys.version_info[:2])
 
 
 def is_straight_line_atomic() -> bool:
@@ -41,5 +41,5 @@ def _runs_in_parallel() -> bool:
 
 def _is_watched() -> bool:
     monitoring = getattr(sys, "monitoring", None)  # from 3.12 on
-    has_tool = monitoring is not None and any(monitoring.get_tool(tool) for tool in _TOOLS)
+    has_tool = monitoring is not None and any(map(monitoring.get_tool, _TOOLS))
     return has_tool or isinstance(sys.gettrace(), _IN_PYTHON)

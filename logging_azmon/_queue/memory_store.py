@@ -96,6 +96,8 @@ class MemoryStore:
         self.used_bytes = 0
         # The bound: `queue_bytes`, or 0 after `close`.
         self._limit = queue_bytes
+        # Whether straight-line code is atomic. Asked again for each batch, because a debugger may be attached.
+        self._is_atomic = is_straight_line_atomic()
         # Whether a row is being added where straight-line code is not atomic.
         self.is_writing = False
         # Rows of log calls that interrupted that, to be put after it.
@@ -114,7 +116,7 @@ class MemoryStore:
 
     def append(self, line: bytes) -> bool:
         """Take a row if there is room, in a new batch if need be; otherwise return False, and count nothing."""
-        return self._append(line) if is_straight_line_atomic() else self._append_alone(line)
+        return self._append(line) if self._is_atomic else self._append_alone(line)
 
     def _append_alone(self, line: bytes) -> bool:
         """Take a row, or defer it if this thread interrupted itself while it was taking another."""
@@ -160,15 +162,16 @@ class MemoryStore:
                     return False
                 # If the call is interrupted here, the batch stays empty or takes rows later; both are harmless.
                 begun = self._clock.monotonic()
+                self._is_atomic = is_straight_line_atomic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
                 self._backlog.append(batch)
                 self._count_open(batch, max(self._batch_bytes, size), begun)
-        if not batch.announced:
+        if not batch.is_announced:
             try:
                 self._wake()
-                if self._open.batch is batch and is_straight_line_atomic():
+                if self._open.batch is batch and self._is_atomic:
                     self._open.lock_free = batch
-                batch.announced = True
+                batch.is_announced = True
             except RecursionError:
                 pass  # the row is in, so raising would count it twice; the next row wakes a listener
         return True
