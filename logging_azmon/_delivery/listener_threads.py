@@ -28,7 +28,7 @@ from typing import Any
 
 from .._process import feedback
 from .._process.clock import Clock, SystemClock
-from .._queue.state import StateMachine
+from .._queue.pipeline_state import PipelineState
 from ..trouble import Trouble, described
 from .delivery import Delivery
 from .reporter import Reporter
@@ -88,7 +88,7 @@ class Listeners:
     def __init__(
         self,
         *,
-        state: StateMachine,
+        state: PipelineState,
         scheduler: Scheduler,
         delivery: Delivery,
         clock: Clock,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.state import StateMachine
+from .._queue.pipeline_state import PipelineState
 from .batch_source import BatchSource
 from .breaker import CircuitBreaker
 from .pace import Pace
@@ -44,7 +44,7 @@ class Scheduler:
         self,
         *,
         queue: BatchSource,
-        state: StateMachine,
+        state: PipelineState,
         clock: Clock,
         shared_breaker: CircuitBreaker,
         batch_seconds: float,

@@ -18,7 +18,7 @@ from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
-from .._queue.state import StateMachine
+from .._queue.pipeline_state import PipelineState
 from .._queue.store import Store
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
@@ -40,7 +40,7 @@ class Components(NamedTuple):
 def assemble(
     settings: Settings,
     *,
-    state: StateMachine,
+    state: PipelineState,
     destination: Destination,
     reporter: Reporter,
     encoder: Encoder,

@@ -1,4 +1,4 @@
-"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between the states in `_queue.state`.
+"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between its states (see `pipeline_state`).
 
 Rules:
 - `flush` and `close` wait for listeners, so they hold none of the library's locks and have a deadline. Where waiting
@@ -6,7 +6,7 @@ Rules:
   need. There the listeners go on in the background, and end when no row is left; the exit of the process waits for
   them.
 - Transitions are made under the ledger's lock, which is re-entrant; no network I/O happens under it.
-- A pipeline that has unsettled rows but no users is kept alive until they are settled.
+- A pipeline that has unsettled rows but no front doors is kept alive until they are settled.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .._process.clock import Clock
 from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
 from .._queue.batch_queue import EVERYTHING
-from .._queue.state import State, StateMachine
+from .._queue.pipeline_state import PipelineState, State
 from .._rows.encoder import Encoder
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .close_after_config import CloseAfterConfig
 from .flush_wait import FlushWait
+from .front_doors import FrontDoors
 from .intake import Intake
 from .left_behind import left_behind
-from .users import Users
 
 
 class Lifecycle:
@@ -48,8 +48,8 @@ class Lifecycle:
         self._background = background
         self._report = Reporter(settings.report, clock.monotonic)
         self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
-        self._state = StateMachine()
-        self._users = Users(self._close_unused)
+        self._state = PipelineState()
+        self._front_doors = FrontDoors(self._close_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
         self.intake = Intake(self.encoder, self._report, clock)
         self._assemble()
@@ -218,14 +218,14 @@ class Lifecycle:
 
     # Front doors.
 
-    def attach(self, user: object, *, is_maker: bool) -> None:
+    def attach(self, front_door: object, *, is_maker: bool) -> None:
         """Register a front door that logs to this pipeline."""
-        self._users.add(user, is_maker=is_maker)
+        self._front_doors.add(front_door, is_maker=is_maker)
 
-    def detach(self, user: object) -> None:
+    def detach(self, front_door: object) -> None:
         """Forget a front door that was closed, and close the pipeline if nothing else will."""
-        self._users.remove(user)
-        if self._users.should_close(is_ending=at_exit.seconds_left() is not None):
+        self._front_doors.remove(front_door)
+        if self._front_doors.should_close(is_ending=at_exit.seconds_left() is not None):
             self.close()
 
     def _close_unused(self) -> None:
@@ -266,7 +266,7 @@ class Lifecycle:
         self._flush_wait.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:
             self._finish_closing(deadline)
-        elif is_last or not len(self._users):
+        elif is_last or not len(self._front_doors):
             self.close()
 
 

@@ -22,7 +22,7 @@ from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
 from .overflow import Overflow
-from .state import State, StateMachine
+from .pipeline_state import PipelineState, State
 from .store import Loaded, Put, Store
 
 # A watermark later than any row.
@@ -39,7 +39,7 @@ class BatchQueue:
         backlog: Backlog,
         store: Store,
         overflow: Overflow,
-        state: StateMachine,
+        state: PipelineState,
         wake: Callable[[], object],
     ) -> None:
         self.lock = ledger.lock
@@ -77,7 +77,7 @@ class BatchQueue:
         """Take a row if there is room; otherwise return False, and count nothing."""
         return self._store.append(line)
 
-    def put_within(self, seconds: float, line: bytes) -> bool:
+    def put_within(self, line: bytes, seconds: float) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         wakeups: SimpleQueue[None] = SimpleQueue()
         self.watch(wakeups)
@@ -211,7 +211,7 @@ class BatchQueue:
             self._store.divide(batch, parts)
             self._backlog.divide(batch, parts)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
+    def settle(self, batch: Batch, *, is_rejected: bool = False, lost: Reason | None = None) -> None:
         """Settle a taken batch as delivered, rejected, or lost for a reason; a second call does nothing."""
         if not self._backlog.is_taken(batch):
             return
@@ -222,7 +222,7 @@ class BatchQueue:
             if lost:
                 now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
-            elif rejected:
+            elif is_rejected:
                 self._ledger.reject(batch.rows)
             else:
                 self._ledger.deliver(batch.rows)
@@ -232,7 +232,7 @@ class BatchQueue:
     def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
         """Settle a batch that the service rejected; return the file that keeps its rows, or ""."""
         kept = self._store.keep_rejected(batch, answer)
-        self.settle(batch, rejected=True)
+        self.settle(batch, is_rejected=True)
         return kept
 
     # Flush and close.
@@ -308,5 +308,5 @@ class BatchQueue:
     def leave_to_parent(self) -> None:
         """Take no more rows, in a forked child; all rows in the queue are the parent's."""
         # Its own, because the pipeline goes on with another queue.
-        self._state = StateMachine(State.CLOSED)
+        self._state = PipelineState(State.CLOSED)
         self._store.leave_to_parent()

@@ -61,7 +61,7 @@ class Recovery:
     def _search(self, now: float) -> None:
         path = self._directory.path
         self._ownership.next_look = now + LOOK_SECONDS
-        foreign = self._directory.foreign
+        not_ours = self._directory.not_ours
         owners = self._ownership.owners
         try:
             self._ownership.release_idle()
@@ -75,8 +75,8 @@ class Recovery:
         except OSError as error:
             self._reports.add("disk", f"the spool {path} cannot be searched ({error})")
             return
-        if self._directory.foreign - foreign:
-            files = len(self._directory.foreign)
+        if self._directory.not_ours - not_ours:
+            files = len(self._directory.not_ours)
             text = f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
             self._reports.add("foreign", f"{text}; see: logging-azmon spool {path}")
 
@@ -87,7 +87,7 @@ class Recovery:
             for segment, start in segments:
                 stored = Stored(segment, start, segment.size - start)
                 batch = Batch(b"", 0, self._next_adopted, place="spooled", is_adopted=True, stored=stored)
-                batch.is_uncounted = batch.announced = True
+                batch.is_uncounted = batch.is_announced = True
                 batches.append(batch)
                 self._next_adopted += _STEP
                 self._space.adopt(segment)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._queue.state import State
+from logging_azmon._queue.pipeline_state import State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from logging_azmon.trouble import Trouble
