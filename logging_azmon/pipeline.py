@@ -1,6 +1,6 @@
 """The pipeline, which delivers rows and which handlers and processors can share.
 
-`_pipeline` implements it: `intake` turns log calls into rows, and `lifecycle` flushes and closes. How a pipeline is
+`_pipeline` implements it: `intake` turns log calls into rows, `lifecycle` flushes and closes. How a pipeline is
 pickled is defined here.
 """
 
@@ -14,6 +14,7 @@ from ._azure.uploader import Uploader
 from ._config.options import Credential, Options, documented
 from ._config.settings import Settings, read
 from ._delivery.destination import Destination
+from ._pipeline.all_pipelines import pipelines
 from ._pipeline.lifecycle import Lifecycle
 from ._process.clock import Clock, SystemClock
 from ._process.registry import Registry
@@ -57,7 +58,7 @@ class Pipeline:
             destination = Uploader(settings)
         if clock is None:
             clock = SystemClock()
-        self._lifecycle = Lifecycle(settings, destination, clock, background=background)
+        self._lifecycle = Lifecycle(settings, destination, clock, pipelines, background=background)
         _known.add(self)
 
     def __reduce__(self) -> tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]:

@@ -150,7 +150,7 @@ def _name_of(logger: Any) -> str | None:
     return name if issubclass(type(name), str) else None
 
 
-def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
+def _at_exit(*, is_last: bool) -> None:
     # If nothing runs later, logging will close no handlers, so a stand-in would never be closed.
     for stand_in in [] if is_last else _stand_ins.alive():
         stand_in.take_over()

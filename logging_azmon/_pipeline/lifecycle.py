@@ -19,7 +19,7 @@ from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
 from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
-from .._process import at_exit, at_fork, feedback
+from .._process import at_exit, feedback
 from .._process.clock import Clock
 from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
@@ -39,12 +39,22 @@ from .left_behind import left_behind
 class Lifecycle:
     """Hold the components of a pipeline, and take it through its states, forks and the exit of the process."""
 
-    def __init__(self, settings: Settings, destination: Destination, clock: Clock, *, background: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        destination: Destination,
+        clock: Clock,
+        pipelines: Registry[Lifecycle],
+        *,
+        background: bool,
+    ) -> None:
+        """Assemble the pipeline, and register it with the others, for forks and the exit."""
         self.settings = settings
         # Identifies the pipeline across processes when it is pickled.
         self.key = secrets.token_hex(8)
         self.destination = destination
         self._clock = clock
+        self._pipelines = pipelines
         self._background = background
         self._report = Reporter(settings.report, clock.monotonic)
         self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
@@ -83,7 +93,7 @@ class Lifecycle:
             on_refusal=self._thread_refused,
         )
         self._flush_wait = FlushWait(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
-        self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
+        self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: self._pipelines.release(self))
 
     def _count_misfit(self) -> None:
         # Looked up at each call, because a forked child has a new ledger.
@@ -95,7 +105,7 @@ class Lifecycle:
         return self._state.state
 
     def _thread_refused(self) -> None:
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         self.intake.ask_for_thread()
 
     def take_key(self, key: str) -> None:
@@ -149,7 +159,7 @@ class Lifecycle:
         if not self._state.takes_rows or not self.stats().accepted:
             return False
         self.make_all_due()
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         if not self._close_after_config.begin(self.listeners):
             return False
         with self.ledger.lock:
@@ -162,7 +172,7 @@ class Lifecycle:
 
     def _drain_in_background(self) -> None:
         """Leave the waiting rows to the listeners, which end when none is left, or else to the exit of the process."""
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         if not self.listeners.finish() and not self.scheduler.has_rows():
             self._close_if_idle()
 
@@ -196,7 +206,7 @@ class Lifecycle:
             if reason not in ("closed", "after_close"):
                 text = f"{count(loss.rows)} dropped: {reason}"
                 self._report(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
-        pipelines.release(self)
+        self._pipelines.release(self)
 
     # Called by `bulk` and at exit.
 
@@ -238,11 +248,6 @@ class Lifecycle:
     # Fork and exit.
 
     @property
-    def close_seconds(self) -> float:
-        """Return how long this pipeline may take to finish."""
-        return self.settings.close_seconds
-
-    @property
     def fork_lock(self) -> threading.RLock:
         """Return the lock that a fork must hold, so that the child finds counters and queue in a consistent state."""
         return self.ledger.lock
@@ -272,28 +277,3 @@ class Lifecycle:
 
 def _must_not_wait() -> bool:
     return feedback.is_delivering() or holds_logging_lock()
-
-
-pipelines: Registry[Lifecycle] = Registry()
-
-
-def _fork_locks() -> list[threading.RLock]:
-    return [pipeline.fork_lock for pipeline in pipelines.alive()]
-
-
-def restart() -> None:
-    """Restart each pipeline in a forked child; none is kept alive for its parent's rows."""
-    pipelines.release_all()
-    for pipeline in pipelines.alive():
-        pipeline.restart()
-
-
-def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
-    """Deliver the last rows of all pipelines at exit, and close the pipelines that nothing else will close."""
-    at_exit.finish_pipelines(
-        [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last
-    )
-
-
-at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
-at_exit.register(at_exit.Turn.PIPELINES, finish_all)
