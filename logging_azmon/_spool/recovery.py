@@ -133,7 +133,8 @@ class Recovery:
             return self._failed(batch, error)
         rows, torn = self._count(batch, data)
         if torn:
-            self._reports.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
+            text = f"{count(torn)} torn in the spool: a process was killed, the disk full, or the power cut"
+            self._reports.add("torn", text, is_loss=True)
         if self._clock.time() - begun_at(os.path.basename(segment.path)) > MAX_AGE.total_seconds():
             text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
             self._reports.add("old", f"{text} by the time of receipt; see docs/spool.md")
