@@ -84,8 +84,9 @@ class Pipeline:
         return self._lifecycle.settings
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
         return self._lifecycle.flush(timeout)

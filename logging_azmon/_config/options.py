@@ -218,7 +218,7 @@ _TABLE = (
         limits=(0, 3_600),
     ),
     Argument("cloud", "Azure cloud that the rule is in.", default="public", choices=tuple(CLOUDS)),
-    Argument("report", "Callable that receives each `Trouble`. By default, they are printed to stderr."),
+    Argument("report", "Callable that receives each `Trouble`. By default, its text is printed on stderr."),
 )
 
 ARGUMENTS: Mapping[str, Argument] = {argument.name: argument for argument in _TABLE}

@@ -120,8 +120,9 @@ class Lifecycle:
         return self.ledger.snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
         watermark = self.make_all_due()

@@ -222,8 +222,8 @@ class Recovery:
     def rewrite(self, batch: Batch) -> bool:
         """Write a part of a batch to a segment of its own, so that its rows need not wait in memory."""
         stored: Stored = batch.stored
-        # Written as the part's owner, whose lock is held as long as there are parts; after `close`, the writer is
-        # another owner or None.
+        # Write as the part's own owner: its lock is held until the last part is settled. The current writer may be
+        # another owner, or None after `close`.
         owner = stored.segment.owner
         start = len(self._directory.header)
         size = len(batch.data)
