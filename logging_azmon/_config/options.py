@@ -36,6 +36,7 @@ class TokenCredential(Protocol):
 
 
 Credential = str | Mapping[str, Any] | TokenCredential
+"""The name of an identity, one with its options, or an object that obtains tokens."""
 
 
 class Options(TypedDict, total=False):
