@@ -41,5 +41,5 @@ def _runs_in_parallel() -> bool:
 
 def _is_watched() -> bool:
     monitoring = getattr(sys, "monitoring", None)  # from 3.12 on
-    has_tool = monitoring is not None and any(map(monitoring.get_tool, _TOOLS))
+    has_tool = monitoring is not None and any(monitoring.get_tool(tool) for tool in _TOOLS)
     return has_tool or isinstance(sys.gettrace(), _IN_PYTHON)

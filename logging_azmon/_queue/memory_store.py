@@ -91,13 +91,14 @@ class MemoryStore:
         self._batch_bytes = batch_bytes - 1
         # A placeholder while no batch is open; it has no capacity.
         self._no_batch = Batch(bytearray(), 0, 0)
+        # Takes a row if there is room, in a new batch if need be; otherwise returns False, and counts nothing.
+        self.append: Put
+        self._choose_append()
         self._open = OpenBatch(self._no_batch, self.append)
         # The bytes of all rows that wait or are in flight, and of the reserve.
         self.used_bytes = 0
         # The bound: `queue_bytes`, or 0 after `close`.
         self._limit = queue_bytes
-        # Whether straight-line code is atomic. Asked again for each batch, because a debugger may be attached.
-        self._is_atomic = is_straight_line_atomic()
         # Whether a row is being added where straight-line code is not atomic.
         self.is_writing = False
         # Rows of log calls that interrupted that, to be put after it.
@@ -114,9 +115,14 @@ class MemoryStore:
         self._open.put = put
         return self._open.append
 
-    def append(self, line: bytes) -> bool:
-        """Take a row if there is room, in a new batch if need be; otherwise return False, and count nothing."""
-        return self._append(line) if self._is_atomic else self._append_alone(line)
+    def _choose_append(self) -> bool:
+        """Choose how rows are added, and return whether straight-line code is atomic.
+
+        This is done again for each batch, because a debugger may have been attached.
+        """
+        is_atomic = is_straight_line_atomic()
+        self.append = self._append if is_atomic else self._append_alone
+        return is_atomic
 
     def _append_alone(self, line: bytes) -> bool:
         """Take a row, or defer it if this thread interrupted itself while it was taking another."""
@@ -162,14 +168,13 @@ class MemoryStore:
                     return False
                 # If the call is interrupted here, the batch stays empty or takes rows later; both are harmless.
                 begun = self._clock.monotonic()
-                self._is_atomic = is_straight_line_atomic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
                 self._backlog.append(batch)
                 self._count_open(batch, max(self._batch_bytes, size), begun)
         if not batch.is_announced:
             try:
                 self._wake()
-                if self._open.batch is batch and self._is_atomic:
+                if self._choose_append() and self._open.batch is batch:
                     self._open.lock_free = batch
                 batch.is_announced = True
             except RecursionError:
