@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Unpack
 
-from ._config.options import Credential, Options, documented
+from ._config.options import Credential, Options, lists_options
 from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
@@ -17,7 +17,7 @@ from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
 
-@documented
+@lists_options
 class AzureMonitorHandler(logging.Handler):
     """Turn each log record into a row of a Log Analytics table, and deliver it in the background.
 
@@ -72,7 +72,7 @@ class AzureMonitorHandler(logging.Handler):
         close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
             10.0, from 0 to 3_600.
         cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
-        report: Callable that receives each `Trouble`. By default, they are printed to stderr.
+        report: Callable that receives each `Trouble`. By default, its text is printed on stderr.
 
     """
 
@@ -130,8 +130,9 @@ class AzureMonitorHandler(logging.Handler):
         intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`.
         """
         return self.pipeline.flush(timeout)

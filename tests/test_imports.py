@@ -16,7 +16,7 @@ DIRECTION = [
     {"__main__"},
     {"cli", "pytest_plugin"},
     {"processor"},
-    {"handler", "testing"},
+    {"handler", "testing", "typing"},
     {"_front"},
     {"pipeline"},
     {"_pipeline"},

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.state import StateMachine
+from .._queue.pipeline_state import PipelineState
 from .batch_source import BatchSource
 from .breaker import CircuitBreaker
 from .pace import Pace
@@ -44,7 +44,7 @@ class Scheduler:
         self,
         *,
         queue: BatchSource,
-        state: StateMachine,
+        state: PipelineState,
         clock: Clock,
         shared_breaker: CircuitBreaker,
         batch_seconds: float,
@@ -135,7 +135,10 @@ class Scheduler:
         return self._shared_breaker.succeeded(tickets.shared, now) | self._own_breaker.succeeded(tickets.own, now)
 
     def failures_with(self, tickets: Tickets, *, is_shared: bool) -> int:
-        """Return the number of consecutive failures, of all pipelines or of this one, including one of this request."""
+        """Return the number of consecutive failures, counting this request's, which has not been noted yet.
+
+        `is_shared` asks for those of all pipelines that share the breaker, otherwise for those of this one.
+        """
         if is_shared:
             return self._shared_breaker.failures_with(tickets.shared)
         return self._own_breaker.failures_with(tickets.own)

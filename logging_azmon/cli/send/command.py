@@ -192,7 +192,7 @@ class _Sender:
                     display.bad_line(line, self._bad)
                 else:
                     row = self._bulk.encode(self.mapper(line.entry, line.number))
-                    while not self._bulk.offer(row, _SLICE_SECONDS):
+                    while not self._bulk.put_within(row, _SLICE_SECONDS):
                         self._update(lines, display)
                         if interrupts.stopped.is_set():
                             return False
