@@ -93,6 +93,9 @@ class AzureMonitorHandler(logging.Handler):
         # Last, because this registers the handler with logging, which flushes it at exit.
         super().__init__(level)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} level={logging.getLevelName(self.level)} {self._link!r}>"
+
     def createLock(self) -> None:
         """Do without a lock, as NullHandler does: `acquire` and `release` do nothing then."""
         self.lock = None

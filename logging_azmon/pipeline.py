@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Protocol, Unpack
+from typing import Protocol, Self, Unpack
 
 from ._azure.uploader import Uploader
 from ._config.options import Credential, Options, lists_options
@@ -132,6 +132,13 @@ class Pipeline:
     def settings(self) -> Settings:
         """Return the validated settings."""
         return self._lifecycle.settings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the pipeline."""
+        self.close()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver the waiting rows.

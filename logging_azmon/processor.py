@@ -128,6 +128,9 @@ class AzureMonitorProcessor:
             self._drop_event = DropEvent
         self._stand_in = _StandIn(self._link)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} level={self.level} {self._link!r}>"
+
     @property
     def pipeline(self) -> Pipeline:
         """Return the pipeline, so that other handlers and processors can share it."""

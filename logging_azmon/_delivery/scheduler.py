@@ -1,7 +1,7 @@
 """Decide which batch is sent when, and whether a thread may send it now.
 
 Rules:
-- Any number of delivering and flushing threads call it at once, even in a signal handler. It has no lock of its own:
+- Any number of delivering and flushing threads call it concurrently, even in a signal handler. It has no lock of its own:
   the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
 - The caller that takes a batch also gets its tickets, and returns them by `release`, whatever happens to the batch.
 """
@@ -101,7 +101,7 @@ class Scheduler:
         due = None if since is None else self._pace.due_at(since, self._shared_breaker.stretch)
         is_due = self.is_draining or (due is not None and due <= now)
         if self._queue.is_ready(now, is_due=is_due):
-            # If another thread was faster, there is no work: the caller asks again at once.
+            # If another thread was faster, there is no work: the caller asks again immediately.
             return self._take(now, is_due=is_due), 0.0
         waits = [moment - now for moment in (due, self._queue.next_event_at()) if moment is not None]
         return None, max(0.0, min(waits, default=_IDLE_SECONDS))

@@ -48,6 +48,9 @@ class PipelineLink:
         else:
             self._source: PipelineLink | DictConfigReference = shared
 
+    def __repr__(self) -> str:
+        return "without a pipeline yet" if self._pipeline is None else repr(self._pipeline)
+
     def _attach(self, pipeline: Pipeline, *, is_maker: bool = False) -> Pipeline:
         lifecycle = lifecycle_of(pipeline)
         lifecycle.attach(self, is_maker=is_maker)

@@ -86,7 +86,16 @@ def assemble(
             spool_bytes=settings.spool_bytes,
             fsync=settings.spool_fsync,
         )
-    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), state, wake, durable)
+    queue = BatchQueue(
+        ledger=ledger,
+        clock=clock,
+        backlog=backlog,
+        store=store,
+        overflow=_overflow(settings),
+        state=state,
+        wake=wake,
+        durable=durable,
+    )
     scheduler = Scheduler(
         queue=queue, state=state, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds
     )

@@ -161,10 +161,7 @@ class Lifecycle:
             return False
         self.make_all_due()
         self._pipelines.keep(self)
-        if not self._close_after_config.begin(self.listeners):
-            return False
-        with self.ledger.lock:
-            return self._state.move(State.CLOSING)
+        return self._close_after_config.begin(self.listeners) and self.queue.begin_closing()
 
     def close_in_background(self) -> None:
         """Take no more rows, and leave the waiting ones to the listeners."""

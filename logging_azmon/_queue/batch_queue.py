@@ -32,8 +32,9 @@ EVERYTHING = sys.maxsize
 class BatchQueue:
     """Queue rows until they are settled."""
 
-    def __init__(  # noqa: PLR0917 - its components
+    def __init__(
         self,
+        *,
         ledger: Ledger,
         clock: Clock,
         backlog: Backlog,
@@ -55,7 +56,7 @@ class BatchQueue:
         self._wake = wake
         # Takes a row, or counts it as dropped and returns False. The store's own function, to save a call for each row.
         self.put: Put = store.fast_path(self._put)
-        # Batches that begin before this watermark are due at once, because a flush waits for them.
+        # Batches that begin before this watermark are due immediately, because a flush waits for them.
         self._urgent_before = 0
         # When the store is to be refreshed next; None if never.
         self._next_refresh: float | None = None
@@ -280,6 +281,11 @@ class BatchQueue:
         """Put no more wake-ups into this queue."""
         with self.lock:
             self._backlog.unwatch(wakeups)
+
+    def begin_closing(self) -> bool:
+        """Note that the pipeline will close once dictConfig is done; return False if it does not take rows any more."""
+        with self.lock:
+            return self._state.move(State.CLOSING)
 
     def begin_drain(self) -> bool:
         """Take no more rows for this process to send, and end all waits for room; return False if that was done."""

@@ -37,7 +37,9 @@ def queue_of(
     policy = policies[overflow]() if isinstance(overflow, str) else overflow
     ledger, backlog = Ledger(), Backlog()
     store = MemoryStore(ledger, clock, backlog, wake=wake, queue_bytes=queue_bytes, batch_bytes=batch_bytes)
-    return BatchQueue(ledger, clock, backlog, store, policy, PipelineState(), wake)
+    return BatchQueue(
+        ledger=ledger, clock=clock, backlog=backlog, store=store, overflow=policy, state=PipelineState(), wake=wake
+    )
 
 
 def stats_of(queue):
