@@ -1,8 +1,8 @@
 """Decide which batch is sent when, and whether a thread may send it now.
 
 Rules:
-- Any number of delivering and flushing threads call it concurrently, even in a signal handler. It has no lock of its own:
-  the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
+- Any number of delivering and flushing threads call it concurrently, even in a signal handler. It has no lock of its
+  own: the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
 - The caller that takes a batch also gets its tickets, and returns them by `release`, whatever happens to the batch.
 """
 
