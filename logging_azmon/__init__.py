@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
+    from .sigterm import exit_on_sigterm
     from .stats import Stats
     from .table import Column, Table
     from .trouble import Trouble
@@ -23,6 +24,7 @@ __all__ = [
     "Stats",
     "Table",
     "Trouble",
+    "exit_on_sigterm",
 ]
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "Stats": "stats",
     "Table": "table",
     "Trouble": "trouble",
+    "exit_on_sigterm": "sigterm",
 }
 
 

@@ -26,6 +26,7 @@ PUBLIC = [
     "Stats",
     "Table",
     "Trouble",
+    "exit_on_sigterm",
 ]
 
 

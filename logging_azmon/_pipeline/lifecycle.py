@@ -307,10 +307,18 @@ def restart() -> None:
 
 def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
     """Deliver the last rows of all pipelines at exit, and close the pipelines that nothing else will close."""
-    at_exit.finish_pipelines(
-        [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last
-    )
+    at_exit.finish_pipelines(_not_closed(), is_last)
+
+
+def flush_all() -> None:
+    """Deliver the waiting rows of all pipelines before the exit, which closes them."""
+    at_exit.flush_pipelines(_not_closed())
+
+
+def _not_closed() -> list[Lifecycle]:
+    return [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED]
 
 
 at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
 at_exit.register(at_exit.Turn.PIPELINES, finish_all)
+at_exit.register_flush(flush_all)

@@ -6,6 +6,8 @@ flush and close spend waiting is taken from one budget. The application's own ca
 
 Forked children of multiprocessing and billiard end by `os._exit`, without atexit. Before that they call finalizers or,
 in Celery's pool, send a signal. The same exit callbacks run there, with `is_last` set, because nothing runs later.
+
+`flush_early` delivers what waits before all that, and spends the same budget.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -32,8 +34,11 @@ class Turn(IntEnum):
 
 # multiprocessing calls finalizers from the highest priority to the lowest. Ours is last, because others may log.
 _LAST_PRIORITY = -100
+# Below all finalizers that anybody has.
+_AFTER_ALL_PRIORITY = -(10**9)
 
 _registered: list[tuple[Turn, Callable[[bool], None]]] = []
+_flushes: list[Callable[[], None]] = []
 _finalizers: dict[str, Any] = {}
 # How long flush and close may still wait; None until the exit begins.
 _seconds_left: float | None = None
@@ -43,6 +48,11 @@ def register(turn: Turn, end: Callable[[bool], None]) -> None:
     """Call `end` when the process ends; its argument is True if nothing runs later, not even `logging.shutdown`."""
     _registered.append((turn, end))
     _registered.sort(key=lambda known: known[0])
+
+
+def register_flush(flush: Callable[[], None]) -> None:
+    """Call `flush` if the process is about to end and its rows cannot wait for the exit callbacks."""
+    _flushes.append(flush)
 
 
 class Ending(Protocol):
@@ -67,15 +77,36 @@ class Ending(Protocol):
 
 
 def finish_pipelines(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: FBT001 - passed on
-    """Flush all pipelines at once, then finish each; the longest `close_seconds` is the limit for all together."""
-    _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
+    """Flush all pipelines at once, then finish each."""
+    flush_pipelines(pipelines)
+    for pipeline in pipelines:
+        pipeline.finish_at_exit(is_last=is_last)
+
+
+def flush_pipelines(pipelines: Sequence[Ending]) -> None:
+    """Flush all pipelines at once.
+
+    The first call begins the exit: the longest `close_seconds` is the limit for all waits from then on.
+    """
+    if _seconds_left is None:
+        _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
     for pipeline in pipelines:
         pipeline.make_all_due()
     # A pipeline that hangs must leave time for the others: this thread may be the only one that delivers their rows.
     for number, pipeline in enumerate(pipelines):
         pipeline.flush((_seconds_left or 0.0) / (len(pipelines) - number))
-    for pipeline in pipelines:
-        pipeline.finish_at_exit(is_last=is_last)
+
+
+def flush_early() -> None:
+    """Flush all pipelines before the exit callbacks; these have only the rest of the time."""
+    for flush in _flushes:
+        flush()
+
+
+def has_begun() -> bool:
+    """Return whether the process is ending already: the main thread has ended, or finalizers of a child run."""
+    util = sys.modules.get("multiprocessing.util")
+    return not threading.main_thread().is_alive() or (util is not None and bool(util.is_exiting()))
 
 
 def _set_seconds_left(seconds: float | None) -> None:
@@ -130,6 +161,42 @@ def _ends_without_atexit(name: str) -> bool:
     return bool(method != "spawn")
 
 
+class _Last:
+    """Call a function when it is destroyed."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function: Callable[[], object] | None = function
+
+    def __del__(self) -> None:
+        if self.function is not None:
+            self.function()
+
+
+_last: _Last | None = None
+
+
+def call_last(function: Callable[[], object]) -> None:
+    """Call a function after all exit callbacks, whoever has registered them; it must not need a module's globals.
+
+    The interpreter has no hook for that, but it destroys its modules last. A child that ends without that calls the
+    function as its last finalizer.
+    """
+    global _last  # noqa: PLW0603 - a process ends once
+    if _last is None or _last.function is None:
+        _last = _Last(function)
+    if _ends_without_atexit("multiprocessing"):
+        ensure_hook()
+        util = sys.modules["multiprocessing.util"]
+        util.Finalize(None, _flush_and_call, args=(function,), exitpriority=_AFTER_ALL_PRIORITY)
+
+
+def _flush_and_call(function: Callable[[], object]) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    function()
+
+
 def _end_child(name: str) -> None:
     if name == "multiprocessing":
         # Until 3.12 the child joins its threads after its finalizers, by this very function; they may log until then.
@@ -144,6 +211,8 @@ def _end_worker(**_: object) -> None:
 def restart() -> None:
     """Reset the state in a forked child."""
     _set_seconds_left(None)
+    if _last is not None:
+        _last.function = None
 
 
 atexit.register(_end)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 from logging_azmon.local import Workspace
 from support.endpoint import Endpoint
 from support.local_client import send
-from support.pages import NAMES, blocks, pick, section
+from support.pages import NAMES, blocks, pick, read, section
 
 ADDRESS = {"LOGS_DCR_RULE_ID": "dcr-1", "LOGS_DCR_STREAM_NAME": "Custom-App"}
 RULE = {
@@ -43,7 +44,6 @@ EXPECTED = [
         "order 1001 paid\n",
         lambda rows: pick(rows, "Message", "Properties") == [PAID],
     ),
-    ("README", "Stopping", "", messages()),
     (
         "getting-started",
         "The first row, on your own machine",
@@ -83,7 +83,7 @@ EXPECTED = [
         "",
         lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)],
     ),
-    ("delivery", "When the process ends", "", messages()),
+    ("delivery", "SIGTERM", "", messages()),
     (
         "delivery",
         "When the process forks",
@@ -202,28 +202,21 @@ def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path)
 def test_sigterm_loses_no_row_after_the_line_that_is_shown(page, tmp_path):
     """Without the line a row is lost, so the line is needed."""
     (first, *_) = [code for _, _, code in BLOCKS]
-    (line,) = [code for name, _, code in BLOCKS if name == page and "signal.signal" in code]
+    (line,) = re.findall(
+        r"^(?:Call `)?(logging_azmon\.exit_on_sigterm\(\))(?:` at the start:.*)?$", read(page), re.MULTILINE
+    )
     # The first row of a process is sent at once; those that follow wait for their batch.
     end = (
         'logging.getLogger().handlers[1].flush()\nlogging.getLogger("shop").info("the last row")\n'
         "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nsignal.pause()\n"
     )
 
-    with Endpoint() as endpoint:
-        done = run(first + line + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url)
-    assert done.returncode == 0
-    assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid", "the last row"]
-
-    with Endpoint() as endpoint:
-        assert run(first + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url).returncode != 0
-    assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid"]
-
-
-def test_both_pages_that_handle_sigterm_show_the_same_line():
-    """The advice does not differ between pages."""
-    readme, page = [code for name, _, code in BLOCKS if "signal.signal" in code and name in {"README", "delivery"}]
-
-    assert readme == page
+    for handled in (f"import logging_azmon\n{line}\n", ""):
+        with Endpoint() as endpoint:
+            done = run(first + handled + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url)
+        assert done.returncode == -signal.SIGTERM
+        arrived = ["order 1001 paid", *(["the last row"] if handled else [])]
+        assert [row["Message"] for row in endpoint.rows] == arrived
 
 
 def test_the_documented_queries_find_duplicate_and_missing_rows():
