@@ -41,7 +41,7 @@ class Pipeline:
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        settings = read(arguments, os.environ)
+        settings = read(arguments, os.environ, has_destination=destination is not None)
         if destination is None:
             destination = Uploader(settings)
         if clock is None:
@@ -64,6 +64,8 @@ class Pipeline:
 
     def __repr__(self) -> str:
         settings = self.settings
+        if not settings.enabled:
+            return "<Pipeline, switched off>"
         return f"<Pipeline {settings.stream} of {settings.rule_id}: {self._lifecycle!r}>"
 
     @property

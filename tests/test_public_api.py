@@ -125,6 +125,7 @@ class TestAzureMonitorHandler:
             "rule_id",
             "stream",
             "credential",
+            "enabled",
             "columns",
             "dcr",
             "batch_bytes",

@@ -30,6 +30,7 @@ from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .intake import Intake
+from .off import Off
 from .reconfigure import CloseAfterConfig
 from .state import State, StateMachine
 from .users import Users
@@ -51,7 +52,9 @@ class Lifecycle:
         self._state = StateMachine()
         self._users = Users(self._end_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self._encoder, self._reporter, clock)
+        self.intake = Intake(self._encoder, self._reporter, clock, enabled=settings.enabled)
+        # What front doors give their log calls to.
+        self.front: Intake | Off = self.intake if settings.enabled else Off(self.intake)
         self._begin()
         pipelines.add(self)
 
