@@ -13,7 +13,7 @@ in Celery's pool, send a signal. The same exit callbacks run there, with `is_las
 from __future__ import annotations
 
 import atexit
-import logging  # noqa: F401 - registers its callback first, so that ours runs before it
+import logging  # registers its callback first, so that ours runs before it
 import sys
 import threading
 import time
@@ -40,6 +40,7 @@ _AFTER_ALL_PRIORITY = -(10**9)
 _registered: list[tuple[Turn, Callable[[bool], None]]] = []
 _flushes: list[Callable[[], None]] = []
 _finalizers: dict[str, Any] = {}
+_is_forked = False
 # How long flush and close may still wait; None until the exit begins.
 _seconds_left: float | None = None
 
@@ -135,12 +136,29 @@ def _end(*, is_last: bool = False) -> None:
         end(is_last)
 
 
+class _Search:  # noqa: PLW1641 - it is compared, never stored
+    """Find our callback among those of atexit, which has no function for that: it compares each with this object."""
+
+    def __init__(self) -> None:
+        self.has_found = False
+
+    def __eq__(self, callback: object) -> bool:
+        self.has_found |= callback is _end
+        return False
+
+
 def ensure_hook() -> None:
-    """Register a finalizer if this is a child process that will end without atexit."""
+    """Make sure, in a forked child, that our callback will run.
+
+    A child of multiprocessing or billiard ends without atexit and gets a finalizer. Others, such as Airflow's, have
+    cleared the inherited callbacks, but run the new ones.
+    """
+    has_finalizer = False
     for name in ("multiprocessing", "billiard"):
         util = sys.modules.get(f"{name}.util")
         if util is None or not _ends_without_atexit(name):
             continue
+        has_finalizer = True
         known = _finalizers.get(name)
         if known is not None and known.still_active():
             continue
@@ -148,6 +166,16 @@ def ensure_hook() -> None:
         signals = sys.modules.get("celery.signals")
         if name == "billiard" and signals is not None:
             signals.worker_process_shutdown.connect(_end_worker, weak=False, dispatch_uid="logging_azmon")
+    if _is_forked and not has_finalizer:
+        _ensure_callback()
+
+
+def _ensure_callback() -> None:
+    search: Any = _Search()
+    atexit.unregister(search)
+    if not search.has_found:
+        atexit.register(logging.shutdown)
+        atexit.register(_end)
 
 
 def _ends_without_atexit(name: str) -> bool:
@@ -210,6 +238,8 @@ def _end_worker(**_: object) -> None:
 
 def restart() -> None:
     """Reset the state in a forked child."""
+    global _is_forked  # noqa: PLW0603 - as above
+    _is_forked = True
     _set_seconds_left(None)
     if _last is not None:
         _last.function = None
