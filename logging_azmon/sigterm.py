@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,6 +29,7 @@ from ._delivery.reporter import print_line
 from ._process import at_exit
 from ._process.clock import SystemClock
 
+_print_once = cache(print_line)
 # How long the application's own code may take to end after the flush.
 EXIT_SECONDS = 10.0
 _TWICE_SECONDS = 0.1
@@ -55,23 +56,29 @@ def exit_on_sigterm() -> bool:
                 " call it there"
             )
             return False
+        at_exit.register_check(_hold_in_server)
         return True
-    server = getattr(current, "__self__", None)
-    if any(kind.__module__ == "uvicorn.server" for kind in type(server).__mro__):
-        return _handle_when_given_back(server)
-    return True
+    return _hold_in_server()
 
 
-def _handle_when_given_back(server: Any) -> bool:
-    """Handle SIGTERM once a uvicorn server has stopped: it restores the default, and then raises the signal again."""
+def _hold_in_server() -> bool:
+    """Handle SIGTERM once a uvicorn server has stopped: it restores the default, and then raises the signal again.
+
+    With gunicorn's --preload, the server starts in a forked child, long after `exit_on_sigterm` was called.
+    """
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if not any(kind.__module__ == "uvicorn.server" for kind in type(server).__mro__):
+        return True
     captured = getattr(server, "_captured_signals", None)
     if not isinstance(captured, list):
-        print_line(
+        _print_once(
             "exit_on_sigterm() has no effect inside this version of uvicorn, which ends Python at once when it has"
             " stopped; call it before uvicorn.run(), or flush at the end of the lifespan"
         )
         return False
-    server._captured_signals = _CapturedSignals(captured)  # noqa: SLF001 - uvicorn has no public hook at that moment
+    if not isinstance(captured, _CapturedSignals):
+        # uvicorn has no public hook at that moment.
+        server._captured_signals = _CapturedSignals(captured)  # type: ignore[union-attr]  # noqa: SLF001 - as above
     return True
 
 

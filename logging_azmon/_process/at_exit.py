@@ -39,6 +39,7 @@ _AFTER_ALL_PRIORITY = -(10**9)
 
 _registered: list[tuple[Turn, Callable[[bool], None]]] = []
 _flushes: list[Callable[[], None]] = []
+_checks: list[Callable[[], object]] = []
 _finalizers: dict[str, Any] = {}
 _is_forked = False
 # How long flush and close may still wait; None until the exit begins.
@@ -166,8 +167,17 @@ def ensure_hook() -> None:
         signals = sys.modules.get("celery.signals")
         if name == "billiard" and signals is not None:
             signals.worker_process_shutdown.connect(_end_worker, weak=False, dispatch_uid="logging_azmon")
-    if _is_forked and not has_finalizer:
-        _ensure_callback()
+    if _is_forked:
+        if not has_finalizer:
+            _ensure_callback()
+        for check in _checks:
+            check()
+
+
+def register_check(check: Callable[[], object]) -> None:
+    """Call `check` in forked children, on any thread, whenever a log call looks whether our callbacks will run."""
+    if check not in _checks:
+        _checks.append(check)
 
 
 def _ensure_callback() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from logging_azmon import exit_on_sigterm
 from support.endpoint import Endpoint, Hang, status
-from support.lifecycle import SCRIPTS, Program, assert_each_once, environment, messages, running
+from support.lifecycle import SCRIPTS, Program, assert_each_once, environment, messages, run, running
 from support.pipelines import LIMIT_SECONDS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be handled there")
@@ -294,7 +294,7 @@ def test_inside_uvicorn_it_handles_sigterm_once_the_server_gives_it_back(restore
     server = Server(_captured_signals=[signal.SIGINT])
     signal.signal(signal.SIGTERM, server.handle_exit)
 
-    assert exit_on_sigterm() is True
+    assert [exit_on_sigterm(), exit_on_sigterm()] == [True, True]
     assert signal.getsignal(signal.SIGTERM) == server.handle_exit
     vars(server)["_captured_signals"].append(signal.SIGTERM)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -303,11 +303,42 @@ def test_inside_uvicorn_it_handles_sigterm_once_the_server_gives_it_back(restore
     assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, server.handle_exit)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_it_holds_in_a_forked_server_that_has_reset_the_signals() -> None:
+    """gunicorn loads the application before it forks, with --preload, and its uvicorn workers reset SIGTERM."""
+    source = """
+class Server:
+    __module__ = 'uvicorn.server'
+    _captured_signals = None
+    handle_exit = lambda self, signum, frame: self._captured_signals.append(signum)
+
+pid = os.fork()
+if pid == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    server = Server()
+    server._captured_signals = []
+    signal.signal(signal.SIGTERM, server.handle_exit)
+    log.info('first of the child')
+    root.handlers[0].flush()
+    log.info('last of the child')
+    signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for signum in reversed(server._captured_signals):
+        signal.raise_signal(signum)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+"""
+    with Endpoint() as endpoint:
+        assert run("import warnings; warnings.simplefilter('ignore')\n" + SET_UP + source, endpoint) == ""
+        assert messages(endpoint.rows) == [
+            *("exit handler", "exit handler", "first", "first of the child", "last", "last of the child")
+        ]
+
+
 def test_inside_a_uvicorn_that_it_does_not_know_it_says_what_to_call(restored, capfd) -> None:
     """The attribute that this needs is not public, so another version may lack it."""
     server = Server()
     signal.signal(signal.SIGTERM, server.handle_exit)
 
-    assert exit_on_sigterm() is False
+    assert [exit_on_sigterm(), exit_on_sigterm()] == [False, False]
     assert signal.getsignal(signal.SIGTERM) == server.handle_exit
-    assert "call it before uvicorn.run(), or flush at the end of the lifespan" in capfd.readouterr().err
+    assert capfd.readouterr().err.count("call it before uvicorn.run(), or flush at the end of the lifespan") == 1
