@@ -121,6 +121,12 @@ class TestDirection:
 
         assert known == set() or room in WIRE
 
+    def test_the_sdk_is_imported_by_statements(self):
+        """PyInstaller finds no module that is imported by a name in a text."""
+        found = {f"{module}.{name}" for room, path in SOURCES if room == "_azure" for module, name in imports(path)}
+
+        assert {"azure.identity", "azure.monitor.ingestion.LogsIngestionClient"} <= found
+
     @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
     def test_only_the_listeners_start_threads(self, room, path):
         """All background threads of the library are started in one module."""
