@@ -205,7 +205,7 @@ class _Last:
     def __init__(self, function: Callable[[], object]) -> None:
         self.function: Callable[[], object] | None = function
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # pragma: no cover - runs after coverage has written its data
         if self.function is not None:
             self.function()
 

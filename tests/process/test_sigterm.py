@@ -138,11 +138,14 @@ def test_a_second_sigterm_kills() -> None:
 
 def test_a_sigterm_that_arrives_twice_at_once_loses_no_row() -> None:
     """timeout(1) sends it to the process, and then to the group of the process."""
-    with Endpoint() as endpoint, running(SET_UP + "say('ready')\nwhile True: pass", endpoint) as program:
-        program.wait_until("ready")
-        for _ in range(3):
+
+    def again(_):
+        for _ in range(2):
             program.process.send_signal(signal.SIGTERM)
-        program.finish()
+        return status(204)
+
+    with Endpoint(status(204), again) as endpoint, running(SET_UP + "say('ready')\nidle()", endpoint) as program:
+        terminate(program)
 
         assert program.process.returncode == -signal.SIGTERM
         assert messages(endpoint.rows) == ["exit handler", "first", "last"]
