@@ -1,4 +1,9 @@
-"""Send Python logs as typed rows to your own Log Analytics table."""
+"""Send Python logs as typed rows to your own Log Analytics table.
+
+Start with `AzureMonitorHandler` (logging) or `AzureMonitorProcessor` (structlog); `Pipeline` shares one delivery;
+`Column` and `Table` define rows; `Stats` and `Trouble` say what happened. For tests: `logging_azmon.testing`,
+`logging_azmon.local`.
+"""
 
 from __future__ import annotations
 
@@ -51,4 +56,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Return the public names, and not those that this module needs itself."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -14,6 +14,8 @@
         ...
         assert pipeline.flush()
     assert destination.rows
+
+`Destination` and `Clock` are the protocols that they implement, for fakes of your own.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ from typing import Any, Self
 import orjson
 
 from ._delivery.answer import Answer, Failure
+from ._delivery.destination import Destination
 from ._pipeline import capture as _capture
+from ._process.clock import Clock
 
-__all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
+__all__ = ["Answer", "Clock", "Destination", "Failure", "FakeDestination", "ManualClock", "capture"]
 
 Rows = list[dict[str, Any]]
 _Script = Answer | Callable[[Rows], Answer]
@@ -62,6 +66,11 @@ class FakeDestination:
         """Append to the script."""
         with self._changed:
             self._script.extend(answers)
+
+    def clear(self) -> None:
+        """Forget the rest of the script: from now on every batch is answered with 204."""
+        with self._changed:
+            self._script.clear()
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - a fake answers at once
         """Take the next answer of the script; a 204 stores the rows."""

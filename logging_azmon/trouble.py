@@ -11,7 +11,8 @@ from typing import Literal
 
 __all__ = ["Kind", "Trouble"]
 
-# The kinds of trouble; see `Trouble`. mypy checks the code against these values, and a test docs/operations.md.
+# The kinds of trouble; see `Trouble`. mypy checks the code against these values, and a test checks
+# docs/operations.md.
 Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
 
 # The same trouble is reported at most once in this time.
@@ -58,6 +59,13 @@ def described(error: BaseException) -> str:
         return repr(error)
     except Exception:  # noqa: BLE001 - a foreign `__repr__` may raise anything
         return type(error).__name__
+
+
+def one_line(value: object, limit: int) -> str:
+    """Put foreign text on one line that is safe to show: no control characters, at most `limit` characters."""
+    line = " ".join(str(value).split())
+    safe = "".join(character if character.isprintable() else "?" for character in line[:limit])
+    return safe if len(line) <= limit else f"{safe}…"
 
 
 def utc_time(moment: float) -> str:

@@ -397,7 +397,7 @@ def test_a_queued_record_arrives_even_if_a_delivering_thread_now_has_its_thread_
 
 
 def test_basic_config_sets_a_formatter_whose_output_is_the_message():
-    """The README warns of this."""
+    """docs/configuration.md warns of this."""
     root = logging.getLogger()
     before = root.handlers[:]
     with FakeDestination() as destination:

@@ -18,8 +18,8 @@ import pytest
 import structlog
 
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError
-from logging_azmon._pipeline.state import State
 from logging_azmon._process import feedback
+from logging_azmon._queue.pipeline_state import State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock, capture
 from support.doors import stdlib_logger

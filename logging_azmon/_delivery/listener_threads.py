@@ -6,8 +6,8 @@ Rules:
   listener.
 - A listener is free unless it is delivering. When a full batch waits and no listener is free, another is started, up to
   `uploads` of them.
-- Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
-  end when the pipeline is closed and no row is left; the last one calls `on_end`.
+- Listeners are daemons, because the interpreter joins all other threads before atexit, which delivers the last rows.
+  They end when the pipeline is closed and no row is left; the last one calls `on_end`.
 - No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`). From 3.12
   on the interpreter itself refuses threads from a moment earlier; that is not reported as a refusal.
 - A lost wake-up delays a look at the queue, a superfluous one costs a look; neither loses a row.
@@ -28,6 +28,7 @@ from typing import Any
 
 from .._process import feedback
 from .._process.clock import Clock, SystemClock
+from .._queue.pipeline_state import PipelineState
 from ..trouble import Trouble, described
 from .delivery import Delivery
 from .reporter import Reporter
@@ -43,14 +44,15 @@ class Listener(QueueListener):
     """Deliver batches on a thread of its own until the pool stops.
 
     The base class's loop calls `dequeue` and `handle`. `start` is overridden, because its thread would not be marked as
-    delivering. `stop` is not used: with several listeners on one queue, one would take another's sentinel, and it joins
-    without a timeout. The loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
+    delivering. `stop` is not used: it joins without a timeout, and a sentinel that is meant for one listener could end
+    another. The loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
     """
 
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.wakeups)
         self._pool = pool
-        # Set if starting it failed or was interrupted. It is not counted then, so its thread must not run it.
+        # Set if the start failed or was interrupted. The listener is then not counted as live, so its thread must end
+        # at once.
         self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
@@ -87,6 +89,7 @@ class Listeners:
     def __init__(
         self,
         *,
+        state: PipelineState,
         scheduler: Scheduler,
         delivery: Delivery,
         clock: Clock,
@@ -98,6 +101,7 @@ class Listeners:
     ) -> None:
         """`on_end` is called when the last listener ends, `on_refusal` when no thread could be started."""
         self.wakeups: SimpleQueue[None] = SimpleQueue()
+        self._state = state
         self._scheduler = scheduler
         self._delivery = delivery
         self._clock = clock
@@ -111,7 +115,6 @@ class Listeners:
         self._live = 0
         # How many of them are not delivering.
         self._free = 0
-        self._is_stopping = False
         # An action that listeners call until it returns True.
         self._action: Callable[[], bool] | None = None
         # Why the last thread was refused; empty once that was reported.
@@ -125,8 +128,7 @@ class Listeners:
 
     def __repr__(self) -> str:
         refused = "" if self._refused_at == float("-inf") else f", a thread refused at {self._refused_at:.1f}"
-        stopping = ", stopping" if self._is_stopping else ""
-        return f"<Listeners {self._live} of {self._uploads} live, {self._free} free{refused}{stopping}>"
+        return f"<Listeners {self._live} of {self._uploads} live, {self._free} free{refused}>"
 
     # Called by log calls.
 
@@ -172,7 +174,7 @@ class Listeners:
     def _may_start(self) -> bool:
         return (
             self._background
-            and not self._is_stopping
+            and not self._state.is_closed
             and threading.main_thread().is_alive()
             and self._clock.monotonic() >= self._refused_at + _PAUSE_SECONDS
         )
@@ -214,8 +216,8 @@ class Listeners:
     # Called by listeners.
 
     def next_work(self) -> Work | None:
-        """Wait for a batch; return None when the listener must end."""
-        while not self._is_stopping:
+        """Wait for a batch; return None when the listener must end: the pipeline is closed, or drained."""
+        while not self._state.is_closed:
             action = self._action
             if action is not None and action():
                 self._action = None
@@ -227,9 +229,9 @@ class Listeners:
                     self.wake()
                 return work
             if self._scheduler.is_draining and not self._scheduler.has_rows():
-                self.stop()
-            else:
-                self._clock.wait(self.wakeups, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
+                self._wake_all()  # to end as well
+                return None
+            self._clock.wait(self.wakeups, seconds if self._action is None else min(seconds, _ACTION_SECONDS))
         return None
 
     def deliver(self, work: Work) -> None:
@@ -284,18 +286,12 @@ class Listeners:
         return pause
 
     def finish(self) -> bool:
-        """Wake all listeners, so that they notice that the pipeline is closed; return whether there are any."""
+        """Wake all listeners, so that they notice that no more rows are taken; return whether there are any."""
         self._wake_all()
         return self._live > 0
 
-    def stop(self) -> None:
-        """Make each listener end once it has delivered its current batch."""
-        self._is_stopping = True
-        for _ in range(self._live):
-            self.wakeups.put(None)
-
     def join(self, seconds: float) -> None:
-        """Wait until all listeners have ended, at most this long."""
+        """Wait until all listeners have ended, at most this long: each does once it has delivered its current batch."""
         deadline = time.monotonic() + seconds
         # A listener that is about to start has no thread to join yet.
         while self._live and (left := deadline - time.monotonic()) > 0:

@@ -3,7 +3,7 @@
 Rules:
 - Any number of delivering and flushing threads call it at once, even in a signal handler. It has no lock of its own:
   the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
-- A batch is handed out with its tickets. The caller gives them back by `release`, whatever happens to the batch.
+- The caller that takes a batch also gets its tickets, and returns them by `release`, whatever happens to the batch.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.batch_queue import BatchQueue
+from .._queue.pipeline_state import PipelineState
+from .batch_source import BatchSource
 from .breaker import CircuitBreaker
-from .pacing import Pace
+from .pace import Pace
 from .retry import Delay
 
 # How long a listener sleeps if nothing is due; a new row wakes it.
@@ -40,19 +41,29 @@ class Scheduler:
     """Hand out the batches of one queue as they become due, and hold them back while the service is failing."""
 
     def __init__(
-        self, *, queue: BatchQueue, clock: Clock, shared_breaker: CircuitBreaker, batch_seconds: float
+        self,
+        *,
+        queue: BatchSource,
+        state: PipelineState,
+        clock: Clock,
+        shared_breaker: CircuitBreaker,
+        batch_seconds: float,
     ) -> None:
         self._queue = queue
+        self._state = state
         self._clock = clock
         self._shared_breaker = shared_breaker
         self._own_breaker = CircuitBreaker()
         self._pace = Pace(batch_seconds)
-        # Set when the pipeline closes: every waiting row is due, and retries come sooner.
-        self.is_draining = False
 
     def __repr__(self) -> str:
         draining = ", draining" if self.is_draining else ""
         return f"<Scheduler shared={self._shared_breaker!r}, own={self._own_breaker!r}{draining}>"
+
+    @property
+    def is_draining(self) -> bool:
+        """Return whether every waiting row is due and retries come sooner, because no more rows are taken."""
+        return not self._state.takes_rows
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Call this bound method, as long as its object is alive, whenever a pause changes or a probe ends."""
@@ -124,7 +135,10 @@ class Scheduler:
         return self._shared_breaker.succeeded(tickets.shared, now) | self._own_breaker.succeeded(tickets.own, now)
 
     def failures_with(self, tickets: Tickets, *, is_shared: bool) -> int:
-        """Return the number of consecutive failures, of all pipelines or of this one, including one of this request."""
+        """Return the number of consecutive failures, counting this request's, which has not been noted yet.
+
+        `is_shared` asks for those of all pipelines that share the breaker, otherwise for those of this one.
+        """
         if is_shared:
             return self._shared_breaker.failures_with(tickets.shared)
         return self._own_breaker.failures_with(tickets.own)

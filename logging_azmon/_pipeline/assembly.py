@@ -18,7 +18,8 @@ from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
-from .._queue.store import Store
+from .._queue.pipeline_state import PipelineState
+from .._queue.store import Durable, Store
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
 
@@ -39,6 +40,7 @@ class Components(NamedTuple):
 def assemble(
     settings: Settings,
     *,
+    state: PipelineState,
     destination: Destination,
     reporter: Reporter,
     encoder: Encoder,
@@ -47,37 +49,47 @@ def assemble(
     wake: Callable[[], object],
     files: Files | None = None,
 ) -> Components:
-    """Assemble the components; `breaker` is shared with other pipelines, and `files` is for tests."""
+    """Assemble the components. `state` outlives a fork, other pipelines share `breaker`, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
-    store: Store
-    store = memory = MemoryStore(
+    memory = MemoryStore(
         ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes
     )
+    store: Store = memory
+    durable: Durable | None = None
     if settings.spool is not None:
         # Imported here, because most applications have no spool.
+        from .._spool.components import SpoolComponents
         from .._spool.deferred_reports import DeferredReports
         from .._spool.directory import Directory
+        from .._spool.ownership import Ownership
         from .._spool.segment import Target
         from .._spool.spool_store import SpoolStore
 
         target = Target(
             endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream, cloud=settings.cloud
         )
-        store = SpoolStore(
-            ledger,
-            clock,
-            backlog,
+        directory = Directory(settings.spool, target, files)
+        reports = DeferredReports(clock, reporter)
+        store = durable = SpoolStore(
+            SpoolComponents(
+                ledger=ledger,
+                clock=clock,
+                backlog=backlog,
+                wake=wake,
+                directory=directory,
+                reports=reports,
+                ownership=Ownership(directory, ledger.lock, reports),
+            ),
             memory,
-            directory=Directory(settings.spool, target, files),
-            wake=wake,
             batch_bytes=settings.batch_bytes,
             spool_bytes=settings.spool_bytes,
             fsync=settings.spool_fsync,
-            reports=DeferredReports(clock, reporter),
         )
-    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), wake)
-    scheduler = Scheduler(queue=queue, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds)
+    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), state, wake, durable)
+    scheduler = Scheduler(
+        queue=queue, state=state, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds
+    )
     notices = LossNotices(
         ledger=ledger,
         queue=queue,

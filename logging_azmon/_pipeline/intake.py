@@ -23,11 +23,10 @@ from .._process import at_exit
 from .._process.clock import Clock
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
+from .._queue.store import Put
 from .._rows.encoder import Encoder
-from .._rows.fields import Fields
 from ..trouble import Trouble, count, described
 from . import capture
-from .capture import Put
 
 
 class Intake:
@@ -41,14 +40,14 @@ class Intake:
         self._clock = clock
         # RecursionErrors of log calls that could not be counted where they happened.
         self.uncounted: dict[Any, None] = {}
-        # Set by `begin`, again in each forked child.
+        # Set by `connect`, again in each forked child.
         self._put: Put
         self._queue: BatchQueue
         self._ledger: Ledger
         self._listeners: Listeners
 
-    def begin(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
-        """Put rows into this queue from now on; `on_thread` is called when a thread starts after one was refused."""
+    def connect(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
+        """Put rows into this queue from now on; `on_thread` is called when a thread starts after an earlier refusal."""
         self._queue = queue
         self._ledger = ledger
         self._listeners = listeners
@@ -95,16 +94,6 @@ class Intake:
         if not self._enabled:
             own = _put_nowhere
         self._put = own if put is None else put
-
-    # For commands, which can wait for room.
-
-    def encode(self, fields: Fields) -> bytes:
-        """Encode fields that did not come from a log call, such as those of a line in a file."""
-        return self._encoder(fields)
-
-    def offer(self, line: bytes, seconds: float) -> bool:
-        """Queue an encoded row as soon as there is room; return False, and count nothing, if there is none in time."""
-        return self._queue.put_within(seconds, line)
 
     # Failures.
 

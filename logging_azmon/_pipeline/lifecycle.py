@@ -1,12 +1,12 @@
-"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between the states in `state`.
+"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between its states (see `pipeline_state`).
 
 Rules:
 - `flush` and `close` wait for listeners, so they hold none of the library's locks and have a deadline. Where waiting
   could deadlock they do not wait: on a delivering thread, and inside dictConfig, which holds a lock that a listener may
   need. There the listeners go on in the background, and end when no row is left; the exit of the process waits for
   them.
-- Transitions are made under the ledger's lock, which is re-entrant; I/O never happens under it.
-- A pipeline that has unsettled rows but no users is kept alive until they are settled.
+- Transitions are made under the ledger's lock, which is re-entrant; no network I/O happens under it.
+- A pipeline that has unsettled rows but no front doors is kept alive until they are settled.
 """
 
 from __future__ import annotations
@@ -17,74 +17,86 @@ import threading
 from .._config.settings import Settings
 from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
-from .._delivery.explanations import left_behind
 from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
-from .._process import at_exit, at_fork, feedback
+from .._process import at_exit, feedback
 from .._process.clock import Clock
 from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
 from .._queue.batch_queue import EVERYTHING
+from .._queue.pipeline_state import PipelineState, State
 from .._rows.encoder import Encoder
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
+from .close_after_config import CloseAfterConfig
+from .flush_wait import FlushWait
+from .front_doors import FrontDoors
 from .intake import Intake
+from .left_behind import left_behind
 from .off import Off
-from .reconfigure import CloseAfterConfig
-from .state import State, StateMachine
-from .users import Users
-from .waiting import Waiting
 
 
 class Lifecycle:
     """Hold the components of a pipeline, and take it through its states, forks and the exit of the process."""
 
-    def __init__(self, settings: Settings, destination: Destination, clock: Clock, *, background: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        destination: Destination,
+        clock: Clock,
+        pipelines: Registry[Lifecycle],
+        *,
+        background: bool,
+    ) -> None:
+        """Assemble the pipeline, and register it with the others, for forks and the exit."""
         self.settings = settings
         # Identifies the pipeline across processes when it is pickled.
         self.key = secrets.token_hex(8)
         self.destination = destination
         self._clock = clock
+        self._pipelines = pipelines
         self._background = background
-        self._reporter = Reporter(settings.report, clock.monotonic)
-        self._encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
-        self._state = StateMachine()
-        self._users = Users(self._end_unused)
+        self._report = Reporter(settings.report, clock.monotonic)
+        self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
+        self._state = PipelineState()
+        self._front_doors = FrontDoors(self._close_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self._encoder, self._reporter, clock, enabled=settings.enabled)
+        self.intake = Intake(self.encoder, self._report, clock, enabled=settings.enabled)
         # What front doors give their log calls to.
         self.front: Intake | Off = self.intake if settings.enabled else Off(self.intake)
-        self._begin()
+        self._assemble()
         pipelines.add(self)
 
     def __repr__(self) -> str:
-        return f"{self.state.value}, {self.queue!r}, {self.listeners!r}"
+        return f"{self.queue!r}, {self.listeners!r}"
 
-    def _begin(self) -> None:
+    def _assemble(self) -> None:
         """Assemble the components that each process has of its own."""
         settings = self.settings
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
+            state=self._state,
             destination=self.destination,
-            reporter=self._reporter,
-            encoder=self._encoder,
+            reporter=self._report,
+            encoder=self.encoder,
             clock=self._clock,
             breaker=shared_breaker(settings.endpoint, settings.rule_id),
             wake=self.intake.wake,
         )
         self.listeners = Listeners(
+            state=self._state,
             scheduler=self.scheduler,
             delivery=self.delivery,
             clock=self._clock,
-            reporter=self._reporter,
+            reporter=self._report,
             uploads=settings.uploads,
             background=self._background,
             on_end=self._close_if_idle,
             on_refusal=self._thread_refused,
         )
-        self._waiting = Waiting(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
-        self.intake.begin(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
+        self._flush_wait = FlushWait(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
+        self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: self._pipelines.release(self))
 
     def _count_misfit(self) -> None:
         # Looked up at each call, because a forked child has a new ledger.
@@ -95,12 +107,13 @@ class Lifecycle:
         """Return the state that the pipeline is in."""
         return self._state.state
 
-    def _move(self, to: State) -> bool:
-        return self._state.move(to, self.ledger.lock)
-
     def _thread_refused(self) -> None:
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         self.intake.ask_for_thread()
+
+    def take_key(self, key: str) -> None:
+        """Identify by this key, because the pipeline was unpickled from another process."""
+        self.key = key
 
     # Called by users.
 
@@ -110,14 +123,15 @@ class Lifecycle:
         return self.ledger.snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
         watermark = self.make_all_due()
         if _must_not_wait():
             return self.queue.is_settled(watermark)
-        return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
+        return self._flush_wait.wait(watermark, self._flush_wait.deadline(timeout), is_default=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver the waiting ones within `timeout` seconds, then count and report the rest as lost.
@@ -126,70 +140,65 @@ class Lifecycle:
         """
         if holds_logging_lock() and self._close_later():
             return
-        if not self._begin_drain():
+        if not self.queue.begin_drain():
             return
         self.make_all_due()
         if _must_not_wait():
             self._drain_in_background()
             return
-        deadline = self._waiting.deadline(timeout)
+        deadline = self._flush_wait.deadline(timeout)
         # A closing pipeline also waits for its own notices and for rows adopted from dead processes.
-        self._waiting.wait(EVERYTHING, deadline, is_default=timeout is None)
-        self._end(deadline)
+        self._flush_wait.wait(EVERYTHING, deadline, is_default=timeout is None)
+        self._finish_closing(deadline)
 
     # OPEN -> CLOSING, inside dictConfig.
 
     def _close_later(self) -> bool:
-        """Close once dictConfig is done; return False if no listener runs or no row was ever taken."""
+        """Close once dictConfig is done.
+
+        Return False if the caller must close now: no listener runs, or no row was ever taken.
+        """
         if self.state is State.CLOSING:
             return True
         if not self._state.takes_rows or not self.stats().accepted:
             return False
         self.make_all_due()
-        pipelines.keep(self)
-        return self._close_after_config.begin(self.listeners) and self._move(State.CLOSING)
+        self._pipelines.keep(self)
+        if not self._close_after_config.begin(self.listeners):
+            return False
+        with self.ledger.lock:
+            return self._state.move(State.CLOSING)
 
     def close_in_background(self) -> None:
         """Take no more rows, and leave the waiting ones to the listeners."""
-        if self._begin_drain():
+        if self.queue.begin_drain():
             self._drain_in_background()
-
-    # OPEN or CLOSING -> DRAINING.
-
-    def _begin_drain(self) -> bool:
-        """Take no more rows; return False if none were taken before."""
-        if not self._move(State.DRAINING):
-            return False
-        self.queue.close()
-        self.scheduler.is_draining = True
-        return True
 
     def _drain_in_background(self) -> None:
         """Leave the waiting rows to the listeners, which end when none is left, or else to the exit of the process."""
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         if not self.listeners.finish() and not self.scheduler.has_rows():
             self._close_if_idle()
 
     # DRAINING -> CLOSED.
 
-    def _end(self, deadline: float) -> None:
+    def _finish_closing(self, deadline: float) -> None:
         """Stop the listeners, count what is left, and report it."""
-        # If no row was left, the last listener may have ended and moved to CLOSED already.
-        self._move(State.CLOSED)
-        rows = self.queue.abandon("closed")
-        self.listeners.stop()
+        # If no row was left, the last listener may have ended and closed the queue already.
+        rows = self.queue.close()
+        self.listeners.finish()
         with at_exit.spending():
             self.listeners.join(max(0.0, deadline - self._clock.monotonic()))
         settings = self.settings
         for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
-            self._reporter(trouble)
+            self._report(trouble)
         self._free_resources()
 
     def _close_if_idle(self) -> None:
-        """Move to CLOSED and close the connections, if no row waits or is in flight."""
+        """Close the queue and the connections, if no row waits or is in flight."""
         if self._state.takes_rows or self.scheduler.has_rows():
             return
-        self._move(State.CLOSED)
+        self.queue.close()
         self._free_resources()
 
     def _free_resources(self) -> None:
@@ -200,10 +209,10 @@ class Lifecycle:
         for reason, loss in self.ledger.take_unreported().items():
             if reason not in ("closed", "after_close"):
                 text = f"{count(loss.rows)} dropped: {reason}"
-                self._reporter(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
-        pipelines.release(self)
+                self._report(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
+        self._pipelines.release(self)
 
-    # Called by commands and at exit.
+    # Called by `bulk` and at exit.
 
     def make_all_due(self) -> int:
         """Make all waiting rows due now, and return the watermark to wait for: the number of rows accepted so far."""
@@ -217,48 +226,30 @@ class Lifecycle:
         self.listeners.report_refusal()
         return watermark
 
-    def drain(self, timeout: float) -> bool:
-        """Wait for all rows, including orphans in the spool; return True if none is left."""
-        self._waiting.wait(EVERYTHING, self._waiting.deadline(timeout), is_default=False)
-        if not self.queue.is_settled(EVERYTHING):
-            return False
-        # Orphans are adopted in batches; look for more.
-        self.make_all_due()
-        return self.queue.is_settled(EVERYTHING)
-
-    def settled_count(self) -> int:
-        """Return how many rows, counted from the first one, are settled without a gap."""
-        return self.queue.settled_count()
-
-    def report_losses_without_rows(self) -> None:
-        """Queue no loss notices: this process does not know the columns of the table."""
-        self.notices.is_enabled = False
+    def wait_for_everything(self, seconds: float) -> None:
+        """Wait until all rows are settled, adopted ones too, at most this long."""
+        self._flush_wait.wait(EVERYTHING, self._flush_wait.deadline(seconds), is_default=False)
 
     # Front doors.
 
-    def attach(self, user: object, *, is_maker: bool) -> None:
+    def attach(self, front_door: object, *, is_maker: bool) -> None:
         """Register a front door that logs to this pipeline."""
-        self._users.add(user, is_maker=is_maker)
+        self._front_doors.add(front_door, is_maker=is_maker)
 
-    def detach(self, user: object) -> None:
+    def detach(self, front_door: object) -> None:
         """Forget a front door that was closed, and close the pipeline if nothing else will."""
-        self._users.remove(user)
-        if self._users.should_close(is_ending=at_exit.seconds_left() is not None):
+        self._front_doors.remove(front_door)
+        if self._front_doors.should_close(is_ending=at_exit.seconds_left() is not None):
             self.close()
 
-    def _end_unused(self) -> None:
+    def _close_unused(self) -> None:
         # Called by a finalizer, so it must not wait.
-        if self._begin_drain():
+        if self.queue.begin_drain():
             if self.scheduler.has_rows():
                 self.listeners.wake()
             self._drain_in_background()
 
     # Fork and exit.
-
-    @property
-    def close_seconds(self) -> float:
-        """Return how long this pipeline may take to finish."""
-        return self.settings.close_seconds
 
     @property
     def fork_lock(self) -> threading.RLock:
@@ -269,59 +260,24 @@ class Lifecycle:
         """Start afresh in a forked child, without the waiting rows: those are the parent's."""
         self.queue.leave_to_parent()
         self.intake.uncounted.clear()
-        self._encoder.restart()
+        self.encoder.restart()
         self.destination.forget()
-        self._begin()
-        # At most one of these is a transition: CLOSING to OPEN, or DRAINING to CLOSED.
-        self._move(State.OPEN)
-        self._move(State.CLOSED)
-        if not self._state.takes_rows:
-            self.queue.abandon("closed")
+        self._state.restart()
+        self._assemble()
+        if self._state.is_closed:
+            self.queue.close()
 
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Deliver the waiting rows; close the pipeline, unless a handler is open: logging.shutdown closes that."""
-        deadline = self._waiting.deadline(None)
+        deadline = self._flush_wait.deadline(None)
         watermark = self.queue.make_all_due()
         was_closed = not self._state.takes_rows
-        self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
+        self._flush_wait.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:
-            self._end(deadline)
-        elif is_last or not len(self._users):
+            self._finish_closing(deadline)
+        elif is_last or not len(self._front_doors):
             self.close()
 
 
 def _must_not_wait() -> bool:
     return feedback.is_delivering() or holds_logging_lock()
-
-
-pipelines: Registry[Lifecycle] = Registry()
-
-
-def _fork_locks() -> list[threading.RLock]:
-    return [pipeline.fork_lock for pipeline in pipelines.alive()]
-
-
-def restart() -> None:
-    """Restart each pipeline in a forked child; none is kept alive for its parent's rows."""
-    pipelines.release_all()
-    for pipeline in pipelines.alive():
-        pipeline.restart()
-
-
-def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
-    """Deliver the last rows of all pipelines at exit, and close the pipelines that nothing else will close."""
-    at_exit.finish_pipelines(_not_closed(), is_last)
-
-
-def flush_all() -> None:
-    """Deliver the waiting rows of all pipelines before the exit, which closes them."""
-    at_exit.flush_pipelines(_not_closed())
-
-
-def _not_closed() -> list[Lifecycle]:
-    return [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED]
-
-
-at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
-at_exit.register(at_exit.Turn.PIPELINES, finish_all)
-at_exit.register_flush(flush_all)

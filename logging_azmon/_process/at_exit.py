@@ -1,8 +1,8 @@
 """Run the modules' exit callbacks when the process ends, within one time limit for all pipelines.
 
-The interpreter joins non-daemon threads, then calls atexit callbacks, last registered first. The one registered here
-runs before `logging.shutdown`, which still flushes and closes handlers; later callbacks may still log. The time that
-flush and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
+The interpreter joins non-daemon threads, then calls atexit callbacks, last registered first. Ours runs before
+`logging.shutdown`, which flushes and closes handlers. Callbacks that run after ours may still log. The time that flush
+and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
 
 Forked children of multiprocessing and billiard end by `os._exit`, without atexit. Before that they call finalizers or,
 in Celery's pool, send a signal. The same exit callbacks run there, with `is_last` set, because nothing runs later.
@@ -17,7 +17,7 @@ import logging  # registers its callback first, so that ours runs before it
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, Protocol
@@ -37,7 +37,16 @@ _LAST_PRIORITY = -100
 # Below all finalizers that anybody has.
 _AFTER_ALL_PRIORITY = -(10**9)
 
-_registered: list[tuple[Turn, Callable[[bool], None]]] = []
+
+class ExitCallback(Protocol):
+    """Do what a module does when the process ends."""
+
+    def __call__(self, *, is_last: bool) -> None:
+        """Do it; `is_last` says that nothing runs later, not even `logging.shutdown`."""
+        ...
+
+
+_registered: list[tuple[Turn, ExitCallback]] = []
 _flushes: list[Callable[[], None]] = []
 _checks: list[Callable[[], object]] = []
 _finalizers: dict[str, Any] = {}
@@ -46,57 +55,15 @@ _is_forked = False
 _seconds_left: float | None = None
 
 
-def register(turn: Turn, end: Callable[[bool], None]) -> None:
-    """Call `end` when the process ends; its argument is True if nothing runs later, not even `logging.shutdown`."""
-    _registered.append((turn, end))
+def register(turn: Turn, callback: ExitCallback) -> None:
+    """Call this when the process ends."""
+    _registered.append((turn, callback))
     _registered.sort(key=lambda known: known[0])
 
 
 def register_flush(flush: Callable[[], None]) -> None:
     """Call `flush` if the process is about to end and its rows cannot wait for the exit callbacks."""
     _flushes.append(flush)
-
-
-class Ending(Protocol):
-    """The methods of a pipeline that the exit calls."""
-
-    @property
-    def close_seconds(self) -> float:
-        """Return how long it may take to finish."""
-        ...
-
-    def make_all_due(self) -> object:
-        """Make all waiting rows due now."""
-        ...
-
-    def flush(self, timeout: float) -> object:
-        """Wait until the rows made due are settled."""
-        ...
-
-    def finish_at_exit(self, *, is_last: bool) -> None:
-        """Deliver or count the remaining rows, and close, unless `logging.shutdown` will."""
-        ...
-
-
-def finish_pipelines(pipelines: Sequence[Ending], is_last: bool) -> None:  # noqa: FBT001 - passed on
-    """Flush all pipelines at once, then finish each."""
-    flush_pipelines(pipelines)
-    for pipeline in pipelines:
-        pipeline.finish_at_exit(is_last=is_last)
-
-
-def flush_pipelines(pipelines: Sequence[Ending]) -> None:
-    """Flush all pipelines at once.
-
-    The first call begins the exit: the longest `close_seconds` is the limit for all waits from then on.
-    """
-    if _seconds_left is None:
-        _set_seconds_left(max((pipeline.close_seconds for pipeline in pipelines), default=0.0))
-    for pipeline in pipelines:
-        pipeline.make_all_due()
-    # A pipeline that hangs must leave time for the others: this thread may be the only one that delivers their rows.
-    for number, pipeline in enumerate(pipelines):
-        pipeline.flush((_seconds_left or 0.0) / (len(pipelines) - number))
 
 
 def flush_early() -> None:
@@ -111,7 +78,8 @@ def has_begun() -> bool:
     return not threading.main_thread().is_alive() or (util is not None and bool(util.is_exiting()))
 
 
-def _set_seconds_left(seconds: float | None) -> None:
+def limit_waits(seconds: float | None) -> None:
+    """Limit the time that flush and close may wait from now on, all together; None removes the limit."""
     global _seconds_left  # noqa: PLW0603 - a process ends once
     _seconds_left = seconds
 
@@ -129,12 +97,12 @@ def spending() -> Iterator[None]:
         yield
     finally:
         if _seconds_left is not None:
-            _set_seconds_left(max(0.0, _seconds_left - (time.monotonic() - begun)))
+            limit_waits(max(0.0, _seconds_left - (time.monotonic() - begun)))
 
 
 def _end(*, is_last: bool = False) -> None:
-    for _, end in _registered:
-        end(is_last)
+    for _, callback in _registered:
+        callback(is_last=is_last)
 
 
 class _Search:  # noqa: PLW1641 - it is compared, never stored
@@ -237,7 +205,8 @@ def _flush_and_call(function: Callable[[], object]) -> None:
 
 def _end_child(name: str) -> None:
     if name == "multiprocessing":
-        # Until 3.12 the child joins its threads after its finalizers, by this very function; they may log until then.
+        # Until 3.12, a child calls this function itself after its finalizers, to join its threads. They may log until
+        # then, so join them first.
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the interpreter itself calls it
     _end(is_last=True)
 
@@ -250,7 +219,7 @@ def restart() -> None:
     """Reset the state in a forked child."""
     global _is_forked  # noqa: PLW0603 - as above
     _is_forked = True
-    _set_seconds_left(None)
+    limit_waits(None)
     if _last is not None:
         _last.function = None
 

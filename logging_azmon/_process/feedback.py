@@ -1,8 +1,15 @@
 """Mark the threads that deliver, so that their own log records never enter a pipeline.
 
 The SDK, its HTTP library and a user's `report` log on the thread that uploads; a row made of such a record would cause
-the next upload. A record is recognized by its thread, never by its logger's name, so that records
-of azure and urllib3 from the application's own requests arrive.
+the next upload. A record is recognized by its thread, never by its logger's name, so that records of azure and urllib3
+from the application's own requests arrive.
+
+The garbage collector runs on whichever thread happens to allocate, so it calls the application's finalizers on a
+delivering thread, too. What they log is not the library's own.
+
+A record for which no handler is found is printed by `logging.lastResort`. It would print a page for each attempt to get
+a token, although the report says the same in a line. So it leaves out what delivering threads log. No other handler,
+and no logger, is touched.
 
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
@@ -10,6 +17,8 @@ child begins without entries, because its threads belong to the application even
 
 from __future__ import annotations
 
+import gc
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +33,8 @@ from . import at_fork
 depths: dict[int, int] = {}
 # When each entered first, in wall time: identifiers are reused, so an earlier record is another thread's.
 since: dict[int, float] = {}
+# The delivering threads on which the garbage collector is running.
+collecting: set[int] = set()
 
 
 def is_delivering() -> bool:
@@ -33,8 +44,9 @@ def is_delivering() -> bool:
 
 def is_own(record: Any) -> bool:
     """Return whether a delivering thread made this record, even if it came here through a queue."""
-    if get_ident() in depths:
-        return True
+    current = get_ident()
+    if current in depths:
+        return current not in collecting
     try:
         # A thread of another process, or one that has ended, may have the same identifier.
         thread = record.thread
@@ -45,7 +57,11 @@ def is_own(record: Any) -> bool:
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Mark this thread as delivering, also for OpenTelemetry's instrumentations, so that an upload makes no span."""
+    """Mark this thread as delivering. OpenTelemetry is told as well, so that an upload makes no span."""
+    if _note_collection not in gc.callbacks:
+        gc.callbacks.append(_note_collection)
+        if logging.lastResort is not None:
+            logging.lastResort.addFilter(_is_not_own)
     thread = get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
@@ -62,10 +78,25 @@ def delivering() -> Iterator[None]:
             since.pop(thread, None)
 
 
+def _is_not_own(record: logging.LogRecord) -> bool:
+    return not is_own(record)
+
+
+def _note_collection(phase: str, info: object) -> None:  # noqa: ARG001 - the collector's signature
+    thread = get_ident()
+    if thread not in depths:
+        return
+    if phase == "start":
+        collecting.add(thread)
+    else:
+        collecting.discard(thread)
+
+
 def restart() -> None:
     """Reset the state in a forked child."""
     depths.clear()
     since.clear()
+    collecting.clear()
 
 
 at_fork.register(at_fork.Turn.PROCESS, restart=restart)

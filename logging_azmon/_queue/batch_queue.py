@@ -22,7 +22,8 @@ from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
 from .overflow import Overflow
-from .store import Loaded, Put, Store
+from .pipeline_state import PipelineState, State
+from .store import Durable, Loaded, Put, Store
 
 # A watermark later than any row.
 EVERYTHING = sys.maxsize
@@ -38,30 +39,30 @@ class BatchQueue:
         backlog: Backlog,
         store: Store,
         overflow: Overflow,
+        state: PipelineState,
         wake: Callable[[], object],
+        durable: Durable | None = None,
     ) -> None:
+        """Queue rows in this store; `durable` is the store again if its rows survive the process."""
         self.lock = ledger.lock
         self._ledger = ledger
         self._clock = clock
         self._backlog = backlog
-        self._waiting = backlog.waiting
-        self._taken = backlog.taken
         self._store = store
+        self._durable = durable
         self._overflow = overflow
+        self._state = state
         self._wake = wake
         # Takes a row, or counts it as dropped and returns False. The store's own function, to save a call for each row.
         self.put: Put = store.fast_path(self._put)
         # Batches that begin before this watermark are due at once, because a flush waits for them.
         self._urgent_before = 0
-        self._is_closed = False
-        # Set by `abandon`: the reason for which rows that are given back from then on are lost.
-        self._lost_for: Reason | None = None
+        # When the store is to be refreshed next; None if never.
+        self._next_refresh: float | None = None
         self.settled_batches = 0
 
     def __repr__(self) -> str:
-        waiting, taken = len(self._waiting), len(self._taken)
-        state = " abandoned" if self._lost_for else " closed" if self._is_closed else ""
-        return f"<BatchQueue{state} waiting={waiting} taken={taken} store={self._store!r}>"
+        return f"<BatchQueue {self._state.state.value} {self._backlog!r} store={self._store!r}>"
 
     # The application's side.
 
@@ -69,9 +70,9 @@ class BatchQueue:
         """Take a row, after the policy has made room for it if need be; or count it as dropped."""
         if self._store.append(line):
             return True
-        if not self._is_closed and self._overflow.put(line, self):
+        if self._state.takes_rows and self._overflow.put(line, self):
             return True
-        reason: Reason = "after_close" if self._is_closed else self._store.why_full
+        reason: Reason = self._store.why_full if self._state.takes_rows else "after_close"
         self._ledger.drop(reason, 1, self._clock.time(), accepted=1)
         return False
 
@@ -79,7 +80,7 @@ class BatchQueue:
         """Take a row if there is room; otherwise return False, and count nothing."""
         return self._store.append(line)
 
-    def put_within(self, seconds: float, line: bytes) -> bool:
+    def put_within(self, line: bytes, seconds: float) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         wakeups: SimpleQueue[None] = SimpleQueue()
         self.watch(wakeups)
@@ -87,7 +88,7 @@ class BatchQueue:
         try:
             while not self._store.append(line):
                 left = deadline - self._clock.monotonic()
-                if left <= 0 or self._is_closed:
+                if left <= 0 or not self._state.takes_rows:
                     return False
                 self._clock.wait(wakeups, left)
         finally:
@@ -99,9 +100,9 @@ class BatchQueue:
         return self._store.make_room(size)
 
     def put_notice(self, line: bytes) -> bool:
-        """Take a row of the library's own, if there is room: even after `close`, but not after `abandon`."""
+        """Take a row of the library's own, if there is room: even while draining, but not once closed."""
         with self.lock:
-            if self._lost_for or not self._store.append_notice(line):
+            if self._state.is_closed or not self._store.append_notice(line):
                 return False
         self._wake()
         return True
@@ -110,7 +111,8 @@ class BatchQueue:
 
     def refresh(self, now: float) -> None:
         """Adopt orphans from time to time, and report trouble of the store; called before `take`."""
-        self._store.refresh(now, is_urgent=False, adopts=not self._lost_for)
+        if self._durable is not None:
+            self._next_refresh = self._durable.refresh(now, is_urgent=False, adopts=not self._state.is_closed)
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Return whether `take` would hand out a batch."""
@@ -126,8 +128,7 @@ class BatchQueue:
                     return None
                 if batch.is_open:
                     self._store.close_open()
-                self._taken.add(batch)
-                self._waiting.remove(batch)
+                self._backlog.take(batch)
                 self._ledger.take(batch.rows, batch.place)
             try:
                 loaded = self._store.load(batch)
@@ -147,7 +148,7 @@ class BatchQueue:
         if self._store.is_writing:
             return None
         oldest: Batch | None = None
-        for batch in list(self._waiting):
+        for batch in list(self._backlog.waiting):
             if batch.is_open and not is_due and batch.first_row >= self._urgent_before:
                 continue
             if not batch.has_rows or batch.attempts.not_before > now:
@@ -168,66 +169,64 @@ class BatchQueue:
     def next_event_at(self) -> float | None:
         """Return when the next batch that was given back may be sent, or a refresh is due; None if neither is."""
         with self.lock:
-            waiting = [batch for batch in list(self._waiting) if not batch.is_open and batch.has_rows]
+            waiting = [batch for batch in list(self._backlog.waiting) if not batch.is_open and batch.has_rows]
             moments = [batch.attempts.not_before for batch in waiting]
-            refresh = self._store.next_refresh()
+            refresh = self._next_refresh
             return min(moments if refresh is None else [*moments, refresh], default=None)
 
     def give_back(self, batch: Batch) -> None:
-        """Return a taken batch to its place in the order; after `abandon`, hand it over or count it as lost."""
-        if batch not in self._taken:
+        """Return a taken batch to its place in the order; once closed, hand it over or count it as lost."""
+        if not self._backlog.is_taken(batch):
             return
         self._store.unload(batch)
         with self.lock:
-            if not self._lost_for:
+            if not self._state.is_closed:
                 self._backlog.insert(batch)
-                # Counted before it leaves the taken ones: as long as it is among them, `oldest` skips it, so that it
-                # cannot be dropped with wrong counters.
+                # Count first, remove from the taken ones second. Until it is removed, `oldest` skips the batch, so no
+                # other call can drop it while the counters are wrong.
                 self._ledger.give_back(batch.rows, batch.place)
-                self._taken.discard(batch)
+                self._backlog.untake(batch)
             else:
-                self._end_given_back(batch)
-        if self._lost_for:
-            self._store.release_ownership()
+                self._leave_given_back(batch)
+        if self._state.is_closed:
+            self.release_ownership()
         else:
             self._wake()
 
-    def _end_given_back(self, batch: Batch) -> None:
-        """End a batch that is given back after `abandon`."""
+    def _leave_given_back(self, batch: Batch) -> None:
+        """End a batch that is given back once the pipeline is closed."""
         self._ledger.give_back(batch.rows, batch.place)
-        self._taken.discard(batch)
-        self._end(batch)
+        self._backlog.untake(batch)
+        self._leave(batch)
         self.settled_batches += 1
         self._backlog.notify()
 
-    def _end(self, batch: Batch) -> int:
+    def _leave(self, batch: Batch) -> int:
         """Hand a waiting batch over to the next process, or count its rows as lost; return how many are lost."""
-        reason = self._lost_for
-        if reason is None or self._store.hand_over(batch):
+        if self._durable is not None and self._durable.hand_over(batch):
             return 0
         self._store.release(batch)
-        self._ledger.drop(reason, batch.rows, self._clock.time(), queued=batch.rows, is_notice=batch.is_notice)
+        self._ledger.drop("closed", batch.rows, self._clock.time(), queued=batch.rows, is_notice=batch.is_notice)
         return batch.rows
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
         """Replace a taken batch by its parts."""
         with self.lock:
             self._store.divide(batch, parts)
-            self._taken.update(parts)
-            self._taken.discard(batch)
+            self._backlog.divide(batch, parts)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
+    def settle(self, batch: Batch, *, is_rejected: bool = False, lost: Reason | None = None) -> None:
         """Settle a taken batch as delivered, rejected, or lost for a reason; a second call does nothing."""
-        if batch not in self._taken:
+        if not self._backlog.is_taken(batch):
             return
         # Released before it is counted, so that no other process finds rows on disk that are counted as settled.
         self._store.release(batch)
         with self.lock:
-            self._taken.discard(batch)
+            self._backlog.untake(batch)
             if lost:
                 now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
-            elif rejected:
+            elif is_rejected:
                 self._ledger.reject(batch.rows)
             else:
                 self._ledger.deliver(batch.rows)
@@ -236,19 +235,20 @@ class BatchQueue:
 
     def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
         """Settle a batch that the service rejected; return the file that keeps its rows, or ""."""
-        kept = self._store.keep_rejected(batch, answer)
-        self.settle(batch, rejected=True)
+        kept = "" if self._durable is None else self._durable.keep_rejected(batch, answer)
+        self.settle(batch, is_rejected=True)
         return kept
 
     # Flush and close.
 
     def make_all_due(self) -> int:
         """Make all waiting batches due now, and return the watermark to wait for."""
-        self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._lost_for)
+        if self._durable is not None:
+            self._durable.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._state.is_closed)
         with self.lock:
-            self._store.catch_up()
+            self._ledger.catch_up()
             self._urgent_before = self._ledger.accepted
-            for batch in list(self._waiting):
+            for batch in list(self._backlog.waiting):
                 batch.attempts.not_before = 0.0
             return self._urgent_before
 
@@ -262,19 +262,14 @@ class BatchQueue:
     def settled_count(self) -> int:
         """Return how many rows, counted from the first one put, are settled without a gap."""
         with self.lock:
-            self._store.catch_up()
+            self._ledger.catch_up()
             first_rows = [batch.first_row for batch in self._backlog.all() if batch.first_row >= 0 and batch.has_rows]
             return min(first_rows, default=self._ledger.accepted)
 
     @property
     def is_empty(self) -> bool:
         """Return whether no row waits or is in flight."""
-        return self._store.is_empty and not self._taken
-
-    @property
-    def used_bytes(self) -> int:
-        """Return how many bytes in memory count against the bound."""
-        return self._store.used_bytes
+        return not self._backlog.has_rows()
 
     def watch(self, wakeups: SimpleQueue[None]) -> None:
         """Put a wake-up into this queue whenever a batch is settled."""
@@ -286,34 +281,38 @@ class BatchQueue:
         with self.lock:
             self._backlog.unwatch(wakeups)
 
-    def close(self) -> None:
-        """Take no more rows for this process to send, and end all waits for room."""
+    def begin_drain(self) -> bool:
+        """Take no more rows for this process to send, and end all waits for room; return False if that was done."""
         with self.lock:
-            self._is_closed = True
+            if not self._state.move(State.DRAINING):
+                return False
             self._store.close()
             self._backlog.notify()
+            return True
 
-    def abandon(self, reason: Reason) -> int:
-        """Hand waiting rows over to the next process, or count them as lost; likewise rows given back later.
+    def close(self) -> int:
+        """End draining: hand waiting rows over to the next process, or count them as lost, also those given back later.
 
         Return how many rows are lost now.
         """
         with self.lock:
-            self._lost_for = reason
-            self._is_closed = True
+            self._state.move(State.CLOSED)
+            # Again: a forked child may begin in the state CLOSED.
             self._store.close()
             lost = 0
-            while self._waiting:
-                lost += self._end(self._waiting.popleft())
+            while (batch := self._backlog.take_next()) is not None:
+                lost += self._leave(batch)
             self._backlog.notify()
-        self._store.release_ownership()
+        self.release_ownership()
         return lost
 
     def release_ownership(self) -> None:
         """Let other processes adopt the rows that are left on disk, once none of them is in flight."""
-        self._store.release_ownership()
+        if self._durable is not None:
+            self._durable.release_ownership()
 
     def leave_to_parent(self) -> None:
         """Take no more rows, in a forked child; all rows in the queue are the parent's."""
-        self._is_closed = True
+        # Its own, because the pipeline goes on with another queue.
+        self._state = PipelineState(State.CLOSED)
         self._store.leave_to_parent()

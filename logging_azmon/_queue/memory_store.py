@@ -9,15 +9,17 @@ Rules:
 - The open batch takes rows without the lock as long as they fit the reserve: bytes that `append` has counted as used in
   advance. Code that needs the queue to stand still holds the lock and calls `catch_up`, which counts those rows and
   takes the reserve back, so that the next row needs the lock.
-- Bytes are reserved from a batch's second row on, because the first must wake a listener. If the wake-up is
-  interrupted, the next row wakes it. Nothing is reserved where straight-line code is not atomic (see
-  `_process.atomicity`).
+- The first row of a batch never uses the reserve, because it must wake a listener. If that is interrupted, the next row
+  does it.
+- Where straight-line code is not atomic (see `_process.atomicity`), nothing is reserved: each row takes the lock. The
+  lock keeps other threads out, but not this thread's own signal handlers and finalizers, so their rows are deferred.
 - A waiting batch without rows belongs to an interrupted call that has just begun it, so it is not removed.
 - A batch's bytes count against the bound until it is released.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +34,7 @@ from .store import Loaded, Put
 class OpenBatch:
     """Take rows for the open batch without a lock, and account for its bytes.
 
-    A store holds one object for all its open batches, one after the other; any object with these attributes will do.
+    One object serves all open batches of a store, one after the other.
     """
 
     __slots__ = ("batch", "capacity", "data", "lock_free", "put", "reserved", "rows", "since")
@@ -67,7 +69,6 @@ class OpenBatch:
 class MemoryStore:
     """Keep rows in memory, up to `queue_bytes`."""
 
-    is_writing = False
     why_full: Reason = "queue_full"
 
     def __init__(
@@ -90,11 +91,18 @@ class MemoryStore:
         self._batch_bytes = batch_bytes - 1
         # A placeholder while no batch is open; it has no capacity.
         self._no_batch = Batch(bytearray(), 0, 0)
+        # Takes a row if there is room, in a new batch if need be; otherwise returns False, and counts nothing.
+        self.append: Put
+        self._choose_append()
         self._open = OpenBatch(self._no_batch, self.append)
         # The bytes of all rows that wait or are in flight, and of the reserve.
         self.used_bytes = 0
         # The bound: `queue_bytes`, or 0 after `close`.
         self._limit = queue_bytes
+        # Whether a row is being added where straight-line code is not atomic.
+        self.is_writing = False
+        # Rows of log calls that interrupted that, to be put after it.
+        self._deferred: deque[bytes] = deque()
         ledger.catch_up = self.catch_up
 
     def __repr__(self) -> str:
@@ -107,8 +115,31 @@ class MemoryStore:
         self._open.put = put
         return self._open.append
 
-    def append(self, line: bytes) -> bool:
-        """Take a row if there is room, in a new batch if need be; otherwise return False, and count nothing."""
+    def _choose_append(self) -> bool:
+        """Choose how rows are added, and return whether straight-line code is atomic.
+
+        This is done again for each batch, because a debugger may have been attached.
+        """
+        is_atomic = is_straight_line_atomic()
+        self.append = self._append if is_atomic else self._append_alone
+        return is_atomic
+
+    def _append_alone(self, line: bytes) -> bool:
+        """Take a row, or defer it if this thread interrupted itself while it was taking another."""
+        with self._lock:
+            if self.is_writing:
+                self._deferred.append(line)
+                return True
+            self.is_writing = True
+            try:
+                is_in = self._append(line)
+            finally:
+                self.is_writing = False
+                while self._deferred:
+                    self._open.put(self._deferred.popleft())
+        return is_in
+
+    def _append(self, line: bytes) -> bool:
         size = len(line)
         with self._lock:
             while True:
@@ -138,14 +169,14 @@ class MemoryStore:
                 # If the call is interrupted here, the batch stays empty or takes rows later; both are harmless.
                 begun = self._clock.monotonic()
                 batch = Batch(bytearray(), 0, 0, is_open=True)
-                self._backlog.waiting.append(batch)
+                self._backlog.append(batch)
                 self._count_open(batch, max(self._batch_bytes, size), begun)
-        if not batch.announced:
+        if not batch.is_announced:
             try:
                 self._wake()
-                if self._open.batch is batch and is_straight_line_atomic():
+                if self._choose_append() and self._open.batch is batch:
                     self._open.lock_free = batch
-                batch.announced = True
+                batch.is_announced = True
             except RecursionError:
                 pass  # the row is in, so raising would count it twice; the next row wakes a listener
         return True
@@ -174,11 +205,11 @@ class MemoryStore:
         """Take a row of the library's own as a batch of one, even after `close`."""
         size = len(line)
         self.catch_up()
-        if self.used_bytes + size > self._queue_bytes:
+        if self.is_writing or self.used_bytes + size > self._queue_bytes:
             return False
         ledger = self._ledger
         batch = Batch(b"", 0, ledger.accepted, is_notice=True)
-        self._backlog.waiting.append(batch)
+        self._backlog.append(batch)
         # Atomic: the row and its count.
         batch.data = line
         batch.rows = 1
@@ -209,7 +240,9 @@ class MemoryStore:
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        # Skip this if another call has dropped the same rows meanwhile, or a flush has taken them.
+        ledger = self._ledger
+        # Atomic: the rows and their counts. Skipped if another call has dropped the same rows meanwhile, or a flush has
+        # taken them.
         if batch.rows == rows_before and batch in self._backlog.waiting:
             # Deleting the first bytes of a bytearray does not move the others.
             del data[first]
@@ -217,26 +250,21 @@ class MemoryStore:
             batch.rows -= rows
             batch.first_row += rows
             self.used_bytes -= end
-            self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
-            if not batch.rows and batch in self._backlog.waiting:
-                self._backlog.waiting.remove(batch)
+            ledger.queued -= rows
+            ledger.dropped["queue_full"] += rows
+            ledger.drops += 1
+            # End of the atomic step.
+            if not batch.is_notice:
+                ledger.add_unreported("queue_full", rows, now)
+            if not batch.rows:
+                self._backlog.remove(batch)
 
     # The delivering side.
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether no row waits or is in flight."""
-        return self.used_bytes == 0
-
-    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Do nothing: dead processes leave no rows in memory."""
-
-    def next_refresh(self) -> None:
-        """Return None: there is never anything to refresh."""
-
     def catch_up(self) -> None:
         """Count the rows that were taken without the lock, and take the reserve back."""
-        self._count_open(None)
+        if not self.is_writing:
+            self._count_open(None)
 
     def open_since(self) -> float | None:
         """Return when the open batch began, if there is one."""
@@ -268,23 +296,12 @@ class MemoryStore:
                 batch.is_released = True
                 self.used_bytes -= size
 
-    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Store has it
-        """Return "": rejected rows are kept on disk only."""
-        return ""
-
     # The end.
 
     def close(self) -> None:
         """Take no more rows."""
         self._limit = 0
         self.close_open()
-
-    def hand_over(self, batch: Batch) -> bool:  # noqa: ARG002 - as Store has it
-        """Return False: rows in memory are lost with the process."""
-        return False
-
-    def release_ownership(self) -> None:
-        """Do nothing: no other process sees this memory."""
 
     def leave_to_parent(self) -> None:
         """Take no more rows, without the lock: in a forked child, a thread that does not exist may hold it."""

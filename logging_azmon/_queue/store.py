@@ -1,4 +1,4 @@
-"""The contract between a queue and the store that keeps its rows, in memory or on disk."""
+"""The contracts between a queue and the store that keeps its rows, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Loaded(Enum):
 class Store(Protocol):
     """Keep rows until they are settled, in batches that the store adds to the backlog.
 
-    1. A row that `append` accepts is in a batch of the backlog, a listener was woken for that batch, and the ledger has
-       counted the row or `catch_up` will. A refused row changes nothing.
+    1. When `append` accepts a row, the row is in a batch of the backlog and a listener was woken for that batch. The
+       ledger has counted the row, or its `catch_up` will count it. A refused row changes nothing.
     2. Any thread calls `append`, and signal handlers and finalizers do so re-entrantly. All other methods are called
        without a lock held, except where they say so.
     3. A batch counts against the store's bound until it is released.
@@ -37,16 +37,6 @@ class Store(Protocol):
     @property
     def is_writing(self) -> bool:
         """Return whether this thread interrupted the write of a row: no batch may be taken then."""
-        ...
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether no batch is left that this process must send."""
-        ...
-
-    @property
-    def used_bytes(self) -> int:
-        """Return how many bytes in memory count against the bound."""
         ...
 
     @property
@@ -74,18 +64,6 @@ class Store(Protocol):
 
     # The delivering side.
 
-    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble."""
-        ...
-
-    def next_refresh(self) -> float | None:
-        """Return when `refresh` is due next, or None if never."""
-        ...
-
-    def catch_up(self) -> None:
-        """Count the rows taken without the ledger's lock, which is held now; until its release no more are taken."""
-        ...
-
     def open_since(self) -> float | None:
         """Return when the open batch began, if there is one; the ledger's lock is held."""
         ...
@@ -107,11 +85,7 @@ class Store(Protocol):
         ...
 
     def release(self, batch: Batch) -> None:
-        """Free the space of a batch, because its rows are settled."""
-        ...
-
-    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
-        """Keep rejected rows with the service's answer, and return the file; "" if that is not possible."""
+        """Free the space of a batch, because its rows are settled; the lock may be held if the batch is in memory."""
         ...
 
     # The end.
@@ -120,14 +94,32 @@ class Store(Protocol):
         """Take no more rows for this process to send; the ledger's lock is held."""
         ...
 
+    def leave_to_parent(self) -> None:
+        """Take no more rows, in a forked child; the rows in the store are its parent's."""
+        ...
+
+
+class Durable(Protocol):
+    """Exchange rows with other processes; a store whose rows survive the process has these methods as well.
+
+    They are called without a lock held, except where they say so.
+    """
+
+    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
+        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble.
+
+        Return when that is due next, or None if never.
+        """
+        ...
+
+    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
+        """Keep rejected rows with the service's answer, and return the file; "" if that is not possible."""
+        ...
+
     def hand_over(self, batch: Batch) -> bool:
         """Leave a waiting batch to the next process; False if it is lost with this one. The ledger's lock is held."""
         ...
 
     def release_ownership(self) -> None:
         """Let other processes adopt the rows that are left, once none of them is in flight."""
-        ...
-
-    def leave_to_parent(self) -> None:
-        """Take no more rows, in a forked child; the rows in the store are its parent's."""
         ...

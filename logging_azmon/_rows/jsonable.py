@@ -3,7 +3,7 @@
 Nothing here calls `isinstance` on a foreign object, or asks it for attributes that it may compute: a proxy's
 ``__class__``, a QuerySet's ``__repr__`` and a model's ``__str__`` run queries. Objects are judged by their type.
 
-This module knows the built-in types and a few of the standard library. `foreign` registers all others, by name.
+This module knows the built-in types and a few of the standard library. `foreign_types` registers all others, by name.
 
 Rules: the cache of converters is filled by many threads without a lock, key by key, and cleared when full.
 """
@@ -123,13 +123,6 @@ def plain(value: Any) -> Any:
 def escape_surrogates(string: str) -> str:
     """Replace lone surrogates, which valid UTF-8 cannot hold, by their escapes."""
     return string.encode("utf-8", "backslashreplace").decode()
-
-
-def one_line(value: object, limit: int) -> str:
-    """Put foreign text on one line that is safe to show: no control characters, at most `limit` characters."""
-    line = " ".join(str(value).split())
-    safe = "".join(character if character.isprintable() else "?" for character in line[:limit])
-    return safe if len(line) <= limit else f"{safe}…"
 
 
 def distinct(name: str, taken: Mapping[Any, object]) -> str:

@@ -25,18 +25,31 @@ class Owner:
     def __init__(self, name: str, lock: Releasable, remove_lock: Callable[[], None]) -> None:
         self.name = name
         # How many of its segments are left.
-        self.files = 0
-        # How many segments it has begun.
+        self.segments = 0
+        # How many it has begun.
         self.begun = 0
         self._lock = lock
         self._remove_lock = remove_lock
 
     def __repr__(self) -> str:
-        return f"<Owner {self.name} files={self.files} begun={self.begun}>"
+        return f"<Owner {self.name} segments={self.segments} begun={self.begun}>"
+
+    def begin_segment(self) -> int:
+        """Return the number of its next segment."""
+        self.begun += 1
+        return self.begun
+
+    def add_segment(self) -> None:
+        """Count a segment that was created or adopted."""
+        self.segments += 1
+
+    def remove_segment(self) -> None:
+        """Count a segment that was removed."""
+        self.segments -= 1
 
     def release(self) -> None:
         """Let other processes adopt the segments that are left."""
-        if not self.files:
+        if not self.segments:
             # Removed while the lock is held, so that no other process can lock a file that is about to be removed.
             with suppress(OSError):
                 self._remove_lock()

@@ -10,27 +10,19 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from .._process.clock import Clock
-from .._queue.backlog import Backlog
+from .._config.service_limits import MAX_AGE, MAX_DECOMPRESSED_BYTES
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger
 from .._queue.store import Loaded
 from ..trouble import count
-from .deferred_reports import DeferredReports
-from .directory import Directory
+from .components import SpoolComponents
 from .files import TRANSIENT
 from .owner import Owner
-from .ownership import Ownership
 from .segment import Segment, Stored, begun_at, good_lines
 from .space import Space
 
 LOOK_SECONDS = 5.0
 # Each adopted owner's lock is an open descriptor, so only a few are held at a time.
 MAX_ADOPTED = 8
-# The longest possible row: the maximum of `batch_bytes`.
-MAX_ROW_BYTES = 50 * 1024 * 1024
-# The service replaces a TimeGenerated that is older.
-OLD_SECONDS = 2 * 24 * 3_600
 # Adopted batches are numbered in these steps, which leaves numbers for their parts.
 _STEP = 2**32
 _FIRST_ADOPTED = -(2**62)
@@ -39,27 +31,15 @@ _FIRST_ADOPTED = -(2**62)
 class Recovery:
     """Load batches from disk, and adopt orphans."""
 
-    def __init__(  # noqa: PLR0917 - its components
-        self,
-        ledger: Ledger,
-        clock: Clock,
-        backlog: Backlog,
-        directory: Directory,
-        ownership: Ownership,
-        space: Space,
-        reports: DeferredReports,
-        *,
-        batch_bytes: int,
-        syncs: bool,
-    ) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._backlog = backlog
-        self._directory = directory
-        self._files = directory.files
-        self._ownership = ownership
+    def __init__(self, components: SpoolComponents, space: Space, *, batch_bytes: int, syncs: bool) -> None:
+        self._ledger = components.ledger
+        self._clock = components.clock
+        self._backlog = components.backlog
+        self._directory = components.directory
+        self._files = components.directory.files
+        self._ownership = components.ownership
+        self._reports = components.reports
         self._space = space
-        self._reports = reports
         self._batch_bytes = batch_bytes
         self._syncs = syncs
         self._next_adopted = _FIRST_ADOPTED
@@ -81,7 +61,7 @@ class Recovery:
     def _search(self, now: float) -> None:
         path = self._directory.path
         self._ownership.next_look = now + LOOK_SECONDS
-        foreign = self._directory.foreign
+        not_ours = self._directory.not_ours
         owners = self._ownership.owners
         try:
             self._ownership.release_idle()
@@ -95,8 +75,8 @@ class Recovery:
         except OSError as error:
             self._reports.add("disk", f"the spool {path} cannot be searched ({error})")
             return
-        if self._directory.foreign - foreign:
-            files = len(self._directory.foreign)
+        if self._directory.not_ours - not_ours:
+            files = len(self._directory.not_ours)
             text = f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
             self._reports.add("foreign", f"{text}; see: logging-azmon spool {path}")
 
@@ -106,9 +86,9 @@ class Recovery:
             batches = []
             for segment, start in segments:
                 stored = Stored(segment, start, segment.size - start)
-                batches.append(
-                    Batch(b"", 0, self._next_adopted, place="spooled", is_uncounted=True, announced=True, stored=stored)
-                )
+                batch = Batch(b"", 0, self._next_adopted, place="spooled", is_adopted=True, stored=stored)
+                batch.is_uncounted = batch.is_announced = True
+                batches.append(batch)
                 self._next_adopted += _STEP
                 self._space.adopt(segment)
             self._backlog.insert_adopted(batches)
@@ -120,13 +100,13 @@ class Recovery:
             oldest = self._backlog.oldest("spooled")
             if oldest is None:
                 return False
-            self._backlog.waiting.remove(oldest)
+            self._backlog.remove(oldest)
         # Files are read without the lock; nothing else has this batch.
         is_counted = bool(oldest.rows) or self._count_adopted(oldest)
         with self._ledger.lock:
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
             finished = self._space.release_part(oldest.stored.segment)
-        if is_counted:  # or else its rows would be gone uncounted: the file stays for the next process
+        if is_counted:  # if they could not be counted, removing the file would lose rows silently
             self._space.remove(finished)
         with self._ledger.lock:
             self._backlog.notify()
@@ -153,8 +133,9 @@ class Recovery:
             return self._failed(batch, error)
         rows, torn = self._count(batch, data)
         if torn:
-            self._reports.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
-        if self._clock.time() - begun_at(os.path.basename(segment.path)) > OLD_SECONDS:
+            text = f"{count(torn)} torn in the spool: a process was killed, the disk full, or the power cut"
+            self._reports.add("torn", text, is_loss=True)
+        if self._clock.time() - begun_at(os.path.basename(segment.path)) > MAX_AGE.total_seconds():
             text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
             self._reports.add("old", f"{text} by the time of receipt; see docs/spool.md")
         return Loaded.READY if rows else Loaded.EMPTY
@@ -205,11 +186,11 @@ class Recovery:
                 if self._syncs:
                     files.sync(fd)
                 # This segment was written last. A write may have been interrupted, so its size is read from the file.
-                return files.read(fd, stored.start, MAX_ROW_BYTES)
+                return files.read(fd, stored.start, MAX_DECOMPRESSED_BYTES)
             most = min(stored.size, self._batch_bytes)
             data = files.read(fd, stored.start, most)
             while most < stored.size and b"\n" not in data:
-                if most >= MAX_ROW_BYTES:
+                if most >= MAX_DECOMPRESSED_BYTES:
                     raise OSError(f"{segment.path} holds a line that is too long for a row")
                 most = min(stored.size, 2 * most)
                 data = files.read(fd, stored.start, most)
@@ -233,7 +214,7 @@ class Recovery:
         )
         with self._ledger.lock:
             stored.size = size
-            stored.segment.parts += 1
+            stored.segment.share(1)
             self._backlog.insert(rest)
 
     # Giving back.
@@ -241,19 +222,19 @@ class Recovery:
     def rewrite(self, batch: Batch) -> bool:
         """Write a part of a batch to a segment of its own, so that its rows need not wait in memory."""
         stored: Stored = batch.stored
-        # Written as the part's owner, whose lock is held as long as there are parts; after `close`, the writer is
-        # another owner or None.
+        # Write as the part's own owner: its lock is held until the last part is settled. The current writer may be
+        # another owner, or None after `close`.
         owner = stored.segment.owner
         start = len(self._directory.header)
         size = len(batch.data)
         try:
-            segment = self._directory.begin(owner, self._clock.time(), size=start + size)
+            segment = self._directory.create_segment(owner, self._clock.time(), size=start + size)
             fd, segment.fd = segment.fd, -1
             try:
                 self._files.write_all(fd, batch.data)
             except BaseException:
                 self._files.remove(segment.path)
-                owner.files -= 1
+                owner.remove_segment()
                 raise
             finally:
                 self._files.close(fd)

@@ -81,6 +81,15 @@ class Segment:
     # How many unsettled batches have rows in it; it is removed with the last of them.
     parts: int = 1
 
+    def share(self, more: int) -> None:
+        """Count this many more batches that have rows in it."""
+        self.parts += more
+
+    def leave(self) -> bool:
+        """Count one batch less; return whether it was the last."""
+        self.parts -= 1
+        return self.parts == 0
+
 
 @dataclass(eq=False, slots=True)
 class Stored:

@@ -17,12 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger
 from .._queue.store import Put
-from .directory import Directory
-from .ownership import Ownership
+from .components import SpoolComponents
 from .segment import Stored
 from .space import Space
 
@@ -32,31 +29,27 @@ class SegmentWriter:
 
     def __init__(
         self,
-        ledger: Ledger,
-        clock: Clock,
-        directory: Directory,
-        ownership: Ownership,
+        components: SpoolComponents,
         space: Space,
         *,
         batch_bytes: int,
         fsync: str,
-        on_begin: Callable[[Batch], None],
-        wake: Callable[[], object],
+        on_new_batch: Callable[[Batch], None],
     ) -> None:
-        """Prepare to write; `on_begin` is called with each new batch, before its first row."""
-        self._ledger = ledger
-        self._lock = ledger.lock
-        self._clock = clock
-        self._directory = directory
-        self._files = directory.files
-        self._write = directory.files.write
-        self._ownership = ownership
+        """Prepare to write; `on_new_batch` is called with each new batch, before its first row."""
+        self._ledger = components.ledger
+        self._lock = components.ledger.lock
+        self._clock = components.clock
+        self._directory = components.directory
+        self._files = components.directory.files
+        self._write = components.directory.files.write
+        self._ownership = components.ownership
+        self._wake = components.wake
         self._space = space
         self._batch_bytes = batch_bytes
         self._syncs_rows = fsync == "row"
         self._syncs_batches = fsync != "never"
-        self._on_begin = on_begin
-        self._wake = wake
+        self._on_new_batch = on_new_batch
         # The batch whose segment takes rows, and when it began.
         self._open: Batch | None = None
         self._begun = 0.0
@@ -111,10 +104,10 @@ class SegmentWriter:
                     self.put(self._deferred.popleft())
         if taken_by is None:
             return False
-        if not taken_by.announced:
+        if not taken_by.is_announced:
             try:
                 self._wake()
-                taken_by.announced = True
+                taken_by.is_announced = True
             except RecursionError:
                 pass  # as in memory
         return True
@@ -150,13 +143,15 @@ class SegmentWriter:
         start = len(self._directory.header)
         most = start + capacity
         try:
-            if not self._space.claim(most, now):
+            if not self._space.check_room(most, now):
                 return None
             if not self._directory.holds(owner):
                 # The lock file was removed, so other processes may adopt our segments: go on as another owner.
                 self._ownership.drop_writer()
                 return None
-            segment = self._directory.begin(owner, self._clock.time(), size=most, is_synced=self._syncs_batches)
+            segment = self._directory.create_segment(
+                owner, self._clock.time(), size=most, is_synced=self._syncs_batches
+            )
         except OSError as error:
             self._space.fail(error)
             return None
@@ -165,7 +160,7 @@ class SegmentWriter:
         batch = Batch(b"", 0, 0, place="spooled", is_uncounted=True, is_open=True, stored=stored)
         self._begun = now
         # If this is interrupted before `_open` is set, the empty batch waits, is loaded, and its segment is removed.
-        self._on_begin(batch)
+        self._on_new_batch(batch)
         self._open = batch
         return batch
 

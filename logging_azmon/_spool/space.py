@@ -6,12 +6,7 @@ settled; a crash before that may duplicate rows, but loses none.
 
 from __future__ import annotations
 
-import threading
-
-from .._process.clock import Clock
-from .deferred_reports import DeferredReports
-from .directory import Directory
-from .ownership import Ownership
+from .components import SpoolComponents
 from .segment import Segment
 
 # How old the measurement of other processes' files may be: while there is room, and while there is none.
@@ -24,20 +19,12 @@ _MEND_SECONDS = 1.0
 class Space:
     """Account for the bytes of one pipeline's segments, and of the rest of the spool."""
 
-    def __init__(  # noqa: PLR0917 - its components
-        self,
-        directory: Directory,
-        ownership: Ownership,
-        reports: DeferredReports,
-        clock: Clock,
-        lock: threading.RLock,
-        spool_bytes: int,
-    ) -> None:
-        self._directory = directory
-        self._ownership = ownership
-        self._reports = reports
-        self._clock = clock
-        self._lock = lock
+    def __init__(self, components: SpoolComponents, *, spool_bytes: int) -> None:
+        self._directory = components.directory
+        self._ownership = components.ownership
+        self._reports = components.reports
+        self._clock = components.clock
+        self._lock = components.ledger.lock
         self._spool_bytes = spool_bytes
         # The bytes of this pipeline's segments.
         self._used_bytes = 0
@@ -67,7 +54,7 @@ class Space:
         """Use the disk no more, in a forked child."""
         self._broken_until = float("inf")
 
-    def claim(self, size: int, now: float) -> bool:
+    def check_room(self, size: int, now: float) -> bool:
         """Return whether this many bytes fit, and note it; other processes' files are measured every few seconds."""
         if now - self._measured_at >= (_MEASURE_SECONDS if self.fits(size) else _MEASURE_AGAIN_SECONDS):
             self._measured_at = now
@@ -100,8 +87,7 @@ class Space:
     def release_part(self, segment: Segment) -> Segment | None:
         """Note that a batch no longer needs its segment; return the segment if it was the last one to."""
         with self._lock:
-            segment.parts -= 1
-            return None if segment.parts else segment
+            return segment if segment.leave() else None
 
     def remove(self, segment: Segment | None) -> None:
         """Remove a segment whose rows are all settled; do nothing for None."""
@@ -113,7 +99,7 @@ class Space:
             text = f"{segment.path} is delivered, but cannot be removed ({error}); it may be sent again"
             self._reports.add("disk", text)
         else:
-            segment.owner.files -= 1
+            segment.owner.remove_segment()
         with self._lock:
             self._used_bytes -= segment.size
             self._ownership.release_soon(segment.owner)

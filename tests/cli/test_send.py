@@ -18,8 +18,7 @@ import pytest
 from logging_azmon import Pipeline, Table
 from logging_azmon._config.presets import preset
 from logging_azmon._delivery.answer import Answer
-from logging_azmon._pipeline.intake import Intake
-from logging_azmon._pipeline.lifecycle import Lifecycle
+from logging_azmon._pipeline.bulk import Bulk
 from logging_azmon.cli import main
 from logging_azmon.cli._shared.interrupts import Interrupts
 from logging_azmon.cli.send import command
@@ -69,7 +68,7 @@ def mapped(entry, columns="default", *, number=1, now=None):
     table = preset(columns) if isinstance(columns, str) else Table.from_mapping(columns)
     pipeline = Pipeline(**PLACE, columns=import_table(table))
     mapper = Mapper(import_table(table), table, "file", time.time() if now is None else now)
-    row = json.loads(lifecycle_of(pipeline).intake.encode(mapper(entry, number)))
+    row = json.loads(Bulk(lifecycle_of(pipeline)).encode(mapper(entry, number)))
     pipeline.close()
     return row, mapper
 
@@ -203,31 +202,32 @@ class TestBackPressure:
         settings = {"class": "logging_azmon.AzureMonitorHandler", "queue_bytes": 20_000, "batch_bytes": 10_000}
         tmp_path.joinpath("logging.json").write_text(json.dumps({"handlers": {"azure": settings}}), "utf-8")
         most = []
-        offer = Intake.offer
+        put_within = Bulk.put_within
 
         def watched(self, line, seconds):
-            most.append(self._queue.used_bytes)
-            return offer(self, line, seconds)
+            most.append(self._lifecycle.queue._store.used_bytes)
+            return put_within(self, line, seconds)
 
-        monkeypatch.setattr(Intake, "offer", watched)
+        monkeypatch.setattr(Bulk, "put_within", watched)
         code, _, rows = send([{"msg": "x" * 200, "n": n} for n in range(1_000)], "--config", "logging.json")
 
         assert code == 0
         assert sorted(row["Sequence"] for row in rows) == list(range(1, 1_001))
         assert 15_000 < max(most) <= 20_000
 
-    def test_an_offer_that_finds_no_room_is_not_counted(self):
+    def test_a_row_that_finds_no_room_in_time_is_not_counted(self):
         with FakeDestination(*[Answer(status=503)] * 50) as destination:
             clock = ManualClock(jumps=True)
             pipeline = Pipeline(
                 **PLACE, destination=destination, clock=clock, background=False, queue_bytes=9_000, batch_bytes=4_096,
                 report=lambda _: None,
             )  # fmt: skip
-            taken = sum(lifecycle_of(pipeline).intake.offer(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
+            bulk = Bulk(lifecycle_of(pipeline))
+            taken = sum(bulk.put_within(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
             stats = pipeline.stats()
             assert 80 < taken == stats.accepted < 100
             assert not stats.dropped
-            assert lifecycle_of(pipeline).settled_count() == 0
+            assert bulk.settled_count() == 0
             pipeline.close(0)
 
 
@@ -296,7 +296,7 @@ class TestCtrlC:
             os.kill(os.getpid(), signal.SIGTERM)
             return False
 
-        monkeypatch.setattr(Intake, "offer", full)
+        monkeypatch.setattr(Bulk, "put_within", full)
         code, said, _ = send([{"msg": "a"}])
 
         assert code == 130
@@ -393,7 +393,7 @@ class TestProgress:
             kept.append(len(self._shifts))
 
         monkeypatch.setattr(command._Sender, "_update", looked)
-        monkeypatch.setattr(Lifecycle, "settled_count", lambda self: 10**9)
+        monkeypatch.setattr(Bulk, "settled_count", lambda self: 10**9)
         send(["{", {"msg": "a"}] * 100)
 
         assert kept[0] == 1

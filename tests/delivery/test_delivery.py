@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._delivery.answer import TIME_RANGE
+from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure, FakeDestination
@@ -469,7 +469,7 @@ class TestTimeLimits:
         assert bench.stats.queued == 1
 
     def test_batch_given_back_after_the_pipeline_closed_is_counted_as_closed(self):
-        bench = Bench(lambda rows: (bench.queue.abandon("closed") and AWAY) or AWAY)
+        bench = Bench(lambda rows: (bench.queue.begin_drain() and bench.queue.close() and AWAY) or AWAY)
         bench.put_batch("a")
         bench.step()
         assert bench.stats.dropped == {"closed": 1}

@@ -75,7 +75,7 @@ class TestNextBatch:
 
     def test_repr_shows_both_breakers_and_that_the_pipeline_closes(self):
         bench = Bench()
-        bench.scheduler.is_draining = True
+        bench.queue.begin_drain()
         breaker = "<CircuitBreaker closed, failures=0, resume_at=0.0, from_server=False, stretch=1.0>"
         assert repr(bench.scheduler) == f"<Scheduler shared={breaker}, own={breaker}, draining>"
 
@@ -182,6 +182,6 @@ class TestPauses:
     def test_closing_makes_every_row_due_and_retries_sooner(self):
         bench = Bench(*[FORBIDDEN, AWAY] * 10, retry_seconds=60.0)
         bench.put("a")
-        bench.scheduler.is_draining = True
+        bench.queue.begin_drain()
         assert bench.run() <= 20.0
         assert messages(bench.destination.rows) == ["a"]

@@ -54,7 +54,7 @@ class TestTaking:
         batch = queue.take(0.0, is_due=True)
         queue.settle(batch)
         queue.settle(batch, lost="again")
-        queue.settle(batch, rejected=True)
+        queue.settle(batch, is_rejected=True)
         queue.give_back(batch)
         stats = stats_of(queue)
         assert (stats.delivered, stats.rejected, stats.dropped, stats.queued) == (3, 0, {}, 6)
@@ -63,7 +63,7 @@ class TestTaking:
         queue, _ = self.filled()
         first, second, third = take_all(queue)
         queue.settle(first)
-        queue.settle(second, rejected=True)
+        queue.settle(second, is_rejected=True)
         queue.settle(third, lost="gave_up")
         stats = stats_of(queue)
         assert (stats.delivered, stats.rejected, stats.dropped) == (3, 3, {"gave_up": 3})
@@ -107,7 +107,7 @@ class TestFlushing:
         assert not queue.is_settled(mark)
         queue.give_back(full)
         assert not queue.is_settled(mark)
-        queue.settle(queue.take(0.0, is_due=False), rejected=True)
+        queue.settle(queue.take(0.0, is_due=False), is_rejected=True)
         assert queue.is_settled(mark)
         assert not queue.is_settled(queue.make_all_due())
 
@@ -142,25 +142,25 @@ class TestFlushing:
         assert queue.take(0.0, is_due=False) is batch
 
     def test_watchers_get_a_token_for_each_settled_batch(self):
-        queue, tokens = queue_of(), SimpleQueue()
-        queue.watch(tokens)
+        queue, wakeups = queue_of(), SimpleQueue()
+        queue.watch(wakeups)
         for _ in range(4):
             queue.put(ROW)
         first, second = take_all(queue)
         queue.settle(first)
         queue.settle(second, lost="gave_up")
-        assert tokens.qsize() == 2
-        queue.unwatch(tokens)
+        assert wakeups.qsize() == 2
+        queue.unwatch(wakeups)
         queue.put(ROW)
         queue.settle(queue.take(0.0, is_due=True))
-        assert tokens.qsize() == 2
+        assert wakeups.qsize() == 2
 
 
 class TestClosing:
     def test_rows_after_close_are_counted(self):
         queue = queue_of()
         queue.put(ROW)
-        queue.close()
+        queue.begin_drain()
         assert not queue.put(ROW)
         assert stats_of(queue).dropped == {"after_close": 1}
         assert len(take_all(queue)) == 1, "what came before is still delivered"
@@ -170,19 +170,20 @@ class TestClosing:
         clock = Jumping()
         queue = queue_of(overflow=overflow, clock=clock)
         queue.put(ROW)
-        queue.close()
+        queue.begin_drain()
         assert not queue.put(ROW)
         assert stats_of(queue).dropped == {"after_close": 1}
         assert clock.waits == []
 
-    def test_abandoned_rows_are_counted_even_if_given_back_later(self):
-        queue, tokens = queue_of(), SimpleQueue()
+    def test_rows_of_a_closed_queue_are_counted_even_if_given_back_later(self):
+        queue, wakeups = queue_of(), SimpleQueue()
         for _ in range(10):
             queue.put(ROW)
         late, delivered = queue.take(0.0, is_due=True), queue.take(0.0, is_due=True)
-        queue.watch(tokens)
-        assert queue.abandon("closed") == 4
-        assert tokens.qsize() == 1
+        queue.begin_drain()
+        queue.watch(wakeups)
+        assert queue.close() == 4
+        assert wakeups.qsize() == 1
         assert stats_of(queue).dropped == {"closed": 4}
         queue.give_back(late)
         queue.settle(delivered)
@@ -212,20 +213,21 @@ class TestNotices:
         assert not queue.put_notice(line("notice"))
         assert stats_of(queue).accepted == 10
 
-    def test_a_notice_is_accepted_after_close_but_not_after_abandon(self):
+    def test_a_notice_is_accepted_while_draining_but_not_once_closed(self):
         queue = queue_of()
-        queue.close()
+        queue.begin_drain()
         assert queue.put_notice(line("notice"))
         assert not queue.put(ROW)
-        queue.abandon("closed")
+        queue.close()
         assert not queue.put_notice(line("notice"))
 
-    @pytest.mark.parametrize("end", ["dropped", "given up", "abandoned", "given up in parts"])
+    @pytest.mark.parametrize("end", ["dropped", "given up", "closed", "given up in parts"])
     def test_the_loss_of_a_notice_causes_no_other_notice(self, end):
         queue = queue_of(queue_bytes=1_000, overflow="drop_old")
         queue.put_notice(line("notice"))
-        if end == "abandoned":
-            queue.abandon("closed")
+        if end == "closed":
+            queue.begin_drain()
+            queue.close()
         elif end == "dropped":
             for _ in range(10):
                 queue.put(ROW)
@@ -308,14 +310,16 @@ class TestRepr:
             queue.put(ROW)
         queue.take(0.0, is_due=False)
 
-        assert repr(queue) == "<BatchQueue waiting=1 taken=1 store=<MemoryStore bytes=600 limit=1000 reserved=100>>"
+        assert (
+            repr(queue) == "<BatchQueue open waiting=1 taken=1 store=<MemoryStore bytes=600 limit=1000 reserved=100>>"
+        )
 
-    def test_the_repr_of_a_queue_shows_that_it_is_closed_or_abandoned(self):
+    def test_the_repr_of_a_queue_shows_its_state(self):
         queue = queue_of()
+        queue.begin_drain()
+        assert repr(queue).startswith("<BatchQueue draining waiting=0")
         queue.close()
         assert repr(queue).startswith("<BatchQueue closed waiting=0")
-        queue.abandon("closed")
-        assert repr(queue).startswith("<BatchQueue abandoned waiting=0")
 
     def test_the_repr_of_a_batch_shows_its_rows_and_tries(self):
         batch = Batch(ROW, 1, 7, is_open=True, attempts=Attempts(tries=2))

@@ -10,6 +10,6 @@ def directory(tmp_path):
     directory = Directory(tmp_path / "spool")
     yield directory
     for bench in directory.benches:
+        bench.queue.begin_drain()
         bench.queue.close()
-        bench.queue.abandon("closed")
     directory.destination.check()

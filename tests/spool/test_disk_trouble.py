@@ -110,8 +110,8 @@ class TestTrouble:
         bench.put("row")
         bench.run()
         disk.faults["release"] = errno.EIO
+        bench.queue.begin_drain()
         bench.queue.close()
-        bench.queue.abandon("closed")
         disk.faults.clear()
         assert "cannot be released" in text(bench)
 
@@ -164,8 +164,8 @@ class TestTrouble:
             bench.run()
             assert sorted(map(int, directory.arrived)) == list(range(2_001))
             assert bench.stats.dropped == {}
+            bench.queue.begin_drain()
             bench.queue.close()
-            bench.queue.abandon("closed")
         finally:
             subprocess.run(["umount", directory.path], check=True)
 

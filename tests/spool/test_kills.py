@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from logging_azmon import AzureMonitorHandler
+from logging_azmon._pipeline.bulk import Bulk
 from logging_azmon.pipeline import lifecycle_of
 from support.endpoint import STORED, Endpoint, status
 
@@ -77,9 +78,10 @@ def finish(endpoint, spool):
     handler = AzureMonitorHandler(
         endpoint.url, "dcr-1", "Custom-App_CL", columns={"Message": "message"}, spool=spool, report=lambda _: None
     )
-    lifecycle_of(handler.pipeline).make_all_due()
+    bulk = Bulk(lifecycle_of(handler.pipeline))
+    bulk.make_all_due()
     deadline = time.monotonic() + 60
-    while not lifecycle_of(handler.pipeline).drain(10):
+    while not bulk.drain(10):
         assert time.monotonic() < deadline, handler.stats()
     handler.close()
     assert list(spool.glob("*-*.ndjson")) == []

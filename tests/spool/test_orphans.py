@@ -104,11 +104,11 @@ class TestOrphans:
         bench.put("mine")
         directory.destination.play(*[AWAY] * 99)
         bench.run(5)
+        bench.queue.begin_drain()
         bench.queue.close()
-        bench.queue.abandon("closed")
         stats = bench.stats
         assert (stats.adopted, stats.handed_over, stats.spooled) == (1, 1, 1)
-        directory.destination._script.clear()
+        directory.destination.clear()
         after = directory.process()
         after.queue.make_all_due()
         after.run()
@@ -209,7 +209,7 @@ class TestForeignFiles:
         bench.queue.make_all_due()
         bench.run()
         assert bench.stats.dropped == {"torn": 2}
-        assert "1 row of a process that was killed could not be read" in text(bench, "lost")
+        assert "1 row torn in the spool: a process was killed, the disk full, or the power cut" in text(bench, "lost")
 
     def test_torn_rows_are_counted_once_however_often_their_batch_is_retried(self, directory):
         directory.leave(GOOD, b"\0\0\0\n", GOOD, b'{"Message":"to')
@@ -233,7 +233,7 @@ class TestForeignFiles:
         assert path.exists()
 
     def test_a_segment_with_a_line_too_long_for_a_row_is_left_alone(self, directory, monkeypatch):
-        monkeypatch.setattr(recovery, "MAX_ROW_BYTES", 20_000)
+        monkeypatch.setattr(recovery, "MAX_DECOMPRESSED_BYTES", 20_000)
         path = directory.leave(b"x" * 100_000 + b"\n")
         bench = directory.process()
         bench.queue.make_all_due()

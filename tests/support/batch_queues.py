@@ -5,6 +5,7 @@ from logging_azmon._queue.batch_queue import BatchQueue
 from logging_azmon._queue.ledger import Ledger
 from logging_azmon._queue.memory_store import MemoryStore
 from logging_azmon._queue.overflow import Block, DropNew, DropOld
+from logging_azmon._queue.pipeline_state import PipelineState
 from logging_azmon.testing import ManualClock
 from support.delivering import is_balanced, line
 
@@ -19,13 +20,13 @@ class Jumping(ManualClock):
         self.waits = []
         self.meanwhile = lambda: None
 
-    def wait(self, tokens, seconds):
+    def wait(self, wakeups, seconds):
         self.waits.append(seconds)
         self.meanwhile()
-        if tokens.empty():
+        if wakeups.empty():
             self.advance(seconds)
         else:
-            tokens.get()
+            wakeups.get()
 
 
 def queue_of(
@@ -36,7 +37,7 @@ def queue_of(
     policy = policies[overflow]() if isinstance(overflow, str) else overflow
     ledger, backlog = Ledger(), Backlog()
     store = MemoryStore(ledger, clock, backlog, wake=wake, queue_bytes=queue_bytes, batch_bytes=batch_bytes)
-    return BatchQueue(ledger, clock, backlog, store, policy, wake)
+    return BatchQueue(ledger, clock, backlog, store, policy, PipelineState(), wake)
 
 
 def stats_of(queue):

@@ -11,7 +11,7 @@ from typing import Any
 from ..._azure.credential import make_credential, token_error_text
 from ..._config.clouds import CLOUDS
 from ..._config.settings import Settings
-from ..._rows.jsonable import one_line
+from ...trouble import one_line
 from .steps import Step
 
 _MESSAGE_LENGTH = 500

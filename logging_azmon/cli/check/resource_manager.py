@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._rows.jsonable import one_line
 from ...errors import AzureMonitorLoggingError
+from ...trouble import one_line
 
 _GRAPH = "/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"
 _WORKSPACE_API = "2022-10-01"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..._rows.jsonable import one_line
+from ...trouble import one_line
 from .._shared.numbers import pluralize
 
 if TYPE_CHECKING:

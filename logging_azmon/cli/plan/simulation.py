@@ -23,7 +23,8 @@ from ..._delivery.reporter import Reporter
 from ..._delivery.scheduler import Scheduler
 from ..._process.clock import Clock
 from ..._queue.batch import Batch
-from ..._queue.ledger import Ledger
+from ..._queue.ledger import Ledger, Reason
+from ..._queue.pipeline_state import PipelineState
 from ..._rows.shrink import shrink_row
 
 MINUTE = 60.0
@@ -105,7 +106,7 @@ class _Time:
     def time(self) -> float:
         return self.now
 
-    def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:  # noqa: ARG002 - as Clock has it
+    def wait(self, wakeups: SimpleQueue[None], seconds: float) -> None:  # noqa: ARG002 - as Clock has it
         raise AssertionError("a simulation never waits")  # pragma: no cover - a bug if it does
 
 
@@ -153,7 +154,6 @@ class Tally:
         # Number of rows in closed batches; rows are numbered as they arrive.
         self._closed = 0
         self._waiting: list[Batch] = []
-        self._taken: Batch | None = None
         self._kept = 0
         self._lost = 0
         self.most = 0
@@ -197,7 +197,12 @@ class Tally:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # The methods of a queue that the scheduler and the delivery call.
+    # The methods of `BatchSource`.
+
+    @property
+    def is_empty(self) -> bool:
+        """Return False: a simulated process never ends."""
+        return False  # pragma: no cover - only listeners ask, and a simulation has none
 
     def refresh(self, now: float) -> None:
         """Do nothing, because there is no spool."""
@@ -222,7 +227,6 @@ class Tally:
                 return None  # pragma: no cover - called only when a batch is ready
             batch = self._close_batch(rows)
         self._waiting.remove(batch)
-        self._taken = batch
         self._ledger.take(batch.rows, batch.place)
         return batch
 
@@ -233,14 +237,20 @@ class Tally:
     def give_back(self, batch: Batch) -> None:
         """Put a batch back into the queue."""
         self._waiting.insert(0, batch)
-        self._taken = None
         self._ledger.give_back(batch.rows, batch.place)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: str = "") -> None:
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:  # noqa: ARG002 - as BatchSource has it
+        """Refuse: the simulated service takes batches of any size."""
+        raise AssertionError("the simulated service splits nothing")  # pragma: no cover - a bug if it does
+
+    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as BatchSource has it
+        """Refuse: the simulated service rejects nothing."""
+        raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - a bug if it does
+
+    def settle(self, batch: Batch, *, lost: Reason | None = None) -> None:
         """Count a batch as delivered; no other outcome occurs."""
-        if rejected or lost:
-            raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - as above
-        self._taken = None
+        if lost:
+            raise AssertionError("the simulated service loses nothing")  # pragma: no cover - a bug if it does
         self._kept -= batch.rows
         self._ledger.deliver(batch.rows)
 
@@ -264,16 +274,16 @@ class Simulation:
             ledger = Ledger()
             begin = random.random() * self._fleet.deploy_seconds  # noqa: S311 - a simulation
             tally = Tally(self._settings, self._fleet, ledger, self._time, begin)
-            buffer: Any = tally
             scheduler = Scheduler(
-                queue=buffer,
+                queue=tally,
+                state=PipelineState(),
                 clock=self._time,
                 shared_breaker=CircuitBreaker(),
                 batch_seconds=self._settings.batch_seconds,
             )
             delivery = Delivery(
                 settings=self._settings,
-                queue=buffer,
+                queue=tally,
                 scheduler=scheduler,
                 destination=self._service,
                 ledger=ledger,

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ..._pipeline.bulk import Bulk
 from ...errors import ConfigurationError
 from ...pipeline import Pipeline, lifecycle_of
 from ...trouble import Trouble
@@ -140,7 +141,7 @@ class _Sender:
         # Appended by delivering threads, printed by this one.
         self._troubles: deque[Trouble] = deque(maxlen=100)
         self._pipeline = Pipeline(**pipeline | {"report": self._on_trouble})
-        self._lifecycle = lifecycle_of(self._pipeline)
+        self._bulk = Bulk(lifecycle_of(self._pipeline))
         # Pairs (row, shift): from this row on, its line's number minus its own is `shift`. Bad lines make no row.
         self._shifts: deque[tuple[int, int]] = deque([(0, self._skip + 1)])
         self._rows = 0
@@ -153,7 +154,7 @@ class _Sender:
             is_whole = self._read(lines, display, interrupts)
             is_done = self._finish(display, interrupts)
         finally:
-            settled = self._lifecycle.settled_count()
+            settled = self._bulk.settled_count()
             self._pipeline.close(0)
             self._save_position()
             self._bad.close()
@@ -191,8 +192,8 @@ class _Sender:
                     self._bad.add(line.raw, number=line.number)
                     display.bad_line(line, self._bad)
                 else:
-                    row = self._lifecycle.intake.encode(self.mapper(line.entry, line.number))
-                    while not self._lifecycle.intake.offer(row, _SLICE_SECONDS):
+                    row = self._bulk.encode(self.mapper(line.entry, line.number))
+                    while not self._bulk.put_within(row, _SLICE_SECONDS):
                         self._update(lines, display)
                         if interrupts.stopped.is_set():
                             return False
@@ -213,8 +214,8 @@ class _Sender:
         deadline = None if limit is None else time.monotonic() + limit
         # A second interrupt ends the wait.
         interrupts.stopped.clear()
-        self._lifecycle.make_all_due()
-        while not (is_done := self._lifecycle.drain(_SLICE_SECONDS)):
+        self._bulk.make_all_due()
+        while not (is_done := self._bulk.drain(_SLICE_SECONDS)):
             if interrupts.stopped.is_set() or (deadline is not None and time.monotonic() >= deadline):
                 break
             self._update(None, display)
@@ -223,7 +224,7 @@ class _Sender:
         return is_done
 
     def _update(self, lines: Lines | None, display: ProgressDisplay) -> None:
-        settled = self._lifecycle.settled_count()
+        settled = self._bulk.settled_count()
         while len(self._shifts) > 1 and self._shifts[1][0] <= settled:
             self._shifts.popleft()
         if time.monotonic() - self._saved_at >= _SAVE_SECONDS:

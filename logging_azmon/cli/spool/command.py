@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from ..._config.validators import CREDENTIALS
+from ..._config.credential_checks import CREDENTIALS
 from ...trouble import Trouble
 from .._shared.cells import printable
 from .._shared.help import print_error
@@ -168,6 +168,7 @@ def _send(directory: str, credential: str) -> int:
 
 def _deliver(directory: str, target: Target, rows: int, credential: str, stopped: threading.Event) -> bool:
     """Deliver the rows of dead owners for one target; return whether none are left."""
+    from ..._pipeline.bulk import Bulk
     from ...errors import ConfigurationError
     from ...pipeline import Pipeline, lifecycle_of
 
@@ -186,12 +187,11 @@ def _deliver(directory: str, target: Target, rows: int, credential: str, stopped
     except ConfigurationError as error:
         print(f"logging-azmon spool: {error}", file=sys.stderr)
         return False
-    lifecycle = lifecycle_of(pipeline)
-    lifecycle.report_losses_without_rows()
-    lifecycle.make_all_due()
+    bulk = Bulk(lifecycle_of(pipeline), reports_losses=False)
+    bulk.make_all_due()
     is_done = False
     while not is_done and not stopped.is_set():
-        is_done = lifecycle.drain(_SLICE_SECONDS)
+        is_done = bulk.drain(_SLICE_SECONDS)
         progress.show(pipeline.stats().delivered, rows)
     pipeline.close(0)
     stats = pipeline.stats()

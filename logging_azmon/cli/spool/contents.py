@@ -51,7 +51,10 @@ def _is_alive(disk: Files, path: str, owner: str) -> bool:
     lock_path = os.path.join(path, lock_name(owner))
     if not os.path.exists(lock_path):
         return False
-    lock = disk.lock(lock_path)
+    try:
+        lock = disk.lock(lock_path)
+    except OSError:
+        return True  # not a lock, or another user's: in any case its segments cannot be adopted
     if lock is not None:
         lock.release()
     return lock is None
@@ -128,7 +131,7 @@ def _write(path: str, target: Target, rows: list[bytes]) -> int:
     owner = directory.create_owner()
     try:
         for part in _parts(rows):
-            segment = directory.begin(owner, time.time(), size=len(part))
+            segment = directory.create_segment(owner, time.time(), size=len(part))
             try:
                 directory.files.write_all(segment.fd, part)
                 directory.files.sync(segment.fd)

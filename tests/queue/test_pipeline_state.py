@@ -1,5 +1,7 @@
 """The states of a pipeline: each transition of the table, and no others."""
 
+# ruff: noqa: SLF001 - a forked child is imitated in this process
+
 import itertools
 import logging
 import threading
@@ -8,8 +10,8 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._pipeline.lifecycle import Lifecycle
-from logging_azmon._pipeline.state import TRANSITIONS, State, StateMachine
 from logging_azmon._process.may_wait import logging_lock
+from logging_azmon._queue.pipeline_state import TRANSITIONS, PipelineState, State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.pipelines import LIMIT_SECONDS, listeners
@@ -42,12 +44,12 @@ def join_listeners(destination, rows: int) -> None:
 
 class TestTable:
     @pytest.mark.parametrize(("start", "to"), list(itertools.product(State, State)))
-    def test_the_state_machine_makes_the_transitions_of_the_table_and_no_others(self, start, to):
+    def test_a_pipelines_state_makes_the_transitions_of_the_table_and_no_others(self, start, to):
         """A refused transition returns False and leaves the state unchanged."""
-        machine = StateMachine(start)
+        held = PipelineState(start)
 
-        assert machine.move(to, threading.Lock()) is (to in TRANSITIONS[start])
-        assert machine.state is (to if to in TRANSITIONS[start] else start)
+        assert held.move(to) is (to in TRANSITIONS[start])
+        assert held.state is (to if to in TRANSITIONS[start] else start)
 
     def test_every_state_is_reached_from_open(self):
         reached = {State.OPEN}
@@ -57,17 +59,27 @@ class TestTable:
         assert reached == set(State)
 
     @pytest.mark.parametrize("state", list(State))
+    def test_a_forked_child_begins_open_or_closed(self, state):
+        """Whatever a closing or draining pipeline waits for is its parent's."""
+        held = PipelineState(state)
+        held.restart()
+
+        assert held.state is (State.OPEN if state in {State.OPEN, State.CLOSING} else State.CLOSED)
+        assert repr(held) == f"<PipelineState {held.state.value}>"
+
+    @pytest.mark.parametrize("state", list(State))
     def test_rows_are_accepted_only_while_open_or_closing(self, state):
-        assert StateMachine(state).takes_rows is (state in {State.OPEN, State.CLOSING})
+        assert PipelineState(state).takes_rows is (state in {State.OPEN, State.CLOSING})
 
     def test_only_one_of_many_threads_makes_a_transition(self):
         """A pipeline is therefore closed only once."""
-        machine, lock, made = StateMachine(), threading.RLock(), []
+        held, lock, made = PipelineState(), threading.RLock(), []
         barrier = threading.Barrier(8)
 
         def race():
             barrier.wait(10)
-            made.append(machine.move(State.DRAINING, lock))
+            with lock:
+                made.append(held.move(State.DRAINING))
 
         threads = [threading.Thread(target=race) for _ in range(8)]
         for thread in threads:
@@ -130,7 +142,9 @@ class TestTransitions:
             assert pipeline.state is State.CLOSING
             parents = pipeline.listeners
             pipeline.restart()
-            parents.stop()
+            # In a real child this listener does not exist.
+            parents._state = PipelineState(State.CLOSED)
+            parents.finish()
 
             assert pipeline.state is State.OPEN
 
@@ -198,5 +212,5 @@ def test_the_repr_of_a_pipeline_shows_state_queue_and_listeners(destination):
     shown = repr(pipeline)
     pipeline.close()
 
-    assert shown.startswith("<Pipeline Custom-App of dcr-1: open, ")
-    assert repr(pipeline).startswith("<Pipeline Custom-App of dcr-1: closed, ")
+    assert shown.startswith("<Pipeline Custom-App of dcr-1: <BatchQueue open ")
+    assert repr(pipeline).startswith("<Pipeline Custom-App of dcr-1: <BatchQueue closed ")
