@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
+    from .sigterm import exit_on_sigterm
     from .stats import Stats
     from .table import Column, Table
     from .trouble import Trouble
@@ -28,6 +29,7 @@ __all__ = [
     "Stats",
     "Table",
     "Trouble",
+    "exit_on_sigterm",
 ]
 
 _HOMES = {
@@ -39,6 +41,7 @@ _HOMES = {
     "Stats": "stats",
     "Table": "table",
     "Trouble": "trouble",
+    "exit_on_sigterm": "sigterm",
 }
 
 

@@ -40,6 +40,9 @@ class AzureMonitorHandler(logging.Handler):
         pipeline: Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as
             "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By
             default a new pipeline is made from the other arguments.
+        enabled: False takes no row and starts nothing, so that neither an address nor a credential is
+            needed; `testing.capture` still gets the rows. The environment variable
+            LOGGING_AZMON_DISABLED=1 does the same. Default: True.
         columns: Source of each column: a mapping by column name, a `Table`, or the name of a preset. By
             default, the columns that `dcr` declares, each filled by the field or extra that its name
             stands for; without `dcr`, the preset "default".

@@ -53,6 +53,9 @@ class Pipeline:
         clock: For tests: the clock, such as a `testing.ManualClock`.
         background: For tests: False starts no threads, so that rows are delivered in `flush` and
             `close` only. Default: True.
+        enabled: False takes no row and starts nothing, so that neither an address nor a credential is
+            needed; `testing.capture` still gets the rows. The environment variable
+            LOGGING_AZMON_DISABLED=1 does the same. Default: True.
         columns: Source of each column: a mapping by column name, a `Table`, or the name of a preset. By
             default, the columns that `dcr` declares, each filled by the field or extra that its name
             stands for; without `dcr`, the preset "default".
@@ -103,7 +106,7 @@ class Pipeline:
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        settings = read(arguments, os.environ)
+        settings = read(arguments, os.environ, has_destination=destination is not None)
         if destination is None:
             destination = Uploader(settings)
         if clock is None:
@@ -126,6 +129,8 @@ class Pipeline:
 
     def __repr__(self) -> str:
         settings = self.settings
+        if not settings.enabled:
+            return "<Pipeline, switched off>"
         return f"<Pipeline {settings.stream} of {settings.rule_id}: {self._lifecycle!r}>"
 
     @property

@@ -7,11 +7,10 @@ a handler takes its place, because logging closes handlers after all code that m
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any, Unpack
 
 from ._config.options import Credential, Options, lists_options
-from ._config.validators import shown
+from ._config.validators import check_flag
 from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
@@ -69,6 +68,9 @@ class AzureMonitorProcessor:
             default a new pipeline is made from the other arguments.
         drop: Whether to end the chain here: every event is dropped, whether or not it became a row.
             Default: False.
+        enabled: False takes no row and starts nothing, so that neither an address nor a credential is
+            needed; `testing.capture` still gets the rows. The environment variable
+            LOGGING_AZMON_DISABLED=1 does the same. Default: True.
         columns: Source of each column: a mapping by column name, a `Table`, or the name of a preset. By
             default, the columns that `dcr` declares, each filled by the field or extra that its name
             stands for; without `dcr`, the preset "default".
@@ -119,7 +121,7 @@ class AzureMonitorProcessor:
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, arguments, [*level_problems(level), *_drop_problems(drop)])
+        self._link = PipelineLink(pipeline, arguments, [*level_problems(level), *check_flag("drop", drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
         self._drop_event: type[BaseException] | None = None
         if drop:
@@ -184,11 +186,6 @@ class AzureMonitorProcessor:
 
 def _unpickled(pipeline: Pipeline, level: int, drop: bool) -> AzureMonitorProcessor:  # noqa: FBT001 - pickle's way
     return AzureMonitorProcessor(pipeline=pipeline, level=level, drop=drop)
-
-
-def _drop_problems(drop: Any) -> Iterator[str]:
-    if not isinstance(drop, bool):
-        yield f"drop={shown(drop)} is not accepted; give True or False"
 
 
 def _is_below(level: int, event: Any, method: str) -> bool:

@@ -27,6 +27,7 @@ PUBLIC = [
     "Stats",
     "Table",
     "Trouble",
+    "exit_on_sigterm",
 ]
 
 
@@ -126,6 +127,7 @@ class TestAzureMonitorHandler:
             "rule_id",
             "stream",
             "credential",
+            "enabled",
             "columns",
             "dcr",
             "batch_bytes",

@@ -22,6 +22,9 @@ OverflowName = Literal["drop_new", "drop_old", "block"]
 FsyncName = Literal["never", "batch", "row"]
 CloudName = Literal["public", "china", "usgov"]
 
+# Switches off every handler, processor and pipeline of the process.
+DISABLED = "LOGGING_AZMON_DISABLED"
+
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 _FrontDoor = TypeVar("_FrontDoor", bound=type[Any])
@@ -42,6 +45,7 @@ Credential = str | Mapping[str, Any] | TokenCredential
 class Options(TypedDict, total=False):
     """Name the settings that front doors take by keyword; None stands for the default."""
 
+    enabled: bool | None
     columns: str | Mapping[str, Any] | Table | None
     dcr: str | Path | Mapping[str, Any] | None
     batch_bytes: int | None
@@ -119,6 +123,12 @@ _TABLE = (
     Argument(
         "background",
         "For tests: False starts no threads, so that rows are delivered in `flush` and `close` only.",
+        default=True,
+    ),
+    Argument(
+        "enabled",
+        "False takes no row and starts nothing, so that neither an address nor a credential is needed;"
+        f" `testing.capture` still gets the rows. The environment variable {DISABLED}=1 does the same.",
         default=True,
     ),
     Argument(

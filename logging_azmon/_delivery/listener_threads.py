@@ -1,4 +1,4 @@
-"""Background threads: QueueListeners that take batches and deliver them. No other module starts threads.
+"""Background threads: QueueListeners that take batches and deliver them. Only `sigterm` starts another thread.
 
 Rules:
 - A log call starts a listener, perhaps in a signal handler or finalizer that interrupted `Thread.start` itself. It

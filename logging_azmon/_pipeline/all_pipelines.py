@@ -27,21 +27,32 @@ def restart() -> None:
         pipeline.restart()
 
 
-def finish(*, is_last: bool) -> None:
-    """Deliver the last rows at exit, and close the pipelines that nothing else will close.
+def flush() -> None:
+    """Deliver the waiting rows of all pipelines.
 
-    The longest `close_seconds` is the limit for all together.
+    The first call begins the exit: the longest `close_seconds` is the limit for all waits from then on.
     """
-    unfinished = [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED]
-    at_exit.limit_waits(max((pipeline.settings.close_seconds for pipeline in unfinished), default=0.0))
+    unfinished = _unfinished()
+    if at_exit.seconds_left() is None:
+        at_exit.limit_waits(max((pipeline.settings.close_seconds for pipeline in unfinished), default=0.0))
     for pipeline in unfinished:
         pipeline.make_all_due()
     # A pipeline that hangs must leave time for the others: this thread may be the only one that delivers their rows.
     for number, pipeline in enumerate(unfinished):
         pipeline.flush((at_exit.seconds_left() or 0.0) / (len(unfinished) - number))
-    for pipeline in unfinished:
+
+
+def finish(*, is_last: bool) -> None:
+    """Deliver the last rows at exit, and close the pipelines that nothing else will close."""
+    flush()
+    for pipeline in _unfinished():
         pipeline.finish_at_exit(is_last=is_last)
+
+
+def _unfinished() -> list[Lifecycle]:
+    return [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED]
 
 
 at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
 at_exit.register(at_exit.Turn.PIPELINES, finish)
+at_exit.register_flush(flush)

@@ -34,6 +34,7 @@ from .flush_wait import FlushWait
 from .front_doors import FrontDoors
 from .intake import Intake
 from .left_behind import left_behind
+from .off import Off
 
 
 class Lifecycle:
@@ -61,7 +62,9 @@ class Lifecycle:
         self._state = PipelineState()
         self._front_doors = FrontDoors(self._close_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self.encoder, self._report, clock)
+        self.intake = Intake(self.encoder, self._report, clock, enabled=settings.enabled)
+        # What front doors give their log calls to.
+        self.front: Intake | Off = self.intake if settings.enabled else Off(self.intake)
         self._assemble()
         pipelines.add(self)
 

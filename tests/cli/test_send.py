@@ -179,6 +179,14 @@ class TestCommand:
         assert main(["send", *words]) == 2
         assert said in capsys.readouterr().err
 
+    def test_lines_are_not_dropped_in_silence_where_sending_is_switched_off(self, send, monkeypatch):
+        """The command says so, and does not begin."""
+        monkeypatch.setenv("LOGGING_AZMON_DISABLED", "1")
+        code, said, rows = send([{"message": "hello"}])
+
+        assert (code, rows) == (2, [])
+        assert "LOGGING_AZMON_DISABLED=1 switches the handler off" in said.err
+
     @pytest.mark.parametrize("words", [["--skip=-1"], ["--timeout=-1"], ["--timeout=soon"]])
     def test_skip_and_timeout_accept_only_numbers(self, words, capsys):
         with pytest.raises(SystemExit):
