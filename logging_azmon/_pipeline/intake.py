@@ -32,7 +32,11 @@ from . import capture
 class Intake:
     """Turn the application's log calls into rows of the queue."""
 
-    def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock, stream: str) -> None:
+    def __init__(
+        self, encoder: Encoder, reporter: Reporter, clock: Clock, stream: str, *, enabled: bool = True
+    ) -> None:
+        """Without `enabled`, only captures take rows."""
+        self._enabled = enabled
         self._encoder = encoder
         # So that a capture can tell whose rows it takes.
         self._stream = stream
@@ -91,6 +95,8 @@ class Intake:
     def redirect(self, capture: capture.Capture | None) -> None:
         """Give rows to a capture; with None, to the queue again."""
         own = self._put_and_wake if self._asks_for_thread else self._queue.put
+        if not self._enabled:
+            own = _put_nowhere
         self._put = own if capture is None else capture(self._stream)
 
     # Failures.
@@ -145,3 +151,7 @@ class Intake:
             self.redirect(capture.current())
             self._on_thread()
         return is_in
+
+
+def _put_nowhere(_: bytes) -> bool:
+    return True

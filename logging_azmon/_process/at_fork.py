@@ -7,7 +7,7 @@ Rules:
 - The parent releases the locks in reverse order, also if a signal handler raises in the middle of that.
 - The child inherits locks that are held by the forking thread, or by threads that do not exist in the child. It never
   takes or releases these: each module's `restart` replaces its own. The modules restart in the order of `Turn`.
-- Several threads may fork at once.
+- Several threads may fork concurrently.
 
 `Lifecycle.restart` says what happens to a pipeline's rows in the child.
 """
