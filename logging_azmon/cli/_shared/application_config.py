@@ -42,7 +42,7 @@ def handler_arguments(
     Without a name there must be one handler, or with `takes_all` any number. With `is_deployed` False, the environment
     names a destination during the import, so that a module can make its handler although nothing is deployed yet.
     """
-    if Path(source.rpartition(":")[0] or source).suffix.lower() in (".yaml", ".yml"):
+    if any(Path(file).suffix.lower() in (".yaml", ".yml") for file in (source, source.rpartition(":")[0])):
         # Before the current directory comes first, where a file of this name may be the application's own.
         importlib.import_module("yaml")
     with _this_directory_importable(), contextlib.nullcontext() if is_deployed else _any_destination():
@@ -134,8 +134,6 @@ def _read(file: str) -> Any:
         return read(Path(file).read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise _error(f"--config {file} cannot be read: {error.strerror or error}") from error
-    except ModuleNotFoundError:
-        raise
     except Exception as error:
         kind = Path(file).suffix[1:].upper()
         raise _error(f"--config {file} is not valid {kind}: {error}") from error
