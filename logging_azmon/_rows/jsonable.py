@@ -23,7 +23,8 @@ from typing import Any
 
 import orjson
 
-from .shrink import entries_cut
+from .._config.service_limits import MAX_VALUE_BYTES
+from .shrink import cut, entries_cut
 from .timestamps import utc_text
 
 Convert = Callable[[Any], Any]
@@ -102,6 +103,8 @@ def text(value: Any) -> str:
 
 def dumps(value: Any) -> bytes:
     """Encode anything as JSON; never raise."""
+    if holds_long_text(value):
+        return orjson.dumps(plain(value))
     try:
         # Never pass `convert` as orjson's hook: if Python code changes a container meanwhile, in any thread,
         # orjson goes on reading freed memory.
@@ -118,6 +121,29 @@ def dumps(value: Any) -> bytes:
 def plain(value: Any) -> Any:
     """Rebuild a value so that JSON always takes it: unique text keys, finite numbers, valid text, no cycles."""
     return _plain(value, 0, [_MAX_NODES], frozenset())
+
+
+def holds_long_text(value: Any) -> bool:
+    """Return whether a value holds text that no column could take, or so many parts that it is cut anyway.
+
+    Such text must not reach orjson, which asks for eight times its length in memory and crashes if there is none.
+    """
+    nodes = [value]
+    for node in nodes:
+        kind = type(node)
+        if kind is int or kind is float or kind is bool:
+            continue
+        if issubclass(kind, str):
+            if str.__len__(node) > MAX_VALUE_BYTES:
+                return True
+        elif issubclass(kind, dict):
+            nodes += dict.keys(node)
+            nodes += dict.values(node)
+        elif issubclass(kind, list) or kind is tuple:
+            nodes += node[:_MAX_NODES] if kind is tuple else list.__getitem__(node, slice(_MAX_NODES))
+        if len(nodes) > _MAX_NODES:
+            return True
+    return False
 
 
 def escape_surrogates(string: str) -> str:
@@ -157,10 +183,11 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
     if value is None or kind is bool:
         return value
     if issubclass(kind, str):
-        return escape_surrogates(str.__str__(value))
+        return _plain_text(str.__str__(value))
     if issubclass(kind, int) and not issubclass(kind, Enum):
         number = int.__index__(value)
-        return number if -(2**63) <= number < 2**63 else _integer_text(number)
+        # The range that orjson writes as numbers, so that a number does not depend on its neighbours.
+        return number if -(2**63) <= number < 2**64 else _integer_text(number)
     if kind is float:
         return value if math.isfinite(value) else _NON_FINITE[str(value)]
     if depth >= _MAX_DEPTH or nodes[0] <= 0:
@@ -175,6 +202,11 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
     return _plain(convert(value), depth + 1, nodes, above)
 
 
+def _plain_text(string: str) -> str:
+    """Cut text that no column could take, by its length, before it is encoded."""
+    return escape_surrogates(string) if len(string) <= MAX_VALUE_BYTES else cut(string, MAX_VALUE_BYTES)
+
+
 def _plain_list(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> list[Any]:
     # An atomic copy: converting an item may change the list.
     items = value if type(value) is tuple else list.copy(value)
@@ -186,7 +218,7 @@ def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: froz
     built: dict[str, Any] = {}
     items = list(dict.items(value))
     for key, item in items[: max(0, nodes[0])]:
-        built[distinct(escape_surrogates(text(key)), built)] = _plain(item, depth + 1, nodes, above)
+        built[distinct(_plain_text(text(key)), built)] = _plain(item, depth + 1, nodes, above)
     if len(built) < len(items):
         built["…"] = entries_cut(len(items))
     return built

@@ -1,7 +1,7 @@
 """Read structlog's event dicts into fields.
 
-An event dict comes from the processor, or as the message of a LogRecord: from structlog through the standard library,
-or as a plain mapping that was logged.
+An event dict comes from the processor, or as the message of a LogRecord that structlog has marked. A mapping that
+somebody else logs is not an event dict: its keys may come from anywhere, and must not set a row's level or time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import levels
 from .context import process_name
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, merge
 from .jsonable import convert, simplify
-from .record_extras import extras_of
+from .record_extras import extras_of, extras_of_arguments
 from .timestamps import with_zone
 from .tracebacks import normalized
 
@@ -43,10 +43,20 @@ EVENT_KEYS: Mapping[str, tuple[str, ...]] = {
 # Keys that ProcessorFormatter leaves on a record or in an event dict for its own use.
 STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"})
 
-_FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
+FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
 _RECORD_ATTRIBUTES = (*SITE_FIELDS.items(), *THREAD_FIELDS.items())
 # Fields whose key may hold a flag: False for none, True for one that a processor has yet to render.
 _FLAGS = frozenset({"exception", "stack"})
+
+
+def is_marked(record: logging.LogRecord) -> bool:
+    """Return whether a record has what `wrap_for_formatter` sets, by which structlog itself knows its own records."""
+    return "_logger" in record.__dict__ and "_name" in record.__dict__
+
+
+def is_event(record: logging.LogRecord) -> bool:
+    """Return whether the message of a record is an event dict that structlog has put there."""
+    return issubclass(type(record.msg), Mapping) and is_marked(record)
 
 
 class EventReader:
@@ -65,11 +75,22 @@ class EventReader:
             if not issubclass(type(record), logging.LogRecord):
                 return self.read_mapping(event, _defaults_of_call(method, logger_name), {}, event)
             # The chain is that of a ProcessorFormatter; its ExtraAdder may have copied extras into the event already.
-            extras = {name: value for name, value in (extras_of(record.__dict__) or {}).items() if name not in event}
-            return self.read_mapping(event, defaults_of_record(record), extras, event)
+            extras = {name: value for name, value in self._extras(record, event).items() if name not in event}
+            return self.read_mapping(event, _defaults_of_record(record), extras, event)
         except Exception:  # noqa: BLE001 - a mapping that raises, or changes while it is read
             event = {"event": convert(event)}
             return self.read_mapping(event, _defaults_of_call("", None), {}, event)
+
+    def read_record(self, record: logging.LogRecord) -> Fields:
+        """Read a record whose message is an event dict."""
+        event: Any = record.msg
+        return self.read_mapping(event, _defaults_of_record(record), self._extras(record, event), record)
+
+    def _extras(self, record: logging.LogRecord, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a record's extras, and those attributes that stand in for keys which the event does not have."""
+        attributes = record.__dict__
+        own = {name: attributes[name] for name in self._wanted.attributes if name in attributes and name not in event}
+        return {**own, **(extras_of(attributes) or {})}
 
     def read_mapping(
         self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any], origin: object
@@ -77,7 +98,8 @@ class EventReader:
         """Sort an event dict's keys into fields and extras; `values` fills in for missing keys."""
         logged = values["time"]
         rest, taken = _sort_keys(event, values)
-        rest = _interpolate(values, rest)
+        template = values.get("message")
+        rest = self._interpolate(values, rest)
         values["time"] = with_zone(values["time"], logged)
         levels.complete(values, is_given="level" in taken)
         # A field without a column stays among the extras, under the field's name.
@@ -95,7 +117,21 @@ class EventReader:
             values.get("stack"),
             rest or None,
             origin,
+            template,
         )
+
+    def _interpolate(self, values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+        """Put positional arguments into the message as the standard library does; return the remaining keys."""
+        message, args = values.get("message"), rest.get("positional_args")
+        if type(message) is not str or type(args) is not tuple:
+            return rest
+        named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
+        try:
+            values["message"] = message % (named or args) if args else message
+        except Exception:  # noqa: BLE001 - the message may contain the arguments already; keep both
+            return rest if named is None else {**rest, "positional_args": list(named)}
+        rest = {key: value for key, value in rest.items() if key != "positional_args"}
+        return merge(rest, extras_of_arguments(named, message, self._wanted.extras)) if named else rest
 
 
 def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -103,7 +139,7 @@ def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[s
     rest: dict[str, Any] = {}
     taken: dict[str, str] = {}
     for key, value in event.items():
-        field = _FIELD_OF_KEY.get(key)
+        field = FIELD_OF_KEY.get(key)
         if field is None:
             if key not in STRUCTLOG_PRIVATE:
                 rest[key] = value
@@ -123,20 +159,6 @@ def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[s
     return rest, taken
 
 
-def _interpolate(values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-    """Put positional arguments into the message as the standard library does; return the remaining keys."""
-    message, args = values.get("message"), rest.get("positional_args")
-    if type(message) is not str or type(args) is not tuple:
-        return rest
-    named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
-    try:
-        values["message"] = message % (named or args) if args else message
-    except Exception:  # noqa: BLE001 - the message may contain the arguments already; keep both
-        return rest
-    rest = {key: value for key, value in rest.items() if key != "positional_args"}
-    return merge(rest, named) if named else rest
-
-
 def _defaults_of_call(method: Any, logger_name: str | None) -> dict[str, Any]:
     """Return the values that fill in for missing keys of an event that is logged now."""
     return {
@@ -150,7 +172,7 @@ def _defaults_of_call(method: Any, logger_name: str | None) -> dict[str, Any]:
     }
 
 
-def defaults_of_record(record: logging.LogRecord) -> dict[str, Any]:
+def _defaults_of_record(record: logging.LogRecord) -> dict[str, Any]:
     """Return the values that fill in for missing keys of an event that comes in a record."""
     values = {name: getattr(record, attribute, None) for name, attribute in _RECORD_ATTRIBUTES}
     values["time"] = record.created

@@ -16,9 +16,11 @@ import logging
 from operator import itemgetter
 from typing import Any
 
+from ..._config.service_limits import MAX_VALUE_BYTES
 from ..fields import SITE_FIELDS, THREAD_FIELDS
+from ..jsonable import holds_long_text
 from ..layout import Layout
-from ..record_extras import LAST_STANDARD, NOT_EXTRA, STANDARD_COUNT
+from ..record_extras import COLOURED, LAST_STANDARD, NOT_EXTRA, STANDARD_COUNT
 from ..timestamps import SecondCache
 from .contract import Caches, EncodeRecord, Fallback
 from .extras import make_place_extras
@@ -44,12 +46,13 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
     # Local variables are faster than globals and attributes.
     next_number, finish = caches.next_number, make_finish(layout, caches)
     plain, digits, standard, last = logging.LogRecord, _THREE_DIGITS, STANDARD_COUNT, STANDARD_COUNT - 1
+    text, whole, real, longest, coloured = str, int, float, MAX_VALUE_BYTES, COLOURED
 
     def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901
         number: int | None = None
         try:
             attributes = record.__dict__
-            message = attributes["msg"]
+            message = template = attributes["msg"]
             moment = attributes["created"]
             if (
                 formatter is not None
@@ -72,20 +75,28 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
                 return fallback(record, formatter)
             if args:
                 message = message % args
+            if len(message) > longest:
+                return fallback(record, formatter)
             row[message_column] = message
             extras: dict[str, Any] | None = None
             if len(names) > standard:
                 extras = {}
                 for name in names[standard:]:
-                    extras[name] = attributes[name]
+                    extras[name] = value = attributes[name]
+                    kind = type(value)
+                    if kind is text:
+                        if len(value) > longest:
+                            return fallback(record, formatter)
+                    elif kind is not whole and kind is not real and holds_long_text(value):
+                        return fallback(record, formatter)
                 # Set by another handler's formatter, or by unpickling a record from another version of Python.
                 if "message" in extras or "asctime" in extras or "taskName" in extras:
                     if attributes["args"] is None:
                         return fallback(record, formatter)  # a QueueHandler has put everything into the message
                     extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
-                if "extra" in extras:
+                if "extra" in extras or coloured in extras:
                     return fallback(record, formatter)
-            if place_extras is not None and (extras := place_extras(row, extras or {})) is None:
+            if place_extras is not None and (extras := place_extras(row, extras or {}, template)) is None:
                 return fallback(record, formatter)
             if extras and rest_column:
                 row[rest_column] = extras
