@@ -30,12 +30,13 @@ from .timestamps import utc_text
 Convert = Callable[[Any], Any]
 
 CACHED_TYPES = 1_024
+# Each node takes at least two bytes, so a value with more nodes would be cut anyway.
+MAX_NODES = 32_768
+LONG_TEXT, FRAGMENT = "long text", "fragment"
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 _MAX_DEPTH = 32
 _MAX_UNDERSCORES = 8
-# Each node takes at least two bytes, so a value with more nodes would be cut anyway.
-_MAX_NODES = 32_768
 _MAX_STEPS = 4
 # Python refuses to print integers of more than 4,300 digits, which is about this many bits.
 _PRINTABLE_BITS = 14_000
@@ -103,16 +104,16 @@ def text(value: Any) -> str:
 
 def dumps(value: Any) -> bytes:
     """Encode anything as JSON; never raise."""
-    if holds_long_text(value):
+    if (hazard := hazard_in(value)) == LONG_TEXT:
         return orjson.dumps(plain(value))
     try:
         # Never pass `convert` as orjson's hook: if Python code changes a container meanwhile, in any thread,
         # orjson goes on reading freed memory.
         encoded = orjson.dumps(value, None, OPTIONS)
+        if hazard == FRAGMENT:
+            encoded = orjson.dumps(orjson.loads(encoded))
     except Exception:  # noqa: BLE001 - cycles, depth, huge integers, odd keys, lone surrogates: `plain` handles them all
         return orjson.dumps(plain(value))
-    if b"\n" in encoded:
-        return _on_one_line(encoded, value)
     if b"null" in encoded and _has_non_finite(value, 0):
         return orjson.dumps(plain(value))
     return encoded
@@ -120,30 +121,37 @@ def dumps(value: Any) -> bytes:
 
 def plain(value: Any) -> Any:
     """Rebuild a value so that JSON always takes it: unique text keys, finite numbers, valid text, no cycles."""
-    return _plain(value, 0, [_MAX_NODES], frozenset())
+    return _plain(value, 0, [MAX_NODES], frozenset())
 
 
-def holds_long_text(value: Any) -> bool:
-    """Return whether a value holds text that no column could take, or so many parts that it is cut anyway.
+def hazard_in(value: Any) -> str:
+    """Return which hazard for orjson a value holds, LONG_TEXT before FRAGMENT, or an empty text.
 
-    Such text must not reach orjson, which asks for eight times its length in memory and crashes if there is none.
+    orjson asks for eight times the length of a text in memory, and crashes if there is none, so long text is cut
+    first. A value with very many parts counts as long, because it is cut in any case. A Fragment may hold a line end,
+    or anything else that is not JSON.
     """
+    found = ""
     nodes = [value]
     for node in nodes:
         kind = type(node)
-        if kind is int or kind is float or kind is bool:
+        if kind is int or kind is float or kind is bool or node is None:
             continue
         if issubclass(kind, str):
             if str.__len__(node) > MAX_VALUE_BYTES:
-                return True
+                return LONG_TEXT
         elif issubclass(kind, dict):
             nodes += dict.keys(node)
             nodes += dict.values(node)
         elif issubclass(kind, list) or kind is tuple:
-            nodes += node[:_MAX_NODES] if kind is tuple else list.__getitem__(node, slice(_MAX_NODES))
-        if len(nodes) > _MAX_NODES:
-            return True
-    return False
+            nodes += node[:MAX_NODES] if kind is tuple else list.__getitem__(node, slice(MAX_NODES))
+        elif kind is orjson.Fragment:
+            found = FRAGMENT
+        elif issubclass(kind, Enum):
+            nodes.append(node._value_)
+        if len(nodes) > MAX_NODES:
+            return LONG_TEXT
+    return found
 
 
 def escape_surrogates(string: str) -> str:
@@ -224,14 +232,6 @@ def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: froz
     return built
 
 
-def _on_one_line(encoded: bytes, value: Any) -> bytes:
-    """Encode again without line ends; only an orjson.Fragment can contain any, and it may not even hold JSON."""
-    try:
-        return orjson.dumps(orjson.loads(encoded))
-    except ValueError:
-        return orjson.dumps(plain(value))
-
-
 def _has_non_finite(value: Any, depth: int) -> bool:
     """Return whether a null in the output may stand for NaN or an infinity rather than for None."""
     kind = type(value)
@@ -267,6 +267,8 @@ def _converter(kind: type) -> Convert:
             return converter
     if dataclasses.is_dataclass(kind):
         return _dataclass
+    if isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
+        return _attrs_object
     return repr
 
 
@@ -275,7 +277,18 @@ def _integer_text(value: int) -> str:
 
 
 def _dataclass(value: Any) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    """Show a dataclass by its fields, without those that its repr leaves out: these are meant to stay private."""
+    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
+
+
+def _attrs_object(value: Any) -> dict[str, Any]:
+    """Show an object of a class made by attrs in the same way; a field may have a repr of its own."""
+    return {
+        field.name: field.repr(part) if callable(field.repr) else part
+        for field in type(value).__attrs_attrs__
+        if field.repr
+        for part in (getattr(value, field.name, None),)
+    }
 
 
 def _datetime(value: dt.datetime) -> str:

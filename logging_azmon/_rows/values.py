@@ -61,8 +61,12 @@ def as_datetime(value: Any) -> bytes | None:
     if not issubclass(kind, (dt.date, str)):
         try:
             value = float(_number(value))
-        except (TypeError, ValueError, OverflowError):
+        except (ValueError, OverflowError):
             return None
+        except TypeError:
+            value = convert(value)
+            if not issubclass(type(value), dt.datetime):
+                return None
     written = moment_text(value)
     return None if written is None else b'"%b"' % written.encode()
 

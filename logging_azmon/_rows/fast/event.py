@@ -14,7 +14,7 @@ from typing import Any
 from ..._config.service_limits import MAX_VALUE_BYTES
 from .. import levels
 from ..column_cache import MAX_CACHED
-from ..jsonable import holds_long_text
+from ..jsonable import hazard_in
 from ..layout import Layout
 from ..read_event import EVENT_KEYS, STRUCTLOG_PRIVATE
 from ..timestamps import SecondCache, is_utc_text
@@ -45,7 +45,7 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
     place_extras = make_place_extras(layout.extras) if layout.extras else None
     next_number, finish = caches.next_number, make_finish(layout, caches)
     special, thread, ident = _SPECIAL, threading.current_thread, threading.get_ident
-    text, whole, real, longest = str, int, float, MAX_VALUE_BYTES
+    longest = MAX_VALUE_BYTES
 
     def encode(event: Any, method: Any, logger_name: str | None) -> bytes:
         number: int | None = None
@@ -59,10 +59,10 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
                 return fallback(event, method, logger_name)
             for value in extras.values():
                 kind = type(value)
-                if kind is text:
+                if kind is str:
                     if len(value) > longest:
                         return fallback(event, method, logger_name)
-                elif kind is not whole and kind is not real and holds_long_text(value):
+                elif kind is not int and kind is not float and hazard_in(value):
                     return fallback(event, method, logger_name)
             if moment is None:
                 moment = time.time()

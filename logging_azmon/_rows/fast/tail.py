@@ -23,7 +23,6 @@ Finish = Callable[[dict[str, Any], bytes], bytes | None]
 
 # No table limits rows to fewer bytes (see `batch_bytes`), so a shorter row need not be checked.
 _ALWAYS_SHORT = 4_096 - 1
-_LINE_END = ord("\n")
 
 
 def is_ordinary(layout: Layout) -> bool:
@@ -51,9 +50,9 @@ def make_finish(layout: Layout, caches: Caches) -> Finish:
             body = dumps(row, None, OPTIONS)
         except TypeError:
             body = b"null"
-        # A null may stand for NaN, which must stay visible; a line end would break the row in two. (`in` would first
-        # try bytes as a number, and raise and discard an error.)
-        if body.find(b"null") >= 0 or _LINE_END in body:
+        # A null may stand for NaN, which must stay visible. (`in` would first try bytes as a number, and raise and
+        # discard an error.)
+        if body.find(b"null") >= 0:
             if rest in row:
                 row[rest] = orjson.Fragment(as_dynamic(row[rest]))
             body = dumps(row)
