@@ -211,9 +211,9 @@ class TestLocalWorkspace:
         assert "InvalidPayload" in steps["send"]["seen"]
         assert "arrival" not in steps
 
-    def test_a_table_without_the_message_cannot_be_searched(self, check):
+    def test_a_table_with_the_message_among_the_rest_cannot_be_searched(self, check):
         """The step is skipped with a reason, and is not a problem."""
-        columns = {"TimeGenerated": "time", "Level": "level"}
+        columns = {"TimeGenerated": "time", "Level": "level", "Properties": "*"}
         document = json.loads(RENDERERS["arm"](Design(columns=Table.from_mapping(columns))))
         with Workspace(document) as workspace:
             code, steps = check(workspace.environment, "--columns", json.dumps(columns), "--send", "--wait", "5")
@@ -616,7 +616,8 @@ class TestConfiguration:
         ("column", "note"),
         [
             ({"Level": "levle"}, ["column Level takes the extra 'levle'; the field is called 'level'"]),
-            ({"Line": "lineno", "Module": "module"}, ["the extra 'lineno'; the field is called 'line'"]),
+            ({"Line": "linen", "Module": "module"}, ["the extra 'linen'; the field is called 'line'"]),
+            ({"Line": "lineno", "Module": "module"}, []),
             ({"Level": "extra.level"}, []),
             ({"User": "user_id", "Path": "request.path"}, []),
         ],
