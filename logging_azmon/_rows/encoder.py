@@ -31,7 +31,7 @@ from .fields import Fields, merge
 from .jsonable import convert, text
 from .layout import Layout, Slot
 from .read_event import EventReader
-from .read_record import RecordReader, carries_event
+from .read_record import RecordReader, carries_event, template_text
 from .shrink import shrink_row
 from .timestamps import SecondCache, utc_text
 from .tracebacks import exception_text
@@ -219,7 +219,7 @@ class Encoder:
             leftover = self._put(parts, writer, name, value, leftover)
         for writer in columns.templates:
             if writer not in filled and template is not None:
-                parts += (writer.json, as_string(template), b",")
+                parts += (writer.json, as_string(template_text(template)), b",")
         if self._defaults:
             parts.append(
                 join_columns((writer, value) for writer, value in columns.defaults.items() if writer not in filled)

@@ -10,9 +10,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..table import FIELD_OF_ATTRIBUTE
 from . import levels
 from .context import process_name
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, merge
@@ -75,8 +76,8 @@ class EventReader:
             if not issubclass(type(record), logging.LogRecord):
                 return self.read_mapping(event, _defaults_of_call(method, logger_name), {}, event)
             # The chain is that of a ProcessorFormatter; its ExtraAdder may have copied extras into the event already.
-            extras = {name: value for name, value in self._extras(record, event).items() if name not in event}
-            return self.read_mapping(event, _defaults_of_record(record), extras, event)
+            extras = {name: value for name, value in (extras_of(record.__dict__) or {}).items() if name not in event}
+            return self.read_mapping(event, _defaults_of_record(record), extras, event, self._wanted.attributes)
         except Exception:  # noqa: BLE001 - a mapping that raises, or changes while it is read
             event = {"event": convert(event)}
             return self.read_mapping(event, _defaults_of_call("", None), {}, event)
@@ -84,24 +85,32 @@ class EventReader:
     def read_record(self, record: logging.LogRecord) -> Fields:
         """Read a record whose message is an event dict."""
         event: Any = record.msg
-        return self.read_mapping(event, _defaults_of_record(record), self._extras(record, event), record)
-
-    def _extras(self, record: logging.LogRecord, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a record's extras, and those attributes that stand in for keys which the event does not have."""
-        attributes = record.__dict__
-        own = {name: attributes[name] for name in self._wanted.attributes if name in attributes and name not in event}
-        return {**own, **(extras_of(attributes) or {})}
+        extras = extras_of(record.__dict__) or {}
+        return self.read_mapping(event, _defaults_of_record(record), extras, record, self._wanted.attributes)
 
     def read_mapping(
-        self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any], origin: object
+        self,
+        event: Mapping[str, Any],
+        values: dict[str, Any],
+        extras: dict[str, Any],
+        origin: object,
+        attributes: Iterable[str] = (),
     ) -> Fields:
-        """Sort an event dict's keys into fields and extras; `values` fills in for missing keys."""
+        """Sort an event dict's keys into fields and extras; `values` fills in for missing keys.
+
+        For an event that comes in a record, `attributes` are keys by LogRecord's names, which the fields fill in for.
+        """
         logged = values["time"]
         rest, taken = _sort_keys(event, values)
         template = values.get("message")
         rest = self._interpolate(values, rest)
         values["time"] = with_zone(values["time"], logged)
         levels.complete(values, is_given="level" in taken)
+        for name in attributes:
+            field = FIELD_OF_ATTRIBUTE[name]
+            if name not in event and values.get(field) is not None:
+                rest[name] = values[field]
+                taken.pop(field, None)
         # A field without a column stays among the extras, under the field's name.
         unplaced = {field: values[field] for field in taken if not self._wanted.wants((field,))}
         if extras or unplaced:
@@ -178,4 +187,5 @@ def _defaults_of_record(record: logging.LogRecord) -> dict[str, Any]:
     values["time"] = record.created
     values["exception"] = record.exc_info if normalized(record.exc_info) is not None else record.exc_text
     values["stack"] = record.stack_info
+    values["task"] = getattr(record, "taskName", None)
     return values

@@ -142,8 +142,7 @@ class RecordReader:
         try:
             if formatter is not None:
                 return text(formatter.format(self._without_placed(record)))
-            # A mapping's own str would evaluate what is lazy in it.
-            if is_lazy(record.msg) or issubclass(type(record.msg), Mapping):
+            if _is_shown_by_text(record.msg):
                 template = text(record.msg)
                 return template % record.args if record.args else template
             return text(record.getMessage())
@@ -161,6 +160,21 @@ class RecordReader:
             record = copy.copy(record)
             record.__dict__.update(changed)
         return record
+
+
+def template_text(message: object) -> str:
+    """Return a message as the standard library writes it if there are no arguments."""
+    if _is_shown_by_text(message):
+        return text(message)
+    try:
+        return text(str(message))
+    except Exception:  # noqa: BLE001 - an object's str may raise anything
+        return text(message)
+
+
+def _is_shown_by_text(message: object) -> bool:
+    """Return whether the message's own str would evaluate what is lazy, in it or in a mapping's values."""
+    return issubclass(type(message), Mapping) or is_lazy(message)
 
 
 def _mismatched(message: object, args: object) -> str:
