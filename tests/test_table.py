@@ -1,11 +1,10 @@
 """Columns and tables: the accepted grammar, and the message of every refusal."""
 
 import doctest
+import logging
 import pickle
 import re
 from types import MappingProxyType
-
-import logging
 
 import pytest
 from hypothesis import given
@@ -111,15 +110,11 @@ class TestGrammar:
         for spec in (name, f"{name}:string", {"field": name}):
             with pytest.raises(ConfigurationError) as caught:
                 only(spec)
-            assert caught.value.problems == (
-                f"column 'Column': {name!r} is not a field; did you mean {meant!r}?"
-                f" (An extra of that name is 'extra.{name}')",
-            )
+            said = f"column 'Column': {name!r} is not a field; did you mean {meant!r}?"
+            assert str(caught.value) == f"{said} (An extra of that name is 'extra.{name}')"
         assert only(f"extra.{name}").source == Extra((name,))
 
-    @pytest.mark.parametrize(
-        "name", sorted({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"})
-    )
+    @pytest.mark.parametrize("name", sorted({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}))
     def test_every_attribute_of_a_log_record_is_a_field_or_refused(self, name):
         """On any version of Python: none of them is taken for an extra."""
         try:

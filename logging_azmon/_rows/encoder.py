@@ -46,6 +46,10 @@ Leftover = dict[str, Any] | None
 class Encoder:
     """Encode the rows of one table in one process."""
 
+    # Set by `restart`: the functions that encode a record, and an event dict.
+    record: EncodeRecord
+    event: EncodeEvent
+
     def __init__(
         self,
         table: Table,
@@ -95,10 +99,10 @@ class Encoder:
         self._fixed = join_columns(fixed)
         self._threads = ColumnCache(self._fixed, layout.thread)
         self._sites = ColumnCache(b"", layout.site)
-        self._next_number: Callable[[], int] = itertools.count().__next__ if beside is None else beside._next_number
-        caches = Caches(self._threads, self._sites, self._next_number, self._encode_spans, self._limit)
-        self.record: EncodeRecord = make_record_encoder(layout, caches, self._encode_record)
-        self.event: EncodeEvent = make_event_encoder(layout, caches, self._encode_event)
+        self.next_number: Callable[[], int] = itertools.count().__next__ if beside is None else beside.next_number
+        caches = Caches(self._threads, self._sites, self.next_number, self._encode_spans, self._limit)
+        self.record = make_record_encoder(layout, caches, self._encode_record)
+        self.event = make_event_encoder(layout, caches, self._encode_event)
         if self._for_events is not None:
             self._for_events.restart()
             self.event = self._for_events.event
@@ -128,7 +132,7 @@ class Encoder:
         if layout.times:
             leftover = self._put_time(parts, moment, leftover)
         if self._sequence is not None:
-            parts.append(self._sequence % (self._next_number() if number is None else number))
+            parts.append(self._sequence % (self.next_number() if number is None else number))
 
         if layout.extras and (extras is not None or layout.extras.templates):
             leftover = self._put_extras(parts, extras or {}, template, leftover)

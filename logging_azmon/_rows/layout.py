@@ -28,7 +28,6 @@ from .levels import DERIVED_FIELDS
 from .read_event import FIELD_OF_KEY
 from .values import ENCODERS
 
-
 TEXT_TYPES = ("string", "dynamic")
 
 

@@ -97,7 +97,7 @@ class RecordReader:
         if formatter is None:
             return fields
         moment, site, thread, _, *others = fields
-        return moment, site, thread, self._message(record, formatter), *others  # type: ignore[return-value]
+        return moment, site, thread, self._message(record, formatter), *others
 
     def _read_odd(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Fields:
         """Read a record attribute by attribute, because `_read` has raised."""
@@ -128,7 +128,6 @@ class RecordReader:
             record,
             get("msg"),
         )
-
 
     def _odd_arguments(self, args: Any, template: object) -> dict[Any, Any]:
         try:

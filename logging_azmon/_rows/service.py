@@ -55,7 +55,7 @@ def find(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _attributes(written: str) -> dict[str, str]:
-    """Parse ``key=value,key=value``, with values in percent-encoding; what cannot be parsed is ignored, as in the SDK."""
+    """Parse ``key=value,key=value`` with percent-encoded values; ignore what cannot be parsed, as the SDK does."""
     pairs = (item.partition("=") for item in written.split(","))
     return {key.strip(): unquote(value.strip()) for key, sign, value in pairs if sign}
 

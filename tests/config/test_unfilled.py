@@ -53,15 +53,19 @@ class TestRemarks:
             ),
             (
                 {"time": "TimeGenerated", "level": "Level", "message": "Message"},
-                f"{NOTHING}; they take only the extras 'TimeGenerated', 'Level', 'Message':"
-                " map one, as in columns={'message': 'message'}; a mapping has the column's name first, and then the"
-                " field",
+                (
+                    f"{NOTHING}; they take only the extras 'TimeGenerated', 'Level', 'Message':"
+                    " map one, as in columns={'message': 'message'}; a mapping has the column's name first, and then"
+                    " the field"
+                ),
             ),
             ({"Release": {"value": "1.4.2"}}, f"{NOTHING}: map one, as in columns={{'Message': 'message'}}"),
             (
                 {f"C{number}": f"c{number}:int" for number in range(7)},
-                f"{NOTHING}; they take only the extras 'c0', 'c1', 'c2', 'c3', 'c4' and 2 more:"
-                " map one, as in columns={'Message': 'message'}",
+                (
+                    f"{NOTHING}; they take only the extras 'c0', 'c1', 'c2', 'c3', 'c4' and 2 more:"
+                    " map one, as in columns={'Message': 'message'}"
+                ),
             ),
         ],
     )

@@ -295,7 +295,9 @@ def test_gunicorn_with_preload_sends_its_access_and_error_logs_as_columns():
         ) as process,
     ):
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        statuses = [get(f"{url}{path}", Authorization="Bearer secret") for path in ("/a?b=secret", "/d", "/broken?b=secret")]
+        statuses = [
+            get(f"{url}{path}", Authorization="Bearer secret") for path in ("/a?b=secret", "/d", "/broken?b=secret")
+        ]
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=LIMIT_SECONDS)
     assert statuses == [200, 200, 500]

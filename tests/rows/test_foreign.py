@@ -332,7 +332,9 @@ class TestStructured:
     def test_a_column_reaches_into_a_model(self):
         """Its other fields stay among the rest."""
         rows = Rows({"Message": "message", "City": "user.address.city", "Owner": "basket.owner", "Rest": "*"})
-        row = rows.record(make_record(extra={"user": Customer(name="ada", address=Address(city="Oslo")), "basket": Basket([])}))
+        row = rows.record(
+            make_record(extra={"user": Customer(name="ada", address=Address(city="Oslo")), "basket": Basket([])})
+        )
 
         assert (row["City"], row["Owner"]) == ("Oslo", "ada")
         assert row["Rest"]["user"].keys() == {"name", "token", "home"}

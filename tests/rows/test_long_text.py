@@ -1,9 +1,10 @@
-"""Text is cut by its length before anything encodes it: orjson crashes the process if it lacks eight times the memory."""
+"""Text is cut by its length before anything encodes it: orjson crashes if it lacks eight times the memory."""
 
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import orjson
 import pytest
@@ -47,10 +48,9 @@ for name, call in calls.items():
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory as Linux does")
 def test_no_text_of_whatever_length_ends_the_process():
     """`log.info("%*d", 2_000_000_000, 5)` used to; here the memory is limited, so that less text does."""
-    here = os.path.dirname(os.path.dirname(__file__))
     done = subprocess.run(
         [sys.executable, "-c", LIMITED],
-        env=os.environ | {"PYTHONPATH": here},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
         capture_output=True,
         text=True,
         timeout=120,

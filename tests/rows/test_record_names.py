@@ -7,7 +7,7 @@ import structlog
 
 from logging_azmon.table import FIELD_OF_ATTRIBUTE
 from support.doors import Crossing, stdlib_logger
-from support.rows import DEFAULT_COLUMNS, Rows, exc_info, make_record
+from support.rows import Rows, exc_info, make_record
 
 BY_ATTRIBUTE = {f"The_{name}": name for name in FIELD_OF_ATTRIBUTE}
 BY_FIELD = {f"The_{name}": field for name, field in FIELD_OF_ATTRIBUTE.items()}
@@ -140,9 +140,6 @@ class TestEvents:
         delattr(record, attribute)
 
         assert Rows(KNOWN).record(record)["Level"] == "INFO"
-
-    def test_a_table_without_such_names_has_one_layout(self):
-        assert Rows(DEFAULT_COLUMNS).encoder._for_events is None
 
 
 class _Recording:

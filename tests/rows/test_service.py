@@ -24,13 +24,14 @@ COLUMNS = {
     "Env": "environment",
     "Message": "message",
 }
-VARIABLES = [name for _, names in service._SOURCES.values() for name in names]
+JOB = {"CONTAINER_APP_JOB_NAME": "nightly", "CONTAINER_APP_JOB_EXECUTION_NAME": "nightly-iwpi4il"}
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):
     """Remove whatever the machine that runs the tests has set."""
-    for name in (*VARIABLES, "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "KUBERNETES_SERVICE_HOST", "HOSTNAME"):
+    others = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
+    for name in (*APP_SERVICE, *CONTAINER_APP, *JOB, *LAMBDA, *others, "AZURE_FUNCTIONS_ENVIRONMENT"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -71,7 +72,7 @@ class TestFind:
                 },
             ),
             (
-                {"CONTAINER_APP_JOB_NAME": "nightly", "CONTAINER_APP_JOB_EXECUTION_NAME": "nightly-iwpi4il"},
+                JOB,
                 {"service_name": "nightly", "service_instance": "nightly-iwpi4il"},
             ),
             (

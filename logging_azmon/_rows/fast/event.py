@@ -47,7 +47,7 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
     special, thread, ident = _SPECIAL, threading.current_thread, threading.get_ident
     longest = MAX_VALUE_BYTES
 
-    def encode(event: Any, method: Any, logger_name: str | None) -> bytes:
+    def encode(event: Any, method: Any, logger_name: str | None) -> bytes:  # noqa: C901, PLR0912
         number: int | None = None
         try:
             if type(event) is not dict:

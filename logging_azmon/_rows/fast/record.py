@@ -50,7 +50,7 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
     plain, digits, standard, last = logging.LogRecord, _THREE_DIGITS, STANDARD_COUNT, STANDARD_COUNT - 1
     special, longest = _SPECIAL, MAX_VALUE_BYTES
 
-    def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901
+    def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901, PLR0912
         number: int | None = None
         try:
             attributes = record.__dict__

@@ -87,13 +87,12 @@ class Check:
         # A local workspace accepts any id; in Azure a rule's name often begins with dcr- as well.
         if not (is_local(settings.endpoint, settings.credential) or _AZURE_RULE_ID.fullmatch(settings.rule_id)):
             state = "problem" if advice else "warning"
-            advice += (
+            name_advice = (
                 f"{settings.rule_id} looks like the rule's name; its immutable id, dcr- and 32 hexadecimal digits, is"
-                " printed by: az monitor data-collection rule show --query immutableId",
+                " printed by: az monitor data-collection rule show --query immutableId"
             )
-        self._steps.add(
-            Step(name="configuration", state=state, seen=seen, advice=advice, notes=notes, details=details)
-        )
+            advice = (*advice, name_advice)
+        self._steps.add(Step(name="configuration", state=state, seen=seen, advice=advice, notes=notes, details=details))
         return settings
 
     def _check_network(self, settings: Settings) -> bool:
