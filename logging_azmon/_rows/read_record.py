@@ -163,10 +163,8 @@ class RecordReader:
 
 def template_text(message: object) -> str:
     """Return a message as the standard library writes it if there are no arguments."""
-    if _is_shown_by_text(message):
-        return text(message)
     try:
-        return text(str(message))
+        return text(message if _is_shown_by_text(message) else str(message))
     except Exception:  # noqa: BLE001 - an object's str may raise anything
         return text(message)
 

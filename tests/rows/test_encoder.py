@@ -127,7 +127,7 @@ class TestMisfits:
             ("boolean", 1),
             ("int", [1]),
             ("int", bool),
-            ("real", "9" * 2_000),
+            pytest.param("real", "9" * 2_000, id="very long text"),
         ],
     )
     def test_an_extra_that_does_not_fit_its_column_goes_to_the_star_column_under_its_name(self, type_name, value):

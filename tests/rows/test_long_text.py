@@ -75,7 +75,7 @@ def test_no_text_of_whatever_length_ends_the_process():
         {"more": [0] * 100_000},
         {"more": Word.YES, "a": orjson.Fragment(b'{"b":\n1}')},
     ],
-    ids=str,
+    ids=lambda extra: str(extra)[:20],
 )
 def test_both_paths_cut_long_text_in_the_same_way(columns, extra):
     """A text that is too long leaves the fast path before it is encoded."""
@@ -165,7 +165,9 @@ class TestCut:
 
 class TestNumbers:
     @pytest.mark.parametrize("number", [2**63, 2**64 - 1, -(2**63)])
-    @pytest.mark.parametrize("neighbour", [1, float("nan"), {1: 2}, {1, 2}, "x" * 70_000])
+    @pytest.mark.parametrize(
+        "neighbour", [1, float("nan"), {1: 2}, {1, 2}, "x" * 70_000], ids=lambda value: str(value)[:20]
+    )
     def test_a_whole_number_does_not_depend_on_its_neighbours(self, number, neighbour):
         """Up to 2^64 - 1 it is a number in a dynamic column, whatever stands beside it, and on either path."""
         rows = Rows({"Time": "time", "Message": "message", "Rest": "*"})

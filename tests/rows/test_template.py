@@ -41,6 +41,7 @@ def test_the_template_is_the_message_before_its_arguments_are_put_in(columns, mo
         ("x" * 70_000, (), "x" * 65_510 + "…(cut, 70,000 bytes)"),
         ("%.1s" + "x" * 70_000, ("a",), "%.1s" + "x" * 65_506 + "…(cut, 70,004 bytes)"),
     ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
 )
 def test_every_message_has_a_template(message, args, template):
     """Without arguments it is the message itself."""
