@@ -128,30 +128,53 @@ def hazard_in(value: Any) -> str:
     """Return which hazard for orjson a value holds, LONG_TEXT before FRAGMENT, or an empty text.
 
     orjson asks for eight times the length of a text in memory, and crashes if there is none, so long text is cut
-    first. A value with very many parts counts as long, because it is cut in any case. A Fragment may hold a line end,
-    or anything else that is not JSON.
+    first. A value with very many parts, or with keys that are not text, counts as long: it must be rebuilt anyway. A
+    Fragment may hold a line end, or anything else that is not JSON.
     """
     found = ""
-    nodes = [value]
-    for node in nodes:
-        kind = type(node)
-        if kind is int or kind is float or kind is bool or node is None:
-            continue
-        if issubclass(kind, str):
-            if str.__len__(node) > MAX_VALUE_BYTES:
-                return LONG_TEXT
-        elif issubclass(kind, dict):
-            nodes += dict.keys(node)
-            nodes += dict.values(node)
-        elif issubclass(kind, list) or kind is tuple:
-            nodes += node[:MAX_NODES] if kind is tuple else list.__getitem__(node, slice(MAX_NODES))
-        elif kind is orjson.Fragment:
-            found = FRAGMENT
-        elif issubclass(kind, Enum):
-            nodes.append(node._value_)
-        if len(nodes) > MAX_NODES:
+    left = MAX_NODES
+    todo: list[Any] = [(value,)]
+    for parts in todo:
+        left -= len(parts)
+        if left < 0:
             return LONG_TEXT
+        for part in parts:
+            kind = type(part)
+            # The ordinary types first, by identity.
+            if kind is str:
+                if len(part) > MAX_VALUE_BYTES:
+                    return LONG_TEXT
+            elif kind is int or kind is float or kind is bool or part is None:
+                continue
+            elif kind is list or kind is tuple:
+                todo.append(part)
+            elif kind is dict or issubclass(kind, dict):
+                if _have_long_text(dict.keys(part)):
+                    return LONG_TEXT
+                # A copy, because the mapping may change meanwhile.
+                todo.append([*dict.values(part)])
+            elif kind is orjson.Fragment:
+                found = FRAGMENT
+            else:
+                todo.append(_hidden_parts(part))
     return found
+
+
+def _have_long_text(keys: KeysView[Any]) -> bool:
+    try:
+        return sum(map(len, keys)) > MAX_VALUE_BYTES
+    except TypeError:  # a key that is not text
+        return True
+
+
+def _hidden_parts(value: Any) -> tuple[Any, ...] | list[Any]:
+    """Return what orjson writes for an object of another type, in an ordinary one; it refuses most."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return (str.__str__(value),)
+    if issubclass(kind, list):
+        return list.copy(value)
+    return (value._value_,) if issubclass(kind, Enum) else ()
 
 
 def escape_surrogates(string: str) -> str:

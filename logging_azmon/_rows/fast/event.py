@@ -55,9 +55,11 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
             extras = event.copy()
             message, moment = extras.pop("event", None), extras.pop("timestamp", None)
             level, logger = extras.pop("level", None), extras.pop("logger", None)
-            if type(message) is not str or len(message) > longest or not special.isdisjoint(extras):
+            if type(message) is not str or len(message) > longest:
                 return fallback(event, method, logger_name)
-            for value in extras.values():
+            for name, value in extras.items():
+                if name in special:
+                    return fallback(event, method, logger_name)
                 kind = type(value)
                 if kind is str:
                     if len(value) > longest:
