@@ -124,7 +124,8 @@ def plain(value: Any) -> Any:
     return _plain(value, 0, [MAX_NODES], frozenset())
 
 
-def hazard_in(value: Any) -> str:
+# One loop, because a call for each part would cost more than looking at it.
+def hazard_in(value: Any) -> str:  # noqa: C901 - see above
     """Return which hazard for orjson a value holds, LONG_TEXT before FRAGMENT, or an empty text.
 
     orjson asks for eight times the length of a text in memory, and crashes if there is none, so long text is cut
