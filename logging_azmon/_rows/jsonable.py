@@ -135,37 +135,33 @@ def hazard_in(value: Any) -> str:  # noqa: C901 - see above
     found = ""
     left = MAX_NODES
     todo: list[Any] = [(value,)]
-    for parts in todo:
-        left -= len(parts)
-        if left < 0:
-            return LONG_TEXT
-        for part in parts:
-            kind = type(part)
-            # The ordinary types first, by identity.
-            if kind is str:
-                if len(part) > MAX_VALUE_BYTES:
-                    return LONG_TEXT
-            elif kind is int or kind is float or kind is bool or part is None:
-                continue
-            elif kind is list or kind is tuple:
-                todo.append(part)
-            elif kind is dict or issubclass(kind, dict):
-                if _have_long_text(dict.keys(part)):
-                    return LONG_TEXT
-                # A copy, because the mapping may change meanwhile.
-                todo.append([*dict.values(part)])
-            elif kind is orjson.Fragment:
-                found = FRAGMENT
-            else:
-                todo.append(_hidden_parts(part))
-    return found
-
-
-def _have_long_text(keys: KeysView[Any]) -> bool:
     try:
-        return sum(map(len, keys)) > MAX_VALUE_BYTES
+        for parts in todo:
+            left -= len(parts)
+            if left < 0:
+                return LONG_TEXT
+            for part in parts:
+                kind = type(part)
+                # The ordinary types first, by identity.
+                if kind is str:
+                    if len(part) > MAX_VALUE_BYTES:
+                        return LONG_TEXT
+                elif kind is int or kind is float or kind is bool or part is None:
+                    continue
+                elif kind is list or kind is tuple:
+                    todo.append(part)
+                elif kind is dict or issubclass(kind, dict):
+                    if sum(map(len, dict.keys(part))) > MAX_VALUE_BYTES:
+                        return LONG_TEXT
+                    # A copy, because the mapping may change meanwhile.
+                    todo.append([*dict.values(part)])
+                elif kind is orjson.Fragment:
+                    found = FRAGMENT
+                else:
+                    todo.append(_hidden_parts(part))
     except TypeError:  # a key that is not text
-        return True
+        return LONG_TEXT
+    return found
 
 
 def _hidden_parts(value: Any) -> tuple[Any, ...] | list[Any]:

@@ -88,6 +88,16 @@ def test_both_paths_cut_long_text_in_the_same_way(columns, extra):
     assert misfits == rows.misfits
 
 
+@pytest.mark.parametrize(
+    "extra", [{"body": "é" * 70_000}, {"data": ["x" * 70_000]}, {"a": [orjson.Fragment(b"[1,\n2]")]}], ids=[*"abc"]
+)
+def test_both_paths_cut_the_long_text_of_an_event_in_the_same_way(extra):
+    rows = Rows({"Time": "time", "Level": "level", "Logger": "logger", "Message": "message", "Rest": "*"})
+    event = {"event": "hello", "timestamp": 1.5, **extra}
+
+    assert rows.event(event) == load(rows.encoder(rows.encoder.event_reader.read(event, "info", None)))
+
+
 class TestHazards:
     @pytest.mark.parametrize(
         ("value", "found"),
