@@ -45,6 +45,8 @@ dictConfig(
             }
         },
         "root": {"handlers": ["azure"], "level": "INFO"},
+        # The development server's access log has query strings, which may hold tokens; the example writes its own.
+        "loggers": {"werkzeug": {"level": "WARNING"}},
     }
 )
 

@@ -15,6 +15,7 @@ import secrets
 import threading
 
 from .._config.settings import Settings
+from .._config.unfilled import remarks
 from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
 from .._delivery.listener_threads import Listeners
@@ -61,6 +62,7 @@ class Lifecycle:
         self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
         self._state = PipelineState()
         self._front_doors = FrontDoors(self._close_unused)
+        self._is_table_reported = False
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
         self.intake = Intake(self.encoder, self._report, clock, enabled=settings.enabled)
         # What front doors give their log calls to.
@@ -230,8 +232,12 @@ class Lifecycle:
     # Front doors.
 
     def attach(self, front_door: object, *, is_maker: bool) -> None:
-        """Register a front door that logs to this pipeline."""
+        """Register a front door that logs to this pipeline; the first one reports a table without the message."""
         self._front_doors.add(front_door, is_maker=is_maker)
+        if not self._is_table_reported:
+            self._is_table_reported = True
+            for text in remarks(self.settings.table):
+                self._report(Trouble(kind="configuration", text=f"{self.settings.stream}: {text}", reason="columns"))
 
     def detach(self, front_door: object) -> None:
         """Forget a front door that was closed, and close the pipeline if nothing else will."""
