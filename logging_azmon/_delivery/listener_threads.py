@@ -10,6 +10,7 @@ Rules:
   end when the pipeline is closed and no row is left; the last one calls `on_end`.
 - No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`). From 3.12
   on the interpreter itself refuses threads from a moment earlier; that is not reported as a refusal.
+- None is started where uWSGI forbids it (see `_process.thread_support`); it may be allowed later, in a forked child.
 - A lost wake-up delays a look at the queue, a superfluous one costs a look; neither loses a row.
 - The lock is re-entrant, because a log call may interrupt any line. It is held for arithmetic only.
 - Every join has a timeout.
@@ -26,8 +27,9 @@ from logging.handlers import QueueListener
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .._process import feedback
+from .._process import feedback, heir
 from .._process.clock import Clock, SystemClock
+from .._process.thread_support import Threads, threads
 from .._queue.state import StateMachine
 from ..trouble import Trouble, described
 from .delivery import Delivery
@@ -38,6 +40,12 @@ from .scheduler import Scheduler, Work
 _ACTION_SECONDS = 0.1
 # How long to wait after the system has refused to start a thread, or after a bug of ours.
 _PAUSE_SECONDS = 1.0
+_NO_THREADS = (
+    "uWSGI runs without --enable-threads, so no thread can deliver: rows wait for a flush, or for the end of the"
+    " process; set enable-threads = true"
+)
+# Whether that was reported.
+_has_reported = False
 
 
 class Listener(QueueListener):
@@ -146,6 +154,10 @@ class Listeners:
         """Ensure that a listener takes the batches that are due; return False if none can, so that the caller must."""
         if self._free or (self._live and not self._scheduler.has_ready_batch()):
             return True
+        support = threads()
+        if support is not Threads.NOW:
+            self._do_without(support)
+            return False
         listener = Listener(self)
         with self._lock:
             if self._free:
@@ -177,6 +189,18 @@ class Listeners:
             and threading.main_thread().is_alive()
             and self._clock.monotonic() >= self._refused_at + _PAUSE_SECONDS
         )
+
+    def _do_without(self, support: Threads) -> None:
+        """Ask for a thread again at the next row if one may start later; otherwise report, once, that none runs."""
+        global _has_reported  # noqa: PLW0603 - said once, also if uWSGI's workers inherit it
+        if not self._background:
+            return
+        heir.offer()
+        if support is Threads.LATER:
+            self._on_refusal()
+        elif not _has_reported:
+            _has_reported = True
+            self._report(Trouble(kind="internal", text=_NO_THREADS, reason="thread"))
 
     def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage does not trace a bare thread
         # The caller of `ensure_listener` holds the lock until the thread is accounted for.

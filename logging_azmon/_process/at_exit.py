@@ -100,6 +100,7 @@ def spending() -> Iterator[None]:
 
 
 def _end(*, is_last: bool = False) -> None:
+    at_fork.ensure_restarted()
     for _, end in _registered:
         end(is_last)
 

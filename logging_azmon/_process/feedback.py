@@ -28,11 +28,14 @@ since: dict[int, float] = {}
 
 def is_delivering() -> bool:
     """Return whether this thread is delivering now."""
+    at_fork.ensure_restarted()
     return get_ident() in depths
 
 
 def is_own(record: Any) -> bool:
     """Return whether a delivering thread made this record, even if it came here through a queue."""
+    # A child forked without hooks inherits the entries, and its threads may have the identifiers of the parent's.
+    at_fork.ensure_restarted()
     if get_ident() in depths:
         return True
     try:
