@@ -18,17 +18,16 @@ Rules:
 
 from __future__ import annotations
 
-import _thread
 import itertools
 import threading
 import time
 from collections.abc import Callable
 from logging.handlers import QueueListener
-from queue import Empty, SimpleQueue
 from typing import Any
 
-from .._process import feedback, heir
+from .._process import feedback, heir, real_threads
 from .._process.clock import Clock, SystemClock
+from .._process.real_threads import Empty, RLock, SimpleQueue
 from .._process.thread_support import Threads, threads
 from .._queue.state import StateMachine
 from ..trouble import Trouble, described
@@ -63,15 +62,18 @@ class Listener(QueueListener):
         self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
-        """Start the thread."""
-        # Without `daemon`, Thread would look up the current thread, which registers a dummy thread for a bare one and
-        # never removes it.
-        threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
+        """Start the thread, unless a Thread would be a greenlet: then the bare thread does."""
+        if real_threads.is_patched():
+            self._listen()
+        else:
+            # Without `daemon`, Thread would look up the current thread, which registers a dummy thread for a bare one
+            # and never removes it.
+            threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
 
     def _listen(self) -> None:
         # Marked until the thread ends: a record that it logs may come back through a queue, and is recognized by its
         # thread.
-        with feedback.delivering():
+        with feedback.listening():
             self._pool.thread_started()
             try:
                 self._monitor()  # type: ignore[attr-defined]
@@ -117,7 +119,7 @@ class Listeners:
         self._background = background
         self._on_end = on_end
         self._on_refusal = on_refusal
-        self._lock = threading.RLock()
+        self._lock = RLock()
         # How many listeners were requested and have not ended.
         self._live = 0
         # How many of them are not delivering.
@@ -169,7 +171,7 @@ class Listeners:
             try:
                 self._live += 1
                 self._free += 1
-                _thread.start_new_thread(self._start_listener, (listener,))
+                real_threads.start_new_thread(self._start_listener, listener)
             except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
                 listener.is_cancelled = True
                 self._not_started(_refusal_of(error))
@@ -270,6 +272,8 @@ class Listeners:
 
     def thread_started(self) -> None:
         """Note that the current thread, a listener's, has started, and name it."""
+        if real_threads.is_patched():
+            return  # it has no Thread object, and `current_thread` would make one
         thread = threading.current_thread()
         with self._lock:
             self._threads = {number: known for number, known in self._threads.items() if known.is_alive()}

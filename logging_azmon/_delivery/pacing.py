@@ -6,9 +6,10 @@ Each pipeline has its own of both. `breaker` holds the state that pipelines to t
 from __future__ import annotations
 
 import random
-import threading
 from collections import deque
 from collections.abc import Callable
+
+from .._process.real_threads import RLock
 
 # The first row after a quiet period is sent after this time, so that the rows that follow it can join.
 _FIRST_ROW_SECONDS = 0.1
@@ -53,7 +54,7 @@ class Budget:
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
-        self._lock = threading.RLock()
+        self._lock = RLock()
         # When each grant was made, and of how many requests, oldest first.
         self._granted: deque[tuple[float, int]] = deque()
         self._sum = 0

@@ -247,7 +247,7 @@ class Lifecycle:
         """Return the lock that a fork must hold, so that the child finds counters and queue in a consistent state."""
         return self.ledger.lock
 
-    def restart(self, *, is_heir: bool) -> None:
+    def restart(self, *, is_heir: bool = False) -> None:
         """Start afresh in a forked child, without the waiting rows: those are the parent's, unless this is its heir."""
         inherited = self.queue.rows_in_memory() if is_heir else ()
         self.queue.leave_to_parent()

@@ -5,7 +5,8 @@ runs before `logging.shutdown`, which still flushes and closes handlers; later c
 flush and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
 
 Forked children of multiprocessing and billiard end by `os._exit`, without atexit. Before that they call finalizers or,
-in Celery's pool, send a signal. The same exit callbacks run there, with `is_last` set, because nothing runs later.
+in Celery's pool, send a signal; with ``--skip-atexit-teardown``, a worker of uWSGI calls `uwsgi.atexit`. The same exit
+callbacks run there, with `is_last` set, because nothing runs later.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Protocol
 
-from . import at_fork
+from . import at_fork, thread_support
 
 
 class Turn(IntEnum):
@@ -118,6 +119,9 @@ def ensure_hook() -> None:
         signals = sys.modules.get("celery.signals")
         if name == "billiard" and signals is not None:
             signals.worker_process_shutdown.connect(_end_worker, weak=False, dispatch_uid="logging_azmon")
+    uwsgi = thread_support.uwsgi_module()
+    if uwsgi is not None and "skip-atexit-teardown" in uwsgi.opt and not hasattr(uwsgi, "atexit"):
+        uwsgi.atexit = _end_worker
 
 
 def _ends_without_atexit(name: str) -> bool:

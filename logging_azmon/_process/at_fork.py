@@ -25,10 +25,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import IntEnum
-from threading import get_ident
 from typing import Any, NamedTuple
 
 from . import fork_mark
+from .real_threads import RLock
 
 WAIT_SECONDS = 10.0
 
@@ -61,7 +61,7 @@ class _Restart:
     """Hold the lock of one process's restart, and the log calls that are postponed until its end."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.postponed: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
 
@@ -79,7 +79,7 @@ def register(
 
 def _before() -> None:
     deadline = time.monotonic() + WAIT_SECONDS
-    held = _held[get_ident()] = []
+    held = _held[threading.get_ident()] = []
     for known in _registered:
         for lock in known.locks():
             if _is_owned(lock):
@@ -91,14 +91,14 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
-    held = _held.get(get_ident(), [])
+    held = _held.get(threading.get_ident(), [])
     while held:
         lock = held[-1]
         # Not taken, or released already, if a signal handler has raised meanwhile.
         with suppress(RuntimeError):
             lock.release()
         held.remove(lock)
-    _held.pop(get_ident(), None)
+    _held.pop(threading.get_ident(), None)
 
 
 def _is_owned(lock: Any) -> bool:

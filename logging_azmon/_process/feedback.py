@@ -6,37 +6,45 @@ of azure and urllib3 from the application's own requests arrive.
 
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
+Under gevent, `threading.get_ident` identifies a greenlet, and a flush delivers on one greenlet of many. A listener has
+a real thread to itself, which is recognized even if it was started before gevent patched `threading`.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from os import getpid
-from threading import get_ident
 from typing import Any
 
-from . import at_fork
+from . import at_fork, real_threads
 
 # How many times each delivering thread has entered `delivering`, by the thread's identifier.
 depths: dict[int, int] = {}
 # When each entered first, in wall time: identifiers are reused, so an earlier record is another thread's.
 since: dict[int, float] = {}
+# The real threads of listeners, by the system's identifier.
+_listeners: set[int] = set()
 
 
 def is_delivering() -> bool:
     """Return whether this thread is delivering now."""
+    # A child forked without hooks inherits the entries, and its threads may have the identifiers of the parent's.
     at_fork.ensure_restarted()
-    return get_ident() in depths
+    return threading.get_ident() in depths or is_listener()
+
+
+def is_listener() -> bool:
+    """Return whether this is the thread of a listener."""
+    return real_threads.get_ident() in _listeners
 
 
 def is_own(record: Any) -> bool:
     """Return whether a delivering thread made this record, even if it came here through a queue."""
-    # A child forked without hooks inherits the entries, and its threads may have the identifiers of the parent's.
-    at_fork.ensure_restarted()
-    if get_ident() in depths:
+    if is_delivering():
         return True
     try:
         # A thread of another process, or one that has ended, may have the same identifier.
@@ -49,7 +57,7 @@ def is_own(record: Any) -> bool:
 @contextmanager
 def delivering() -> Iterator[None]:
     """Mark this thread as delivering, also for OpenTelemetry's instrumentations, so that an upload makes no span."""
-    thread = get_ident()
+    thread = threading.get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
     try:
@@ -65,8 +73,20 @@ def delivering() -> Iterator[None]:
             since.pop(thread, None)
 
 
+@contextmanager
+def listening() -> Iterator[None]:
+    """Mark this real thread as a listener's, which delivers."""
+    _listeners.add(real_threads.get_ident())
+    try:
+        with delivering():
+            yield
+    finally:
+        _listeners.discard(real_threads.get_ident())
+
+
 def restart() -> None:
     """Reset the state in a forked child."""
+    _listeners.clear()
     depths.clear()
     since.clear()
 

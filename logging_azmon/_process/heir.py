@@ -27,7 +27,7 @@ def offer() -> None:
 
 def is_heir() -> bool:
     """Return, in a forked child, whether it takes over its parent's rows; only the first call can return True."""
-    global _pipe  # noqa: PLW0603 - as above
+    global _pipe
     pipe, _pipe = _pipe, None
     if pipe is None:
         return False

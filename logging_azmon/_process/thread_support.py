@@ -21,9 +21,15 @@ class Threads(Enum):
     NEVER = "they would run only while a request does"
 
 
+def uwsgi_module() -> Any:
+    """Return the module that uWSGI makes in its processes; None elsewhere, where stubs may have its name."""
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi if hasattr(uwsgi, "has_threads") else None
+
+
 def threads() -> Threads:
     """Return whether this process may start threads."""
-    uwsgi = _uwsgi()
+    uwsgi = uwsgi_module()
     if uwsgi is None:
         return Threads.NOW
     if not uwsgi.has_threads:
@@ -33,15 +39,9 @@ def threads() -> Threads:
 
 def is_silent_master() -> bool:
     """Return whether this is uWSGI's master, which runs no Python code once it has forked, not even at its exit."""
-    uwsgi = _uwsgi()
+    uwsgi = uwsgi_module()
     is_master = uwsgi is not None and uwsgi.masterpid() != 0 and not _is_forked(uwsgi)
     return is_master and threads() is not Threads.NOW
-
-
-def _uwsgi() -> Any:
-    """Return the module that uWSGI makes in its processes; None elsewhere, where stubs may have its name."""
-    uwsgi = sys.modules.get("uwsgi")
-    return uwsgi if hasattr(uwsgi, "has_threads") else None
 
 
 def _is_forked(uwsgi: Any) -> bool:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any
 
 from .._process.clock import Clock
+from .._process.real_threads import SimpleQueue
 from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason

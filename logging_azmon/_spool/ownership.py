@@ -6,11 +6,11 @@ of locks is ownership, then ledger: a thread that holds the ledger's lock only t
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from .._process import at_fork
 from .._process.may_wait import holds
+from .._process.real_threads import RLock
 from .._process.registry import Registry
 from .deferred_reports import DeferredReports
 from .directory import Directory
@@ -24,8 +24,8 @@ _ownerships: Registry[Ownership] = Registry()
 class Ownership:
     """Hold the owners of one pipeline."""
 
-    def __init__(self, directory: Directory, ledger_lock: threading.RLock, reports: DeferredReports) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, directory: Directory, ledger_lock: RLock, reports: DeferredReports) -> None:
+        self.lock = RLock()
         # The owner that this pipeline writes as.
         self.writer: Owner | None = None
         # All owners whose segments this pipeline holds, by name.
