@@ -45,7 +45,7 @@ def sleeps(monkeypatch):
             self.meanwhile()
 
     monkeypatch.setattr(time, "sleep", Sleeps())
-    return time.sleep
+    return time.sleep  # noqa: TID251 - the fake
 
 
 class TestOriginals:
