@@ -3,8 +3,9 @@
 AzureMonitorLoggingError
 └── ConfigurationError (also a ValueError)   raised when a handler, processor or pipeline is constructed
 
-No other error reaches an application: later failures are counted and reported. The one exception is the TypeError that
-pickle expects when a pipeline cannot be pickled because its credential is an object.
+Commands have two more, which they turn into a message and an exit code. No other error reaches an application: later
+failures are counted and reported. The one exception is the TypeError that pickle expects when a pipeline cannot be
+pickled because its credential is an object.
 """
 
 from __future__ import annotations

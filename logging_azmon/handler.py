@@ -13,7 +13,7 @@ from ._config.options import Credential, Options, documented
 from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
-from .pipeline import Pipeline
+from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
 
@@ -24,6 +24,56 @@ class AzureMonitorHandler(logging.Handler):
     Every argument can be given in Python, in dictConfig and in fileConfig. Constructing a handler starts no thread
     and touches neither the network nor the disk, except to read the file that `dcr` names; the first row starts all
     that. Unknown arguments and bad values raise one `ConfigurationError` that lists them all.
+
+    Args:
+        endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
+            Default: the environment variable DATA_COLLECTION_ENDPOINT.
+        rule_id: Immutable id of the data collection rule (DCR), dcr-…: neither its name nor its
+            resource id. Default: the environment variable LOGS_DCR_RULE_ID.
+        stream: Name of the stream, Custom-…, as the rule declares it. Not needed if `dcr` declares only
+            one. Default: the environment variable LOGS_DCR_STREAM_NAME.
+        credential: Identity to authenticate as: "default", "managed_identity", "workload_identity",
+            "environment" or "azure_cli"; one of these with its options, as in {"managed_identity":
+            {"client_id": "…"}}; any TokenCredential; or "local", which sends no token, for a local
+            workspace. Default: "default".
+        level: Lowest level that becomes a row, as a number or a name. Default: 0.
+        pipeline: Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as
+            "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By
+            default a new pipeline is made from the other arguments.
+        columns: Source of each column: a mapping by column name, a `Table`, or the name of a preset. By
+            default, the columns that `dcr` declares, each filled by the field or extra that its name
+            stands for; without `dcr`, the preset "default".
+        dcr: Data collection rule to read column names and types from: the path of its JSON file, or the
+            rule as a mapping. Default: none.
+        batch_bytes: Maximum bytes of JSON in one request, before compression. Default: 1_000_000, from
+            4_096 to 52_428_800.
+        batch_seconds: Maximum seconds that a row waits for its batch to fill. The first row after a
+            quiet time is sent at once, within 0.2 s. Default: 5.0, from 0.01 to 3_600.
+        queue_bytes: Maximum bytes of rows that wait in memory; at least two batches. Default:
+            67_108_864, from 8_192 to 1_099_511_627_776.
+        overflow: What to do with a row when the queue is full: drop it, drop the oldest rows, or block
+            the log call. One of "drop_new", "drop_old", "block". Default: "drop_new".
+        block_seconds: With overflow="block", maximum seconds that a log call waits for room. After one
+            call has waited in vain, no other waits until there is room again. An event loop is never
+            blocked. Default: 1.0, from 0 to 60.
+        spool: Directory that holds the queue in place of memory, so that rows survive the process.
+            Default: none.
+        spool_bytes: Maximum bytes in the spool; at least two batches. When it is full, `overflow`
+            decides. Default: 1_073_741_824, from 32_768 to 1_125_899_906_842_624.
+        spool_fsync: When to sync the spool to disk, so that rows survive a power cut as well: never,
+            after each batch, or after each row. One of "never", "batch", "row". Default: "never".
+        uploads: Maximum number of requests in flight. Default: 4, from 1 to 32.
+        connect_seconds: Maximum seconds to wait for a connection. Default: 5.0, from 0.01 to 300.
+        read_seconds: Maximum seconds to wait for a response. Default: 30.0, from 0.01 to 300.
+        retry_seconds: Maximum seconds between two tries; waits start shorter and double. A longer wait
+            that the service asks for is honoured up to 300 s. Default: 60.0, from 0.01 to 3_600.
+        give_up_seconds: Seconds after which a batch that could not be delivered is dropped. Default:
+            never.
+        close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
+            10.0, from 0 to 3_600.
+        cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
+        report: Callable that receives each `Trouble`. By default, they are printed to stderr.
+
     """
 
     def __init__(
@@ -34,7 +84,7 @@ class AzureMonitorHandler(logging.Handler):
         credential: Credential | None = None,
         *,
         level: int | str = logging.NOTSET,
-        pipeline: object = None,
+        pipeline: Pipeline | HasPipeline | None = None,
         **options: Unpack[Options],
     ) -> None:
         """Take the arguments that the class documents."""

@@ -1,13 +1,14 @@
 """The pipeline, which delivers rows and which handlers and processors can share.
 
-`_pipeline` implements it: `intake` turns log calls into rows, and `lifecycle` flushes and closes.
+`_pipeline` implements it: `intake` turns log calls into rows, and `lifecycle` flushes and closes. How a pipeline is
+pickled is defined here.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Unpack
+from typing import Protocol, Unpack
 
 from ._azure.uploader import Uploader
 from ._config.options import Credential, Options, documented
@@ -19,12 +20,22 @@ from ._process.registry import Registry
 from .stats import Stats
 
 
+class HasPipeline(Protocol):
+    """A handler or processor, whose pipeline others can share."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Return the pipeline."""
+        ...
+
+
 @documented
 class Pipeline:
     """Deliver rows to one stream, for all handlers and processors that share this pipeline.
 
     A handler or processor makes its own pipeline unless it is given one: construct a Pipeline only to share it, as in
-    ``AzureMonitorHandler(pipeline=pipeline)``. It is closed by its maker, or when the process exits.
+    ``AzureMonitorHandler(pipeline=pipeline)``. Whoever constructs it closes it; otherwise it is closed when the process
+    exits.
     """
 
     def __init__(
@@ -52,8 +63,8 @@ class Pipeline:
     def __reduce__(self) -> tuple[Callable[[str, Settings], Pipeline], tuple[str, Settings]]:
         """Pickle the settings, never rows: structlog's loggers are pickled with all their processors.
 
-        In another process, one pipeline is made of them, however often it arrives. In this process and its forked
-        children, it is this pipeline.
+        Unpickled in this process or a forked child, it is this pipeline. In another process, a new one is made once and
+        reused for every later pickle.
         """
         if not isinstance(self.settings.credential, str | Mapping):
             raise TypeError(
@@ -106,5 +117,5 @@ def _unpickled(key: str, settings: Settings) -> Pipeline:
     if known is not None:
         return known
     pipeline = Pipeline(**settings.as_arguments())
-    lifecycle_of(pipeline).key = key
+    lifecycle_of(pipeline).take_key(key)
     return _arrived.setdefault(key, pipeline)

@@ -18,7 +18,7 @@ from ._process.registry import Registry
 from ._rows.levels import number_of
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
-from .pipeline import Pipeline
+from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
 
@@ -31,7 +31,7 @@ class _StandIn:
         _stand_ins.add(self)
 
     def take_over(self) -> None:
-        """Let a handler, which logging will close, hold the pipeline in the processor's place."""
+        """Give the pipeline to a new handler, which `logging.shutdown` will close."""
         if self._link.is_resolved:
             self._handler = AzureMonitorHandler(pipeline=self._link.pipeline)
             self._link.close()
@@ -61,7 +61,7 @@ class AzureMonitorProcessor:
         credential: Credential | None = None,
         *,
         level: int | str = logging.NOTSET,
-        pipeline: object = None,
+        pipeline: Pipeline | HasPipeline | None = None,
         drop: bool = False,
         **options: Unpack[Options],
     ) -> None:

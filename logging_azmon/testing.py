@@ -63,6 +63,11 @@ class FakeDestination:
         with self._changed:
             self._script.extend(answers)
 
+    def clear(self) -> None:
+        """Forget the rest of the script: from now on every batch is answered with 204."""
+        with self._changed:
+            self._script.clear()
+
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:  # noqa: ARG002 - a fake answers at once
         """Take the next answer of the script; a 204 stores the rows."""
         rows = self._read(bytes(lines))

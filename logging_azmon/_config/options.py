@@ -8,7 +8,7 @@ Annotations are evaluated here, hence no ``from __future__ import annotations``:
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
 
@@ -230,7 +230,8 @@ def documented(front_door: _FrontDoor) -> _FrontDoor:
     Signature and docstring are built when they are first read, so that importing the class stays cheap.
     """
     front_door.__signature__ = _Signature(front_door)
-    if front_door.__doc__ is not None:  # python -OO strips docstrings
+    # python -OO strips docstrings; and the handler's has the arguments already, for editors, which run no code.
+    if front_door.__doc__ is not None and "Args:" not in front_door.__doc__:
         front_door.__doc__ = _Docstring(front_door)  # type: ignore[assignment]  # read as the text that it makes
     return front_door
 
@@ -248,7 +249,7 @@ class _Signature:
         is_inherited = (owner.__init__, owner.__new__) != (self._owner.__init__, self._owner.__new__)
         if instance is not None or is_inherited:
             raise AttributeError("__signature__")
-        signature = inspect.signature(self._owner.__init__)
+        signature = inspect.signature(self._owner.__init__, eval_str=True)
         _, *named, _ = signature.parameters.values()
         options = [
             inspect.Parameter(
@@ -269,19 +270,25 @@ class _Docstring:
 
     def __get__(self, instance: object, owner: type[Any]) -> str:
         import inspect
-        import textwrap
 
-        lines = [
-            textwrap.fill(
-                f"{name}: {ARGUMENTS[name].documentation}",
-                _LINE_LENGTH,
-                initial_indent=" " * 4,
-                subsequent_indent=" " * 8,
-                break_on_hyphens=False,
-            )
-            for name in (*self._names, *Options.__annotations__)
-        ]
-        return "\n".join([inspect.cleandoc(self._written), "", "Args:", *lines, ""])
+        return "\n".join([inspect.cleandoc(self._written), "", *args_lines(self._names), ""])
+
+
+def args_lines(names: Iterable[str]) -> list[str]:
+    """Return the lines of a docstring that document these arguments and all options."""
+    import textwrap
+
+    lines = [
+        textwrap.fill(
+            f"{name}: {ARGUMENTS[name].documentation}",
+            _LINE_LENGTH,
+            initial_indent=" " * 4,
+            subsequent_indent=" " * 8,
+            break_on_hyphens=False,
+        )
+        for name in (*names, *Options.__annotations__)
+    ]
+    return ["Args:", *"\n".join(lines).splitlines()]
 
 
 def _quoted(word: str) -> str:

@@ -20,14 +20,15 @@ from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves, shrunk
 from .._queue.ledger import Ledger
 from ..trouble import Kind, Trouble, count, described, utc_time
-from .answer import Action, Answer, Decision, Failure, RetryReason, judge
+from .answer import Answer, Failure
+from .batch_source import BatchSource
+from .budget import Budget
+from .decision import Action, Decision, RetryReason, judge
 from .destination import Destination
 from .explanations import explain
-from .pacing import Budget
 from .reporter import Reporter
 from .retry import Delay, backoff, retry_delay
 from .scheduler import Scheduler, Tickets
-from .source import Source
 
 # How many requests per minute a pipeline may spend on splitting: a twentieth of a rule's quota.
 SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
@@ -46,7 +47,7 @@ class Delivery:
         self,
         *,
         settings: Settings,
-        queue: Source,
+        queue: BatchSource,
         scheduler: Scheduler,
         destination: Destination,
         ledger: Ledger,
@@ -95,7 +96,7 @@ class Delivery:
             # A bug of ours must neither cost rows nor be repeated without a pause.
             if isinstance(error, Exception):
                 self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
-            self._hold(parts[0] if parts else batch, tickets, self._delay("configuration", Answer(), 1))
+            self._back_off(parts[0] if parts else batch, tickets, self._delay("configuration", Answer(), 1))
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -173,7 +174,7 @@ class Delivery:
         is_shared = reason in ("outage", "throttled")
         failures = self._scheduler.failures_with(tickets, is_shared=is_shared)
         delay = self._delay(reason or "configuration", answer, failures)
-        self._hold(part, tickets, delay, is_shared=is_shared, is_throttled=reason == "throttled")
+        self._back_off(part, tickets, delay, is_shared=is_shared, is_throttled=reason == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
@@ -199,7 +200,7 @@ class Delivery:
         longest = self._settings.retry_seconds
         return min(longest, _DRAINING_RETRY_SECONDS) if self._scheduler.is_draining else longest
 
-    def _hold(
+    def _back_off(
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
     ) -> None:
         """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others."""

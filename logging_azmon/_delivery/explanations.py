@@ -1,11 +1,7 @@
-"""Explain answers in words that an operator can act on, and report the rows that a closed pipeline leaves behind."""
+"""Explain answers in words that an operator can act on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ..stats import Stats
-from ..trouble import Trouble, count
 from .answer import Answer, Failure
 
 # Advice for an error code or a status. 200 stands for every 2xx except 204, and 300 for every 3xx.
@@ -44,18 +40,3 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
         hint = HINTS[200] if answer.status < 300 else HINTS[300]
     hint = hint.format(rule=rule_id, stream=stream)
     return f"{answer.status} from {endpoint} for {stream} of {rule_id}{detail}{': ' if hint else ''}{hint}"
-
-
-def left_behind(stats: Stats, lost: int, *, close_seconds: float, spool: str | None) -> Iterator[Trouble]:
-    """Report the rows that a closed pipeline leaves behind: on disk, lost, and in flight."""
-    kept = stats.spooled + stats.handed_over
-    if kept:
-        text = f"{count(kept)} not delivered within close_seconds={close_seconds:g} stay in the spool"
-        yield Trouble(kind="spool", text=f"{text} {spool} for the next process", reason="closed", rows=kept)
-    if lost:
-        text = f"{count(lost)} lost: not delivered within close_seconds={close_seconds:g}"
-        yield Trouble(kind="lost", text=text, reason="closed", rows=lost)
-    if stats.in_flight:
-        outcome = "they may be sent again by the next process" if spool else "whether they arrived is not known"
-        text = f"{count(stats.in_flight)} still on the way when the pipeline was closed: {outcome}"
-        yield Trouble(kind="lost", text=text, reason="in_flight", rows=stats.in_flight)

@@ -6,8 +6,8 @@ Rules:
   listener.
 - A listener is free unless it is delivering. When a full batch waits and no listener is free, another is started, up to
   `uploads` of them.
-- Listeners are daemons: the interpreter joins all other threads before atexit, where the last rows are delivered. They
-  end when the pipeline is closed and no row is left; the last one calls `on_end`.
+- Listeners are daemons, because the interpreter joins all other threads before atexit, which delivers the last rows.
+  They end when the pipeline is closed and no row is left; the last one calls `on_end`.
 - No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`). From 3.12
   on the interpreter itself refuses threads from a moment earlier; that is not reported as a refusal.
 - None is started where uWSGI forbids it (see `_process.thread_support`); it may be allowed later, in a forked child.

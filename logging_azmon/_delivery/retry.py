@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .answer import Answer, RetryReason
+from .answer import Answer
+from .decision import RetryReason
 
 # The bound for Retry-After: the service may ask for any wait.
 MAX_RETRY_AFTER_SECONDS = 300.0

@@ -3,7 +3,7 @@
 Rules:
 - Any number of delivering and flushing threads call it at once, even in a signal handler. It has no lock of its own:
   the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
-- A batch is handed out with its tickets. The caller gives them back by `release`, whatever happens to the batch.
+- The caller that takes a batch also gets its tickets, and returns them by `release`, whatever happens to the batch.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 from .._process.clock import Clock
 from .._queue.batch import Batch
 from .._queue.state import StateMachine
+from .batch_source import BatchSource
 from .breaker import CircuitBreaker
-from .pacing import Pace
+from .pace import Pace
 from .retry import Delay
-from .source import Source
 
 # How long a listener sleeps if nothing is due; a new row wakes it.
 _IDLE_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Scheduler:
     def __init__(
         self,
         *,
-        queue: Source,
+        queue: BatchSource,
         state: StateMachine,
         clock: Clock,
         shared_breaker: CircuitBreaker,

@@ -58,25 +58,32 @@ def assemble(
     )
     if settings.spool is not None:
         # Imported here, because most applications have no spool.
+        from .._spool.components import SpoolComponents
         from .._spool.deferred_reports import DeferredReports
         from .._spool.directory import Directory
+        from .._spool.ownership import Ownership
         from .._spool.segment import Target
         from .._spool.spool_store import SpoolStore
 
         target = Target(
             endpoint=settings.endpoint, rule_id=settings.rule_id, stream=settings.stream, cloud=settings.cloud
         )
+        directory = Directory(settings.spool, target, files)
+        reports = DeferredReports(clock, reporter)
         store = SpoolStore(
-            ledger,
-            clock,
-            backlog,
+            SpoolComponents(
+                ledger=ledger,
+                clock=clock,
+                backlog=backlog,
+                wake=wake,
+                directory=directory,
+                reports=reports,
+                ownership=Ownership(directory, ledger.lock, reports),
+            ),
             memory,
-            directory=Directory(settings.spool, target, files),
-            wake=wake,
             batch_bytes=settings.batch_bytes,
             spool_bytes=settings.spool_bytes,
             fsync=settings.spool_fsync,
-            reports=DeferredReports(clock, reporter),
         )
     queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), state, wake)
     scheduler = Scheduler(

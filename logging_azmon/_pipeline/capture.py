@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from .._process.registry import Registry
-
-Put = Callable[[bytes], bool]
+from .._queue.store import Put
 
 
 class Follower(Protocol):

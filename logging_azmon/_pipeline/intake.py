@@ -25,10 +25,10 @@ from .._process.clock import Clock
 from .._process.fork_mark import mark
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
+from .._queue.store import Put
 from .._rows.encoder import Encoder
 from ..trouble import Trouble, count, described
 from . import capture
-from .capture import Put
 
 # Whether a log call must look at its record to recognize a forked child.
 ASKS_RECORD = not fork_mark.IS_WIPED
@@ -43,14 +43,14 @@ class Intake:
         self._clock = clock
         # RecursionErrors of log calls that could not be counted where they happened.
         self.uncounted: dict[Any, None] = {}
-        # Set by `begin`, again in each forked child.
+        # Set by `connect`, again in each forked child.
         self._put: Put
         self._queue: BatchQueue
         self._ledger: Ledger
         self._listeners: Listeners
 
-    def begin(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
-        """Put rows into this queue from now on; `on_thread` is called when a thread starts after one was refused."""
+    def connect(self, queue: BatchQueue, ledger: Ledger, listeners: Listeners, on_thread: Callable[[], object]) -> None:
+        """Put rows into this queue from now on; `on_thread` is called when a thread starts after an earlier refusal."""
         self._queue = queue
         self._ledger = ledger
         self._listeners = listeners

@@ -18,7 +18,6 @@ import threading
 from .._config.settings import Settings
 from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
-from .._delivery.explanations import left_behind
 from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
 from .._process import at_exit, at_fork, feedback, heir
@@ -31,10 +30,11 @@ from .._rows.encoder import Encoder
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
+from .close_after_config import CloseAfterConfig
+from .flush_wait import FlushWait
 from .intake import Intake
-from .reconfigure import CloseAfterConfig
+from .left_behind import left_behind
 from .users import Users
-from .waiting import Waiting
 
 
 class Lifecycle:
@@ -48,26 +48,26 @@ class Lifecycle:
         self.destination = destination
         self._clock = clock
         self._background = background
-        self._reporter = Reporter(settings.report, clock.monotonic)
+        self._report = Reporter(settings.report, clock.monotonic)
         self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
         self._state = StateMachine()
-        self._users = Users(self._end_unused)
+        self._users = Users(self._close_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self.encoder, self._reporter, clock)
-        self._begin()
+        self.intake = Intake(self.encoder, self._report, clock)
+        self._assemble()
         pipelines.add(self)
 
     def __repr__(self) -> str:
         return f"{self.queue!r}, {self.listeners!r}"
 
-    def _begin(self) -> None:
+    def _assemble(self) -> None:
         """Assemble the components that each process has of its own."""
         settings = self.settings
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
             state=self._state,
             destination=self.destination,
-            reporter=self._reporter,
+            reporter=self._report,
             encoder=self.encoder,
             clock=self._clock,
             breaker=shared_breaker(settings.endpoint, settings.rule_id),
@@ -78,14 +78,14 @@ class Lifecycle:
             scheduler=self.scheduler,
             delivery=self.delivery,
             clock=self._clock,
-            reporter=self._reporter,
+            reporter=self._report,
             uploads=settings.uploads,
             background=self._background,
             on_end=self._close_if_idle,
             on_refusal=self._thread_refused,
         )
-        self._waiting = Waiting(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
-        self.intake.begin(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
+        self._flush_wait = FlushWait(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
+        self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
 
     def _count_misfit(self) -> None:
         # Looked up at each call, because a forked child has a new ledger.
@@ -99,6 +99,10 @@ class Lifecycle:
     def _thread_refused(self) -> None:
         pipelines.keep(self)
         self.intake.ask_for_thread()
+
+    def take_key(self, key: str) -> None:
+        """Identify by this key, because the pipeline was unpickled from another process."""
+        self.key = key
 
     # Called by users.
 
@@ -117,7 +121,7 @@ class Lifecycle:
         watermark = self.make_all_due()
         if _must_not_wait():
             return self.queue.is_settled(watermark)
-        return self._waiting.wait(watermark, self._waiting.deadline(timeout), is_default=timeout is None)
+        return self._flush_wait.wait(watermark, self._flush_wait.deadline(timeout), is_default=timeout is None)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more rows, deliver the waiting ones within `timeout` seconds, then count and report the rest as lost.
@@ -133,15 +137,18 @@ class Lifecycle:
         if _must_not_wait():
             self._drain_in_background()
             return
-        deadline = self._waiting.deadline(timeout)
+        deadline = self._flush_wait.deadline(timeout)
         # A closing pipeline also waits for its own notices and for rows adopted from dead processes.
-        self._waiting.wait(EVERYTHING, deadline, is_default=timeout is None)
-        self._end(deadline)
+        self._flush_wait.wait(EVERYTHING, deadline, is_default=timeout is None)
+        self._finish_closing(deadline)
 
     # OPEN -> CLOSING, inside dictConfig.
 
     def _close_later(self) -> bool:
-        """Close once dictConfig is done; return False if no listener runs or no row was ever taken."""
+        """Close once dictConfig is done.
+
+        Return False if the caller must close now: no listener runs, or no row was ever taken.
+        """
         if self.state is State.CLOSING:
             return True
         if not self._state.takes_rows or not self.stats().accepted:
@@ -166,7 +173,7 @@ class Lifecycle:
 
     # DRAINING -> CLOSED.
 
-    def _end(self, deadline: float) -> None:
+    def _finish_closing(self, deadline: float) -> None:
         """Stop the listeners, count what is left, and report it."""
         # If no row was left, the last listener may have ended and closed the queue already.
         rows = self.queue.close()
@@ -175,7 +182,7 @@ class Lifecycle:
             self.listeners.join(max(0.0, deadline - self._clock.monotonic()))
         settings = self.settings
         for trouble in left_behind(self.stats(), rows, close_seconds=settings.close_seconds, spool=settings.spool):
-            self._reporter(trouble)
+            self._report(trouble)
         self._free_resources()
 
     def _close_if_idle(self) -> None:
@@ -193,7 +200,7 @@ class Lifecycle:
         for reason, loss in self.ledger.take_unreported().items():
             if reason not in ("closed", "after_close"):
                 text = f"{count(loss.rows)} dropped: {reason}"
-                self._reporter(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
+                self._report(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
         pipelines.release(self)
 
     # Called by `bulk` and at exit.
@@ -213,7 +220,7 @@ class Lifecycle:
 
     def wait_for_everything(self, seconds: float) -> None:
         """Wait until all rows are settled, adopted ones too, at most this long."""
-        self._waiting.wait(EVERYTHING, self._waiting.deadline(seconds), is_default=False)
+        self._flush_wait.wait(EVERYTHING, self._flush_wait.deadline(seconds), is_default=False)
 
     # Front doors.
 
@@ -227,7 +234,7 @@ class Lifecycle:
         if self._users.should_close(is_ending=at_exit.seconds_left() is not None):
             self.close()
 
-    def _end_unused(self) -> None:
+    def _close_unused(self) -> None:
         # Called by a finalizer, so it must not wait.
         at_fork.ensure_restarted()
         if self.queue.begin_drain():
@@ -255,7 +262,7 @@ class Lifecycle:
         self.encoder.restart()
         self.destination.forget()
         self._state.restart()
-        self._begin()
+        self._assemble()
         if self._state.is_closed:
             self.queue.close()
         for line in inherited:
@@ -263,12 +270,12 @@ class Lifecycle:
 
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Deliver the waiting rows; close the pipeline, unless a handler is open: logging.shutdown closes that."""
-        deadline = self._waiting.deadline(None)
+        deadline = self._flush_wait.deadline(None)
         watermark = self.queue.make_all_due()
         was_closed = not self._state.takes_rows
-        self._waiting.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
+        self._flush_wait.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:
-            self._end(deadline)
+            self._finish_closing(deadline)
         elif is_last or not len(self._users):
             self.close()
 

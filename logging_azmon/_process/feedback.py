@@ -1,17 +1,21 @@
 """Mark the threads that deliver, so that their own log records never enter a pipeline.
 
 The SDK, its HTTP library and a user's `report` log on the thread that uploads; a row made of such a record would cause
-the next upload. A record is recognized by its thread, never by its logger's name, so that records
-of azure and urllib3 from the application's own requests arrive.
+the next upload. A record is recognized by its thread, never by its logger's name, so that records of azure and urllib3
+from the application's own requests arrive.
+
+The garbage collector runs on whichever thread happens to allocate, so it calls the application's finalizers on a
+delivering thread, too. What they log is not the library's own.
 
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
 Under gevent, `threading.get_ident` identifies a greenlet, and a flush delivers on one greenlet of many. A listener has
-a real thread to itself, which is recognized even if it was started before gevent patched `threading`.
+a real thread to itself. If gevent patches `threading` later, its identifier changes, and each upload enters anew.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -28,11 +32,12 @@ depths: dict[int, int] = {}
 since: dict[int, float] = {}
 # The real threads of listeners, by the system's identifier.
 _listeners: set[int] = set()
+# The delivering threads on which the garbage collector is running.
+collecting: set[int] = set()
 
 
 def is_delivering() -> bool:
     """Return whether this thread is delivering now."""
-    # A child forked without hooks inherits the entries, and its threads may have the identifiers of the parent's.
     at_fork.ensure_restarted()
     return threading.get_ident() in depths or is_listener()
 
@@ -44,8 +49,11 @@ def is_listener() -> bool:
 
 def is_own(record: Any) -> bool:
     """Return whether a delivering thread made this record, even if it came here through a queue."""
-    if is_delivering():
-        return True
+    current = threading.get_ident()
+    if current in depths:
+        # A child forked without hooks inherits the entries, and its threads may have the identifiers of the parent's.
+        at_fork.ensure_restarted()
+        return current in depths and current not in collecting
     try:
         # A thread of another process, or one that has ended, may have the same identifier.
         thread = record.thread
@@ -56,7 +64,9 @@ def is_own(record: Any) -> bool:
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Mark this thread as delivering, also for OpenTelemetry's instrumentations, so that an upload makes no span."""
+    """Mark this thread as delivering. OpenTelemetry is told as well, so that an upload makes no span."""
+    if _note_collection not in gc.callbacks:
+        gc.callbacks.append(_note_collection)
     thread = threading.get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
@@ -84,11 +94,22 @@ def listening() -> Iterator[None]:
         _listeners.discard(real_threads.get_ident())
 
 
+def _note_collection(phase: str, info: object) -> None:  # noqa: ARG001 - the collector's signature
+    thread = threading.get_ident()
+    if thread not in depths:
+        return
+    if phase == "start":
+        collecting.add(thread)
+    else:
+        collecting.discard(thread)
+
+
 def restart() -> None:
     """Reset the state in a forked child."""
     _listeners.clear()
     depths.clear()
     since.clear()
+    collecting.clear()
 
 
 at_fork.register(at_fork.Turn.PROCESS, restart=restart)

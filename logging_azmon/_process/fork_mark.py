@@ -1,8 +1,8 @@
 """A mark that says whether this process has restarted since it was forked, also if it was forked without any hook.
 
-uWSGI forks in C and calls none of Python's hooks. So each log call reads a mark that the fork itself resets: on Linux, a
-byte of a page that the kernel wipes in each child. Reading it costs 15 ns, a tenth of a call of `os.getpid`. Elsewhere
-the mark is never reset, and `IS_WIPED` is False: a log call then compares the process that its record names.
+uWSGI forks in C and calls none of Python's hooks. So each log call reads a mark that the fork itself resets: on Linux,
+a byte of a page that the kernel wipes in each child. Reading it costs 15 ns, a tenth of a call of `os.getpid`.
+Elsewhere the mark is never reset, and `IS_WIPED` is False: a log call then compares the process that its record names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def make_mark() -> tuple[Any, bool]:
     return bytearray(b"\1"), False
 
 
-# `mark[0]` is 0 in a child that has not restarted; 1 in every other process, and always if it `IS_WIPED` nowhere.
+# `mark[0]` is 0 in a child that has not restarted, and otherwise 1; it is always 1 if the kernel does not reset it.
 mark, IS_WIPED = make_mark()
 # The process that was marked last.
 process = os.getpid()

@@ -39,13 +39,15 @@ class Batch:
     # Lines of JSON, each with its newline. A batch on disk has them only while it is taken.
     data: bytes | bytearray
     rows: int
-    # Sequence number of its first row. `flush` waits for all batches whose first row precedes its watermark.
-    # Adopted rows, which a dead process left, have negative numbers.
+    # Sequence number of its first row. `flush` waits for all batches whose first row precedes its watermark. Adopted
+    # rows have negative numbers, which order them before all others.
     first_row: int
     # The ledger's counter that holds its rows while it waits.
     place: Place = "queued"
     # Whether it may hold rows beyond `rows`, which its store counts when it loads the batch.
     is_uncounted: bool = False
+    # Whether a dead process left its rows.
+    is_adopted: bool = False
     # Whether it still takes rows.
     is_open: bool = False
     # Whether a listener was woken for it.
@@ -55,18 +57,13 @@ class Batch:
     # Whether its store has released it.
     is_released: bool = False
     attempts: Attempts = field(default_factory=Attempts)
-    # The place of its rows on disk, a `Stored`; None in memory. Only the spool uses it.
+    # The place of its rows on disk, a `Stored` of the spool; None in memory. No other module looks into it.
     stored: Any = None
 
     @property
     def has_rows(self) -> bool:
         """Return whether it holds rows, or may hold rows that were not counted yet."""
         return bool(self.rows) or self.is_uncounted
-
-    @property
-    def is_adopted(self) -> bool:
-        """Return whether a dead process left its rows."""
-        return self.first_row < 0
 
     def __repr__(self) -> str:
         state = " open" if self.is_open else ""

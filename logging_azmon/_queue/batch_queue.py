@@ -183,21 +183,21 @@ class BatchQueue:
                 self._ledger.give_back(batch.rows, batch.place)
                 self._backlog.untake(batch)
             else:
-                self._end_given_back(batch)
+                self._leave_given_back(batch)
         if self._state.is_closed:
             self._store.release_ownership()
         else:
             self._wake()
 
-    def _end_given_back(self, batch: Batch) -> None:
+    def _leave_given_back(self, batch: Batch) -> None:
         """End a batch that is given back once the pipeline is closed."""
         self._ledger.give_back(batch.rows, batch.place)
         self._backlog.untake(batch)
-        self._end(batch)
+        self._leave(batch)
         self.settled_batches += 1
         self._backlog.notify()
 
-    def _end(self, batch: Batch) -> int:
+    def _leave(self, batch: Batch) -> int:
         """Hand a waiting batch over to the next process, or count its rows as lost; return how many are lost."""
         if self._store.hand_over(batch):
             return 0
@@ -296,7 +296,7 @@ class BatchQueue:
             self._store.close()
             lost = 0
             while (batch := self._backlog.take_next()) is not None:
-                lost += self._end(batch)
+                lost += self._leave(batch)
             self._backlog.notify()
         self._store.release_ownership()
         return lost

@@ -6,8 +6,8 @@ Rules:
   rows under it.
 - The queue and its stores call the methods from `accept` to `hand_over` with the lock held. All other methods take it
   themselves.
-- Where a store takes a new row it changes the counters directly, because a row and its count must change in one atomic
-  step.
+- A store that takes a new row changes the counters itself, not through a method: a row and its count must change in one
+  atomic step.
 - `catch_up`, which the memory store sets, counts the rows that were taken without the lock.
 """
 
@@ -48,7 +48,8 @@ class Ledger:
         self.misfits = self.requests = self.retries = self.sent_bytes = 0
         # A defaultdict makes no Python call, so no signal handler or finalizer can interrupt the counting.
         self.dropped: defaultdict[str, int] = defaultdict(int)
-        self._drops = 0
+        # How often `dropped` has changed.
+        self.drops = 0
         # Losses that no notice has reported yet.
         self._unreported: dict[Reason, Loss] = {}
 
@@ -131,11 +132,15 @@ class Ledger:
             self.in_flight -= in_flight
             if rows:
                 self.dropped[reason] += rows
-                self._drops += 1
+                self.drops += 1
             if rows and not is_notice:
-                loss = self._unreported.setdefault(reason, Loss(0, now, now))
-                loss.rows += rows
-                loss.last = now
+                self.add_unreported(reason, rows, now)
+
+    def add_unreported(self, reason: Reason, rows: int, now: float) -> None:
+        """Note dropped rows for the next notice."""
+        loss = self._unreported.setdefault(reason, Loss(0, now, now))
+        loss.rows += rows
+        loss.last = now
 
     def misfit(self) -> None:
         """Count a value that did not fit its column."""
@@ -175,7 +180,7 @@ class Ledger:
         with self.lock:
             self.catch_up()
             while True:
-                drops, dropped = self._drops, dict(self.dropped)
+                drops, dropped = self.drops, dict(self.dropped)
                 # From here on, all counters are read in one atomic step. If a signal handler or finalizer has dropped a
                 # row before it, `dropped` is outdated, and the loop reads again.
                 stats = Stats(
@@ -193,5 +198,5 @@ class Ledger:
                     retries=self.retries,
                     sent_bytes=self.sent_bytes,
                 )
-                if drops == self._drops:
+                if drops == self.drops:
                     return stats

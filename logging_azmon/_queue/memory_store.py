@@ -9,15 +9,17 @@ Rules:
 - The open batch takes rows without the lock as long as they fit the reserve: bytes that `append` has counted as used in
   advance. Code that needs the queue to stand still holds the lock and calls `catch_up`, which counts those rows and
   takes the reserve back, so that the next row needs the lock.
-- Bytes are reserved from a batch's second row on, because the first must wake a listener. If the wake-up is
-  interrupted, the next row wakes it. Nothing is reserved where straight-line code is not atomic (see
-  `_process.atomicity`).
+- The first row of a batch never uses the reserve, because it must wake a listener. If that is interrupted, the next row
+  does it.
+- Where straight-line code is not atomic (see `_process.atomicity`), nothing is reserved: each row takes the lock. The
+  lock keeps other threads out, but not this thread's own signal handlers and finalizers, so their rows are deferred.
 - A waiting batch without rows belongs to an interrupted call that has just begun it, so it is not removed.
 - A batch's bytes count against the bound until it is released.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +34,7 @@ from .store import Loaded, Put
 class OpenBatch:
     """Take rows for the open batch without a lock, and account for its bytes.
 
-    A store holds one object for all its open batches, one after the other; any object with these attributes will do.
+    One object serves all open batches of a store, one after the other.
     """
 
     __slots__ = ("batch", "capacity", "data", "lock_free", "put", "reserved", "rows", "since")
@@ -67,7 +69,6 @@ class OpenBatch:
 class MemoryStore:
     """Keep rows in memory, up to `queue_bytes`."""
 
-    is_writing = False
     why_full: Reason = "queue_full"
 
     def __init__(
@@ -95,6 +96,10 @@ class MemoryStore:
         self.used_bytes = 0
         # The bound: `queue_bytes`, or 0 after `close`.
         self._limit = queue_bytes
+        # Whether a row is being added where straight-line code is not atomic.
+        self.is_writing = False
+        # Rows of log calls that interrupted that, to be put after it.
+        self._deferred: deque[bytes] = deque()
         ledger.catch_up = self.catch_up
 
     def __repr__(self) -> str:
@@ -109,6 +114,24 @@ class MemoryStore:
 
     def append(self, line: bytes) -> bool:
         """Take a row if there is room, in a new batch if need be; otherwise return False, and count nothing."""
+        return self._append(line) if is_straight_line_atomic() else self._append_alone(line)
+
+    def _append_alone(self, line: bytes) -> bool:
+        """Take a row, or defer it if this thread interrupted itself while it was taking another."""
+        with self._lock:
+            if self.is_writing:
+                self._deferred.append(line)
+                return True
+            self.is_writing = True
+            try:
+                is_in = self._append(line)
+            finally:
+                self.is_writing = False
+                while self._deferred:
+                    self._open.put(self._deferred.popleft())
+        return is_in
+
+    def _append(self, line: bytes) -> bool:
         size = len(line)
         with self._lock:
             while True:
@@ -174,7 +197,7 @@ class MemoryStore:
         """Take a row of the library's own as a batch of one, even after `close`."""
         size = len(line)
         self.catch_up()
-        if self.used_bytes + size > self._queue_bytes:
+        if self.is_writing or self.used_bytes + size > self._queue_bytes:
             return False
         ledger = self._ledger
         batch = Batch(b"", 0, ledger.accepted, is_notice=True)
@@ -209,7 +232,9 @@ class MemoryStore:
         end = data.find(b"\n", least_bytes - 1) + 1 or len(data)
         rows = data.count(b"\n", 0, end)
         first = slice(end)
-        # Skip this if another call has dropped the same rows meanwhile, or a flush has taken them.
+        ledger = self._ledger
+        # Atomic: the rows and their counts. Skipped if another call has dropped the same rows meanwhile, or a flush has
+        # taken them.
         if batch.rows == rows_before and batch in self._backlog.waiting:
             # Deleting the first bytes of a bytearray does not move the others.
             del data[first]
@@ -217,7 +242,12 @@ class MemoryStore:
             batch.rows -= rows
             batch.first_row += rows
             self.used_bytes -= end
-            self._ledger.drop("queue_full", rows, now, queued=rows, is_notice=batch.is_notice)
+            ledger.queued -= rows
+            ledger.dropped["queue_full"] += rows
+            ledger.drops += 1
+            # End of the atomic step.
+            if not batch.is_notice:
+                ledger.add_unreported("queue_full", rows, now)
             if not batch.rows:
                 self._backlog.remove(batch)
 
@@ -228,7 +258,8 @@ class MemoryStore:
 
     def catch_up(self) -> None:
         """Count the rows that were taken without the lock, and take the reserve back."""
-        self._count_open(None)
+        if not self.is_writing:
+            self._count_open(None)
 
     def open_since(self) -> float | None:
         """Return when the open batch began, if there is one."""

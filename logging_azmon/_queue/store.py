@@ -24,8 +24,8 @@ class Loaded(Enum):
 class Store(Protocol):
     """Keep rows until they are settled, in batches that the store adds to the backlog.
 
-    1. A row that `append` accepts is in a batch of the backlog, a listener was woken for that batch, and the ledger has
-       counted the row or `catch_up` will. A refused row changes nothing.
+    1. When `append` accepts a row, the row is in a batch of the backlog and a listener was woken for that batch. The
+       ledger has counted the row, or its `catch_up` will count it. A refused row changes nothing.
     2. Any thread calls `append`, and signal handlers and finalizers do so re-entrantly. All other methods are called
        without a lock held, except where they say so.
     3. A batch counts against the store's bound until it is released.
@@ -92,7 +92,7 @@ class Store(Protocol):
         ...
 
     def release(self, batch: Batch) -> None:
-        """Free the space of a batch, because its rows are settled."""
+        """Free the space of a batch, because its rows are settled; the lock may be held if the batch is in memory."""
         ...
 
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:

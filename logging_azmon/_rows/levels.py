@@ -44,7 +44,7 @@ _PRINTABLE_BITS = 64
 
 
 def complete(values: dict[str, Any], *, is_given: bool) -> None:
-    """Fill in `level` and `level_number` from each other; a level that the event itself has determines the number."""
+    """Fill in `level` and `level_number` from each other; if the event itself has a level, the number follows it."""
     level, number = simplify(values.get("level")), values.get("level_number")
     if not is_given and type(number) is int and level == _name(number):
         return  # a record has both already, and its level may have a custom name

@@ -45,7 +45,7 @@ STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"}
 
 _FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
 _RECORD_ATTRIBUTES = (*SITE_FIELDS.items(), *THREAD_FIELDS.items())
-# Fields whose key may hold a flag: False for none, True for one that a processor has yet to render.
+# Fields whose key may hold a flag: False means that there is none, True that a processor has not rendered it yet.
 _FLAGS = frozenset({"exception", "stack"})
 
 

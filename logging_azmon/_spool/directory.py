@@ -64,7 +64,7 @@ class Directory:
     def _owner(self, name: str, lock: Releasable) -> Owner:
         return Owner(name, lock, partial(self.files.remove, self.path_of(lock_name(name))))
 
-    def begin(self, owner: Owner, now: float, *, size: int, is_synced: bool = False) -> Segment:
+    def create_segment(self, owner: Owner, now: float, *, size: int, is_synced: bool = False) -> Segment:
         """Create a segment that may grow to this many bytes."""
         path = self.path_of(segment_name(now, owner.name, owner.begin_segment()))
         fd = self.files.create(path)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from .file_lock import FileLock
 
@@ -35,19 +36,17 @@ def trusted(own: int, directory: os.stat_result, parent: os.stat_result) -> set[
     return {own, 0} if is_shared else {own, 0, directory.st_uid}
 
 
-def _trusted_at(directory: str) -> set[int]:
+def trusted_at(directory: str) -> set[int]:
+    """Return the users whose files in a directory are read."""
     return trusted(os.geteuid(), os.stat(directory), os.stat(os.path.dirname(os.path.abspath(directory))))
-
-
-def _check(status: os.stat_result, path: str) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path} is not a regular file")
-    if os.name == "posix" and status.st_uid not in _trusted_at(os.path.dirname(path)):
-        raise OSError(f"{path} belongs to another user")
 
 
 class Files:
     """Perform a spool's file operations; an operation that fails raises an OSError."""
+
+    def __init__(self, trusted_at: Callable[[str], set[int]] = trusted_at) -> None:
+        """`trusted_at` returns the users whose files in a directory are read."""
+        self._trusted_at = trusted_at
 
     # The system call itself, because it is called for each row.
     write = staticmethod(os.write)
@@ -62,7 +61,7 @@ class Files:
     def make(self, directory: str) -> None:
         """Create a directory, unless it exists."""
         os.makedirs(directory, 0o700, exist_ok=True)
-        if os.name == "posix" and os.stat(directory).st_uid not in _trusted_at(directory):
+        if os.name == "posix" and os.stat(directory).st_uid not in self._trusted_at(directory):
             raise OSError(f"{directory} belongs to another user, where all users may make directories; choose another")
 
     def entries(self, directory: str) -> dict[str, int]:
@@ -106,7 +105,7 @@ class Files:
         """Open a regular file of a trusted user for reading."""
         fd = os.open(path, _READ)
         try:
-            _check(os.fstat(fd), path)
+            self._check(os.fstat(fd), path)
         except BaseException:
             os.close(fd)
             raise
@@ -148,3 +147,9 @@ class Files:
     def lock(self, path: str, seconds: float = 0.0) -> FileLock | None:
         """Lock a file, which is created if need be; return None if another process holds it for longer than this."""
         return FileLock.take(path, seconds)
+
+    def _check(self, status: os.stat_result, path: str) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path} is not a regular file")
+        if os.name == "posix" and status.st_uid not in self._trusted_at(os.path.dirname(path)):
+            raise OSError(f"{path} belongs to another user")

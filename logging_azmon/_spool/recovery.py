@@ -11,17 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._config.service_limits import MAX_AGE, MAX_DECOMPRESSED_BYTES
-from .._process.clock import Clock
-from .._queue.backlog import Backlog
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger
 from .._queue.store import Loaded
 from ..trouble import count
-from .deferred_reports import DeferredReports
-from .directory import Directory
+from .components import SpoolComponents
 from .files import TRANSIENT
 from .owner import Owner
-from .ownership import Ownership
 from .segment import Segment, Stored, begun_at, good_lines
 from .space import Space
 
@@ -36,27 +31,15 @@ _FIRST_ADOPTED = -(2**62)
 class Recovery:
     """Load batches from disk, and adopt orphans."""
 
-    def __init__(  # noqa: PLR0917 - its components
-        self,
-        ledger: Ledger,
-        clock: Clock,
-        backlog: Backlog,
-        directory: Directory,
-        ownership: Ownership,
-        space: Space,
-        reports: DeferredReports,
-        *,
-        batch_bytes: int,
-        syncs: bool,
-    ) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._backlog = backlog
-        self._directory = directory
-        self._files = directory.files
-        self._ownership = ownership
+    def __init__(self, components: SpoolComponents, space: Space, *, batch_bytes: int, syncs: bool) -> None:
+        self._ledger = components.ledger
+        self._clock = components.clock
+        self._backlog = components.backlog
+        self._directory = components.directory
+        self._files = components.directory.files
+        self._ownership = components.ownership
+        self._reports = components.reports
         self._space = space
-        self._reports = reports
         self._batch_bytes = batch_bytes
         self._syncs = syncs
         self._next_adopted = _FIRST_ADOPTED
@@ -103,9 +86,9 @@ class Recovery:
             batches = []
             for segment, start in segments:
                 stored = Stored(segment, start, segment.size - start)
-                batches.append(
-                    Batch(b"", 0, self._next_adopted, place="spooled", is_uncounted=True, announced=True, stored=stored)
-                )
+                batch = Batch(b"", 0, self._next_adopted, place="spooled", is_adopted=True, stored=stored)
+                batch.is_uncounted = batch.announced = True
+                batches.append(batch)
                 self._next_adopted += _STEP
                 self._space.adopt(segment)
             self._backlog.insert_adopted(batches)
@@ -123,7 +106,7 @@ class Recovery:
         with self._ledger.lock:
             self._ledger.drop("spool_full", oldest.rows, self._clock.time(), spooled=oldest.rows)
             finished = self._space.release_part(oldest.stored.segment)
-        if is_counted:  # or else its rows would be gone uncounted: the file stays for the next process
+        if is_counted:  # if they could not be counted, removing the file would lose rows silently
             self._space.remove(finished)
         with self._ledger.lock:
             self._backlog.notify()
@@ -244,7 +227,7 @@ class Recovery:
         start = len(self._directory.header)
         size = len(batch.data)
         try:
-            segment = self._directory.begin(owner, self._clock.time(), size=start + size)
+            segment = self._directory.create_segment(owner, self._clock.time(), size=start + size)
             fd, segment.fd = segment.fd, -1
             try:
                 self._files.write_all(fd, batch.data)

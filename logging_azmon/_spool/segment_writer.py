@@ -17,12 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger
 from .._queue.store import Put
-from .directory import Directory
-from .ownership import Ownership
+from .components import SpoolComponents
 from .segment import Stored
 from .space import Space
 
@@ -32,31 +29,27 @@ class SegmentWriter:
 
     def __init__(
         self,
-        ledger: Ledger,
-        clock: Clock,
-        directory: Directory,
-        ownership: Ownership,
+        components: SpoolComponents,
         space: Space,
         *,
         batch_bytes: int,
         fsync: str,
-        on_begin: Callable[[Batch], None],
-        wake: Callable[[], object],
+        on_new_batch: Callable[[Batch], None],
     ) -> None:
-        """Prepare to write; `on_begin` is called with each new batch, before its first row."""
-        self._ledger = ledger
-        self._lock = ledger.lock
-        self._clock = clock
-        self._directory = directory
-        self._files = directory.files
-        self._write = directory.files.write
-        self._ownership = ownership
+        """Prepare to write; `on_new_batch` is called with each new batch, before its first row."""
+        self._ledger = components.ledger
+        self._lock = components.ledger.lock
+        self._clock = components.clock
+        self._directory = components.directory
+        self._files = components.directory.files
+        self._write = components.directory.files.write
+        self._ownership = components.ownership
+        self._wake = components.wake
         self._space = space
         self._batch_bytes = batch_bytes
         self._syncs_rows = fsync == "row"
         self._syncs_batches = fsync != "never"
-        self._on_begin = on_begin
-        self._wake = wake
+        self._on_new_batch = on_new_batch
         # The batch whose segment takes rows, and when it began.
         self._open: Batch | None = None
         self._begun = 0.0
@@ -156,7 +149,9 @@ class SegmentWriter:
                 # The lock file was removed, so other processes may adopt our segments: go on as another owner.
                 self._ownership.drop_writer()
                 return None
-            segment = self._directory.begin(owner, self._clock.time(), size=most, is_synced=self._syncs_batches)
+            segment = self._directory.create_segment(
+                owner, self._clock.time(), size=most, is_synced=self._syncs_batches
+            )
         except OSError as error:
             self._space.fail(error)
             return None
@@ -165,7 +160,7 @@ class SegmentWriter:
         batch = Batch(b"", 0, 0, place="spooled", is_uncounted=True, is_open=True, stored=stored)
         self._begun = now
         # If this is interrupted before `_open` is set, the empty batch waits, is loaded, and its segment is removed.
-        self._on_begin(batch)
+        self._on_new_batch(batch)
         self._open = batch
         return batch
 

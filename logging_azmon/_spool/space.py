@@ -6,12 +6,7 @@ settled; a crash before that may duplicate rows, but loses none.
 
 from __future__ import annotations
 
-import threading
-
-from .._process.clock import Clock
-from .deferred_reports import DeferredReports
-from .directory import Directory
-from .ownership import Ownership
+from .components import SpoolComponents
 from .segment import Segment
 
 # How old the measurement of other processes' files may be: while there is room, and while there is none.
@@ -24,20 +19,12 @@ _MEND_SECONDS = 1.0
 class Space:
     """Account for the bytes of one pipeline's segments, and of the rest of the spool."""
 
-    def __init__(  # noqa: PLR0917 - its components
-        self,
-        directory: Directory,
-        ownership: Ownership,
-        reports: DeferredReports,
-        clock: Clock,
-        lock: threading.RLock,
-        spool_bytes: int,
-    ) -> None:
-        self._directory = directory
-        self._ownership = ownership
-        self._reports = reports
-        self._clock = clock
-        self._lock = lock
+    def __init__(self, components: SpoolComponents, *, spool_bytes: int) -> None:
+        self._directory = components.directory
+        self._ownership = components.ownership
+        self._reports = components.reports
+        self._clock = components.clock
+        self._lock = components.ledger.lock
         self._spool_bytes = spool_bytes
         # The bytes of this pipeline's segments.
         self._used_bytes = 0

@@ -10,19 +10,14 @@ to segments of a new owner. This pipeline does not send them; the next process d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .._process.clock import Clock
-from .._queue.backlog import Backlog
 from .._queue.batch import Batch
-from .._queue.ledger import Ledger, Reason
+from .._queue.ledger import Reason
 from .._queue.memory_store import MemoryStore
 from .._queue.store import Loaded, Put
-from .deferred_reports import DeferredReports
-from .directory import Directory
-from .ownership import Ownership
+from .components import SpoolComponents
 from .recovery import Recovery
 from .segment import Stored
 from .segment_writer import SegmentWriter
@@ -36,52 +31,22 @@ class SpoolStore:
     """Keep rows on disk, up to `spool_bytes`, and rows that cannot be written in memory."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        clock: Clock,
-        backlog: Backlog,
-        memory: MemoryStore,
-        *,
-        directory: Directory,
-        wake: Callable[[], object],
-        batch_bytes: int,
-        spool_bytes: int,
-        fsync: str,
-        reports: DeferredReports,
+        self, components: SpoolComponents, memory: MemoryStore, *, batch_bytes: int, spool_bytes: int, fsync: str
     ) -> None:
-        self._ledger = ledger
-        self._lock = ledger.lock
-        self._clock = clock
-        self._backlog = backlog
+        self._ledger = components.ledger
+        self._lock = components.ledger.lock
+        self._backlog = components.backlog
+        self._directory = components.directory
+        self._reports = components.reports
+        self.ownership = components.ownership
         self._memory = memory
-        self._directory = directory
         # As in memory, a body is one byte longer than its lines.
         self._batch_bytes = batch_bytes - 1
         self._spool_bytes = spool_bytes
-        self._reports = reports
-        self.ownership = Ownership(directory, ledger.lock, reports)
-        self._space = Space(directory, self.ownership, reports, clock, ledger.lock, spool_bytes)
-        self._recovery = Recovery(
-            ledger,
-            clock,
-            backlog,
-            directory,
-            self.ownership,
-            self._space,
-            reports,
-            batch_bytes=self._batch_bytes,
-            syncs=fsync != "never",
-        )
+        self._space = Space(components, spool_bytes=spool_bytes)
+        self._recovery = Recovery(components, self._space, batch_bytes=self._batch_bytes, syncs=fsync != "never")
         self._writer = SegmentWriter(
-            ledger,
-            clock,
-            directory,
-            self.ownership,
-            self._space,
-            batch_bytes=self._batch_bytes,
-            fsync=fsync,
-            on_begin=self._begin,
-            wake=wake,
+            components, self._space, batch_bytes=self._batch_bytes, fsync=fsync, on_new_batch=self._add
         )
         # After `close`, rows are written for the next process.
         self._writes_for_next = False
@@ -96,7 +61,7 @@ class SpoolStore:
     @property
     def is_writing(self) -> bool:
         """Return whether a row is being written."""
-        return self._writer.is_writing
+        return self._writer.is_writing or self._memory.is_writing
 
     def fast_path(self, put: Put) -> Put:
         """Return `put`: there is no shortcut to a disk."""
@@ -109,7 +74,7 @@ class SpoolStore:
             return True
         return False if self._space.is_full else self._memory.append(line)
 
-    def _begin(self, batch: Batch) -> None:
+    def _add(self, batch: Batch) -> None:
         """Add a new segment's batch to those that wait."""
         # Counts the rows that came into memory without the lock: they precede this batch.
         self._memory.close_open()

@@ -17,7 +17,7 @@ import trustme
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._azure.uploader import Uploader
-from logging_azmon._delivery.answer import TIME_RANGE
+from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import ManualClock
 from support.credentials import Tokens

@@ -1,4 +1,7 @@
-"""The table of arguments agrees with the settings, and with the signatures, docstrings and types that tools show."""
+"""The table of arguments agrees with the settings, and with the signatures, docstrings and types that tools show.
+
+Run as a program, this file writes the table into the docstring of AzureMonitorHandler.
+"""
 
 import dataclasses
 import inspect
@@ -14,7 +17,7 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, Pipeline
 from logging_azmon._config.clouds import CLOUDS
-from logging_azmon._config.options import ARGUMENTS, CloudName, Options, documented
+from logging_azmon._config.options import ARGUMENTS, CloudName, Options, args_lines, documented
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, Settings, read
 
 ROOT = Path(__file__).parent.parent.parent
@@ -168,11 +171,11 @@ class TestDocumented:
 
         assert pickle.loads(pickle.dumps(processor)).pipeline is processor.pipeline
 
-    def test_importing_the_handler_builds_neither_signature_nor_docstring(self):
+    def test_importing_the_processor_builds_neither_signature_nor_docstring(self):
         """Every application imports it, and few ask for help."""
         script = (
-            "from logging_azmon import AzureMonitorHandler\n"
-            "print(*(type(vars(AzureMonitorHandler)[name]).__name__ for name in ('__doc__', '__signature__')))\n"
+            "from logging_azmon import AzureMonitorProcessor\n"
+            "print(*(type(vars(AzureMonitorProcessor)[name]).__name__ for name in ('__doc__', '__signature__')))\n"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
 
@@ -184,3 +187,26 @@ class TestDocumented:
 
         assert "tests/config/typed_calls.py" in mypy["files"]
         assert mypy["strict"]
+
+
+HANDLER = ROOT / "logging_azmon" / "handler.py"
+
+
+def with_arguments(source):
+    """Return the handler's source with the arguments of the table in its docstring."""
+    names = [*POSITIONAL, *FRONT_DOORS[AzureMonitorHandler]]
+    written = "\n".join(f"    {line}" for line in args_lines(names))
+    head, opening, rest = source.partition('class AzureMonitorHandler(logging.Handler):\n    """')
+    text, closing, code = rest.partition('\n    """')
+    return f"{head}{opening}{text.partition('    Args:')[0].rstrip()}\n\n{written}{closing}{code}"
+
+
+def test_the_handlers_docstring_has_the_arguments_of_the_table():
+    """An editor shows it without running code. To update it: python tests/config/test_options.py."""
+    source = HANDLER.read_text("utf-8")
+
+    assert source == with_arguments(source)
+
+
+if __name__ == "__main__":
+    HANDLER.write_text(with_arguments(HANDLER.read_text("utf-8")), "utf-8")

@@ -31,6 +31,7 @@ def refused() -> None:
     AzureMonitorHandler(uploads=1.5)  # type: ignore[arg-type]
     AzureMonitorHandler(overflow="drop")  # type: ignore[arg-type]
     AzureMonitorHandler(drop=True)  # type: ignore[call-arg]
+    AzureMonitorHandler(pipeline=7)  # type: ignore[arg-type]
     AzureMonitorProcessor(colums="lean")  # type: ignore[call-arg]
     AzureMonitorProcessor(cloud="germany")  # type: ignore[arg-type]
     Pipeline(level=10)  # type: ignore[call-arg]

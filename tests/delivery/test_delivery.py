@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logging_azmon._delivery.answer import TIME_RANGE
+from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure, FakeDestination

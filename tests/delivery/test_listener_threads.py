@@ -278,10 +278,10 @@ class TestRefusedThreads:
             assert [row["Message"] for row in destination.rows] == ["first", "second", "third"]
             assert pipeline.stats().dropped == {}
 
-    def test_rows_do_not_pile_up_tokens_while_there_is_no_listener(
+    def test_rows_do_not_pile_up_wakeups_while_there_is_no_listener(
         self, make: Callable[..., Pipeline], refusal: list[bool]
     ) -> None:
-        """Each row asks for a listener, but no token may be left for one that never starts."""
+        """Each row asks for a listener, but no wake-up may be left for one that never starts."""
         assert refusal
         with FakeDestination() as destination:
             pipeline = make(destination, clock=ManualClock(), report=lambda _: None)
@@ -456,11 +456,11 @@ class TestErrorsOnAListener:
         class Deadly(ManualClock):
             is_armed = True
 
-            def wait(self, tokens: Any, seconds: float) -> None:
+            def wait(self, wakeups: Any, seconds: float) -> None:
                 if self.is_armed:
                     self.is_armed = False
                     raise SystemExit
-                super().wait(tokens, seconds)
+                super().wait(wakeups, seconds)
 
         clock = Deadly()
         with FakeDestination() as destination:

@@ -1,7 +1,5 @@
 """Dropped rows are reported in rows of the library's own, so that a query finds the gap."""
 
-# ruff: noqa: SLF001 - a script of answers is cut short
-
 from logging_azmon.testing import Answer
 from support.delivering import Bench, messages
 
@@ -83,7 +81,7 @@ class TestLossNotices:
         bench.run()
         assert bench.stats.dropped == {"internal": 1, "gave_up": 1}
         assert not bench.ledger.has_unreported
-        bench.destination._script.clear()
+        bench.destination.clear()
         bench.clock.advance(100)
         bench.put_batch("a")
         bench.run()

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from logging_azmon._delivery.answer import Action, Decision, judge
+from logging_azmon._delivery.decision import Action, Decision, judge
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
-from logging_azmon._delivery.pacing import MAX_STRETCHED_SECONDS
+from logging_azmon._delivery.pace import MAX_STRETCHED_SECONDS
 from logging_azmon._delivery.retry import MAX_RETRY_AFTER_SECONDS
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure

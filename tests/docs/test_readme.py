@@ -3,6 +3,7 @@
 import re
 
 from logging_azmon._config.settings import ENVIRONMENT
+from logging_azmon._process.atomicity import NEWEST_TESTED
 from logging_azmon.cli.plan.estimate import BILLED_SHARE
 from support.pages import README, ROOT, blocks, read, section
 
@@ -34,10 +35,13 @@ def test_the_variables_are_named_before_they_are_needed():
 
 def test_the_python_versions_in_readme_are_those_of_the_package():
     """The tests run on these versions."""
+    classifiers = re.findall(r"Python :: (3\.\d+)", ROOT.joinpath("pyproject.toml").read_text("utf-8"))
     text = ROOT.joinpath(".ci/run").read_text("utf-8")
     versions = re.search(r"^versions=\((.*)\)$", text, re.MULTILINE)[1].split()
-    expected = f"CPython {', '.join(versions[:-1])} and {versions[-1]}"
+    expected = f"CPython {versions[0]} to {versions[-1]}"
 
+    assert versions == classifiers
+    assert versions[-1] == ".".join(map(str, NEWEST_TESTED))
     for page, heading in (("README", "Install"), ("getting-started", "Installation")):
         assert expected in section(page, heading).replace("\n", " "), page
 

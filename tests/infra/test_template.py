@@ -15,10 +15,8 @@ from pathlib import Path
 
 import hcl2
 import pytest
-import tree_sitter_bicep
 from azure.mgmt.loganalytics import models as workspace_models
 from azure.mgmt.monitor import models as rule_models
-from tree_sitter import Language, Parser
 
 from logging_azmon import AzureMonitorHandler, cli
 from logging_azmon._config.presets import BUILT_IN, PRESETS, preset
@@ -147,11 +145,16 @@ class TestArm:
 @pytest.mark.parametrize("design", DESIGNS)
 class TestOtherLanguages:
     def test_bicep_is_parsed_without_an_error(self, design):
-        """The parser is tree-sitter's; the file declares the same resources as the ARM template."""
-        text = rendered(design, "bicep")
-        tree = Parser(Language(tree_sitter_bicep.language())).parse(text.encode())
+        """The parser is tree-sitter's."""
+        reason = "tree-sitter has no wheel for this Python, so Bicep is not parsed here"
+        tree_sitter = pytest.importorskip("tree_sitter", reason=reason)
+        language = tree_sitter.Language(pytest.importorskip("tree_sitter_bicep", reason=reason).language())
+        tree = tree_sitter.Parser(language).parse(rendered(design, "bicep").encode())
 
         assert not tree.root_node.has_error
+
+    def test_bicep_declares_the_resources_and_parameters_of_the_arm_template(self, design):
+        text = rendered(design, "bicep")
         kinds = re.findall(r"^resource \w+ '([\w./]+)@([\d-]+)' = ", text, re.MULTILINE)
         expected = {(resource["type"], resource["apiVersion"]) for resource in arm(design).values()}
         assert set(kinds) == expected

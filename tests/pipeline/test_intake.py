@@ -58,7 +58,7 @@ def test_a_capture_that_ends_while_a_pipeline_is_made_takes_no_rows():
     captures = capture._captures  # noqa: SLF001 - as another thread would end it
     captures.append(lambda _: True)
     intake = Late(None, None, None)
-    intake.begin(queue, None, None, on_thread=lambda: None)
+    intake.connect(queue, None, None, on_thread=lambda: None)
 
     assert intake._put is queue.put  # noqa: SLF001 - where rows go
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from logging_azmon._process.atomicity import is_straight_line_atomic
+from logging_azmon._process.atomicity import NEWEST_TESTED, is_straight_line_atomic, is_tested
 from support.interrupting import traced_by
 
 
@@ -19,6 +19,20 @@ def untraced(monkeypatch):
 
 def test_straight_line_code_is_atomic_in_cpython():
     assert is_straight_line_atomic()
+
+
+@pytest.mark.parametrize(
+    ("implementation", "version", "expected"),
+    [
+        ("cpython", (3, 11, 0), True),
+        ("cpython", (*NEWEST_TESTED, 4), True),
+        ("cpython", (NEWEST_TESTED[0], NEWEST_TESTED[1] + 1, 0), False),
+        ("pypy", (3, 11, 0), False),
+    ],
+)
+def test_atomicity_is_not_assumed_of_an_interpreter_that_was_not_tested(implementation, version, expected):
+    """A later CPython may let threads and finalizers in elsewhere; rows are then added one at a time."""
+    assert is_tested(implementation, version) is expected
 
 
 def test_straight_line_code_is_not_atomic_under_a_debugger():

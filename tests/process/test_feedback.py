@@ -1,5 +1,6 @@
 """The threads that deliver, whose own log records make no rows."""
 
+import gc
 import sys
 import threading
 
@@ -18,6 +19,27 @@ class TestDelivering:
             thread.join(10)
         assert seen == [False]
         assert not feedback.is_delivering()
+
+    def test_what_a_finalizer_logs_is_the_applications_whichever_thread_collects(self):
+        """The garbage collector runs where memory is allocated, so it may run on a delivering thread."""
+
+        class Cycle:
+            def __init__(self):
+                self.itself = self
+
+            def __del__(self):
+                seen.append(feedback.is_own(None))
+
+        seen = []
+        gc.collect()
+        with feedback.delivering():
+            Cycle()
+            gc.collect()
+            assert feedback.is_own(None)
+        Cycle()
+        gc.collect()
+        assert seen == [False, False]
+        assert feedback.collecting == set()
 
     def test_a_forked_child_begins_without_delivering_threads(self):
         with feedback.delivering(), feedback.delivering():

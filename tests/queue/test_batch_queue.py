@@ -142,18 +142,18 @@ class TestFlushing:
         assert queue.take(0.0, is_due=False) is batch
 
     def test_watchers_get_a_token_for_each_settled_batch(self):
-        queue, tokens = queue_of(), SimpleQueue()
-        queue.watch(tokens)
+        queue, wakeups = queue_of(), SimpleQueue()
+        queue.watch(wakeups)
         for _ in range(4):
             queue.put(ROW)
         first, second = take_all(queue)
         queue.settle(first)
         queue.settle(second, lost="gave_up")
-        assert tokens.qsize() == 2
-        queue.unwatch(tokens)
+        assert wakeups.qsize() == 2
+        queue.unwatch(wakeups)
         queue.put(ROW)
         queue.settle(queue.take(0.0, is_due=True))
-        assert tokens.qsize() == 2
+        assert wakeups.qsize() == 2
 
 
 class TestClosing:
@@ -176,14 +176,14 @@ class TestClosing:
         assert clock.waits == []
 
     def test_rows_of_a_closed_queue_are_counted_even_if_given_back_later(self):
-        queue, tokens = queue_of(), SimpleQueue()
+        queue, wakeups = queue_of(), SimpleQueue()
         for _ in range(10):
             queue.put(ROW)
         late, delivered = queue.take(0.0, is_due=True), queue.take(0.0, is_due=True)
         queue.begin_drain()
-        queue.watch(tokens)
+        queue.watch(wakeups)
         assert queue.close() == 4
-        assert tokens.qsize() == 1
+        assert wakeups.qsize() == 1
         assert stats_of(queue).dropped == {"closed": 4}
         queue.give_back(late)
         queue.settle(delivered)

@@ -1,7 +1,5 @@
 """The ledger as a state machine: after any sequence of events, every row is counted once and settled once."""
 
-# ruff: noqa: SLF001 - drives the steps that listeners take
-
 import logging
 import os
 import threading
@@ -12,7 +10,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._delivery.answer import TIME_RANGE
+from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.delivering import a_rule, is_balanced
@@ -152,7 +150,7 @@ class Ledger(RuleBasedStateMachine):
         """Check that in the end no row is left, and every row is settled."""
         if not hasattr(self, "pipeline"):
             return
-        self.destination._script.clear()
+        self.destination.clear()
         if not self.is_closed:
             for _ in range(20):
                 self.clock.advance(400.0)

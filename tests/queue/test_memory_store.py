@@ -165,6 +165,32 @@ class TestInterrupted:
             assert queue.is_empty, place
             assert stats_of(queue).accepted == rows_before + 2 + (act.__code__.co_names[0] in {"put", "put_notice"})
 
+    @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:2])
+    def test_a_log_call_at_any_instruction_harms_no_row_where_code_is_not_atomic(
+        self, monkeypatch, overflow, rows_before, act
+    ):
+        """A debugger runs code of its own between two lines; so may a later Python between two instructions."""
+        monkeypatch.setattr(memory_store, "is_straight_line_atomic", lambda: False)
+        make = self.scenario(overflow, rows_before, act)
+        anywhere = ("",)
+        for place in range(1, 1 + at(self.MODULES, 0, lambda: None, make()[1], anywhere)):
+            queue, run = make()
+
+            def log(queue=queue):
+                for size in (60, 120):
+                    queue.put(line("inner", size))
+                assert queue.take(0.0, is_due=True) is None or not queue._store.is_writing
+                queue._ledger.catch_up()
+
+            at(self.MODULES, place, log, run, anywhere)
+            stats = stats_of(queue)
+            assert stats.accepted == rows_before + 3
+            taken = lines_of([*queue._backlog._taken, *take_all(queue)])
+            assert len(taken) == stats.queued + stats.in_flight, place
+            for batch in list(queue._backlog._taken):
+                queue.settle(batch)
+            assert queue.is_empty, place
+
     @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
     def test_an_exception_from_a_signal_handler_at_any_point_loses_no_row_silently(self, overflow, rows_before, act):
@@ -328,14 +354,21 @@ class TestInterrupted:
 class TestAtomicSteps:
     """Related fields change in steps that no other thread, signal handler or finalizer can interrupt."""
 
-    STEPS = (OpenBatch.append, MemoryStore.append, MemoryStore._count_open, MemoryStore.append_notice)
+    STEPS = (
+        OpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore.append_notice,
+        MemoryStore._drop_first_rows,
+    )  # fmt: skip
 
     @staticmethod
     def step(function):
         """Return the instructions of the code that a comment marks as atomic."""
         lines, first = inspect.getsourcelines(function)
         begin = next(number for number, text in enumerate(lines) if "# Atomic" in text)
-        ends = (number for number, text in enumerate(lines) if text.split()[:1] in (["break"], ["return"]))
+        ends = (
+            number
+            for number, text in enumerate(lines)
+            if text.split()[:1] in (["break"], ["return"]) or "# End of the atomic step" in text
+        )
         numbers = range(first + begin, first + next((number for number in ends if number > begin), len(lines)))
         found = dis.get_instructions(function)
         return [one for one in found if one.positions is not None and one.positions.lineno in numbers]
@@ -351,7 +384,8 @@ class TestAtomicSteps:
         """A property, or an operator of a value other than a number, would be a hidden call."""
         queue = queue_of()
         names = {one.argval for one in self.step(function) if one.opname.endswith("_ATTR")}
-        assert {"rows", "used_bytes" if function is MemoryStore.append_notice else "reserved"} <= names
+        has_reserve = function not in {MemoryStore.append_notice, MemoryStore._drop_first_rows}
+        assert {"rows", "reserved" if has_reserve else "used_bytes"} <= names
         for name in names:
             kinds = {type(vars(kind)[name]) for kind in (Batch, OpenBatch, MemoryStore, Ledger) if name in vars(kind)}
             assert kinds <= {types.MemberDescriptorType}, name

@@ -1,236 +1,243 @@
-"""An outage with more rows than the queue holds: memory is bounded, log calls stay fast, and losses are reported."""
+"""The bound of the queue, and each overflow policy for a row that finds no room."""
 
-import logging
-import os
-import re
-import subprocess
+# ruff: noqa: SLF001 - what must hold inside, at any moment
+
+import asyncio
 import sys
 import threading
-from pathlib import Path
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon.pipeline import lifecycle_of
-from logging_azmon.testing import Answer, FakeDestination, ManualClock
-from support.delivering import a_rule, is_balanced, messages
-from support.endpoint import STORED, Endpoint, status
-
-SMALL = {"batch_bytes": 4_096, "queue_bytes": 16_384, "columns": {"Message": "message", "Sequence": "sequence:int"}}
-NOTICE = re.compile(r"^([\d,]+) rows? dropped: queue_full, (\d\d:\d\d:\d\d) to (\d\d:\d\d:\d\d) UTC$")
+from logging_azmon._process import feedback
+from logging_azmon._queue import batch as batch_module
+from logging_azmon._queue.overflow import DropOld
+from logging_azmon.testing import ManualClock
+from support.batch_queues import ROW, Jumping, lines_of, queue_of, stats_of, take_all
+from support.delivering import line
 
 
-def logger_of(pipeline):
-    handler = AzureMonitorHandler(pipeline=pipeline)
-    logger = logging.Logger("app")
-    logger.addHandler(handler)
-    return logger, handler
+class TestBound:
+    @given(st.lists(st.integers(30, 300), max_size=100), st.sampled_from(["drop_new", "drop_old"]))
+    def test_memory_never_holds_more_than_queue_bytes(self, sizes, overflow):
+        queue = queue_of(queue_bytes=2_000, overflow=overflow)
+        held = 0
+        for number, size in enumerate(sizes):
+            row = line(number, size)
+            fits = held + len(row) <= 2_000
+            assert queue.put(row) or not fits
+            queue._ledger.catch_up()
+            held = sum(len(batch.data) for batch in queue._backlog.waiting)
+            assert held == queue._store.used_bytes <= 2_000
+        stats = stats_of(queue)
+        assert stats.accepted == len(sizes)
+        assert stats.queued == len(lines_of(take_all(queue)))
+
+    def test_a_row_is_accepted_up_to_exactly_queue_bytes(self):
+        queue = queue_of(queue_bytes=1_000)
+        assert [queue.put(ROW) for _ in range(11)] == [True] * 10 + [False]
+        assert stats_of(queue).dropped == {"queue_full": 1}
+
+    def test_rows_in_flight_count_against_the_bound_until_settled(self):
+        queue = queue_of(queue_bytes=1_000)
+        for _ in range(10):
+            queue.put(ROW)
+        batches = take_all(queue)
+        assert not queue.put(ROW)
+        queue.settle(batches[0])
+        assert [queue.put(ROW) for _ in range(4)] == [True, True, True, False]
+        queue.settle(batches[1], rejected=True)
+        assert queue.put(ROW)
+
+    def test_drop_new_keeps_the_oldest_rows(self):
+        queue = queue_of(queue_bytes=1_000)
+        rows = [line(number, 100) for number in range(15)]
+        assert [queue.put(row) for row in rows] == [True] * 10 + [False] * 5
+        assert lines_of(take_all(queue)) == rows[:10]
+        assert stats_of(queue).dropped == {"queue_full": 5}
+
+    def test_drop_old_keeps_the_newest_rows(self):
+        queue = queue_of(queue_bytes=1_000, overflow="drop_old")
+        rows = [line(number, 100) for number in range(25)]
+        assert all(queue.put(row) for row in rows)
+        assert lines_of(take_all(queue)) == rows[15:]
+        assert stats_of(queue).dropped == {"queue_full": 15}
+
+    def test_drop_old_drops_no_more_rows_than_it_must(self):
+        queue = queue_of(queue_bytes=1_000, overflow="drop_old")
+        for number in range(10):
+            queue.put(line(number, 100))
+        queue.put(line("big", 250))
+        assert stats_of(queue).dropped == {"queue_full": 3}
+
+    def test_drop_old_drops_rows_given_back_before_later_rows(self):
+        queue = queue_of(queue_bytes=1_000, overflow="drop_old")
+        rows = [line(number, 100) for number in range(11)]
+        for row in rows[:10]:
+            queue.put(row)
+        taken = queue.take(0.0, is_due=True)
+        queue.replace(taken, parts := batch_module.halves(taken))
+        for part in reversed(parts):
+            queue.give_back(part)
+        queue.put(rows[10])
+        assert lines_of(take_all(queue)) == rows[1:]
+
+    def test_drop_old_cannot_drop_rows_in_flight(self):
+        queue = queue_of(queue_bytes=1_000, overflow="drop_old")
+        for _ in range(10):
+            queue.put(ROW)
+        batches = take_all(queue)
+        assert not queue.put(ROW)
+        assert stats_of(queue).dropped == {"queue_full": 1}
+        assert stats_of(queue).in_flight == sum(batch.rows for batch in batches) == 10
+
+    def test_drop_old_drops_rows_of_the_open_batch_too(self):
+        queue = queue_of(queue_bytes=1_000, batch_bytes=2_001, overflow="drop_old")
+        for number in range(10):
+            queue.put(line(number, 100))
+        big = line("big", 1_000)
+        assert queue.put(big)
+        assert lines_of(take_all(queue)) == [big]
+
+    def test_a_row_larger_than_the_bound_is_dropped(self):
+        queue = queue_of(queue_bytes=1_000, overflow="drop_old")
+        queue.put(ROW)
+        assert not queue.put(line("big", 1_001))
+        assert stats_of(queue).dropped == {"queue_full": 1}
+        assert lines_of(take_all(queue)) == [ROW], "nothing gives way to a row that will not come in"
+
+    def test_a_close_during_drop_old_drops_no_waiting_row(self):
+        """Another thread closes the queue after it was found full and before room is made."""
+
+        class Interrupted(DropOld):
+            def put(self, line, queue):
+                queue.begin_drain()
+                return super().put(line, queue)
+
+        queue = queue_of(queue_bytes=1_000, overflow=Interrupted())
+        for number in range(10):
+            queue.put(line(number, 100))
+        assert not queue.put(ROW)
+        assert stats_of(queue).queued == 10
+        assert "queue_full" not in stats_of(queue).dropped or stats_of(queue).dropped["queue_full"] == 1
+
+    def test_a_flush_does_not_wait_for_a_batch_emptied_by_drop_old(self):
+        """Otherwise the flush would look for the empty batch at once, again and again."""
+        queue = queue_of(queue_bytes=1_000, batch_bytes=301, overflow="drop_old")
+        for number in range(10):
+            queue.put(line(number, 100))
+        queue.put(line("big", 950))
+        take_all(queue)
+        assert queue.next_event_at() is None
 
 
-@pytest.mark.parametrize(("overflow", "kept"), [("drop_new", "first"), ("drop_old", "last"), ("block", "first")])
-def test_kept_rows_arrive_and_losses_are_reported_after_an_outage(overflow, kept):
-    """This uses real sockets, with a manual clock."""
-    clock, reports = ManualClock(), []
-    with Endpoint() as server:
-        server.default = status(503, retry_after=205)
-        pipeline = Pipeline(
-            server.url,
-            "dcr-0123",
-            "Custom-App_CL",
-            clock=clock,
-            overflow=overflow,
-            block_seconds=0.0,
-            report=reports.append,
-            **SMALL,
-        )
-        logger, handler = logger_of(pipeline)
-        logger.warning("before")
-        lifecycle_of(pipeline).make_all_due()
-        server.wait_for_requests(1)
+class TestBlock:
+    def full(self, clock, block_seconds=1.0):
+        queue = queue_of(queue_bytes=1_000, overflow="block", clock=clock, block_seconds=block_seconds)
+        for _ in range(1_000 // len(ROW)):
+            assert queue.put(ROW)
+        return queue
+
+    def test_block_waits_once_and_not_in_every_log_call(self):
+        clock = Jumping()
+        queue = self.full(clock)
+        assert [queue.put(ROW) for _ in range(100)] == [False] * 100
+        assert clock.waits == [1.0]
+        assert stats_of(queue).dropped == {"queue_full": 100}
+
+    def test_block_waits_again_after_a_batch_was_settled(self):
+        clock = Jumping()
+        queue = self.full(clock)
+        queue.put(ROW)
+        taken = queue.take(0.0, is_due=True)
+        queue.settle(taken)
+        for _ in range(taken.rows):
+            assert queue.put(ROW)
+        queue.put(ROW)
+        assert clock.waits == [1.0, 1.0]
+
+    def test_block_takes_the_row_as_soon_as_there_is_room(self):
+        clock = Jumping()
+        queue = self.full(clock)
+        taken = queue.take(0.0, is_due=True)
+        clock.meanwhile = lambda: queue.settle(taken)
+        began = clock.monotonic()
+        assert queue.put(ROW)
+        assert clock.monotonic() == began
+        assert stats_of(queue).dropped == {}
+
+    def test_block_keeps_its_deadline_when_the_new_room_is_too_small(self):
+        clock = Jumping()
+        queue = self.full(clock)
+
+        def free_one_row():
+            clock.advance(0.4)
+            if taken:
+                queue.settle(taken.pop())
+
+        batch = queue.take(0.0, is_due=True)
+        taken = batch_module.halves(batch)
+        queue.replace(batch, taken[:])
+        clock.meanwhile = free_one_row
+        began = clock.monotonic()
+        assert not queue.put(line("big", 500))
+        assert clock.monotonic() - began <= 1.4
+        assert stats_of(queue).dropped == {"queue_full": 1}
+
+    def test_close_ends_the_wait_of_block_and_the_row_counts_as_after_close(self):
+        clock = Jumping()
+        queue = self.full(clock, block_seconds=60.0)
+        clock.meanwhile = queue.begin_drain
+        began = clock.monotonic()
+        assert not queue.put(ROW)
+        assert clock.monotonic() == began
+        assert stats_of(queue).dropped == {"after_close": 1}
+
+    def test_block_never_waits_in_a_running_event_loop(self):
+        clock = Jumping()
+        queue = self.full(clock)
+
+        async def log():
+            return queue.put(ROW)
+
+        assert asyncio.run(log()) is False
+        assert clock.waits == []
+        assert not queue.put(ROW)
+        assert clock.waits == [1.0], "outside of it, it does"
+
+    def test_block_works_with_asyncio_half_imported_or_not_at_all(self, monkeypatch):
+        clock = Jumping()
+        queue = self.full(clock)
+        monkeypatch.setitem(sys.modules, "asyncio", type(sys)("asyncio"))
+        assert not queue.put(ROW)
+        monkeypatch.delitem(sys.modules, "asyncio")
+        queue = self.full(clock)
+        assert not queue.put(ROW)
+        assert clock.waits == [1.0, 1.0]
+
+    def test_block_never_waits_on_a_delivering_thread(self):
+        clock = Jumping()
+        queue = self.full(clock)
+        with feedback.delivering():
+            assert not queue.put(ROW)
+        assert clock.waits == []
+
+    def test_block_never_waits_in_a_log_call_that_interrupted_another(self):
+        clock = Jumping()
+        queue = self.full(clock)
+        with queue.lock:
+            assert not queue.put(ROW)
+        assert clock.waits == []
+
+    def test_block_holds_no_lock_while_it_waits(self):
+        """Other threads can log, take and settle meanwhile."""
+        clock = ManualClock()
+        queue = self.full(clock)
+        done = []
+        thread = threading.Thread(target=lambda: done.append(queue.put(ROW)))
+        thread.start()
         clock.wait_for_waiters(1)
-        for number in range(3_000):
-            logger.warning("%s", number)
-        lost = handler.stats().dropped
-        assert set(lost) == {"queue_full"}
-        assert 2_000 < lost["queue_full"] < 3_000
-        server.default = STORED
-        clock.advance(205)
-        assert handler.flush()
-        assert handler.flush(), "the notice, too"
-        arrived = messages(server.rows)
-        pipeline.close()
-    numbers = sorted(int(message) for message in arrived if message.isdigit())
-    expected = range(len(numbers)) if kept == "first" else range(3_000 - len(numbers), 3_000)
-    assert numbers == list(expected)
-    (notice,) = [match for message in arrived if (match := NOTICE.match(message))]
-    assert int(notice[1].replace(",", "")) == lost["queue_full"]
-    assert handler.stats().dropped == lost
-    assert is_balanced(handler.stats())
-    # The outage and its end were also reported to the operator.
-    assert sum(one.rows for one in reports if one.kind == "lost" and one.reason == "queue_full") == lost["queue_full"]
-    assert "503" in next(str(one) for one in reports if one.kind == "outage")
-    assert [one.kind for one in reports].count("recovered") == 1
-
-
-def test_a_second_outage_has_its_own_notice_and_lost_notices_cause_none():
-    clock, destination = ManualClock(jumps=True), FakeDestination()
-    pipeline = Pipeline(
-        **a_rule(), **SMALL, destination=destination, clock=clock, background=False, report=lambda _: None
-    )
-    logger, handler = logger_of(pipeline)
-    lost = 0
-    for _ in range(3):
-        for number in range(1_000):
-            logger.warning("%s", number)
-        assert handler.flush()
-        assert handler.flush()
-        notices = [match for message in messages(destination.rows) if (match := NOTICE.match(message))]
-        lost = handler.stats().dropped["queue_full"]
-        assert sum(int(notice[1].replace(",", "")) for notice in notices) == lost
-        clock.advance(60)
-    assert len(notices) == 3
-    assert handler.stats().delivered == len(destination.rows) == 3_000 - lost + 3
-    pipeline.close()
-
-
-def test_block_makes_threads_wait_for_room_and_loses_no_row():
-    """If the service answers, however slowly, each delivery lets waiting threads go on."""
-    with Endpoint() as server:
-        pipeline = Pipeline(
-            server.url,
-            "dcr-0123",
-            "Custom-App_CL",
-            overflow="block",
-            block_seconds=30.0,
-            report=lambda _: None,
-            **SMALL,
-        )
-        logger, handler = logger_of(pipeline)
-
-        def log(name):
-            for number in range(500):
-                logger.warning("%s %s", name, number)
-
-        threads = [threading.Thread(target=log, args=(name,)) for name in "abcd"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert handler.flush()
-        pipeline.close()
-        assert handler.stats().dropped == {}
-        assert len(set(messages(server.rows))) == len(server.rows) == 2_000
-        for name in "abcd":
-            order = [row for row in server.rows if row["Message"].startswith(name)]
-            assert len(order) == 500
-
-
-def test_a_pipeline_that_never_delivers_reports_all_losses_at_close():
-    reports = []
-    pipeline = Pipeline(
-        **a_rule(),
-        **SMALL,
-        destination=FakeDestination(*[Answer(status=503)] * 1_000),
-        clock=ManualClock(jumps=True),
-        background=False,
-        report=reports.append,
-    )
-    logger, handler = logger_of(pipeline)
-    for number in range(1_000):
-        logger.warning("%s", number)
-    pipeline.close()
-    dropped = handler.stats().dropped
-    assert sum(dropped.values()) == 1_000
-    assert handler.stats().queued == handler.stats().in_flight == 0
-    assert {one.reason: one.rows for one in reports if one.kind == "lost"} == dropped
-
-
-RSS = """
-import logging, os, sys, threading
-from logging_azmon import AzureMonitorHandler
-
-def rss():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-MIB = 1024 * 1024
-outage = threading.Event()
-overflow, size = sys.argv[2], int(sys.argv[3])
-handler = AzureMonitorHandler(
-    sys.argv[1], "dcr-1", "Custom-A_CL", columns="lean", overflow=overflow, block_seconds=0.0, queue_bytes=16 * MIB,
-    close_seconds=0.0, report=lambda trouble: outage.set(),
-)
-logger = logging.Logger("app")
-logger.addHandler(handler)
-# The SDK is there, and the outage has begun.
-logger.warning("first")
-assert outage.wait(30)
-before = rss()
-text = "x" * size
-for number in range(3 * 16 * MIB // (size + 100)):
-    logger.warning("%s %s", number, text)
-after = rss()
-stats = handler.stats()
-assert stats.dropped["queue_full"] > stats.accepted // 3, stats
-handler.close()
-print((after - before) / (16 * MIB))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures the process's memory where Linux shows it")
-@pytest.mark.parametrize(("overflow", "size"), [("drop_new", 600), ("drop_old", 600), ("drop_old", 5_000)])
-def test_the_memory_of_the_process_is_bounded_in_an_outage(overflow, size):
-    """It grows by at most 1.5 times queue_bytes, with three times as many rows as fit."""
-    with Endpoint() as server:
-        server.default = status(503, retry_after=300)
-        done = subprocess.run(
-            [sys.executable, "-c", RSS, server.url, overflow, str(size)],
-            env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    assert 0.8 < float(done.stdout) <= 1.5
-
-
-@pytest.mark.parametrize("overflow", ["drop_new", "drop_old", "block"])
-def test_log_calls_are_about_as_fast_with_a_full_queue_as_before(overflow):
-    """The test counts function calls, not seconds: a full queue may cost a few more, whatever its size."""
-    pipeline = Pipeline(
-        **a_rule(),
-        columns={"Message": "message"},
-        batch_bytes=4_096,
-        queue_bytes=1_000_000,
-        overflow=overflow,
-        destination=FakeDestination(),
-        clock=ManualClock(),
-        background=False,
-        block_seconds=0.0,
-    )
-    logger, handler = logger_of(pipeline)
-
-    def calls():
-        count = 0
-
-        def see(frame, event, _):
-            nonlocal count
-            count += event in {"call", "c_call"}
-
-        sys.setprofile(see)
-        try:
-            for _ in range(200):
-                logger.warning("some message, always the same")
-        finally:
-            sys.setprofile(None)
-        return count / 200
-
-    before = calls()
-    for _ in range(100_000):
-        if handler.stats().dropped:
-            break
-        logger.warning("some message, always the same")
-    assert handler.stats().dropped
-    assert calls() <= before + 30
-    pipeline.close(timeout=0)
+        assert stats_of(queue).queued == 10
+        queue.settle(queue.take(0.0, is_due=True))
+        thread.join(10)
+        assert done == [True]

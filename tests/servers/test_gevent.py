@@ -123,10 +123,8 @@ assert time.monotonic() < end + 8
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["", "preload"])
 class TestGunicorn:
     def serve(self, preload):
-        return serving(
-            python("-m", "gunicorn", "--worker-class=gevent", "--workers=2", "--bind=fd://FD", *preload)
-            + ["server_wsgi:application"]
-        )
+        own = ["--worker-class=gevent", "--workers=2", "--bind=fd://FD"]
+        return serving(python("-m", "gunicorn", *own, *preload, "server_wsgi:application"))
 
     def test_each_row_arrives_once(self, preload):
         with self.serve(preload) as server:

@@ -41,10 +41,12 @@ OWN = ["--http-socket=fd://FD", "--wsgi=server_wsgi:application", "--need-app", 
 @contextmanager
 def uwsgi(*options, command=(UWSGI, f"--home={sys.prefix}")):
     """Serve the application with these options."""
-    with TemporaryDirectory() as directory:
-        with serving([*command, *OWN, f"--stats={directory}/stats", *options]) as server:
-            server.statistics = f"{directory}/stats"
-            yield server
+    with (
+        TemporaryDirectory() as directory,
+        serving([*command, *OWN, f"--stats={directory}/stats", *options]) as server,
+    ):
+        server.statistics = f"{directory}/stats"
+        yield server
 
 
 def stop_when_idle(server, number=signal.SIGTERM):

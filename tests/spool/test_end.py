@@ -25,7 +25,7 @@ class TestTheEnd:
         assert bench.put("after the end") == [True]
         assert (bench.stats.accepted, bench.stats.spooled) == (3, 3)
         directory.end(bench)
-        directory.destination._script.clear()
+        directory.destination.clear()
         after = directory.process()
         after.queue.make_all_due()
         after.run()

@@ -109,12 +109,12 @@ class TestInterrupted:
 
     def test_after_ctrl_c_before_there_is_a_file_the_next_row_makes_one(self, directory):
         bench = directory.process()
-        begin = bench.queue._store._directory.begin
-        bench.queue._store._directory.begin = interrupted = Mock(side_effect=KeyboardInterrupt)
+        begin = bench.queue._store._directory.create_segment
+        bench.queue._store._directory.create_segment = interrupted = Mock(side_effect=KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             bench.put("outer")
         assert interrupted.called
-        bench.queue._store._directory.begin = begin
+        bench.queue._store._directory.create_segment = begin
         bench.put("after")
         bench.run()
         assert directory.arrived == ["after"]

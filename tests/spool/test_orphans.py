@@ -108,7 +108,7 @@ class TestOrphans:
         bench.queue.close()
         stats = bench.stats
         assert (stats.adopted, stats.handed_over, stats.spooled) == (1, 1, 1)
-        directory.destination._script.clear()
+        directory.destination.clear()
         after = directory.process()
         after.queue.make_all_due()
         after.run()

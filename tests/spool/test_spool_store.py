@@ -11,7 +11,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from logging_azmon._spool import files as files_module
 from logging_azmon._spool.files import Files, trusted
 from logging_azmon._spool.segment import begun_at, new_owner, segment_name
 from logging_azmon.testing import Answer
@@ -63,19 +62,16 @@ class TestFiles:
         assert trusted(1, directory, parent) == whose
 
     @pytest.mark.parametrize("is_directorys", [True, False])
-    def test_files_of_another_user_are_read_only_in_that_users_directory(self, directory, monkeypatch, is_directorys):
+    def test_files_of_another_user_are_read_only_in_that_users_directory(self, directory, is_directorys):
         path = directory.leave(line("theirs"))
-        monkeypatch.setattr(files_module, "_trusted_at", lambda _: {path.stat().st_uid} if is_directorys else {-1})
-        monkeypatch.setattr(Files, "make", lambda _, directory: None)
-        bench = directory.process()
+        bench = directory.process(disk=Files(lambda _: {path.stat().st_uid} if is_directorys else {-1}))
         bench.queue.make_all_due()
         bench.run(100)
         assert directory.arrived == ["theirs"] * is_directorys
         assert path.exists() is not is_directorys
 
-    def test_a_directory_of_another_user_in_a_world_writable_directory_is_not_used(self, directory, monkeypatch):
-        monkeypatch.setattr(files_module, "_trusted_at", lambda _: {-1})
-        bench = directory.process()
+    def test_a_directory_of_another_user_in_a_world_writable_directory_is_not_used(self, directory):
+        bench = directory.process(disk=Files(lambda _: {-1}))
         assert bench.put("a") == [True]
         assert "belongs to another user" in text(bench)
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)

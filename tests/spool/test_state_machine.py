@@ -17,7 +17,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from logging_azmon._delivery.answer import TIME_RANGE
+from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.crashing import Crash, CrashingDisk
 from support.delivering import Bench, is_balanced, line
@@ -206,7 +206,7 @@ class Spools(RuleBasedStateMachine):
         """Check that in the end, without faults, one process delivers all rows."""
         if not hasattr(self, "processes"):
             return
-        self.destination._script.clear()  # noqa: SLF001
+        self.destination.clear()
         for who in (0, 1):
             self.is_mended(who)
             self.processes[who].disk.dies_at = None

@@ -20,13 +20,13 @@ class Jumping(ManualClock):
         self.waits = []
         self.meanwhile = lambda: None
 
-    def wait(self, tokens, seconds):
+    def wait(self, wakeups, seconds):
         self.waits.append(seconds)
         self.meanwhile()
-        if tokens.empty():
+        if wakeups.empty():
             self.advance(seconds)
         else:
-            tokens.get()
+            wakeups.get()
 
 
 def queue_of(

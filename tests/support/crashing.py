@@ -28,6 +28,7 @@ class CrashingDisk(Files):
     """
 
     def __init__(self, locks):
+        super().__init__()
         self.locks = locks
         self.fds = set()
         self.steps = 0

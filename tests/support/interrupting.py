@@ -16,8 +16,11 @@ PLACES = ("CALL", "RESUME", "JUMP_BACKWARD") + (("BUILD_",) if sys.version_info 
 TOOL = 4  # Neither Python nor Hypothesis uses this id.
 
 
-def at(modules, place, act, run):
-    """Call `run`, and call `act` at the place with this number; return how many places there were."""
+def at(modules, place, act, run, places=PLACES):
+    """Call `run`, and call `act` at the place with this number; return how many places there were.
+
+    A place is after an instruction whose name begins with one of `places`; ("",) stands for every instruction.
+    """
     before = {}
     count = 0
     is_busy = False
@@ -25,7 +28,7 @@ def at(modules, place, act, run):
     def see(frame, name):
         nonlocal count, is_busy
         last, before[frame] = before.get(frame, ""), name
-        if last.startswith(PLACES) and not is_busy:
+        if last.startswith(places) and not is_busy:
             count += 1
             if count == place:
                 is_busy = True
@@ -52,7 +55,9 @@ def tracing(modules, see):
         if frame.f_code.co_filename not in modules:
             return None
         frame.f_trace_opcodes = True
-        if event == "opcode":
+        if event == "call":
+            see(frame, "RESUME")
+        elif event == "opcode":
             see(frame, dis.opname[frame.f_code.co_code[frame.f_lasti]])
         return trace
 
@@ -83,19 +88,26 @@ def watching(modules, see):
         if threading.get_ident() == thread and not is_over:
             see(inspect.currentframe().f_back, names[id(code)][offset // 2])
 
+    def start(_, __):
+        # Before 3.14, there is no event for the instruction RESUME, where signal handlers run in fact.
+        if threading.get_ident() == thread and not is_over:
+            see(inspect.currentframe().f_back, "RESUME")
+
     monitoring = sys.monitoring
-    event = monitoring.events.INSTRUCTION
+    events = monitoring.events
     monitoring.use_tool_id(TOOL, "tests")
-    monitoring.register_callback(TOOL, event, instruction)
+    monitoring.register_callback(TOOL, events.INSTRUCTION, instruction)
+    monitoring.register_callback(TOOL, events.PY_START, start)
     for code in codes:
-        monitoring.set_local_events(TOOL, code, event)
+        monitoring.set_local_events(TOOL, code, events.INSTRUCTION | events.PY_START)
     try:
         yield
     finally:
         is_over = True
         for code in codes:
             monitoring.set_local_events(TOOL, code, 0)
-        monitoring.register_callback(TOOL, event, None)
+        monitoring.register_callback(TOOL, events.INSTRUCTION, None)
+        monitoring.register_callback(TOOL, events.PY_START, None)
         monitoring.free_tool_id(TOOL)
 
 

@@ -1,8 +1,8 @@
 """Encode the ordinary record in one step: a plain LogRecord with a text message, its arguments, and extras.
 
-Nearly all records are ordinary, so their cost is the cost of a log call. Anything else (a formatter, an exception, a
-mapping as message, an attribute that is missing or odd) goes to the fallback, which can encode every record. The rules
-are therefore: take nothing for granted, and fall back before a misfit is counted. The fallback starts again with the
+Nearly all records are ordinary, so this path decides what a log call costs. Anything else (a formatter, an exception, a
+mapping as message, an attribute that is missing or odd) goes to the fallback, which can encode every record. This path
+checks everything that it relies on, and falls back before a misfit is counted. The fallback starts again with the
 same number, so the ``__str__`` of an argument may be called twice.
 
 The encoder is one function over local variables, because each further call and attribute lookup costs time. It encodes
@@ -63,6 +63,7 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
                 return fallback(record, formatter)
             tail = tails[key_of(attributes)]
             second = moment // 1
+            # If this rounds up to a million, `digits` raises IndexError, and the fallback writes the next second.
             micros = int((moment - second) * 1_000_000 + 0.5)
             row: dict[str, Any] = {time_column: f"{seconds[second]}{digits[micros // 1_000]}{digits[micros % 1_000]}Z"}
             names = [*attributes]

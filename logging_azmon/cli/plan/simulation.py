@@ -106,7 +106,7 @@ class _Time:
     def time(self) -> float:
         return self.now
 
-    def wait(self, tokens: SimpleQueue[None], seconds: float) -> None:  # noqa: ARG002 - as Clock has it
+    def wait(self, wakeups: SimpleQueue[None], seconds: float) -> None:  # noqa: ARG002 - as Clock has it
         raise AssertionError("a simulation never waits")  # pragma: no cover - a bug if it does
 
 
@@ -154,7 +154,6 @@ class Tally:
         # Number of rows in closed batches; rows are numbered as they arrive.
         self._closed = 0
         self._waiting: list[Batch] = []
-        self._taken: Batch | None = None
         self._kept = 0
         self._lost = 0
         self.most = 0
@@ -198,7 +197,7 @@ class Tally:
             return self._moment(first)
         return self._moment(first + self._full_rows - 1)
 
-    # The methods of `Source`.
+    # The methods of `BatchSource`.
 
     @property
     def is_empty(self) -> bool:
@@ -228,7 +227,6 @@ class Tally:
                 return None  # pragma: no cover - called only when a batch is ready
             batch = self._close_batch(rows)
         self._waiting.remove(batch)
-        self._taken = batch
         self._ledger.take(batch.rows, batch.place)
         return batch
 
@@ -239,14 +237,13 @@ class Tally:
     def give_back(self, batch: Batch) -> None:
         """Put a batch back into the queue."""
         self._waiting.insert(0, batch)
-        self._taken = None
         self._ledger.give_back(batch.rows, batch.place)
 
-    def replace(self, batch: Batch, parts: list[Batch]) -> None:  # noqa: ARG002 - as Source has it
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:  # noqa: ARG002 - as BatchSource has it
         """Refuse: the simulated service takes batches of any size."""
         raise AssertionError("the simulated service splits nothing")  # pragma: no cover - a bug if it does
 
-    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Source has it
+    def reject(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as BatchSource has it
         """Refuse: the simulated service rejects nothing."""
         raise AssertionError("the simulated service rejects nothing")  # pragma: no cover - a bug if it does
 
@@ -254,7 +251,6 @@ class Tally:
         """Count a batch as delivered; no other outcome occurs."""
         if lost:
             raise AssertionError("the simulated service loses nothing")  # pragma: no cover - a bug if it does
-        self._taken = None
         self._kept -= batch.rows
         self._ledger.deliver(batch.rows)
 

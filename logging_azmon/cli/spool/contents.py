@@ -128,7 +128,7 @@ def _write(path: str, target: Target, rows: list[bytes]) -> int:
     owner = directory.create_owner()
     try:
         for part in _parts(rows):
-            segment = directory.begin(owner, time.time(), size=len(part))
+            segment = directory.create_segment(owner, time.time(), size=len(part))
             try:
                 directory.files.write_all(segment.fd, part)
                 directory.files.sync(segment.fd)

@@ -1,7 +1,6 @@
 """Decide which page of a table to query next, and which of its rows are new, so that each row is shown once.
 
 Rules:
-
 - The service records when each row was ingested, but rows become visible later, and not in that order. Each pass
   therefore reads again, page by page, the rows that were ingested shortly before the newest one.
 - Rows have no identity, so equal rows are counted. If there are more of them than in the last pass, the surplus is new:

@@ -1,7 +1,6 @@
 """Speak HTTP/1.1: one thread accepts connections, and each connection has a daemon thread and is kept alive.
 
 Rules:
-
 - The application is a callable, `Request` to `Response`, called from the connections' threads. An exception is
   answered with 500 and an explanation, except `HangupError`, which resets the connection.
 - All input is bounded: lines, headers, bodies, the time a client may take, the number of connections.

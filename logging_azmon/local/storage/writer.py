@@ -1,7 +1,6 @@
 """Write accepted rows into the tables: a bounded queue, and two threads that empty it.
 
 Rules:
-
 - Only these threads change tables, each on a cursor of its own.
 - A thread takes consecutive bodies of one stream, up to `JOINED_BYTES`, and joins them: a statement costs milliseconds
   whatever its size. Parsing is most of the work and runs on both threads at once. Commits happen in the order in which
@@ -69,7 +68,7 @@ class Writer:
         # The ticket of the next bodies taken, and the ticket whose holder may commit.
         self._next_ticket = 0
         self._turn = 0
-        # How many calls of `sync` have asked for problems to be stored, and how many of these are served.
+        # How many calls of `sync` asked for problems to be stored, and how many of those calls were served.
         self._problems_wanted = 0
         self._problems_stored = 0
         # No more bodies are accepted; the threads end when the queue is empty.

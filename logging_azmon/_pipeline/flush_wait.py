@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.5
 _SAME_SHUTDOWN_SECONDS = 1.0
 
 
-class Waiting:
+class FlushWait:
     """Wait for the rows of one pipeline."""
 
     def __init__(

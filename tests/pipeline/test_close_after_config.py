@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from logging_azmon import Pipeline
-from logging_azmon._pipeline.reconfigure import CloseAfterConfig
+from logging_azmon._pipeline.close_after_config import CloseAfterConfig
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock
 from support.delivering import a_rule

@@ -1,15 +1,12 @@
-"""The due time of the open batch, and the budget of requests for splitting batches. Pure: callers pass the time.
+"""Decide when the open batch is due. Pure: callers pass the time.
 
-Each pipeline has its own of both. `breaker` holds the state that pipelines to the same endpoint and rule share.
+Each pipeline has its own pace. `breaker` holds the state that pipelines to the same endpoint and rule share.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable
-
-from .._process.real_threads import RLock
 
 # The first row after a quiet period is sent after this time, so that the rows that follow it can join.
 _FIRST_ROW_SECONDS = 0.1
@@ -46,32 +43,3 @@ class Pace:
         """Note that a batch was taken to be sent."""
         self._last_taken = now
         self._jitter = self._uniform(0.8, 1.0)
-
-
-class Budget:
-    """Grant a number of requests in a sliding window of time; several threads may ask at once."""
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._lock = RLock()
-        # When each grant was made, and of how many requests, oldest first.
-        self._granted: deque[tuple[float, int]] = deque()
-        self._sum = 0
-
-    def __repr__(self) -> str:
-        return f"<Budget {self._sum} of {self._most} granted in {self._seconds:g} s>"
-
-    def grant(self, number: int, now: float) -> bool:
-        """Grant all of this number, or nothing if that exceeds the budget.
-
-        A number larger than the whole budget is granted if nothing else was granted in the window.
-        """
-        with self._lock:
-            while self._granted and self._granted[0][0] <= now - self._seconds:
-                self._sum -= self._granted.popleft()[1]
-            if self._sum and self._sum + number > self._most:
-                return False
-            self._granted.append((now, number))
-            self._sum += number
-            return True
