@@ -156,10 +156,6 @@ class Listeners:
         """Ensure that a listener takes the batches that are due; return False if none can, so that the caller must."""
         if self._free or (self._live and not self._scheduler.has_ready_batch()):
             return True
-        support = threads()
-        if support is not Threads.NOW:
-            self._do_without(support)
-            return False
         listener = Listener(self)
         with self._lock:
             if self._free:
@@ -168,21 +164,29 @@ class Listeners:
                 return False
             if self._live >= self._uploads:
                 return True
-            try:
-                self._live += 1
-                self._free += 1
-                real_threads.start_new_thread(self._start_listener, listener)
-            except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
-                listener.is_cancelled = True
-                self._not_started(_refusal_of(error))
-                return False
-            except BaseException:
-                # Ctrl-C may come before the thread exists, or after. In both cases none is counted and none runs.
-                listener.is_cancelled = True
-                self._live -= 1
-                self._free -= 1
-                raise
-            return True
+            support = threads()
+            if support is Threads.NOW:
+                return self._start(listener)
+        self._do_without(support)
+        return False
+
+    def _start(self, listener: Listener) -> bool:
+        """Start a thread for a listener; the lock is held."""
+        try:
+            self._live += 1
+            self._free += 1
+            real_threads.start_new_thread(self._start_listener, listener)
+        except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
+            listener.is_cancelled = True
+            self._not_started(_refusal_of(error))
+            return False
+        except BaseException:
+            # Ctrl-C may come before the thread exists, or after. In both cases none is counted and none runs.
+            listener.is_cancelled = True
+            self._live -= 1
+            self._free -= 1
+            raise
+        return True
 
     def _may_start(self) -> bool:
         return (
@@ -195,8 +199,6 @@ class Listeners:
     def _do_without(self, support: Threads) -> None:
         """Ask for a thread again at the next row if one may start later; otherwise report, once, that none runs."""
         global _has_reported  # noqa: PLW0603 - said once, also if uWSGI's workers inherit it
-        if not self._background:
-            return
         heir.offer()
         if support is Threads.LATER:
             self._on_refusal()
