@@ -165,28 +165,24 @@ class Listeners:
             if self._live >= self._uploads:
                 return True
             support = threads()
-            if support is Threads.NOW:
-                return self._start(listener)
+            try:
+                if support is Threads.NOW:
+                    self._live += 1
+                    self._free += 1
+                    real_threads.start_new_thread(self._start_listener, listener)
+                    return True
+            except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
+                listener.is_cancelled = True
+                self._not_started(_refusal_of(error))
+                return False
+            except BaseException:
+                # Ctrl-C may come before the thread exists, or after. In both cases none is counted and none runs.
+                listener.is_cancelled = True
+                self._live -= 1
+                self._free -= 1
+                raise
         self._do_without(support)
         return False
-
-    def _start(self, listener: Listener) -> bool:
-        """Start a thread for a listener; the lock is held."""
-        try:
-            self._live += 1
-            self._free += 1
-            real_threads.start_new_thread(self._start_listener, listener)
-        except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
-            listener.is_cancelled = True
-            self._not_started(_refusal_of(error))
-            return False
-        except BaseException:
-            # Ctrl-C may come before the thread exists, or after. In both cases none is counted and none runs.
-            listener.is_cancelled = True
-            self._live -= 1
-            self._free -= 1
-            raise
-        return True
 
     def _may_start(self) -> bool:
         return (
