@@ -8,11 +8,13 @@ to distinguish them from failed requests.
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._config.clouds import CLOUDS
+from .._config.credential_checks import ASYNCHRONOUS
 from .._config.settings import Settings
 from .._process.real_threads import Lock
 from .wait_limit import wait_limit
@@ -32,6 +34,9 @@ _WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
 # Matches the lines of DefaultAzureCredential's error, one for each credential that it tried: its name and its error.
 _TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
 
+# Visible ASCII characters, of which a token consists.
+_HEADER_VALUE = re.compile(r"[!-~]+")
+
 
 class CredentialError(Exception):
     """Raised when no token can be obtained."""
@@ -48,6 +53,25 @@ def token_error_text(error: BaseException) -> str:
         short = reason.removeprefix(f"{name} ").removeprefix("authentication ")
         reasons.setdefault(short, []).append(name.removesuffix("Credential"))
     return "; ".join(f"{', '.join(names)}: {short}" for short, names in reasons.items())
+
+
+def token_problem(token: Any) -> str:
+    """Return why the result of a credential's get_token cannot be used, without showing it; "" if it can."""
+    if inspect.isawaitable(token):
+        if inspect.iscoroutine(token):
+            token.close()
+        return f"{ASYNCHRONOUS}; give the class of the same name in azure.identity instead of azure.identity.aio"
+    text = getattr(token, "token", None)
+    if not isinstance(text, str) or not isinstance(getattr(token, "expires_on", None), int | float):
+        return f"get_token returned {type(token).__name__}; it must return an AccessToken(token, expires_on)"
+    if not text:
+        return "get_token returned an empty token"
+    if not _HEADER_VALUE.fullmatch(text):
+        return (
+            f"get_token returned a token of {len(text):,} characters with a space, a line break or another character"
+            " that an HTTP header cannot hold; if it was read from a file, strip it"
+        )
+    return ""
 
 
 class TokenSource:
@@ -68,13 +92,17 @@ class TokenSource:
         if not self._lock.acquire(timeout=max(0.0, seconds)):
             raise CredentialError(f"another thread was still getting a token after {seconds:.0f} s")
         try:
-            return self._credential.get_token(*scopes, **options)  # type: ignore[no-any-return]
+            token = self._credential.get_token(*scopes, **options)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # also SystemExit and CancelledError, which would end our thread
             raise CredentialError(token_error_text(error)) from error
         finally:
             self._lock.release()
+        problem = token_problem(token)
+        if problem:
+            raise CredentialError(problem)
+        return token  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the credential if it was built here; the user's own object may be in use elsewhere."""

@@ -10,6 +10,7 @@ import orjson
 from .._delivery.answer import Answer, Failure
 from ..trouble import one_line
 from .credential import CredentialError
+from .redaction import without_secrets
 
 _MESSAGE_LENGTH = 300
 # The modules whose exceptions say why a connection failed; the exceptions of the HTTP libraries wrap them.
@@ -91,4 +92,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _line(text: object) -> str:
-    return one_line(text, _MESSAGE_LENGTH)
+    # The text is cut after that: half a password could not be found.
+    return one_line(without_secrets(str(text)), _MESSAGE_LENGTH)

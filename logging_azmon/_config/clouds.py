@@ -5,6 +5,7 @@ The authorities are those of `azure.identity.AzureAuthorityHosts`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -47,3 +48,15 @@ US_GOVERNMENT = Cloud(
 )
 
 CLOUDS: Mapping[str, Cloud] = {cloud.name: cloud for cloud in (PUBLIC, CHINA, US_GOVERNMENT)}
+
+# Addresses of Azure Monitor that are often confused with that of logs ingestion.
+OTHER_SERVICES: Mapping[str, str] = {
+    ".ods.opinsights.": "is the HTTP Data Collector API, whose support has ended",
+    ".oms.opinsights.": "is a Log Analytics workspace's address for agents",
+    ".handler.control.": "is the DCE's address for agents' configuration",
+    ".metrics.ingest.": "is the DCE's address for metrics",
+    ".applicationinsights.": "is Application Insights",
+    ".api.loganalytics.": "is the address for queries",
+}
+# A page of the Azure portal, whose address is pasted by mistake.
+PORTAL = re.compile(r"https?://(portal|ms\.portal)\.azure\.", re.IGNORECASE)

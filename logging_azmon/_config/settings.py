@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..table import Source, Table
 from . import validators
+from .credential_checks import check_credential
 from .options import ARGUMENTS, Options
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
             checked[name] = list(validators.check_number(name, value, argument.limits, is_whole=argument.is_whole))
         yield from checked.get(name, ())
     if "credential" in options:
-        yield from validators.check_credential(options["credential"])
+        yield from check_credential(options["credential"])
     if "report" in options:
         yield from validators.check_report(options["report"])
     if "spool" in options:

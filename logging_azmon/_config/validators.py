@@ -9,13 +9,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-CREDENTIALS = ("default", "managed_identity", "workload_identity", "environment", "azure_cli", "local")
+from .clouds import OTHER_SERVICES, PORTAL
 
-_WITH_OPTIONS = CREDENTIALS[:-1]
 _RULE_ID = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 _STREAM = re.compile(r"(Custom|Microsoft)-[A-Za-z0-9_.-]+", re.ASCII)
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
@@ -62,33 +61,11 @@ def check_report(report: Any) -> Iterator[str]:
         yield f"report={shown(report)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
 
 
-def check_credential(credential: Any) -> Iterator[str]:
-    """Check a credential's form; its options are checked by the SDK, on the delivering thread."""
-    if isinstance(credential, Mapping):
-        name, options = next(iter(credential.items())) if len(credential) == 1 else (None, None)
-        if name not in _WITH_OPTIONS or not isinstance(options, Mapping):
-            keys = ", ".join(map(shown, credential)) or "none"
-            yield (
-                f"credential is a mapping with the keys {keys}; give the name of one credential with its options, such"
-                f" as {{'managed_identity': {{'client_id': '…'}}}}; the names are {', '.join(map(repr, _WITH_OPTIONS))}"
-            )
-    elif isinstance(credential, str):
-        if credential not in CREDENTIALS:
-            # It may be a secret that was pasted in the wrong place, and tracebacks are logged.
-            yield f"credential is an unknown name (not shown, it may be a secret); accepted are {_CREDENTIAL_FORMS}"
-    elif isinstance(credential, type) or not callable(getattr(credential, "get_token", None)):
-        kind = f"the class {credential.__name__}" if isinstance(credential, type) else type(credential).__name__
-        yield f"credential is not accepted: {kind} has no get_token() to call; accepted are {_CREDENTIAL_FORMS}"
-
-
-_CREDENTIAL_FORMS = (
-    f"a TokenCredential, one of {', '.join(map(repr, CREDENTIALS))},"
-    " or a mapping of one of these to its options, such as {'managed_identity': {'client_id': '…'}}"
-)
-
-
 def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:
     """Check the URL, and that no token would be sent in clear text."""
+    if isinstance(endpoint, str) and PORTAL.match(endpoint):
+        yield f"endpoint is a page of the Azure portal; {_WANTED_URL} (the page shows it as 'Logs ingestion')"
+        return
     if isinstance(endpoint, str) and "@" in endpoint:
         yield "endpoint contains a user name or password (not shown); remove it: the token comes from credential="
         return
@@ -99,11 +76,24 @@ def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:
     parts = _split(endpoint)
     if parts is None or parts.hostname is None:
         yield f"endpoint={shown(endpoint)} is not an http(s) URL; {_WANTED_URL}"
+    elif hint := _other_service(parts):
+        yield f"endpoint={shown(endpoint)} {hint}; {_WANTED_URL}"
     elif parts.scheme == "http" and credential != "local" and not is_loopback(parts.hostname):
         yield (
             f"endpoint={shown(endpoint)} would send a token in clear text: use https://, or credential='local' for a"
             " local workspace on another host (http:// is accepted for 127.0.0.0/8, [::1] and localhost)"
         )
+
+
+def _other_service(parts: SplitResult) -> str:
+    """Return what else a URL is, if Azure has such addresses beside that of logs ingestion; "" otherwise."""
+    host = f".{parts.hostname}"
+    for mark, what in OTHER_SERVICES.items():
+        if mark in host:
+            return what
+    if parts.path.rstrip("/") and ".ingest." in host:
+        return f"has the path {shown(parts.path)} behind the host, which the library adds itself; remove it"
+    return ""
 
 
 def normal_endpoint(endpoint: str) -> str:

@@ -6,8 +6,9 @@ connection failed or timed out, 408, 429, 5xx   retry; every pipeline that sends
 403, 404, 400 InvalidStream                     retry slowly; the configuration must be corrected
 413, or known to be too large                   split by size; a single row is shrunk, then rejected
 400 RecordsTimeRangeIsMoreThan30Minutes         split by time
-any other 400                                   split; a single row is rejected
-no token, TLS, 407, 415, 3xx, 200, all others   retry slowly; nothing was delivered, and an operator must act
+400 with any other code of the service          split; a single row is rejected
+no token, TLS, 400 without a code (a proxy's),
+407, 415, 3xx, 200, all others                  retry slowly; nothing was delivered, and an operator must act
 
 Pure: no I/O, no clock and no state of its own.
 """
@@ -67,7 +68,8 @@ def judge(answer: Answer, *, rows: int, has_renewed: bool = False, is_shrunk: bo
         return Decision(Action.DONE)
     if status == 401 and not has_renewed:
         return Decision(Action.RENEW)
-    if status == 400 and answer.code != "InvalidStream":
+    # The service's own errors have a code. Without one, it may be a proxy's page, which says nothing about the rows.
+    if status == 400 and answer.code not in {"", "InvalidStream"}:
         if answer.code == TIME_RANGE and rows > 1:
             return Decision(Action.SPLIT_BY_TIME)
         return Decision(Action.SPLIT if rows > 1 else Action.REJECT)

@@ -8,6 +8,7 @@ from .answer import Answer, Failure
 HINTS: dict[int | str, str] = {
     200: "this is not the ingestion service (a captive portal, a proxy?); check endpoint=",
     300: "redirects are not followed, because they would carry rows and token elsewhere; check endpoint=",
+    400: "without an error code this is not the service's own answer (a proxy, a gateway?); the rows are kept",
     401: "the token is not accepted; check credential= and cloud=",
     403: "the identity lacks the role Monitoring Metrics Publisher on {rule}; once assigned, it can take 30 minutes",
     404: "rule_id={rule} is not known there; use the rule's immutable id, and the endpoint of that rule or of its DCE",
@@ -35,7 +36,7 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
             f"the response from {endpoint} cannot be read{detail}:"
             " check endpoint= and what is in between (proxy, firewall)"
         )
-    hint = HINTS.get(answer.code) or HINTS.get(answer.status, "")
+    hint = HINTS.get(answer.code) or ("" if answer.status == 400 and answer.code else HINTS.get(answer.status, ""))
     if 200 <= answer.status < 400:
         hint = HINTS[200] if answer.status < 300 else HINTS[300]
     hint = hint.format(rule=rule_id, stream=stream)

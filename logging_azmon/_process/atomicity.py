@@ -23,7 +23,7 @@ def is_tested(implementation: str, version: tuple[int, ...]) -> bool:
     return implementation == "cpython" and version[:2] <= NEWEST_TESTED
 
 
-_IS_TESTED = is_tested(sys.implementation.name, sys.version_info)
+_IS_TESTED = is_tested(sys.implementation.name, sys.version_info[:2])
 
 
 def is_straight_line_atomic() -> bool:

@@ -7,6 +7,10 @@ from the application's own requests arrive.
 The garbage collector runs on whichever thread happens to allocate, so it calls the application's finalizers on a
 delivering thread, too. What they log is not the library's own.
 
+A record for which no handler is found is printed by `logging.lastResort`. It would print a page for each attempt to get
+a token, although the report says the same in a line. So it leaves out what delivering threads log. No other handler,
+and no logger, is touched.
+
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
 Under gevent, `threading.get_ident` identifies a greenlet, and a flush delivers on one greenlet of many. A listener has
@@ -16,6 +20,7 @@ a real thread to itself. If gevent patches `threading` later, its identifier cha
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import threading
 import time
@@ -67,6 +72,8 @@ def delivering() -> Iterator[None]:
     """Mark this thread as delivering. OpenTelemetry is told as well, so that an upload makes no span."""
     if _note_collection not in gc.callbacks:
         gc.callbacks.append(_note_collection)
+        if logging.lastResort is not None:
+            logging.lastResort.addFilter(_is_not_own)
     thread = threading.get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
@@ -92,6 +99,10 @@ def listening() -> Iterator[None]:
             yield
     finally:
         _listeners.discard(real_threads.get_ident())
+
+
+def _is_not_own(record: logging.LogRecord) -> bool:
+    return not is_own(record)
 
 
 def _note_collection(phase: str, info: object) -> None:  # noqa: ARG001 - the collector's signature

@@ -91,6 +91,9 @@ class MemoryStore:
         self._batch_bytes = batch_bytes - 1
         # A placeholder while no batch is open; it has no capacity.
         self._no_batch = Batch(bytearray(), 0, 0)
+        # Takes a row if there is room, in a new batch if need be; otherwise returns False, and counts nothing.
+        self.append: Put
+        self._choose_append()
         self._open = OpenBatch(self._no_batch, self.append)
         # The bytes of all rows that wait or are in flight, and of the reserve.
         self.used_bytes = 0
@@ -112,9 +115,14 @@ class MemoryStore:
         self._open.put = put
         return self._open.append
 
-    def append(self, line: bytes) -> bool:
-        """Take a row if there is room, in a new batch if need be; otherwise return False, and count nothing."""
-        return self._append(line) if is_straight_line_atomic() else self._append_alone(line)
+    def _choose_append(self) -> bool:
+        """Choose how rows are added, and return whether straight-line code is atomic.
+
+        This is done again for each batch, because a debugger may have been attached.
+        """
+        is_atomic = is_straight_line_atomic()
+        self.append = self._append if is_atomic else self._append_alone
+        return is_atomic
 
     def _append_alone(self, line: bytes) -> bool:
         """Take a row, or defer it if this thread interrupted itself while it was taking another."""
@@ -166,7 +174,7 @@ class MemoryStore:
         if not batch.announced:
             try:
                 self._wake()
-                if self._open.batch is batch and is_straight_line_atomic():
+                if self._choose_append() and self._open.batch is batch:
                     self._open.lock_free = batch
                 batch.announced = True
             except RecursionError:

@@ -7,13 +7,13 @@ Callers pass True, an exception, a tuple as from `sys.exc_info`, text already re
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
 from .._config.service_limits import MAX_VALUE_BYTES
 from .jsonable import text
 from .shrink import cut_inside
+from .traceback_text import format_exception
 
 # Formatters and older versions of structlog write this if no exception is being handled.
 _NO_EXCEPTION = "NoneType: None"
@@ -40,8 +40,9 @@ def _is_none(exception: Any) -> bool:
 
 def exception_text(exception: Any) -> str:
     """Render an exception as the standard library does."""
-    if _raised(exception) is not None:
-        rendered = "".join(traceback.format_exception(*exception)).rstrip("\n")
+    raised = _raised(exception)
+    if raised is not None:
+        rendered = format_exception(raised, exception[2]).rstrip("\n")
     elif type(exception) is list:
         rendered = _rendered(exception)
     else:

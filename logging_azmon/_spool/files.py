@@ -3,8 +3,8 @@
 Rules:
 - Directories are 0700 and files 0600.
 - Only regular files are read, and symbolic links are not followed: a link could lead elsewhere, and a pipe could block.
-- Files of untrusted users are not read: their rows would be sent with our token, and `logging-azmon spool` would send
-  the token to an address of their choice.
+- Files of untrusted users are not read (see `trust`).
+- Files that root makes in another user's directory are given to that user, who could neither read nor remove them.
 - Programs that the application starts inherit no descriptors.
 """
 
@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable
 
 from .file_lock import FileLock
+from .trust import trusted_at
 
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _COMMON
@@ -24,21 +25,6 @@ _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
 TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # Without O_NONBLOCK, opening a pipe would wait for its other end.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
-
-
-def trusted(own: int, directory: os.stat_result, parent: os.stat_result) -> set[int]:
-    """Return the users whose files are read: the process's own user, root, and the directory's owner.
-
-    The directory's owner is not trusted where all users may create directories, as in /tmp: any of them may have
-    guessed the name and created the directory.
-    """
-    is_shared = parent.st_mode & stat.S_ISVTX and parent.st_mode & stat.S_IWOTH
-    return {own, 0} if is_shared else {own, 0, directory.st_uid}
-
-
-def trusted_at(directory: str) -> set[int]:
-    """Return the users whose files in a directory are read."""
-    return trusted(os.geteuid(), os.stat(directory), os.stat(os.path.dirname(os.path.abspath(directory))))
 
 
 class Files:
@@ -60,7 +46,10 @@ class Files:
 
     def make(self, directory: str) -> None:
         """Create a directory, unless it exists."""
+        is_new = not os.path.isdir(directory)
         os.makedirs(directory, 0o700, exist_ok=True)
+        if is_new:
+            self._give(directory)
         if os.name == "posix" and os.stat(directory).st_uid not in self._trusted_at(directory):
             raise OSError(f"{directory} belongs to another user, where all users may make directories; choose another")
 
@@ -77,12 +66,15 @@ class Files:
 
     def create(self, path: str) -> int:
         """Create a file for writing and reading, and return its descriptor."""
-        return os.open(path, _CREATE, 0o600)
+        fd = os.open(path, _CREATE, 0o600)
+        self._give(path)
+        return fd
 
     def append(self, path: str, data: bytes) -> None:
         """Append to a file and sync it to the disk; on an error, append nothing."""
         fd = os.open(path, _APPEND, 0o600)
         try:
+            self._give(path)
             before = os.fstat(fd).st_size
             try:
                 self.write_all(fd, data)
@@ -146,10 +138,21 @@ class Files:
 
     def lock(self, path: str, seconds: float = 0.0) -> FileLock | None:
         """Lock a file, which is created if need be; return None if another process holds it for longer than this."""
-        return FileLock.take(path, seconds)
+        lock = FileLock.take(path, seconds)
+        if lock is not None:
+            self._give(path)
+        return lock
 
     def _check(self, status: os.stat_result, path: str) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(f"{path} is not a regular file")
         if os.name == "posix" and status.st_uid not in self._trusted_at(os.path.dirname(path)):
             raise OSError(f"{path} belongs to another user")
+
+    @staticmethod
+    def _give(path: str) -> None:
+        """Give what root has made to the owner of the directory that it is in."""
+        if os.name == "posix" and os.geteuid() == 0:  # pragma: no cover - only as root
+            above = os.stat(os.path.dirname(os.path.abspath(path)))
+            if above.st_uid and not above.st_mode & stat.S_IWOTH:
+                os.chown(path, above.st_uid, above.st_gid, follow_symlinks=False)

@@ -9,6 +9,7 @@ import types
 from typing import ClassVar
 
 import pytest
+from azure.core.credentials import AccessToken
 
 from logging_azmon._azure import credential as credential_of
 from logging_azmon._azure import wait_limit
@@ -193,3 +194,65 @@ class TestCredential:
         uploader = Uploader(settings_of(credential=Interrupted()))
         with closing(uploader), pytest.raises(KeyboardInterrupt):
             uploader.send(line("a"))
+
+
+class Returning:
+    """A credential whose get_token returns this."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def get_token(self, *scopes, **options):
+        return self.result
+
+
+class Asynchronous:
+    """A credential whose get_token returns a coroutine, without looking like it."""
+
+    def get_token(self, *scopes, **options):
+        async def token():
+            raise AssertionError("not awaited")
+
+        return token()
+
+
+class TestTokens:
+    """What a credential returns is checked, and never shown."""
+
+    @pytest.mark.parametrize(
+        ("result", "words"),
+        [
+            (AccessToken("s3cret\n", 4_000_000_000), "a token of 7 characters with a space, a line break"),
+            (AccessToken(" s3cret", 4_000_000_000), "strip it"),
+            (AccessToken("s3cr\u00e9t", 4_000_000_000), "another character that an HTTP header cannot hold"),
+            (AccessToken("", 4_000_000_000), "an empty token"),
+            (AccessToken(b"s3cret", 4_000_000_000), "must return an AccessToken"),
+            ("s3cret", "get_token returned str; it must return an AccessToken(token, expires_on)"),
+            (None, "get_token returned NoneType"),
+        ],
+        ids=repr,
+    )
+    def test_a_token_that_cannot_be_sent_is_a_credential_error_without_the_token(self, result, words):
+        """Such as one that was read from a file, with the newline at its end."""
+        uploader = Uploader(settings_of(credential=Returning(result)))
+        with closing(uploader):
+            answer = uploader.send(line("a"))
+        assert answer.failure is Failure.CREDENTIAL
+        assert words in answer.message
+        assert "s3cr" not in answer.message
+
+    def test_an_asynchronous_credential_is_named_instead_of_the_proxy(self):
+        """One that could not be recognized when the handler was made."""
+        uploader = Uploader(settings_of(credential=Asynchronous()))
+        with closing(uploader):
+            answer = uploader.send(line("a"))
+        assert answer.failure is Failure.CREDENTIAL
+        assert "credential= is asynchronous" in answer.message
+        assert "azure.identity.aio" in answer.message
+
+    def test_an_awaitable_that_is_not_a_coroutine_is_refused_as_well(self):
+        class Later:
+            def __await__(self):
+                raise AssertionError("not awaited")
+
+        assert "credential= is asynchronous" in credential_of.token_problem(Later())

@@ -132,6 +132,20 @@ class TestShow:
         hint = "give the handler's spool=, a directory that its first row creates"
         assert spool(capsys, path) == (2, "", f"logging-azmon spool: {path} is not a directory: {hint}\n")
 
+    def test_an_odd_lock_does_not_hide_the_other_segments(self, endpoint, path, capsys):
+        """Such as a directory in its place: the owner's segments count as a live one's, because they cannot be sent."""
+        leave(endpoint, path, "a")
+        owner = new_owner()
+        target = Target(endpoint="https://other.example", rule_id="dcr-2", stream="Custom-Other_CL", cloud="public")
+        path.joinpath(segment_name(0, owner, 1)).write_bytes(target.header() + b"{}\n")
+        path.joinpath(f"{owner}.lock").mkdir()
+
+        code, out, _ = spool(capsys, path)
+
+        assert code == 0
+        assert "2 segments, 2 rows" in out
+        assert [line.split()[-1] for line in out.splitlines()[3:5]] == ["alive", "dead"]
+
     def test_a_segment_without_a_lock_or_from_the_future_is_listed(self, path, capsys):
         """The owner's lock has been removed, and the segment's time is in the future."""
         path.mkdir()

@@ -198,7 +198,7 @@ def with_arguments(source):
     written = "\n".join(f"    {line}" for line in args_lines(names))
     head, opening, rest = source.partition('class AzureMonitorHandler(logging.Handler):\n    """')
     text, closing, code = rest.partition('\n    """')
-    return f"{head}{opening}{text.partition('    Args:')[0].rstrip()}\n\n{written}{closing}{code}"
+    return f"{head}{opening}{text.partition('    Args:')[0].rstrip()}\n\n{written}\n{closing}{code}"
 
 
 def test_the_handlers_docstring_has_the_arguments_of_the_table():

@@ -15,9 +15,9 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, Column, ConfigurationError, Pipeline, Table
 from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.credential_checks import CREDENTIALS
 from logging_azmon._config.options import ARGUMENTS, MIB
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, SETTINGS, read
-from logging_azmon._config.validators import CREDENTIALS
 from logging_azmon.testing import capture
 
 ENDPOINT = "https://rule-abcd.westeurope-1.ingest.monitor.azure.com"
@@ -483,6 +483,35 @@ class TestEndpoint:
         assert said.startswith("endpoint contains a user name or password (not shown)")
         assert SECRET not in said
 
+    @pytest.mark.parametrize(
+        "url", ["https://portal.azure.com/#@contoso.com/resource/subscriptions/1", "https://ms.portal.azure.com/#home"]
+    )
+    def test_a_page_of_the_portal_is_recognized(self, url):
+        """It contains an @, but no password."""
+        said = problem(endpoint=url)
+
+        assert said.startswith("endpoint is a page of the Azure portal; give the logs ingestion endpoint")
+        assert "contoso" not in said
+
+    @pytest.mark.parametrize(
+        ("url", "what"),
+        [
+            ("https://0123.ods.opinsights.azure.com", "is the HTTP Data Collector API, whose support has ended"),
+            ("https://0123.oms.opinsights.azure.com", "for agents"),
+            ("https://dce.westeurope-1.handler.control.monitor.azure.com", "for agents' configuration"),
+            ("https://dce.westeurope-1.metrics.ingest.monitor.azure.com", "for metrics"),
+            ("https://westeurope-5.in.applicationinsights.azure.com", "is Application Insights"),
+            ("https://api.loganalytics.io", "is the address for queries"),
+            ("https://dce.westeurope-1.ingest.monitor.azure.com/dataCollectionRules", "has the path"),
+        ],
+    )
+    def test_another_address_of_azure_is_told_from_that_of_logs_ingestion(self, url, what):
+        """Each can be copied from a page next to the right one."""
+        said = problem(endpoint=url)
+
+        assert what in said
+        assert "give the logs ingestion endpoint of the rule or of its DCE" in said
+
     @pytest.mark.parametrize("end", [f"/?sig={SECRET}", f"#{SECRET}", f"?api-version={SECRET}", f":99999?{SECRET}"])
     def test_a_query_or_fragment_in_the_endpoint_is_refused_and_never_shown(self, end):
         """A signature in a query is a secret too."""
@@ -542,6 +571,53 @@ class TestCredential:
     def test_every_documented_form_of_a_credential_is_accepted(self, credential):
         """No token is requested yet."""
         assert settings(credential=credential).credential is credential
+
+    @pytest.mark.parametrize(("wrong", "meant"), [("managed-identity", "managed_identity"), ("Default", "default")])
+    def test_a_misspelt_name_comes_with_the_one_that_was_meant(self, wrong, meant):
+        assert problem(credential=wrong) == f"credential={wrong!r} is not accepted; did you mean {meant!r}?"
+
+    @pytest.mark.parametrize(
+        ("credential", "said"),
+        [
+            (
+                {"managed_identity": {"clientid": SECRET}},
+                "'clientid' is not an option of 'managed_identity'; did you mean",
+            ),
+            (
+                {"managed_identity": {"tenant_id": SECRET}},
+                "'tenant_id' is not an option of 'managed_identity'; it takes",
+            ),
+            ({"environment": {"client_id": SECRET}}, "not an option of 'environment': it reads AZURE_CLIENT_ID"),
+            ({"default": {"exclude_cli_credentials": SECRET}}, "did you mean 'exclude_cli_credential'?"),
+            (
+                {"workload_identity": {"client_secret": SECRET}},
+                "'client_secret' is not an option of 'workload_identity'",
+            ),
+        ],
+    )
+    def test_an_option_that_the_credential_would_ignore_is_refused(self, credential, said):
+        """azure.identity would take the machine's identity, in silence."""
+        found = problem(credential=credential)
+
+        assert said in found
+        assert SECRET not in found
+
+    @pytest.mark.parametrize("option", ["connection_timeout", "logging_enable", "identity_config"])
+    def test_other_options_reach_the_credential(self, option):
+        """They are those of azure.identity's HTTP client."""
+        assert settings(credential={"managed_identity": {option: 1}}).credential == {"managed_identity": {option: 1}}
+
+    def test_an_asynchronous_credential_is_refused(self):
+        """Those of azure.identity.aio are."""
+
+        class Asynchronous:
+            async def get_token(self, *scopes):
+                raise AssertionError("not called")
+
+        assert problem(credential=Asynchronous()) == (
+            "credential= is asynchronous: its get_token returns a coroutine; give the class of the same name in"
+            " azure.identity instead of azure.identity.aio"
+        )
 
     @pytest.mark.parametrize(
         "wrong",

@@ -20,6 +20,7 @@ from logging_azmon._delivery.explanations import explain
         ),
         (Answer(status=404, code="NotFound"), ["404", "rule_id=dcr-0", "immutable id"]),
         (Answer(status=400, code="InvalidStream"), ["400", "Custom-A is not declared in dcr-0", "5 minutes"]),
+        (Answer(status=400), ["400", "not the service's own answer", "proxy", "kept"]),
         (Answer(status=401), ["401", "credential=", "cloud="]),
         (Answer(status=407), ["407", "HTTPS_PROXY", "NO_PROXY"]),
         (Answer(status=415), ["415", "gzipped JSON"]),

@@ -10,10 +10,10 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler
 from logging_azmon._config.clouds import CLOUDS
+from logging_azmon._config.credential_checks import CREDENTIALS
 from logging_azmon._config.options import ARGUMENTS
 from logging_azmon._config.service_limits import MAX_BODY_BYTES
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
-from logging_azmon._config.validators import CREDENTIALS
 from support.endpoint import Endpoint
 from support.pages import names, table
 

@@ -34,7 +34,7 @@ class TestAnswers:
     @staticmethod
     def answers(cell):
         """Return the answers that a cell of the first column stands for."""
-        (code,) = names(cell) or ["Other" if "any other reason" in cell else ""]
+        (code,) = names(cell) or ["Other" if "any other code" in cell else ""]
         # A code belongs to the number before it.
         numbers = [(number, code if f"{number} `" in cell or len(names(cell)) == 0 else "") for number in STATUS(cell)]
         found = [Answer(status=int(number), code=code) for number, code in numbers]
@@ -66,7 +66,7 @@ class TestAnswers:
 
         assert judge(Answer(status=413), **single).action is Action.SHRINK
         assert judge(Answer(status=413), **single | {"is_shrunk": True}).action is Action.REJECT
-        assert judge(Answer(status=400), **single).action is Action.REJECT
+        assert judge(Answer(status=400, code="InvalidPayload"), **single).action is Action.REJECT
         assert judge(Answer(status=401), rows=2, has_renewed=True) == judge(Answer(status=403), rows=2)
 
     def test_the_documented_numbers_are_those_of_the_code(self):

@@ -1,6 +1,7 @@
 """The threads that deliver, whose own log records make no rows."""
 
 import gc
+import logging
 import sys
 import threading
 
@@ -40,6 +41,22 @@ class TestDelivering:
         gc.collect()
         assert seen == [False, False]
         assert feedback.collecting == set()
+
+    def test_the_last_resort_of_logging_leaves_out_what_a_delivering_thread_logs(self, capsys, monkeypatch):
+        """azure.identity logs a page of advice for each attempt; the report says it in a line."""
+        logger = logging.Logger("nobody handles this")
+        monkeypatch.setattr(logging.lastResort, "level", logging.WARNING)
+        with feedback.delivering():
+            logger.warning("visit https://aka.ms/azsdk")
+        logger.warning("the application's own")
+
+        assert capsys.readouterr().err == "the application's own\n"
+
+    def test_an_application_without_a_last_resort_is_served_as_well(self, monkeypatch):
+        monkeypatch.setattr(logging, "lastResort", None)
+        monkeypatch.setattr(gc, "callbacks", [])
+        with feedback.delivering():
+            assert feedback.is_delivering()
 
     def test_a_forked_child_begins_without_delivering_threads(self):
         with feedback.delivering(), feedback.delivering():

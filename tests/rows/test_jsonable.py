@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from logging_azmon._rows import jsonable as module
-from logging_azmon._rows.jsonable import CACHED_TYPES, convert, distinct, dumps, one_line, plain, text
+from logging_azmon._rows.jsonable import CACHED_TYPES, convert, distinct, dumps, plain, text
+from logging_azmon.trouble import one_line
 from support.odd_values import Colour, Items, OddMeta, Pair, ReprRecurses
 
 

@@ -11,8 +11,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from logging_azmon._spool.files import Files, trusted
+from logging_azmon._spool.files import Files
 from logging_azmon._spool.segment import begun_at, new_owner, segment_name
+from logging_azmon._spool.trust import trusted
 from logging_azmon.testing import Answer
 from support.crashing import CrashingDisk
 from support.delivering import AZURE, line
@@ -54,12 +55,32 @@ class TestFiles:
         assert directory.locks() == []
 
     @pytest.mark.parametrize(
-        ("mode", "whose"), [(0o755, {1, 0, 7}), (0o777, {1, 0, 7}), (0o1755, {1, 0, 7}), (0o1777, {1, 0})]
+        ("above", "whose"),
+        [
+            ([(0o755, 7), (0o755, 0)], {1, 0, 7}),
+            ([(0o755, 1), (0o755, 0)], {1, 0, 7}),
+            ([(0o1755, 0)], {1, 0, 7}),
+            ([(0o1777, 0), (0o755, 0)], {1, 0}),
+            ([(0o777, 0), (0o755, 0)], {1, 0}),
+            ([(0o755, 7), (0o1777, 0), (0o755, 0)], {1, 0}),
+            ([(0o755, 8), (0o755, 0)], {1, 0}),
+        ],
     )
-    def test_trusted_users_are_the_process_user_root_and_the_directorys_owner(self, mode, whose):
-        """The directory's owner is not trusted if any user may have created the directory."""
-        directory, parent = (os.stat_result((each, 0, 0, 1, 7, 0, 0, 0, 0, 0)) for each in (0o700, mode))
-        assert trusted(1, directory, parent) == whose
+    def test_the_directorys_owner_is_trusted_only_if_no_other_user_can_have_put_it_there(self, above, whose):
+        """As in /tmp, at any depth; the process's own user and root always are trusted."""
+        path = [os.stat_result((mode, 0, 0, 1, uid, 0, 0, 0, 0, 0)) for mode, uid in [(0o700, 7), *above]]
+        assert trusted(1, path) == whose
+
+    @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can make another user's directory")
+    def test_what_root_writes_into_another_users_directory_belongs_to_that_user(self, directory):
+        """As `sudo logging-azmon spool DIR --retry-rejected` does; the application could not read it otherwise."""
+        directory.path.mkdir()
+        os.chown(directory.path, 4_711, 4_711)
+        bench = directory.process(disk=Files(lambda _: {0, 4_711}))
+        assert bench.put("a") == [True]
+        made = [*directory.path.iterdir()]
+        assert len(made) == 2, "a segment and its lock"
+        assert {path.stat().st_uid for path in made} == {4_711}
 
     @pytest.mark.parametrize("is_directorys", [True, False])
     def test_files_of_another_user_are_read_only_in_that_users_directory(self, directory, is_directorys):

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._config.clouds import CLOUDS
+from ..._config.credential_checks import CREDENTIALS
 from ..._config.settings import ENVIRONMENT, Settings, read
-from ..._config.validators import CREDENTIALS
 from ...errors import ConfigurationError
 from .application_config import handler_arguments
 

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from ..._azure.credential import make_credential, token_error_text
 from ..._azure.sdk_errors import connection_error_text
 from ..._config.clouds import CLOUDS
+from ..._config.credential_checks import check_credential
 from ..._config.settings import ENVIRONMENT
-from ..._config.validators import check_credential, check_endpoint, is_loopback, normal_endpoint, shown
+from ..._config.validators import check_endpoint, is_loopback, normal_endpoint, shown
 from ...errors import AzureMonitorLoggingError, ConfigurationError
 from .options import add_options, pipeline_arguments
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from ..._config.validators import CREDENTIALS
+from ..._config.credential_checks import CREDENTIALS
 from ...trouble import Trouble
 from .._shared.cells import printable
 from .._shared.help import print_error

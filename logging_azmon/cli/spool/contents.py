@@ -51,7 +51,10 @@ def _is_alive(disk: Files, path: str, owner: str) -> bool:
     lock_path = os.path.join(path, lock_name(owner))
     if not os.path.exists(lock_path):
         return False
-    lock = disk.lock(lock_path)
+    try:
+        lock = disk.lock(lock_path)
+    except OSError:
+        return True  # not a lock, or another user's: in any case its segments cannot be adopted
     if lock is not None:
         lock.release()
     return lock is None
