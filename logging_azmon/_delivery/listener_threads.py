@@ -28,7 +28,7 @@ from typing import Any
 from .._process import feedback, heir, real_threads
 from .._process.clock import Clock, SystemClock
 from .._process.real_threads import Empty, RLock, SimpleQueue
-from .._process.thread_support import Threads, threads
+from .._process.thread_support import Threads, signals_left_to_others, threads
 from .._queue.state import StateMachine
 from ..trouble import Trouble, described
 from .delivery import Delivery
@@ -169,7 +169,8 @@ class Listeners:
                 if support is Threads.NOW:
                     self._live += 1
                     self._free += 1
-                    real_threads.start_new_thread(self._start_listener, listener)
+                    with signals_left_to_others():
+                        real_threads.start_new_thread(self._start_listener, listener)
                     return True
             except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
                 listener.is_cancelled = True

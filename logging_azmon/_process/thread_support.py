@@ -4,13 +4,22 @@ uWSGI forks in C, and by default lets the interpreter know nothing of it. A thre
 that moment holds it for ever in the child, which then hangs. So nothing is started in a process that uWSGI will fork;
 with ``--py-call-uwsgi-fork-hooks``, uWSGI itself takes the lock for the fork. Without ``--enable-threads``, which
 older versions need, threads only run while a request does: they would slow it down, and still deliver little.
+
+uWSGI's signal handlers end the process on whichever thread gets the signal. A listener's exit would wait for itself. So
+a thread is started with its signals blocked.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
+
+# An error of the thread itself: blocked, it would end the process without a word from `faulthandler`.
+_OWN_SIGNALS = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"}
 
 
 class Threads(Enum):
@@ -35,6 +44,20 @@ def threads() -> Threads:
     if not uwsgi.has_threads:
         return Threads.NEVER
     return Threads.NOW if _is_forked(uwsgi) or "py-call-uwsgi-fork-hooks" in uwsgi.opt else Threads.LATER
+
+
+@contextmanager
+def signals_left_to_others() -> Iterator[None]:
+    """Block the signals that uWSGI handles in threads that are started in this block."""
+    if uwsgi_module() is None:
+        yield
+        return
+    signals = {number for number in signal.Signals if number.name not in _OWN_SIGNALS}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def is_silent_master() -> bool:

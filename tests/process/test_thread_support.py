@@ -4,6 +4,7 @@
 
 import logging
 import os
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -13,8 +14,10 @@ from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._delivery import listener_threads
 from logging_azmon._process import at_exit, heir
 from logging_azmon._process.thread_support import Threads, is_silent_master, threads
-from logging_azmon.testing import FakeDestination
+from logging_azmon.testing import Answer, FakeDestination
 from support.pipelines import address, listeners, messages
+
+STORED = Answer(status=204)
 
 
 @pytest.fixture
@@ -102,6 +105,17 @@ class TestListeners:
         # Without a flush.
         pipeline.destination.wait_for(lambda destination: len(destination.rows) == 3)
         assert messages(pipeline.destination.rows) == ["loaded", "loaded too", "request"]
+
+    def test_they_leave_uwsgis_signals_to_the_main_thread(self, uwsgi, pipeline):
+        """Its handlers end the process on the thread that gets the signal, and a listener would wait for itself."""
+        uwsgi(worker=1)
+        masks = []
+        pipeline.destination.play(lambda _: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())) or STORED)
+        log(pipeline, "row")
+        pipeline.destination.wait_for(lambda destination: destination.rows)
+        assert {signal.SIGTERM, signal.SIGINT, signal.SIGHUP} <= masks[0]
+        assert signal.SIGSEGV not in masks[0]
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def test_a_flush_before_the_fork_delivers_on_its_own_thread(self, uwsgi, pipeline):
         uwsgi()
