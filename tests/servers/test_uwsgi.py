@@ -50,11 +50,20 @@ def uwsgi(*options, command=(UWSGI, f"--home={sys.prefix}")):
 
 
 def stop_when_idle(server, number=signal.SIGTERM):
-    """Stop uWSGI once no request is left: in a worker that is busy, it runs no exit handlers."""
+    """Stop uWSGI once no request is left: in a worker that is busy, it runs no exit handlers.
+
+    A worker that has just been forked may miss the signal.
+    """
     deadline = time.monotonic() + LIMIT_SECONDS
-    while any(core["in_request"] for worker in statistics(server)["workers"] for core in worker["cores"]):
+    while not all(map(is_idle, statistics(server)["workers"])):
         assert time.monotonic() < deadline
     assert server.stop(number) < STOP_SECONDS
+
+
+def is_idle(worker):
+    """Return whether a worker waits for requests, or is not needed."""
+    has_request = any(core["in_request"] for core in worker["cores"])
+    return worker["status"] == "cheap" or (worker["accepting"] and worker["apps"] and not has_request)
 
 
 def two_workers(server, others):
