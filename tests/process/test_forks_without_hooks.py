@@ -11,7 +11,7 @@ from support.lifecycle import assert_each_once, messages, run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 
-# What uWSGI makes in its processes: `worker` is the number of the worker, and 0 in the process that forks. There nothing
+# What uWSGI makes in its processes: `worker` is the number of the worker, or 0 in the process that forks. There nothing
 # is started. A thread that waits for the interpreter's lock during such a fork can leave it broken in the child. So
 # `fork` keeps the interpreter's lock, as uWSGI does, and a lock is `held_for_ever` by a thread that has ended.
 HELPERS = """

@@ -149,6 +149,20 @@ def test_ctrl_c_stops_as_sigterm_does():
         server.check_rows()
 
 
+def test_the_example_lets_requests_end_at_sigterm(tmp_path):
+    """With it, rows arrive also if a worker is busy when it is told to stop."""
+    example = Path(__file__).parent.parent.parent / "examples" / "uwsgi_app" / "uwsgi.ini"
+    settings = [
+        line for line in example.read_text("utf-8").splitlines() if not line.startswith(("module", "pythonpath"))
+    ]
+    (tmp_path / "uwsgi.ini").write_text("\n".join(settings), "utf-8")
+    own = [option for option in OWN if option != "--die-on-term"]
+    with serving([UWSGI, f"--home={sys.prefix}", *own, f"--ini={tmp_path}/uwsgi.ini"]) as server:
+        server.ask_often(40)
+        assert server.stop() < STOP_SECONDS
+        server.check_rows()
+
+
 def _without_threads():
     """Return the command of an older uWSGI of Debian's, for this version of Python; None if there is none."""
     program = shutil.which("uwsgi", path="/usr/bin")

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -105,3 +106,8 @@ def serving(command: Sequence[str | Path], **variables: str) -> Iterator[Server]
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+def python(*words: str) -> list[str]:
+    """Return a command of this interpreter."""
+    return [sys.executable, *words]
