@@ -39,7 +39,7 @@ html_show_sourcelink = False
 html_copy_source = False
 
 # The paths by which users import public names. Annotations contain the modules that define them.
-_PUBLIC = ("logging_azmon", "logging_azmon.testing", "logging_azmon.local")
+_PUBLIC = ("logging_azmon", "logging_azmon.testing", "logging_azmon.local", "logging_azmon.typing")
 
 
 def setup(app: Any) -> None:

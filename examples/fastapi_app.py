@@ -1,15 +1,13 @@
 """A FastAPI application on uvicorn that logs to Azure: `python fastapi_app.py`. For Starlette it is the same."""
 
-import asyncio
 import logging
-import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
+
+from logging_azmon import exit_on_sigterm
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -63,17 +61,11 @@ LOGGING = {
 }
 
 log = logging.getLogger("shop")
+# uvicorn restores the default action of SIGTERM when it has shut down, and raises the signal again.
+exit_on_sigterm()
 
 
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Deliver the rows that wait before uvicorn stops: after a signal, Python's exit handlers do not run."""
-    yield
-    for handler in logging.getLogger().handlers:
-        await asyncio.to_thread(handler.flush)
-
-
-app = FastAPI(lifespan=lifespan)
+app = FastAPI()
 
 
 @app.middleware("http")
@@ -99,7 +91,4 @@ def broken() -> str:
 
 
 if __name__ == "__main__":
-    # When uvicorn has shut down, it raises the signal again. Handling it lets the exit handlers run, so that uvicorn's
-    # last lines arrive too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, log_config=LOGGING)

@@ -1,4 +1,9 @@
-"""Send Python logs as typed rows to your own Log Analytics table."""
+"""Send Python logs as typed rows to your own Log Analytics table.
+
+Start with `AzureMonitorHandler` (logging) or `AzureMonitorProcessor` (structlog); `Pipeline` shares one delivery;
+`Column` and `Table` define rows; `Stats` and `Trouble` say what happened. For tests: `logging_azmon.testing`,
+`logging_azmon.local`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ if TYPE_CHECKING:
     from .handler import AzureMonitorHandler
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
+    from .sigterm import exit_on_sigterm
     from .stats import Stats
     from .table import Column, Table
     from .trouble import Trouble
@@ -23,6 +29,7 @@ __all__ = [
     "Stats",
     "Table",
     "Trouble",
+    "exit_on_sigterm",
 ]
 
 _HOMES = {
@@ -34,6 +41,7 @@ _HOMES = {
     "Stats": "stats",
     "Table": "table",
     "Trouble": "trouble",
+    "exit_on_sigterm": "sigterm",
 }
 
 
@@ -48,4 +56,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Return the public names, and not those that this module needs itself."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Unpack
 
-from ._config.options import Credential, Options, documented
+from ._config.options import Credential, Options, lists_options
 from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
@@ -17,7 +17,7 @@ from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
 
-@documented
+@lists_options
 class AzureMonitorHandler(logging.Handler):
     """Turn each log record into a row of a Log Analytics table, and deliver it in the background.
 
@@ -40,6 +40,9 @@ class AzureMonitorHandler(logging.Handler):
         pipeline: Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as
             "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By
             default a new pipeline is made from the other arguments.
+        enabled: False takes no row and starts nothing, so that neither an address nor a credential is
+            needed; `testing.capture` still gets the rows. The environment variable
+            LOGGING_AZMON_DISABLED=1 does the same. Default: True.
         columns: Source of each column: a mapping by column name, a `Table`, or the name of a preset. By
             default, the columns that `dcr` declares, each filled by the field or extra that its name
             stands for; without `dcr`, the preset "default".
@@ -72,7 +75,7 @@ class AzureMonitorHandler(logging.Handler):
         close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
             10.0, from 0 to 3_600.
         cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
-        report: Callable that receives each `Trouble`. By default, they are printed to stderr.
+        report: Callable that receives each `Trouble`. By default, its text is printed on stderr.
 
     """
 
@@ -92,6 +95,9 @@ class AzureMonitorHandler(logging.Handler):
         self._link = PipelineLink(pipeline, arguments, level_problems(level))
         # Last, because this registers the handler with logging, which flushes it at exit.
         super().__init__(level)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} level={logging.getLevelName(self.level)} {self._link!r}>"
 
     def createLock(self) -> None:
         """Do without a lock, as NullHandler does: `acquire` and `release` do nothing then."""
@@ -130,8 +136,9 @@ class AzureMonitorHandler(logging.Handler):
         intake.accept(record, self.formatter)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`.
         """
         return self.pipeline.flush(timeout)

@@ -7,11 +7,10 @@ a handler takes its place, because logging closes handlers after all code that m
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any, Unpack
 
-from ._config.options import Credential, Options, documented
-from ._config.validators import shown
+from ._config.options import Credential, Options, lists_options
+from ._config.validators import check_flag
 from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
@@ -45,12 +44,67 @@ class _StandIn:
 _stand_ins: Registry[_StandIn] = Registry()
 
 
-@documented
+@lists_options
 class AzureMonitorProcessor:
     """Turn each structlog event into a row of a Log Analytics table, and pass the event on unchanged.
 
     Place it after the processors that add to the event, and before the one that renders it. It takes the arguments of
     `AzureMonitorHandler`, and `drop`, which ends the chain after it.
+
+    Args:
+        endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
+            Default: the environment variable DATA_COLLECTION_ENDPOINT.
+        rule_id: Immutable id of the data collection rule (DCR), dcr-…: neither its name nor its
+            resource id. Default: the environment variable LOGS_DCR_RULE_ID.
+        stream: Name of the stream, Custom-…, as the rule declares it. Not needed if `dcr` declares only
+            one. Default: the environment variable LOGS_DCR_STREAM_NAME.
+        credential: Identity to authenticate as: "default", "managed_identity", "workload_identity",
+            "environment" or "azure_cli"; one of these with its options, as in {"managed_identity":
+            {"client_id": "…"}}; any TokenCredential; or "local", which sends no token, for a local
+            workspace. Default: "default".
+        level: Lowest level that becomes a row, as a number or a name. Default: 0.
+        pipeline: Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as
+            "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By
+            default a new pipeline is made from the other arguments.
+        drop: Whether to end the chain here: every event is dropped, whether or not it became a row.
+            Default: False.
+        enabled: False takes no row and starts nothing, so that neither an address nor a credential is
+            needed; `testing.capture` still gets the rows. The environment variable
+            LOGGING_AZMON_DISABLED=1 does the same. Default: True.
+        columns: Source of each column: a mapping by column name, a `Table`, or the name of a preset. By
+            default, the columns that `dcr` declares, each filled by the field or extra that its name
+            stands for; without `dcr`, the preset "default".
+        dcr: Data collection rule to read column names and types from: the path of its JSON file, or the
+            rule as a mapping. Default: none.
+        batch_bytes: Maximum bytes of JSON in one request, before compression. Default: 1_000_000, from
+            4_096 to 52_428_800.
+        batch_seconds: Maximum seconds that a row waits for its batch to fill. The first row after a
+            quiet time is sent at once, within 0.2 s. Default: 5.0, from 0.01 to 3_600.
+        queue_bytes: Maximum bytes of rows that wait in memory; at least two batches. Default:
+            67_108_864, from 8_192 to 1_099_511_627_776.
+        overflow: What to do with a row when the queue is full: drop it, drop the oldest rows, or block
+            the log call. One of "drop_new", "drop_old", "block". Default: "drop_new".
+        block_seconds: With overflow="block", maximum seconds that a log call waits for room. After one
+            call has waited in vain, no other waits until there is room again. An event loop is never
+            blocked. Default: 1.0, from 0 to 60.
+        spool: Directory that holds the queue in place of memory, so that rows survive the process.
+            Default: none.
+        spool_bytes: Maximum bytes in the spool; at least two batches. When it is full, `overflow`
+            decides. Default: 1_073_741_824, from 32_768 to 1_125_899_906_842_624.
+        spool_fsync: When to sync the spool to disk, so that rows survive a power cut as well: never,
+            after each batch, or after each row. One of "never", "batch", "row". Default: "never".
+        uploads: Maximum number of requests in flight. Default: 4, from 1 to 32.
+        connect_seconds: Maximum seconds to wait for a connection. Default: 5.0, from 0.01 to 300.
+        read_seconds: Maximum seconds to wait for a response. Default: 30.0, from 0.01 to 300.
+        retry_seconds: Maximum seconds between two tries; waits start shorter and double. A longer wait
+            that the service asks for is honoured up to 300 s. Default: 60.0, from 0.01 to 3_600.
+        give_up_seconds: Seconds after which a batch that could not be delivered is dropped. Default:
+            never.
+        close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
+            10.0, from 0 to 3_600.
+        cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
+        report: Callable that receives each `Trouble`. By default, its text is printed on stderr.
+
     """
 
     def __init__(
@@ -67,7 +121,7 @@ class AzureMonitorProcessor:
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, arguments, [*level_problems(level), *_drop_problems(drop)])
+        self._link = PipelineLink(pipeline, arguments, [*level_problems(level), *check_flag("drop", drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
         self._drop_event: type[BaseException] | None = None
         if drop:
@@ -75,6 +129,9 @@ class AzureMonitorProcessor:
 
             self._drop_event = DropEvent
         self._stand_in = _StandIn(self._link)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} level={self.level} {self._link!r}>"
 
     @property
     def pipeline(self) -> Pipeline:
@@ -107,8 +164,9 @@ class AzureMonitorProcessor:
         intake.accept_event(event_dict, method_name, _name_of(logger))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`.
         """
         return self.pipeline.flush(timeout)
@@ -130,11 +188,6 @@ def _unpickled(pipeline: Pipeline, level: int, drop: bool) -> AzureMonitorProces
     return AzureMonitorProcessor(pipeline=pipeline, level=level, drop=drop)
 
 
-def _drop_problems(drop: Any) -> Iterator[str]:
-    if not isinstance(drop, bool):
-        yield f"drop={shown(drop)} is not accepted; give True or False"
-
-
 def _is_below(level: int, event: Any, method: str) -> bool:
     try:
         return number_of(event, method) < level
@@ -150,7 +203,7 @@ def _name_of(logger: Any) -> str | None:
     return name if issubclass(type(name), str) else None
 
 
-def _at_exit(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
+def _at_exit(*, is_last: bool) -> None:
     # If nothing runs later, logging will close no handlers, so a stand-in would never be closed.
     for stand_in in [] if is_last else _stand_ins.alive():
         stand_in.take_over()

@@ -29,14 +29,16 @@ def azmon_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes the arguments of `Workspace`.
 
     ``DATA_COLLECTION_ENDPOINT`` and the other variables are set during the test, so that a handler made without
-    arguments finds the workspace.
+    arguments finds the workspace; ``LOGGING_AZMON_DISABLED`` is not.
     """
+    from ._config.options import DISABLED
     from .local import Workspace
 
     mark = request.node.get_closest_marker("azmon_workspace")
     with Workspace(*mark.args, **mark.kwargs) if mark else Workspace() as workspace:
         for name, value in (workspace.environment | workspace.trust_environment).items():
             monkeypatch.setenv(name, value)
+        monkeypatch.delenv(DISABLED, raising=False)
         yield workspace
 
 

@@ -7,7 +7,7 @@ Analytics; `_rows` turns values into JSON.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +132,7 @@ class Table:
     True
     """
 
-    columns: tuple[Column, ...]
+    columns: Sequence[Column]
     """The columns; any sequence is accepted, and kept as a tuple."""
 
     def __post_init__(self) -> None:

@@ -14,6 +14,8 @@
         ...
         assert pipeline.flush()
     assert destination.rows
+
+`Destination` and `Clock` are the protocols that they implement, for fakes of your own.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ from typing import Any, Self
 import orjson
 
 from ._delivery.answer import Answer, Failure
+from ._delivery.destination import Destination
 from ._pipeline import capture as _capture
+from ._process.clock import Clock
 
-__all__ = ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
+__all__ = ["Answer", "Clock", "Destination", "Failure", "FakeDestination", "ManualClock", "capture"]
 
 Rows = list[dict[str, Any]]
 _Script = Answer | Callable[[Rows], Answer]

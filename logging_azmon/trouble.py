@@ -11,7 +11,8 @@ from typing import Literal
 
 __all__ = ["Kind", "Trouble"]
 
-# The kinds of trouble; see `Trouble`. mypy checks the code against these values, and a test docs/operations.md.
+# The kinds of trouble; see `Trouble`. mypy checks the code against these values, and a test checks
+# docs/operations.md.
 Kind = Literal["outage", "throttled", "configuration", "recovered", "rejected", "lost", "spool", "internal"]
 
 # The same trouble is reported at most once in this time.

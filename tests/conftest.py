@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from logging_azmon._pipeline.lifecycle import pipelines
-from logging_azmon._queue.state import State
+from logging_azmon._pipeline.all_pipelines import pipelines
+from logging_azmon._queue.pipeline_state import State
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,9 +9,10 @@ import threading
 
 import pytest
 
-from logging_azmon import AzureMonitorHandler, ConfigurationError
+from logging_azmon import AzureMonitorHandler, ConfigurationError, Pipeline
 from logging_azmon._process import feedback
 from logging_azmon.testing import FakeDestination, ManualClock
+from support.delivering import a_rule
 from support.endpoint import Endpoint, status
 from support.lifecycle import assert_each_once, run
 from support.pipelines import LIMIT_SECONDS, address, manual_pipeline, messages, sorted_messages
@@ -397,7 +398,7 @@ def test_a_queued_record_arrives_even_if_a_delivering_thread_now_has_its_thread_
 
 
 def test_basic_config_sets_a_formatter_whose_output_is_the_message():
-    """The README warns of this."""
+    """docs/configuration.md warns of this."""
     root = logging.getLogger()
     before = root.handlers[:]
     with FakeDestination() as destination:
@@ -509,3 +510,24 @@ assert len(spans.get_finished_spans()) == 1
 def test_a_pipeline_argument_of_another_type_is_refused_with_the_accepted_ones():
     with pytest.raises(ConfigurationError, match="give a Pipeline, an AzureMonitorHandler"):
         AzureMonitorHandler(pipeline="azure")
+
+
+def test_the_repr_of_a_handler_shows_its_level_and_pipeline():
+    """As in the list of a logger's handlers."""
+    with FakeDestination() as destination:
+        pipeline = Pipeline(**a_rule(), destination=destination, background=False)
+        handler = AzureMonitorHandler(pipeline=pipeline, level="INFO")
+        assert repr(handler) == f"<AzureMonitorHandler level=INFO {pipeline!r}>"
+        handler.close()
+        pipeline.close()
+
+
+def test_a_pipeline_is_closed_at_the_end_of_its_with_block():
+    """Rows are delivered before."""
+    with FakeDestination() as destination:
+        with Pipeline(**a_rule(), columns={"Message": "message"}, destination=destination) as pipeline:
+            handler = AzureMonitorHandler(pipeline=pipeline)
+            handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert [row["Message"] for row in destination.rows] == ["hello"]
+        assert repr(pipeline).startswith("<Pipeline")
+        assert " closed " in repr(pipeline)

@@ -16,9 +16,9 @@ DIRECTION = [
     {"__main__"},
     {"cli", "pytest_plugin"},
     {"processor"},
-    {"handler", "testing"},
+    {"handler", "testing", "typing"},
     {"_front"},
-    {"pipeline"},
+    {"pipeline", "sigterm"},
     {"_pipeline"},
     {"_azure"},
     {"_delivery", "_spool"},
@@ -31,8 +31,9 @@ LEVELS = {room: -row for row, rooms in enumerate(DIRECTION) for room in rooms}
 # Rooms that stand apart, with all that they may import. Only the commands and the fixtures import them.
 APART = {"local": {"table", "_config", "errors"}, "infra": {"table", "_config", "errors"}}
 
-# The listeners are the library's only threads. The local workspace is a server of its own.
-THREADS = {"_delivery", "local"}
+# The listeners are the library's only threads, except for the one that ends a process after SIGTERM. The local
+# workspace is a server of its own.
+THREADS = {"_delivery", "local", "sigterm"}
 # `_azure` speaks to the service; commands look at the way there and read what is deployed and stored.
 WIRE = {"_azure", "local", "cli"}
 
@@ -119,6 +120,12 @@ class TestDirection:
         known = foreign_imports(path) & {"azure", "requests", "urllib3", "ssl", "socketserver", "http"}
 
         assert known == set() or room in WIRE
+
+    def test_the_sdk_is_imported_by_statements(self):
+        """PyInstaller finds no module that is imported by a name in a text."""
+        found = {f"{module}.{name}" for room, path in SOURCES if room == "_azure" for module, name in imports(path)}
+
+        assert {"azure.identity", "azure.monitor.ingestion.LogsIngestionClient"} <= found
 
     @pytest.mark.parametrize(("room", "path"), SOURCES, ids=NAMES)
     def test_only_the_listeners_start_threads(self, room, path):

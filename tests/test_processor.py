@@ -17,11 +17,12 @@ import orjson
 import pytest
 import structlog
 
-from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline
 from logging_azmon._process import feedback
-from logging_azmon._queue.state import State
+from logging_azmon._queue.pipeline_state import State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination, ManualClock, capture
+from support.delivering import a_rule
 from support.doors import stdlib_logger
 from support.endpoint import Endpoint
 from support.lifecycle import assert_each_once, run
@@ -918,3 +919,13 @@ def test_a_bound_logger_pickled_with_each_task_makes_one_pipeline_per_worker(met
     assert_each_once(endpoint.rows)
 
     assert len({row["Instance"] for row in endpoint.rows}) <= 3
+
+
+def test_the_repr_of_a_processor_shows_its_level_and_pipeline():
+    """As in structlog's configuration."""
+    with FakeDestination() as destination:
+        pipeline = Pipeline(**a_rule(), destination=destination, background=False)
+        processor = AzureMonitorProcessor(pipeline=pipeline, level="INFO")
+        assert repr(processor) == f"<AzureMonitorProcessor level=20 {pipeline!r}>"
+        processor.close()
+        pipeline.close()

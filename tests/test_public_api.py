@@ -6,11 +6,12 @@ import inspect
 import logging
 import pkgutil
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 import logging_azmon
-from logging_azmon import testing
+from logging_azmon import testing, typing
 from logging_azmon._config.options import ARGUMENTS, Options
 from logging_azmon._config.settings import ACCEPTED
 from logging_azmon.testing import FakeDestination
@@ -26,6 +27,7 @@ PUBLIC = [
     "Stats",
     "Table",
     "Trouble",
+    "exit_on_sigterm",
 ]
 
 
@@ -57,9 +59,10 @@ class TestPackage:
         """`help` shows the docstring."""
         assert getattr(logging_azmon, name).__doc__
 
-    def test_dir_and_star_import_list_every_public_name(self):
+    def test_dir_and_star_import_list_the_public_names_and_no_others(self):
         """Completion in a shell uses `dir`."""
-        assert set(PUBLIC) <= set(dir(logging_azmon))
+        assert [name for name in dir(logging_azmon) if not name.startswith("__")] == PUBLIC
+        assert {"__all__", "__doc__", "__path__"} <= set(dir(logging_azmon))
         namespace = {}
         exec("from logging_azmon import *", namespace)
         assert set(namespace) - {"__builtins__"} == set(PUBLIC)
@@ -124,6 +127,7 @@ class TestAzureMonitorHandler:
             "rule_id",
             "stream",
             "credential",
+            "enabled",
             "columns",
             "dcr",
             "batch_bytes",
@@ -209,5 +213,33 @@ class TestStats:
 class TestTesting:
     def test_testing_module_has_exactly_the_documented_names(self):
         """Users' tests depend on them."""
-        assert sorted(testing.__all__) == ["Answer", "Failure", "FakeDestination", "ManualClock", "capture"]
+        expected = ["Answer", "Clock", "Destination", "Failure", "FakeDestination", "ManualClock", "capture"]
+
+        assert sorted(testing.__all__) == expected
         assert all(getattr(testing, name).__doc__ for name in testing.__all__)
+
+    def test_fakes_have_the_methods_of_the_protocols(self):
+        """A user's own fake can be checked against the same protocols."""
+        for fake, protocol in [(testing.FakeDestination, testing.Destination), (testing.ManualClock, testing.Clock)]:
+            methods = [name for name in vars(protocol) if not name.startswith("_")]
+
+            assert methods
+            assert all(callable(getattr(fake, name)) for name in methods)
+
+
+class TestTyping:
+    def test_typing_module_has_exactly_the_documented_names(self):
+        """Subclasses and factories pass arguments on with these types."""
+        assert sorted(typing.__all__) == ["Credential", "HasPipeline", "Options", "TokenCredential"]
+
+    def test_options_type_the_keywords_of_a_subclass(self):
+        """At run time they are the names of the settings."""
+
+        class Own(logging_azmon.AzureMonitorHandler):
+            def __init__(self, **options: Unpack[typing.Options]):
+                super().__init__("https://dce.example.org", "dcr-1", "Custom-App", **options)
+
+        handler = Own(uploads=7)
+
+        assert handler.pipeline.settings.uploads == 7
+        assert set(typing.Options.__annotations__) == set(ACCEPTED) - {"endpoint", "rule_id", "stream", "credential"}

@@ -7,7 +7,6 @@ to distinguish them from failed requests.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Mapping
@@ -119,4 +118,7 @@ def make_credential(chosen: Any, cloud: str) -> Any:
         return chosen
     if chosen not in _WITHOUT_AUTHORITY:
         options = {"authority": CLOUDS[cloud].authority, **options}
-    return getattr(importlib.import_module("azure.identity"), _CREDENTIAL_CLASSES[chosen])(**options)
+    # An import statement, so that PyInstaller finds the module.
+    from azure import identity
+
+    return getattr(identity, _CREDENTIAL_CLASSES[chosen])(**options)

@@ -1,14 +1,15 @@
 """Every argument of the front doors: its type, default, range and the sentence that documents it.
 
-`ARGUMENTS` is the table. Settings take their defaults and checks from it, and `documented` completes the signatures and
-docstrings of the front doors. Type checkers and editors cannot read a table, so `Options` repeats the names with their
-types; a test checks that the table, `Options` and `Settings` agree.
+`ARGUMENTS` is the table. Settings take their defaults and checks from it, and `lists_options` completes the signatures
+of the front doors. Type checkers and editors cannot read a table, so `Options` repeats the names with their types, and
+`tests/config/test_options.py` writes the sentences into the docstrings. It also checks that the table, `Options` and
+`Settings` agree.
 
 Annotations are evaluated here, hence no ``from __future__ import annotations``: `inspect.signature` shows them.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
 
@@ -21,8 +22,10 @@ OverflowName = Literal["drop_new", "drop_old", "block"]
 FsyncName = Literal["never", "batch", "row"]
 CloudName = Literal["public", "china", "usgov"]
 
+# Switches off every handler, processor and pipeline of the process.
+DISABLED = "LOGGING_AZMON_DISABLED"
+
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
-_LINE_LENGTH = 100
 
 _FrontDoor = TypeVar("_FrontDoor", bound=type[Any])
 
@@ -36,11 +39,13 @@ class TokenCredential(Protocol):
 
 
 Credential = str | Mapping[str, Any] | TokenCredential
+"""The name of an identity, one with its options, or an object that obtains tokens."""
 
 
 class Options(TypedDict, total=False):
     """Name the settings that front doors take by keyword; None stands for the default."""
 
+    enabled: bool | None
     columns: str | Mapping[str, Any] | Table | None
     dcr: str | Path | Mapping[str, Any] | None
     batch_bytes: int | None
@@ -76,19 +81,6 @@ class Argument(NamedTuple):
     """The only texts that are accepted."""
     variable: str | None = None
     """The environment variable that stands in for a missing argument."""
-
-    @property
-    def documentation(self) -> str:
-        """Return the text with the default, the range and the environment variable."""
-        sentences = [self.text]
-        if self.choices:
-            sentences.append(f"One of {', '.join(map(_quoted, self.choices))}.")
-        if self.variable is not None:
-            sentences.append(f"Default: the environment variable {self.variable}.")
-        elif self.default is not None:
-            accepted = f", from {self.limits[0]:_} to {self.limits[1]:_}" if self.limits else ""
-            sentences.append(f"Default: {_written(self.default)}{accepted}.")
-        return " ".join(sentences)
 
 
 _TABLE = (
@@ -131,6 +123,12 @@ _TABLE = (
     Argument(
         "background",
         "For tests: False starts no threads, so that rows are delivered in `flush` and `close` only.",
+        default=True,
+    ),
+    Argument(
+        "enabled",
+        "False takes no row and starts nothing, so that neither an address nor a credential is needed;"
+        f" `testing.capture` still gets the rows. The environment variable {DISABLED}=1 does the same.",
         default=True,
     ),
     Argument(
@@ -218,21 +216,18 @@ _TABLE = (
         limits=(0, 3_600),
     ),
     Argument("cloud", "Azure cloud that the rule is in.", default="public", choices=tuple(CLOUDS)),
-    Argument("report", "Callable that receives each `Trouble`. By default, they are printed to stderr."),
+    Argument("report", "Callable that receives each `Trouble`. By default, its text is printed on stderr."),
 )
 
 ARGUMENTS: Mapping[str, Argument] = {argument.name: argument for argument in _TABLE}
 
 
-def documented(front_door: _FrontDoor) -> _FrontDoor:
+def lists_options(front_door: _FrontDoor) -> _FrontDoor:
     """Let `inspect.signature` and `help` list each option of a class whose ``__init__`` takes ``**options``.
 
-    Signature and docstring are built when they are first read, so that importing the class stays cheap.
+    The signature is built when it is first read, so that importing the class stays cheap.
     """
     front_door.__signature__ = _Signature(front_door)
-    # python -OO strips docstrings; and the handler's has the arguments already, for editors, which run no code.
-    if front_door.__doc__ is not None and "Args:" not in front_door.__doc__:
-        front_door.__doc__ = _Docstring(front_door)  # type: ignore[assignment]  # read as the text that it makes
     return front_door
 
 
@@ -258,45 +253,3 @@ class _Signature:
             for name, annotation in Options.__annotations__.items()
         ]
         return signature.replace(parameters=[*named, *options])
-
-
-class _Docstring:
-    """Build the docstring of a class when it is read."""
-
-    def __init__(self, owner: type[Any]) -> None:
-        self._written = owner.__doc__ or ""
-        code = owner.__init__.__code__
-        self._names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-
-    def __get__(self, instance: object, owner: type[Any]) -> str:
-        import inspect
-
-        return "\n".join([inspect.cleandoc(self._written), "", *args_lines(self._names), ""])
-
-
-def args_lines(names: Iterable[str]) -> list[str]:
-    """Return the lines of a docstring that document these arguments and all options."""
-    import textwrap
-
-    lines = [
-        textwrap.fill(
-            f"{name}: {ARGUMENTS[name].documentation}",
-            _LINE_LENGTH,
-            initial_indent=" " * 4,
-            subsequent_indent=" " * 8,
-            break_on_hyphens=False,
-        )
-        for name in (*names, *Options.__annotations__)
-    ]
-    return ["Args:", *"\n".join(lines).splitlines()]
-
-
-def _quoted(word: str) -> str:
-    return f'"{word}"'
-
-
-def _written(value: Any) -> str:
-    """Write a default as Python would read it, with the digits of large numbers grouped."""
-    if isinstance(value, str):
-        return _quoted(value)
-    return f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)

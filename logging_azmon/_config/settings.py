@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,13 +16,17 @@ from ..errors import ConfigurationError
 from ..table import Source, Table
 from . import validators
 from .credential_checks import check_credential
-from .options import ARGUMENTS, Options
+from .options import ARGUMENTS, DISABLED, Options
 
 if TYPE_CHECKING:
     from .dcr import Streams
 
 # The environment variables that stand in for missing arguments, by argument.
 ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values() if argument.variable is not None}
+# Accepted values of the environment variable that switches pipelines off.
+_YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
+_NOT_NEEDED_IF_OFF = ("credential", "spool")
+_numbers = itertools.count(1)
 # Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
 _FIRST_LINES_BYTES = 16_384
 
@@ -35,6 +40,7 @@ class Settings:
     stream: str
     table: Table = dataclasses.field(repr=False)
     credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
+    enabled: bool = ARGUMENTS["enabled"].default
     batch_bytes: int = ARGUMENTS["batch_bytes"].default
     batch_seconds: float = ARGUMENTS["batch_seconds"].default
     queue_bytes: int = ARGUMENTS["queue_bytes"].default
@@ -69,10 +75,11 @@ SETTINGS = tuple(field.name for field in dataclasses.fields(Settings) if field.n
 ACCEPTED = (*ENVIRONMENT, "credential", *Options.__annotations__)
 
 
-def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destination: bool = False) -> Settings:
     """Check the arguments, and fill in the environment and the defaults; an argument that is None counts as missing.
 
-    Raises a ConfigurationError with every mistake.
+    With a destination of its own, a pipeline needs no address, and the environment does not switch it off. Raises a
+    ConfigurationError with every mistake.
     """
     given = {name: _resolved(value) for name, value in arguments.items() if value is not None}
     problems = [
@@ -80,7 +87,12 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         for name in arguments
         if name not in ACCEPTED
     ]
-    options = {name: given[name] for name in SETTINGS if name in given}
+    enabled = _collect(problems, _is_enabled, given, {} if has_destination else environ)
+    options = {name: given[name] for name in SETTINGS if name in given and name != "enabled"}
+    if enabled is False:
+        # Not even looked at: where nothing is sent, they may be missing or wrong.
+        for name in _NOT_NEEDED_IF_OFF:
+            options.pop(name, None)
     problems.extend(_option_problems(options))
 
     streams = _collect(problems, _declared_streams, given.get("dcr"))
@@ -90,17 +102,53 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     }
     if address["stream"] == "" and streams is not None and len(streams) == 1:
         (address["stream"],) = streams
-    problems.extend(_address_problems(address, options.get("credential"), streams))
+    if has_destination:
+        address = _with_stand_ins(address, streams)
+    if enabled:
+        problems.extend(_address_problems(address, options.get("credential"), streams))
+    else:
+        address = {name: value if isinstance(value, str) else "" for name, value in address.items()}
 
-    table = _collect(
-        problems, _table, given.get("columns"), streams, address["stream"], has_dcr=given.get("dcr") is not None
-    )
+    columns, has_dcr = given.get("columns"), given.get("dcr") is not None
+    if not enabled and address["stream"] == "":
+        # None of the declared streams is chosen, so their columns cannot be compared.
+        columns, streams = "default" if columns is None else columns, None
+    table = _collect(problems, _table, columns, streams, address["stream"], has_dcr=has_dcr)
     if problems:
         raise ConfigurationError(problems)
-    address["endpoint"] = validators.normal_endpoint(address["endpoint"])
+    if enabled:
+        address["endpoint"] = validators.normal_endpoint(address["endpoint"])
     if "spool" in options:
         options["spool"] = os.path.abspath(os.fspath(options["spool"]))
-    return Settings(**address, **options, table=table)
+    return Settings(**address, **options, enabled=enabled, table=table)
+
+
+def switched_off_by(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Return what switches the pipeline off, as it is written: an argument, an environment variable, or "".
+
+    Raises a ConfigurationError if the value of either is not accepted.
+    """
+    enabled, value = arguments.get("enabled"), environ.get(DISABLED, "").strip()
+    problems = [] if enabled is None else list(validators.check_flag("enabled", enabled))
+    if value.lower() not in (*_YES, *_NO):
+        problems.append(f"{DISABLED}={validators.shown(value)} is not accepted; set it to 1, true or yes, or unset it")
+    if problems:
+        raise ConfigurationError(problems)
+    if value.lower() in _YES:
+        return f"{DISABLED}={value}"
+    return "enabled=False" if enabled is False else ""
+
+
+def _is_enabled(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    return not switched_off_by(arguments, environ)
+
+
+def _with_stand_ins(address: Mapping[str, Any], streams: Streams | None) -> dict[str, Any]:
+    """Complete the address of a pipeline that sends elsewhere; each has a rule of its own, as a rule shares pauses."""
+    stand_ins = {"endpoint": "http://localhost", "rule_id": f"dcr-test-{next(_numbers)}"}
+    if streams is None:
+        stand_ins["stream"] = "Custom-Test"
+    return {name: value or stand_ins.get(name, "") for name, value in address.items()}
 
 
 def _suggestion(name: str) -> str:

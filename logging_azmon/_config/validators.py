@@ -47,6 +47,12 @@ def check_choice(name: str, value: Any, accepted: tuple[str, ...]) -> Iterator[s
         yield f"{name}={shown(value)} is not accepted; give one of {', '.join(map(repr, accepted))}"
 
 
+def check_flag(name: str, value: Any) -> Iterator[str]:
+    """Check a setting that is on or off."""
+    if not isinstance(value, bool):
+        yield f"{name}={shown(value)} is not accepted; give True or False"
+
+
 def check_directory(name: str, path: Any) -> Iterator[str]:
     """Check the path of a directory, which need not exist yet; only the first write shows whether it is writable."""
     if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:

@@ -14,8 +14,8 @@ Rules:
 - Delivering and flushing threads call it, the latter even in a signal handler. The lock is therefore re-entrant, and is
   held for arithmetic only.
 - Every ticket is given back by `succeeded`, `failed` or `release`. Giving it back twice does no harm.
-- A ticket acquired before the last failure is stale: its success or failure is ignored, except that a longer pause that
-  the service asked for still counts.
+- A ticket acquired before the last failure is stale. Its outcome is ignored, with one exception: if the service asked
+  for a longer pause, that pause counts.
 - Threads that wait for a pause or a probe to end are woken, without the lock, when it changes.
 """
 
@@ -127,7 +127,7 @@ class CircuitBreaker:
         return has_recovered
 
     def failures_with(self, ticket: int) -> int:
-        """Return the number of consecutive failures, including one of this request."""
+        """Return the number of consecutive failures, counting this request's, which has not been noted yet."""
         with self._lock:
             return self._failures + (ticket == self._generation)
 

@@ -1,6 +1,6 @@
 """Bound the requests that a pipeline spends on splitting batches. Pure: callers pass the time.
 
-Rules: several delivering threads may ask at once. The lock is held for arithmetic only.
+Rules: several delivering threads may ask concurrently. The lock is held for arithmetic only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .._process.real_threads import RLock
 
 
 class Budget:
-    """Grant a number of requests in a sliding window of time; several threads may ask at once."""
+    """Grant a number of requests in a sliding window of time; several threads may ask concurrently."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most

@@ -2,7 +2,7 @@
 
 204                                             done
 connection failed or timed out, 408, 429, 5xx   retry; every pipeline that sends to the same place pauses
-401                                             retry at once with a new token; a second 401 counts as a 403
+401                                             retry immediately with a new token; a second 401 counts as a 403
 403, 404, 400 InvalidStream                     retry slowly; the configuration must be corrected
 413, or known to be too large                   split by size; a single row is shrunk, then rejected
 400 RecordsTimeRangeIsMoreThan30Minutes         split by time

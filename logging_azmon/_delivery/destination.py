@@ -11,8 +11,9 @@ class Destination(Protocol):
     """Send rows, and return the answer.
 
     Rules:
-    - `send` makes one request. Only `Delivery` retries, splits, counts and reports.
-    - Several threads call `send` at once.
+
+    - `send` makes one request. Only the pipeline retries, splits, counts and reports.
+    - Several threads call `send` concurrently.
     - An expected failure is returned as an `Answer`. If `send` raises, the rows are kept and sent again later.
     - `close` may come before the first `send`, and more than once. Nothing is sent after it, except in a forked child
       after `forget`.

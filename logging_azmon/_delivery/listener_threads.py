@@ -1,4 +1,4 @@
-"""Background threads: QueueListeners that take batches and deliver them. No other module starts threads.
+"""Background threads: QueueListeners that take batches and deliver them. Only `sigterm` starts another thread.
 
 Rules:
 - A log call starts a listener, perhaps in a signal handler or finalizer that interrupted `Thread.start` itself. It
@@ -29,7 +29,7 @@ from .._process import feedback, heir, real_threads
 from .._process.clock import Clock, SystemClock
 from .._process.real_threads import Empty, RLock, SimpleQueue
 from .._process.thread_support import Threads, signals_left_to_others, threads
-from .._queue.state import StateMachine
+from .._queue.pipeline_state import PipelineState
 from ..trouble import Trouble, described
 from .delivery import Delivery
 from .reporter import Reporter
@@ -51,14 +51,15 @@ class Listener(QueueListener):
     """Deliver batches on a thread of its own until the pool stops.
 
     The base class's loop calls `dequeue` and `handle`. `start` is overridden, because its thread would not be marked as
-    delivering. `stop` is not used: with several listeners on one queue, one would take another's sentinel, and it joins
-    without a timeout. The loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
+    delivering. `stop` is not used: it joins without a timeout, and a sentinel that is meant for one listener could end
+    another. The loop is called by its private name, `_monitor`, which is unchanged since Python 3.2.
     """
 
     def __init__(self, pool: Listeners) -> None:
         super().__init__(pool.wakeups)
         self._pool = pool
-        # Set if starting it failed or was interrupted. It is not counted then, so its thread must not run it.
+        # Set if the start failed or was interrupted. The listener is then not counted as live, so its thread must end
+        # at once.
         self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
@@ -98,7 +99,7 @@ class Listeners:
     def __init__(
         self,
         *,
-        state: StateMachine,
+        state: PipelineState,
         scheduler: Scheduler,
         delivery: Delivery,
         clock: Clock,

@@ -1,8 +1,8 @@
 """Decide which batch is sent when, and whether a thread may send it now.
 
 Rules:
-- Any number of delivering and flushing threads call it at once, even in a signal handler. It has no lock of its own:
-  the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
+- Any number of delivering and flushing threads call it concurrently, even in a signal handler. It has no lock of its
+  own: the queue and the breakers have theirs, and a thread that loses a race for a batch asks again.
 - The caller that takes a batch also gets its tickets, and returns them by `release`, whatever happens to the batch.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .._process.clock import Clock
 from .._queue.batch import Batch
-from .._queue.state import StateMachine
+from .._queue.pipeline_state import PipelineState
 from .batch_source import BatchSource
 from .breaker import CircuitBreaker
 from .pace import Pace
@@ -44,7 +44,7 @@ class Scheduler:
         self,
         *,
         queue: BatchSource,
-        state: StateMachine,
+        state: PipelineState,
         clock: Clock,
         shared_breaker: CircuitBreaker,
         batch_seconds: float,
@@ -101,7 +101,7 @@ class Scheduler:
         due = None if since is None else self._pace.due_at(since, self._shared_breaker.stretch)
         is_due = self.is_draining or (due is not None and due <= now)
         if self._queue.is_ready(now, is_due=is_due):
-            # If another thread was faster, there is no work: the caller asks again at once.
+            # If another thread was faster, there is no work: the caller asks again immediately.
             return self._take(now, is_due=is_due), 0.0
         waits = [moment - now for moment in (due, self._queue.next_event_at()) if moment is not None]
         return None, max(0.0, min(waits, default=_IDLE_SECONDS))
@@ -135,7 +135,10 @@ class Scheduler:
         return self._shared_breaker.succeeded(tickets.shared, now) | self._own_breaker.succeeded(tickets.own, now)
 
     def failures_with(self, tickets: Tickets, *, is_shared: bool) -> int:
-        """Return the number of consecutive failures, of all pipelines or of this one, including one of this request."""
+        """Return the number of consecutive failures, counting this request's, which has not been noted yet.
+
+        `is_shared` asks for those of all pipelines that share the breaker, otherwise for those of this one.
+        """
         if is_shared:
             return self._shared_breaker.failures_with(tickets.shared)
         return self._own_breaker.failures_with(tickets.own)

@@ -13,6 +13,7 @@ from typing import Any
 from .._config.validators import shown
 from .._delivery.reporter import print_line
 from .._pipeline.intake import Intake
+from .._pipeline.off import Off
 from ..errors import ConfigurationError
 from ..pipeline import Pipeline, lifecycle_of
 from .dictconfig_reference import DictConfigReference
@@ -30,7 +31,7 @@ class PipelineLink:
     def __init__(self, pipeline: Any, arguments: Mapping[str, Any], problems: Iterable[str]) -> None:
         """Check the arguments; `problems` that the caller has found are reported with the others."""
         # None until the handler that `pipeline` names has been made.
-        self.intake: Intake | None = None
+        self.intake: Intake | Off | None = None
         # RecursionErrors of log calls, stored without a call; the pipeline counts them later.
         self.uncounted: dict[Any, None] = {}
         self._pipeline: Pipeline | None = None
@@ -48,13 +49,16 @@ class PipelineLink:
         else:
             self._source: PipelineLink | DictConfigReference = shared
 
+    def __repr__(self) -> str:
+        return "without a pipeline yet" if self._pipeline is None else repr(self._pipeline)
+
     def _attach(self, pipeline: Pipeline, *, is_maker: bool = False) -> Pipeline:
         lifecycle = lifecycle_of(pipeline)
         lifecycle.attach(self, is_maker=is_maker)
         lifecycle.intake.uncounted.update(self.uncounted)
         self.uncounted = lifecycle.intake.uncounted
         self._pipeline = pipeline
-        self.intake = lifecycle.intake
+        self.intake = lifecycle.front
         return pipeline
 
     @property
@@ -77,9 +81,9 @@ class PipelineLink:
             link = _linked(source) if isinstance(source, DictConfigReference) else source
         return self._attach(link.pipeline)
 
-    def resolve(self) -> Intake:
-        """Find the pipeline, and return its intake."""
-        return lifecycle_of(self.pipeline).intake
+    def resolve(self) -> Intake | Off:
+        """Find the pipeline, and return what takes its log calls."""
+        return lifecycle_of(self.pipeline).front
 
     def complain(self, error: ConfigurationError) -> None:
         """Report, once, that a factory made something other than a front door, so that `pipeline` names no pipeline.

@@ -18,8 +18,8 @@ from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
-from .._queue.state import StateMachine
-from .._queue.store import Store
+from .._queue.pipeline_state import PipelineState
+from .._queue.store import Durable, Store
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
 
@@ -40,7 +40,7 @@ class Components(NamedTuple):
 def assemble(
     settings: Settings,
     *,
-    state: StateMachine,
+    state: PipelineState,
     destination: Destination,
     reporter: Reporter,
     encoder: Encoder,
@@ -52,10 +52,11 @@ def assemble(
     """Assemble the components. `state` outlives a fork, other pipelines share `breaker`, and `files` is for tests."""
     ledger = Ledger()
     backlog = Backlog()
-    store: Store
-    store = memory = MemoryStore(
+    memory = MemoryStore(
         ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes
     )
+    store: Store = memory
+    durable: Durable | None = None
     if settings.spool is not None:
         # Imported here, because most applications have no spool.
         from .._spool.components import SpoolComponents
@@ -70,7 +71,7 @@ def assemble(
         )
         directory = Directory(settings.spool, target, files)
         reports = DeferredReports(clock, reporter)
-        store = SpoolStore(
+        store = durable = SpoolStore(
             SpoolComponents(
                 ledger=ledger,
                 clock=clock,
@@ -85,7 +86,16 @@ def assemble(
             spool_bytes=settings.spool_bytes,
             fsync=settings.spool_fsync,
         )
-    queue = BatchQueue(ledger, clock, backlog, store, _overflow(settings), state, wake)
+    queue = BatchQueue(
+        ledger=ledger,
+        clock=clock,
+        backlog=backlog,
+        store=store,
+        overflow=_overflow(settings),
+        state=state,
+        wake=wake,
+        durable=durable,
+    )
     scheduler = Scheduler(
         queue=queue, state=state, clock=clock, shared_breaker=breaker, batch_seconds=settings.batch_seconds
     )

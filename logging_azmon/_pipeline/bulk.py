@@ -23,9 +23,9 @@ class Bulk:
         """Encode fields that did not come from a log call, such as those of a line in a file."""
         return self._lifecycle.encoder(fields)
 
-    def offer(self, line: bytes, seconds: float) -> bool:
+    def put_within(self, line: bytes, seconds: float) -> bool:
         """Queue an encoded row as soon as there is room; return False, and count nothing, if there is none in time."""
-        return self._lifecycle.queue.put_within(seconds, line)
+        return self._lifecycle.queue.put_within(line, seconds)
 
     def settled_count(self) -> int:
         """Return how many rows, counted from the first one, are settled without a gap."""

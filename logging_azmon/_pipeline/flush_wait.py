@@ -1,8 +1,8 @@
 """Wait until rows are settled, for flush and close.
 
-Rules: none of the library's locks is held. If no listener can deliver, the waiting thread delivers. A close within a
-second after a flush of the default length has timed out does not wait again. At exit, every wait is limited by the time
-that the process has left.
+Rules: none of the library's locks is held. If no listener can deliver, the waiting thread delivers. If a flush without
+a timeout argument has timed out, a close within the next second does not wait again. At exit, every wait is limited by
+the time that the process has left.
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ ASKS_RECORD = not fork_mark.IS_WIPED
 class Intake:
     """Turn the application's log calls into rows of the queue."""
 
-    def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, encoder: Encoder, reporter: Reporter, clock: Clock, *, enabled: bool = True) -> None:
+        """Without `enabled`, only captures take rows."""
+        self._enabled = enabled
         self._encoder = encoder
         self._report = reporter
         self._clock = clock
@@ -102,6 +104,8 @@ class Intake:
     def redirect(self, put: Put | None) -> None:
         """Give rows to a capture; with None, to the queue again."""
         own = self._put_and_wake if self._asks_for_thread else self._queue.put
+        if not self._enabled:
+            own = _put_nowhere
         self._put = own if put is None else put
 
     # Failures.
@@ -156,3 +160,7 @@ class Intake:
             self.redirect(capture.current())
             self._on_thread()
         return is_in
+
+
+def _put_nowhere(_: bytes) -> bool:
+    return True

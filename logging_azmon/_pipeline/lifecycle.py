@@ -1,4 +1,4 @@
-"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between the states in `_queue.state`.
+"""The lifecycle of a pipeline: flush, close, fork and exit, as transitions between its states (see `pipeline_state`).
 
 Rules:
 - `flush` and `close` wait for listeners, so they hold none of the library's locks and have a deadline. Where waiting
@@ -7,7 +7,7 @@ Rules:
   them.
 - Transitions are made under the ledger's lock, which is re-entrant; no network I/O happens under it.
 - In a child that was forked without hooks, each of the methods that users and exit call restarts the modules first.
-- A pipeline that has unsettled rows but no users is kept alive until they are settled.
+- A pipeline that has unsettled rows but no front doors is kept alive until they are settled.
 """
 
 from __future__ import annotations
@@ -20,40 +20,53 @@ from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
 from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
-from .._process import at_exit, at_fork, feedback, heir
+from .._process import at_exit, at_fork, feedback
 from .._process.clock import Clock
 from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
 from .._queue.batch_queue import EVERYTHING
-from .._queue.state import State, StateMachine
+from .._queue.pipeline_state import PipelineState, State
 from .._rows.encoder import Encoder
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .close_after_config import CloseAfterConfig
 from .flush_wait import FlushWait
+from .front_doors import FrontDoors
 from .intake import Intake
 from .left_behind import left_behind
-from .users import Users
+from .off import Off
 
 
 class Lifecycle:
     """Hold the components of a pipeline, and take it through its states, forks and the exit of the process."""
 
-    def __init__(self, settings: Settings, destination: Destination, clock: Clock, *, background: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        destination: Destination,
+        clock: Clock,
+        pipelines: Registry[Lifecycle],
+        *,
+        background: bool,
+    ) -> None:
+        """Assemble the pipeline, and register it with the others, for forks and the exit."""
         at_fork.ensure_restarted()
         self.settings = settings
         # Identifies the pipeline across processes when it is pickled.
         self.key = secrets.token_hex(8)
         self.destination = destination
         self._clock = clock
+        self._pipelines = pipelines
         self._background = background
         self._report = Reporter(settings.report, clock.monotonic)
         self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
-        self._state = StateMachine()
-        self._users = Users(self._close_unused)
+        self._state = PipelineState()
+        self._front_doors = FrontDoors(self._close_unused)
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
-        self.intake = Intake(self.encoder, self._report, clock)
+        self.intake = Intake(self.encoder, self._report, clock, enabled=settings.enabled)
+        # What front doors give their log calls to.
+        self.front: Intake | Off = self.intake if settings.enabled else Off(self.intake)
         self._assemble()
         pipelines.add(self)
 
@@ -85,7 +98,7 @@ class Lifecycle:
             on_refusal=self._thread_refused,
         )
         self._flush_wait = FlushWait(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
-        self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: pipelines.release(self))
+        self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: self._pipelines.release(self))
 
     def _count_misfit(self) -> None:
         # Looked up at each call, because a forked child has a new ledger.
@@ -97,7 +110,7 @@ class Lifecycle:
         return self._state.state
 
     def _thread_refused(self) -> None:
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         self.intake.ask_for_thread()
 
     def take_key(self, key: str) -> None:
@@ -113,8 +126,9 @@ class Lifecycle:
         return self.ledger.snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Deliver the waiting rows; return True if the service took or refused each, and no row was dropped meanwhile.
+        """Deliver the waiting rows.
 
+        Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
         at_fork.ensure_restarted()
@@ -154,11 +168,8 @@ class Lifecycle:
         if not self._state.takes_rows or not self.stats().accepted:
             return False
         self.make_all_due()
-        pipelines.keep(self)
-        if not self._close_after_config.begin(self.listeners):
-            return False
-        with self.ledger.lock:
-            return self._state.move(State.CLOSING)
+        self._pipelines.keep(self)
+        return self._close_after_config.begin(self.listeners) and self.queue.begin_closing()
 
     def close_in_background(self) -> None:
         """Take no more rows, and leave the waiting ones to the listeners."""
@@ -167,7 +178,7 @@ class Lifecycle:
 
     def _drain_in_background(self) -> None:
         """Leave the waiting rows to the listeners, which end when none is left, or else to the exit of the process."""
-        pipelines.keep(self)
+        self._pipelines.keep(self)
         if not self.listeners.finish() and not self.scheduler.has_rows():
             self._close_if_idle()
 
@@ -201,7 +212,7 @@ class Lifecycle:
             if reason not in ("closed", "after_close"):
                 text = f"{count(loss.rows)} dropped: {reason}"
                 self._report(Trouble(kind="lost", text=text, reason=reason, rows=loss.rows))
-        pipelines.release(self)
+        self._pipelines.release(self)
 
     # Called by `bulk` and at exit.
 
@@ -224,14 +235,14 @@ class Lifecycle:
 
     # Front doors.
 
-    def attach(self, user: object, *, is_maker: bool) -> None:
+    def attach(self, front_door: object, *, is_maker: bool) -> None:
         """Register a front door that logs to this pipeline."""
-        self._users.add(user, is_maker=is_maker)
+        self._front_doors.add(front_door, is_maker=is_maker)
 
-    def detach(self, user: object) -> None:
+    def detach(self, front_door: object) -> None:
         """Forget a front door that was closed, and close the pipeline if nothing else will."""
-        self._users.remove(user)
-        if self._users.should_close(is_ending=at_exit.seconds_left() is not None):
+        self._front_doors.remove(front_door)
+        if self._front_doors.should_close(is_ending=at_exit.seconds_left() is not None):
             self.close()
 
     def _close_unused(self) -> None:
@@ -243,11 +254,6 @@ class Lifecycle:
             self._drain_in_background()
 
     # Fork and exit.
-
-    @property
-    def close_seconds(self) -> float:
-        """Return how long this pipeline may take to finish."""
-        return self.settings.close_seconds
 
     @property
     def fork_lock(self) -> threading.RLock:
@@ -276,36 +282,9 @@ class Lifecycle:
         self._flush_wait.wait(EVERYTHING if was_closed else watermark, deadline, is_default=True)
         if was_closed:
             self._finish_closing(deadline)
-        elif is_last or not len(self._users):
+        elif is_last or not len(self._front_doors):
             self.close()
 
 
 def _must_not_wait() -> bool:
     return feedback.is_delivering() or holds_logging_lock()
-
-
-pipelines: Registry[Lifecycle] = Registry()
-
-
-def _fork_locks() -> list[threading.RLock]:
-    return [pipeline.fork_lock for pipeline in pipelines.alive()]
-
-
-def restart() -> None:
-    """Restart each pipeline in a forked child; none is kept alive for its parent's rows."""
-    alive = pipelines.alive()
-    pipelines.release_all()
-    is_heir = heir.is_heir()
-    for pipeline in alive:
-        pipeline.restart(is_heir=is_heir)
-
-
-def finish_all(is_last: bool) -> None:  # noqa: FBT001 - at_exit's signature
-    """Deliver the last rows of all pipelines at exit, and close the pipelines that nothing else will close."""
-    at_exit.finish_pipelines(
-        [pipeline for pipeline in pipelines.alive() if pipeline.state is not State.CLOSED], is_last
-    )
-
-
-at_fork.register(at_fork.Turn.PIPELINES, locks=_fork_locks, restart=restart)
-at_exit.register(at_exit.Turn.PIPELINES, finish_all)

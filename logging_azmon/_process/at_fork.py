@@ -7,7 +7,7 @@ Rules:
 - The parent releases the locks in reverse order, also if a signal handler raises in the middle of that.
 - The child inherits locks that are held by the forking thread, or by threads that do not exist in the child. It never
   takes or releases these: each module's `restart` replaces its own. The modules restart in the order of `Turn`.
-- Several threads may fork at once.
+- Several threads may fork concurrently.
 - uWSGI forks in C and calls no hook. There the first log call, flush, close or exit callback of the child restarts the
   modules (`ensure_restarted`), which is why `restart` takes no lock that the parent's threads may have held.
 - A log call that interrupts the restart on the same thread, in a signal handler or finalizer, is postponed until the

@@ -51,7 +51,7 @@ class Batch:
     # Whether it still takes rows.
     is_open: bool = False
     # Whether a listener was woken for it.
-    announced: bool = False
+    is_announced: bool = False
     # Notices are the library's own rows that report losses; the loss of a notice causes no other notice.
     is_notice: bool = False
     # Whether its store has released it.

@@ -22,8 +22,8 @@ from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
 from .overflow import Overflow
-from .state import State, StateMachine
-from .store import Loaded, Put, Store
+from .pipeline_state import PipelineState, State
+from .store import Durable, Loaded, Put, Store
 
 # A watermark later than any row.
 EVERYTHING = sys.maxsize
@@ -32,29 +32,33 @@ EVERYTHING = sys.maxsize
 class BatchQueue:
     """Queue rows until they are settled."""
 
-    def __init__(  # noqa: PLR0917 - its components
+    def __init__(
         self,
+        *,
         ledger: Ledger,
         clock: Clock,
         backlog: Backlog,
         store: Store,
         overflow: Overflow,
-        state: StateMachine,
+        state: PipelineState,
         wake: Callable[[], object],
+        durable: Durable | None = None,
     ) -> None:
+        """Queue rows in this store; `durable` is the store again if its rows survive the process."""
         self.lock = ledger.lock
         self._ledger = ledger
         self._clock = clock
         self._backlog = backlog
         self._store = store
+        self._durable = durable
         self._overflow = overflow
         self._state = state
         self._wake = wake
         # Takes a row, or counts it as dropped and returns False. The store's own function, to save a call for each row.
         self.put: Put = store.fast_path(self._put)
-        # Batches that begin before this watermark are due at once, because a flush waits for them.
+        # Batches that begin before this watermark are due immediately, because a flush waits for them.
         self._urgent_before = 0
-        # When the store is to be refreshed next.
+        # When the store is to be refreshed next; None if never.
         self._next_refresh: float | None = None
         self.settled_batches = 0
 
@@ -77,7 +81,7 @@ class BatchQueue:
         """Take a row if there is room; otherwise return False, and count nothing."""
         return self._store.append(line)
 
-    def put_within(self, seconds: float, line: bytes) -> bool:
+    def put_within(self, line: bytes, seconds: float) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         wakeups: SimpleQueue[None] = SimpleQueue()
         self.watch(wakeups)
@@ -108,7 +112,8 @@ class BatchQueue:
 
     def refresh(self, now: float) -> None:
         """Adopt orphans from time to time, and report trouble of the store; called before `take`."""
-        self._next_refresh = self._store.refresh(now, is_urgent=False, adopts=not self._state.is_closed)
+        if self._durable is not None:
+            self._next_refresh = self._durable.refresh(now, is_urgent=False, adopts=not self._state.is_closed)
 
     def is_ready(self, now: float, *, is_due: bool) -> bool:
         """Return whether `take` would hand out a batch."""
@@ -178,14 +183,14 @@ class BatchQueue:
         with self.lock:
             if not self._state.is_closed:
                 self._backlog.insert(batch)
-                # Counted before it leaves the taken ones: as long as it is among them, `oldest` skips it, so that it
-                # cannot be dropped with wrong counters.
+                # Count first, remove from the taken ones second. Until it is removed, `oldest` skips the batch, so no
+                # other call can drop it while the counters are wrong.
                 self._ledger.give_back(batch.rows, batch.place)
                 self._backlog.untake(batch)
             else:
                 self._leave_given_back(batch)
         if self._state.is_closed:
-            self._store.release_ownership()
+            self.release_ownership()
         else:
             self._wake()
 
@@ -199,7 +204,7 @@ class BatchQueue:
 
     def _leave(self, batch: Batch) -> int:
         """Hand a waiting batch over to the next process, or count its rows as lost; return how many are lost."""
-        if self._store.hand_over(batch):
+        if self._durable is not None and self._durable.hand_over(batch):
             return 0
         self._store.release(batch)
         self._ledger.drop("closed", batch.rows, self._clock.time(), queued=batch.rows, is_notice=batch.is_notice)
@@ -211,7 +216,7 @@ class BatchQueue:
             self._store.divide(batch, parts)
             self._backlog.divide(batch, parts)
 
-    def settle(self, batch: Batch, *, rejected: bool = False, lost: Reason | None = None) -> None:
+    def settle(self, batch: Batch, *, is_rejected: bool = False, lost: Reason | None = None) -> None:
         """Settle a taken batch as delivered, rejected, or lost for a reason; a second call does nothing."""
         if not self._backlog.is_taken(batch):
             return
@@ -222,7 +227,7 @@ class BatchQueue:
             if lost:
                 now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
-            elif rejected:
+            elif is_rejected:
                 self._ledger.reject(batch.rows)
             else:
                 self._ledger.deliver(batch.rows)
@@ -231,15 +236,16 @@ class BatchQueue:
 
     def reject(self, batch: Batch, answer: dict[str, Any]) -> str:
         """Settle a batch that the service rejected; return the file that keeps its rows, or ""."""
-        kept = self._store.keep_rejected(batch, answer)
-        self.settle(batch, rejected=True)
+        kept = "" if self._durable is None else self._durable.keep_rejected(batch, answer)
+        self.settle(batch, is_rejected=True)
         return kept
 
     # Flush and close.
 
     def make_all_due(self) -> int:
         """Make all waiting batches due now, and return the watermark to wait for."""
-        self._store.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._state.is_closed)
+        if self._durable is not None:
+            self._durable.refresh(self._clock.monotonic(), is_urgent=True, adopts=not self._state.is_closed)
         with self.lock:
             self._ledger.catch_up()
             self._urgent_before = self._ledger.accepted
@@ -276,6 +282,11 @@ class BatchQueue:
         with self.lock:
             self._backlog.unwatch(wakeups)
 
+    def begin_closing(self) -> bool:
+        """Note that the pipeline will close once dictConfig is done; return False if it does not take rows any more."""
+        with self.lock:
+            return self._state.move(State.CLOSING)
+
     def begin_drain(self) -> bool:
         """Take no more rows for this process to send, and end all waits for room; return False if that was done."""
         with self.lock:
@@ -298,12 +309,13 @@ class BatchQueue:
             while (batch := self._backlog.take_next()) is not None:
                 lost += self._leave(batch)
             self._backlog.notify()
-        self._store.release_ownership()
+        self.release_ownership()
         return lost
 
     def release_ownership(self) -> None:
         """Let other processes adopt the rows that are left on disk, once none of them is in flight."""
-        self._store.release_ownership()
+        if self._durable is not None:
+            self._durable.release_ownership()
 
     def rows_in_memory(self) -> list[bytes]:
         """Return the waiting rows that are in memory, in a forked child that delivers them in its parent's place."""
@@ -313,5 +325,5 @@ class BatchQueue:
     def leave_to_parent(self) -> None:
         """Take no more rows, in a forked child; all rows in the queue are the parent's."""
         # Its own, because the pipeline goes on with another queue.
-        self._state = StateMachine(State.CLOSED)
+        self._state = PipelineState(State.CLOSED)
         self._store.leave_to_parent()

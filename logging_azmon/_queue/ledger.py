@@ -21,7 +21,7 @@ from typing import Literal
 from .._process.real_threads import RLock
 from ..stats import Stats
 
-# Why rows are dropped. mypy checks the code against these values, and a test docs/operations.md.
+# Why rows are dropped. mypy checks the code against these values, and a test checks docs/operations.md.
 Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
 # The counter that holds a waiting row: in memory or on disk.
 Place = Literal["queued", "spooled"]

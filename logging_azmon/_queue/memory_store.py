@@ -171,12 +171,12 @@ class MemoryStore:
                 batch = Batch(bytearray(), 0, 0, is_open=True)
                 self._backlog.append(batch)
                 self._count_open(batch, max(self._batch_bytes, size), begun)
-        if not batch.announced:
+        if not batch.is_announced:
             try:
                 self._wake()
                 if self._choose_append() and self._open.batch is batch:
                     self._open.lock_free = batch
-                batch.announced = True
+                batch.is_announced = True
             except RecursionError:
                 pass  # the row is in, so raising would count it twice; the next row wakes a listener
         return True
@@ -261,9 +261,6 @@ class MemoryStore:
 
     # The delivering side.
 
-    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> None:
-        """Do nothing: dead processes leave no rows in memory."""
-
     def catch_up(self) -> None:
         """Count the rows that were taken without the lock, and take the reserve back."""
         if not self.is_writing:
@@ -299,23 +296,12 @@ class MemoryStore:
                 batch.is_released = True
                 self.used_bytes -= size
 
-    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:  # noqa: ARG002 - as Store has it
-        """Return "": rejected rows are kept on disk only."""
-        return ""
-
     # The end.
 
     def close(self) -> None:
         """Take no more rows."""
         self._limit = 0
         self.close_open()
-
-    def hand_over(self, batch: Batch) -> bool:  # noqa: ARG002 - as Store has it
-        """Return False: rows in memory are lost with the process."""
-        return False
-
-    def release_ownership(self) -> None:
-        """Do nothing: no other process sees this memory."""
 
     def leave_to_parent(self) -> None:
         """Take no more rows, without the lock: in a forked child, a thread that does not exist may hold it."""

@@ -25,7 +25,7 @@ class FullQueue(Protocol):
         """Take a row if there is room; otherwise return False, and count nothing."""
         ...
 
-    def put_within(self, seconds: float, line: bytes) -> bool:
+    def put_within(self, line: bytes, seconds: float) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         ...
 
@@ -71,7 +71,7 @@ class Block:
         is_busy = holds(queue.lock) or feedback.is_delivering() or runs_event_loop()
         if is_busy or queue.settled_batches == self._timed_out_at:
             return False
-        is_in = queue.put_within(self._seconds, line)
+        is_in = queue.put_within(line, self._seconds)
         if not is_in:
             self._timed_out_at = queue.settled_batches
         return is_in

@@ -1,4 +1,4 @@
-"""The contract between a queue and the store that keeps its rows, in memory or on disk."""
+"""The contracts between a queue and the store that keeps its rows, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -64,13 +64,6 @@ class Store(Protocol):
 
     # The delivering side.
 
-    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
-        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble.
-
-        Return when that is due next, or None if never.
-        """
-        ...
-
     def open_since(self) -> float | None:
         """Return when the open batch began, if there is one; the ledger's lock is held."""
         ...
@@ -95,14 +88,32 @@ class Store(Protocol):
         """Free the space of a batch, because its rows are settled; the lock may be held if the batch is in memory."""
         ...
 
-    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
-        """Keep rejected rows with the service's answer, and return the file; "" if that is not possible."""
-        ...
-
     # The end.
 
     def close(self) -> None:
         """Take no more rows for this process to send; the ledger's lock is held."""
+        ...
+
+    def leave_to_parent(self) -> None:
+        """Take no more rows, in a forked child; the rows in the store are its parent's."""
+        ...
+
+
+class Durable(Protocol):
+    """Exchange rows with other processes; a store whose rows survive the process has these methods as well.
+
+    They are called without a lock held, except where they say so.
+    """
+
+    def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
+        """Adopt orphans, if that is due or urgent and `adopts` allows it, and report the store's trouble.
+
+        Return when that is due next, or None if never.
+        """
+        ...
+
+    def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
+        """Keep rejected rows with the service's answer, and return the file; "" if that is not possible."""
         ...
 
     def hand_over(self, batch: Batch) -> bool:
@@ -111,8 +122,4 @@ class Store(Protocol):
 
     def release_ownership(self) -> None:
         """Let other processes adopt the rows that are left, once none of them is in flight."""
-        ...
-
-    def leave_to_parent(self) -> None:
-        """Take no more rows, in a forked child; the rows in the store are its parent's."""
         ...

@@ -7,4 +7,4 @@ encoder                   joins the encoded values into a row
 fast                      does all of it in one step for an ordinary record or event
 """
 
-from . import foreign as foreign  # registers how objects of other libraries are shown
+from . import foreign_types as foreign_types  # registers how objects of other libraries are shown

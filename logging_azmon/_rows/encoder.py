@@ -3,8 +3,8 @@
 A row is joined from encoded columns, each followed by a comma. Columns that never change are encoded once, those of a
 thread or a call site when they are first seen; only time, sequence, message and extras are encoded for each row.
 
-Rules: many threads use an encoder at once, and it takes no lock. Its caches are dicts that are filled key by key and
-cleared when full. It is re-entrant: the state of a row is in local variables only, so an object may log while it is
+Rules: many threads use an encoder concurrently, and it takes no lock. Its caches are dicts that are filled key by key
+and cleared when full. It is re-entrant: the state of a row is in local variables only, so an object may log while it is
 being encoded. Keys are unique: each column is written once, and names among the rest are made unique.
 """
 

@@ -3,7 +3,7 @@
 Nothing here calls `isinstance` on a foreign object, or asks it for attributes that it may compute: a proxy's
 ``__class__``, a QuerySet's ``__repr__`` and a model's ``__str__`` run queries. Objects are judged by their type.
 
-This module knows the built-in types and a few of the standard library. `foreign` registers all others, by name.
+This module knows the built-in types and a few of the standard library. `foreign_types` registers all others, by name.
 
 Rules: the cache of converters is filled by many threads without a lock, key by key, and cleared when full.
 """

@@ -57,7 +57,10 @@ def is_utc_text(moment: Any) -> bool:
 
 
 def with_zone(moment: Any, logged: float) -> Any:
-    """Return a naive time as UTC if it matches the log call's in UTC but not in local time; otherwise, unchanged."""
+    """Return a naive time as UTC if only that reading is close to the time of the log call.
+
+    Return any other value unchanged.
+    """
     kind = type(moment)
     if not issubclass(kind, (str, dt.datetime)) or (kind is str and moment.endswith("Z")):
         return moment

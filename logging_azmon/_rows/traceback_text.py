@@ -3,10 +3,11 @@
 The library reads the source of every frame again for each traceback. An application raises at a few places, so the text
 of a frame is kept. What proves that a frame is the same is its code object, instruction and line.
 
-Rules: many threads use the cache at once, without a lock: it is filled key by key, and cleared when it is full. The
-standard library is the definition. It writes each frame when it is first seen, each last line that needs more than a
-name and a text, and the whole traceback where groups or `sys.tracebacklimit` are involved. One difference is intended:
-after a source file was edited, a frame keeps the lines that it had when it was first written, which are those that run.
+Rules: many threads use the cache concurrently, without a lock: it is filled key by key, and cleared when it is full.
+The standard library is the definition. It writes each frame when it is first seen, each last line that needs more than
+a name and a text, and the whole traceback where groups or `sys.tracebacklimit` are involved. One difference is
+intended: after a source file was edited, a frame keeps the lines that it had when it was first written. These are the
+lines that run.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Directory:
         self.target = target
         self.header = target.header()
         # The names of segments that are for another target or cannot be read.
-        self._foreign: set[str] = set()
+        self._not_ours: set[str] = set()
 
     def path_of(self, *names: str) -> str:
         """Return the path of a file."""
@@ -103,11 +103,11 @@ class Directory:
             owner = owner_of(name)
             if owner is not None and owner not in mine:
                 orphans[owner] = None
-        self._foreign &= set(names)
+        self._not_ours &= set(names)
         failure: OSError | None = None
         for owner in orphans:
-            # The owner of a segment that is known to be foreign need not be locked again.
-            if not any(name in self._foreign for name in names if owner_of(name) == owner):
+            # The owner of a segment that is known not to be ours need not be locked again.
+            if not any(name in self._not_ours for name in names if owner_of(name) == owner):
                 try:
                     adopted = self._adopt(owner)
                 except OSError as error:
@@ -140,13 +140,13 @@ class Directory:
         return None
 
     def _find_rows(self, segment: Segment) -> int | None:
-        """Return the offset of a segment's first row; None if it has no rows or is foreign."""
+        """Return the offset of a segment's first row; None if it has no rows or is not ours."""
         try:
             line = self.first_line(segment.path)
         except OSError as error:
             if error.errno in TRANSIENT:
                 raise
-            self._foreign.add(os.path.basename(segment.path))
+            self._not_ours.add(os.path.basename(segment.path))
             return None
         if not line.endswith(b"\n") and len(line) < MAX_HEADER_BYTES:
             # Its owner died before it wrote a row.
@@ -156,7 +156,7 @@ class Directory:
             return None
         if Target.of_header(line) == self.target:
             return len(line)
-        self._foreign.add(os.path.basename(segment.path))
+        self._not_ours.add(os.path.basename(segment.path))
         return None
 
     def first_line(self, path: str) -> bytes:
@@ -169,9 +169,9 @@ class Directory:
             self.files.close(fd)
 
     @property
-    def foreign(self) -> set[str]:
+    def not_ours(self) -> set[str]:
         """Return the names of segments that are for another target or cannot be read."""
-        return set(self._foreign)
+        return set(self._not_ours)
 
     # Rejected rows.
 

@@ -2,6 +2,9 @@
 
 Rules: a thread holds `lock` while it creates an owner, looks for orphans, or takes or releases owners' locks. The order
 of locks is ownership, then ledger: a thread that holds the ledger's lock only tries this one. A fork waits for it.
+
+A log call never waits for `lock`, because a search for orphans may take long. It waits only for another log call that
+creates the owner, by a lock of its own, so that rows which are logged at the same time are all on disk.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ class Ownership:
 
     def __init__(self, directory: Directory, ledger_lock: RLock, reports: DeferredReports) -> None:
         self.lock = RLock()
+        # Held by a log call that creates the owner. A forked child makes another ownership, so no fork waits for it.
+        self._creating = RLock()
         # The owner that this pipeline writes as.
         self.writer: Owner | None = None
         # All owners whose segments this pipeline holds, by name.
@@ -42,17 +47,27 @@ class Ownership:
 
     def try_lock(self) -> bool:
         """Take the lock; wait a second for it, but not while this thread holds the ledger's lock."""
-        return self.lock.acquire(timeout=0 if holds(self._ledger_lock) else _LOCK_SECONDS)
+        return self._acquire(self.lock)
+
+    def _acquire(self, lock: RLock) -> bool:
+        return lock.acquire(timeout=0 if holds(self._ledger_lock) else _LOCK_SECONDS)
 
     def ensure_writer(self, fail: Callable[[OSError], None]) -> bool:
         """Create the owner that this pipeline writes as, unless it exists; return False if that is not possible now."""
-        if not self.try_lock():
+        if not self._acquire(self._creating):
             return False
         try:
-            if self.writer is None:
-                owner = self._directory.create_owner()
-                self.owners[owner.name] = owner
-                self.writer = owner
+            return self.writer is not None or self._create_writer(fail)
+        finally:
+            self._creating.release()
+
+    def _create_writer(self, fail: Callable[[OSError], None]) -> bool:
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            owner = self._directory.create_owner()
+            self.owners[owner.name] = owner
+            self.writer = owner
         except OSError as error:
             fail(error)
         finally:

@@ -61,7 +61,7 @@ class Recovery:
     def _search(self, now: float) -> None:
         path = self._directory.path
         self._ownership.next_look = now + LOOK_SECONDS
-        foreign = self._directory.foreign
+        not_ours = self._directory.not_ours
         owners = self._ownership.owners
         try:
             self._ownership.release_idle()
@@ -75,8 +75,8 @@ class Recovery:
         except OSError as error:
             self._reports.add("disk", f"the spool {path} cannot be searched ({error})")
             return
-        if self._directory.foreign - foreign:
-            files = len(self._directory.foreign)
+        if self._directory.not_ours - not_ours:
+            files = len(self._directory.not_ours)
             text = f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
             self._reports.add("foreign", f"{text}; see: logging-azmon spool {path}")
 
@@ -87,7 +87,7 @@ class Recovery:
             for segment, start in segments:
                 stored = Stored(segment, start, segment.size - start)
                 batch = Batch(b"", 0, self._next_adopted, place="spooled", is_adopted=True, stored=stored)
-                batch.is_uncounted = batch.announced = True
+                batch.is_uncounted = batch.is_announced = True
                 batches.append(batch)
                 self._next_adopted += _STEP
                 self._space.adopt(segment)
@@ -133,7 +133,8 @@ class Recovery:
             return self._failed(batch, error)
         rows, torn = self._count(batch, data)
         if torn:
-            self._reports.add("torn", f"{count(torn)} of a process that was killed could not be read", is_loss=True)
+            text = f"{count(torn)} torn in the spool: a process was killed, the disk full, or the power cut"
+            self._reports.add("torn", text, is_loss=True)
         if self._clock.time() - begun_at(os.path.basename(segment.path)) > MAX_AGE.total_seconds():
             text = f"rows of {segment.path} are older than two days: the service replaces their TimeGenerated"
             self._reports.add("old", f"{text} by the time of receipt; see docs/spool.md")
@@ -221,8 +222,8 @@ class Recovery:
     def rewrite(self, batch: Batch) -> bool:
         """Write a part of a batch to a segment of its own, so that its rows need not wait in memory."""
         stored: Stored = batch.stored
-        # Written as the part's owner, whose lock is held as long as there are parts; after `close`, the writer is
-        # another owner or None.
+        # Write as the part's own owner: its lock is held until the last part is settled. The current writer may be
+        # another owner, or None after `close`.
         owner = stored.segment.owner
         start = len(self._directory.header)
         size = len(batch.data)

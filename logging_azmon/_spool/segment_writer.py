@@ -104,10 +104,10 @@ class SegmentWriter:
                     self.put(self._deferred.popleft())
         if taken_by is None:
             return False
-        if not taken_by.announced:
+        if not taken_by.is_announced:
             try:
                 self._wake()
-                taken_by.announced = True
+                taken_by.is_announced = True
             except RecursionError:
                 pass  # as in memory
         return True
@@ -143,7 +143,7 @@ class SegmentWriter:
         start = len(self._directory.header)
         most = start + capacity
         try:
-            if not self._space.claim(most, now):
+            if not self._space.check_room(most, now):
                 return None
             if not self._directory.holds(owner):
                 # The lock file was removed, so other processes may adopt our segments: go on as another owner.

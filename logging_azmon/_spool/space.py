@@ -54,7 +54,7 @@ class Space:
         """Use the disk no more, in a forked child."""
         self._broken_until = float("inf")
 
-    def claim(self, size: int, now: float) -> bool:
+    def check_room(self, size: int, now: float) -> bool:
         """Return whether this many bytes fit, and note it; other processes' files are measured every few seconds."""
         if now - self._measured_at >= (_MEASURE_SECONDS if self.fits(size) else _MEASURE_AGAIN_SECONDS):
             self._measured_at = now

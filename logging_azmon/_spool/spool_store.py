@@ -105,7 +105,7 @@ class SpoolStore:
     # The delivering side.
 
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
-        """Report noted trouble, and adopt orphans: periodically, or at once if that is urgent."""
+        """Report noted trouble, and adopt orphans: periodically, or immediately if that is urgent."""
         if adopts and is_urgent:
             self._recovery.adopt_orphans(now, waits=True)
         self._reports.report()

@@ -42,6 +42,21 @@ class Workspace:
     >>> with Workspace() as ws:
     ...     ws.query("App_CL | count")
     [{'Count': 0}]
+
+    Args:
+        dcr: One data collection rule or several, as paths or mappings. By default, the default rule.
+        data: Directory that keeps the tables. By default, they are in memory.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes any free one.
+        tls: Whether to serve https, with a certificate authority of its own: see `ca_path`.
+        names: Further host names that the workspace answers to.
+        faults: Faults that apply to the first uploads, written as for `fault`.
+        requests_per_minute: Quota of requests of each rule. By default, there is none.
+        rows_per_minute: Quota of rows of each rule. By default, there is none.
+        query_seconds: Maximum seconds that a query may run.
+        discard: Whether to acknowledge rows without storing them.
+        now: The clock.
+
     """
 
     def __init__(
@@ -60,19 +75,7 @@ class Workspace:
         discard: bool = False,
         now: Callable[[], dt.datetime] = _utc_now,
     ) -> None:
-        """Configure the workspace; nothing is opened before `start`.
-
-        `dcr`: one data collection rule or several, as paths or mappings; by default the default rule.
-        `data`: the directory that keeps the tables; by default they are in memory.
-        `host`, `port`: where to listen; port 0 takes any free one.
-        `tls`: serve https, with a certificate authority of its own: see `ca_path`.
-        `names`: further host names that the workspace answers to.
-        `faults`: faults that apply to the first uploads, written as for `fault`.
-        `requests_per_minute`, `rows_per_minute`: quotas of each rule; by default there are none.
-        `query_seconds`: how long a query may run.
-        `discard`: acknowledge rows without storing them.
-        `now`: the clock.
-        """
+        """Take the arguments that the class documents; nothing is opened before `start`."""
         self._rules = read_rules([dcr] if isinstance(dcr, str | Path | Mapping) else dcr)
         self._faults = Faults()
         for fault in faults:

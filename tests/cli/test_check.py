@@ -127,6 +127,23 @@ class TestLocalWorkspace:
         changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
+    @pytest.mark.parametrize("switch", ["LOGGING_AZMON_DISABLED=true", "enabled=False"])
+    def test_a_handler_that_is_switched_off_is_a_problem(self, check, shared, switch, tmp_path, monkeypatch):
+        """No row will arrive, whatever else is right."""
+        words = []
+        if switch.startswith("LOGGING"):
+            monkeypatch.setenv(*switch.split("="))
+        else:
+            handler = {"class": "logging_azmon.AzureMonitorHandler", "enabled": False}
+            tmp_path.joinpath("logging.json").write_text(json.dumps({"handlers": {"azure": handler}}), "utf-8")
+            words = ["--config", str(tmp_path / "logging.json")]
+        code, steps = check(shared.environment, *words)
+
+        assert (code, states(steps)) == (1, {"configuration": "problem"})
+        assert steps["configuration"]["advice"] == [
+            f"{switch} switches the handler off, so that no row is sent: remove it first"
+        ]
+
     def test_without_send_no_row_is_sent(self, check, shared):
         """Without --send, a check changes nothing."""
         before = len(shared.rows("App_CL"))

@@ -28,7 +28,8 @@ def run(**environ):
 
 @pytest.fixture(scope="module")
 def told():
-    return run(PYTHONIOENCODING="utf-8", COLUMNS="110")
+    # An application's switch does not concern the demo: nothing leaves this machine.
+    return run(PYTHONIOENCODING="utf-8", COLUMNS="110", LOGGING_AZMON_DISABLED="1")
 
 
 @contextmanager

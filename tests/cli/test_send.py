@@ -179,6 +179,14 @@ class TestCommand:
         assert main(["send", *words]) == 2
         assert said in capsys.readouterr().err
 
+    def test_lines_are_not_dropped_in_silence_where_sending_is_switched_off(self, send, monkeypatch):
+        """The command says so, and does not begin."""
+        monkeypatch.setenv("LOGGING_AZMON_DISABLED", "1")
+        code, said, rows = send([{"message": "hello"}])
+
+        assert (code, rows) == (2, [])
+        assert "LOGGING_AZMON_DISABLED=1 switches the handler off" in said.err
+
     @pytest.mark.parametrize("words", [["--skip=-1"], ["--timeout=-1"], ["--timeout=soon"]])
     def test_skip_and_timeout_accept_only_numbers(self, words, capsys):
         with pytest.raises(SystemExit):
@@ -194,20 +202,20 @@ class TestBackPressure:
         settings = {"class": "logging_azmon.AzureMonitorHandler", "queue_bytes": 20_000, "batch_bytes": 10_000}
         tmp_path.joinpath("logging.json").write_text(json.dumps({"handlers": {"azure": settings}}), "utf-8")
         most = []
-        offer = Bulk.offer
+        put_within = Bulk.put_within
 
         def watched(self, line, seconds):
             most.append(self._lifecycle.queue._store.used_bytes)
-            return offer(self, line, seconds)
+            return put_within(self, line, seconds)
 
-        monkeypatch.setattr(Bulk, "offer", watched)
+        monkeypatch.setattr(Bulk, "put_within", watched)
         code, _, rows = send([{"msg": "x" * 200, "n": n} for n in range(1_000)], "--config", "logging.json")
 
         assert code == 0
         assert sorted(row["Sequence"] for row in rows) == list(range(1, 1_001))
         assert 15_000 < max(most) <= 20_000
 
-    def test_an_offer_that_finds_no_room_is_not_counted(self):
+    def test_a_row_that_finds_no_room_in_time_is_not_counted(self):
         with FakeDestination(*[Answer(status=503)] * 50) as destination:
             clock = ManualClock(jumps=True)
             pipeline = Pipeline(
@@ -215,7 +223,7 @@ class TestBackPressure:
                 report=lambda _: None,
             )  # fmt: skip
             bulk = Bulk(lifecycle_of(pipeline))
-            taken = sum(bulk.offer(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
+            taken = sum(bulk.put_within(b'{"a":"%b"}\n' % (b"x" * 90), 1.0) for _ in range(200))
             stats = pipeline.stats()
             assert 80 < taken == stats.accepted < 100
             assert not stats.dropped
@@ -288,7 +296,7 @@ class TestCtrlC:
             os.kill(os.getpid(), signal.SIGTERM)
             return False
 
-        monkeypatch.setattr(Bulk, "offer", full)
+        monkeypatch.setattr(Bulk, "put_within", full)
         code, said, _ = send([{"msg": "a"}])
 
         assert code == 130

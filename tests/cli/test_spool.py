@@ -170,6 +170,17 @@ class TestSend:
         assert list(path.iterdir()) == []
         assert spool(capsys, path, "--send") == (0, "There is nothing to send.\n", "")
 
+    def test_send_refuses_where_sending_is_switched_off(self, endpoint, path, capsys, monkeypatch):
+        """The rows stay where they are; looking at them is allowed."""
+        leave(endpoint, path, "row")
+        before = len(endpoint.requests)
+        monkeypatch.setenv("LOGGING_AZMON_DISABLED", "1")
+        code, _, err = spool(capsys, path, "--send")
+
+        assert (code, len(endpoint.requests)) == (2, before)
+        assert "LOGGING_AZMON_DISABLED=1 switches the handler off, so that no row is sent: remove it first" in err
+        assert "1 segment, 1 row" in spool(capsys, path)[1]
+
     def test_send_delivers_the_rows_of_more_owners_than_one_adoption_takes(self, endpoint, path, capsys):
         for number in range(20):
             leave(endpoint, path, f"row {number}")

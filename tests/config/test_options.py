@@ -1,14 +1,16 @@
 """The table of arguments agrees with the settings, and with the signatures, docstrings and types that tools show.
 
-Run as a program, this file writes the table into the docstring of AzureMonitorHandler.
+Run as a program, this file writes the table into the docstrings of the front doors.
 """
 
 import dataclasses
 import inspect
 import pickle
 import pydoc
+import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 import typing
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, Pipeline
 from logging_azmon._config.clouds import CLOUDS
-from logging_azmon._config.options import ARGUMENTS, CloudName, Options, args_lines, documented
+from logging_azmon._config.options import ARGUMENTS, CloudName, Options
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, Settings, read
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,7 +30,49 @@ FRONT_DOORS = {
     AzureMonitorProcessor: ["level", "pipeline", "drop"],
     Pipeline: ["destination", "clock", "background"],
 }
-ONE_LINE = {name: " ".join(argument.documentation.split()) for name, argument in ARGUMENTS.items()}
+DOCSTRING_WIDTH = 100
+
+
+def quoted(word):
+    return f'"{word}"'
+
+
+def literal(value):
+    """Write a default as Python would read it, with the digits of large numbers grouped."""
+    if isinstance(value, str):
+        return quoted(value)
+    return f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else repr(value)
+
+
+def documentation(argument):
+    """Return an argument's sentences, with its default, its range and its environment variable."""
+    sentences = [argument.text]
+    if argument.choices:
+        sentences.append(f"One of {', '.join(map(quoted, argument.choices))}.")
+    if argument.variable is not None:
+        sentences.append(f"Default: the environment variable {argument.variable}.")
+    elif argument.default is not None:
+        accepted = f", from {argument.limits[0]:_} to {argument.limits[1]:_}" if argument.limits else ""
+        sentences.append(f"Default: {literal(argument.default)}{accepted}.")
+    return " ".join(sentences)
+
+
+def args_block(front_door):
+    """Return the part of a front door's docstring that documents its arguments."""
+    arguments = (
+        textwrap.fill(
+            f"{name}: {documentation(ARGUMENTS[name])}",
+            DOCSTRING_WIDTH,
+            initial_indent=" " * 4,
+            subsequent_indent=" " * 8,
+            break_on_hyphens=False,
+        )
+        for name in (*POSITIONAL, *FRONT_DOORS[front_door], *Options.__annotations__)
+    )
+    return textwrap.indent("\n".join(["Args:", *arguments]), " " * 4) + "\n"
+
+
+ONE_LINE = {name: " ".join(documentation(argument).split()) for name, argument in ARGUMENTS.items()}
 
 
 class TestTable:
@@ -64,8 +108,8 @@ class TestTable:
     def test_each_argument_is_documented_in_sentences(self, argument):
         """The documentation includes the default, of any kind."""
         assert argument.text[0].isupper()
-        assert argument.documentation.endswith(".")
-        assert "efault" in argument.documentation or argument.text.startswith("For tests: ")
+        assert documentation(argument).endswith(".")
+        assert "efault" in documentation(argument) or argument.text.startswith("For tests: ")
 
     @pytest.mark.parametrize(
         ("name", "ending"),
@@ -80,7 +124,7 @@ class TestTable:
     )
     def test_documented_defaults_and_ranges_are_python_literals(self, name, ending):
         """A reader can copy them into code."""
-        assert ARGUMENTS[name].documentation.endswith(ending)
+        assert documentation(ARGUMENTS[name]).endswith(ending)
 
     @pytest.mark.parametrize("name", [name for name in ACCEPTED if name not in ENVIRONMENT])
     def test_every_default_can_be_given_explicitly(self, name):
@@ -154,32 +198,21 @@ class TestDocumented:
             "event_dict",
         ]
 
-    def test_a_class_without_a_docstring_gets_none(self):
-        """python -OO strips docstrings."""
-
-        @documented
-        class Bare:
-            def __init__(self, endpoint=None, **options):
-                pass
-
-        assert Bare.__doc__ is None
-        assert list(inspect.signature(Bare).parameters) == ["endpoint", *Options.__annotations__]
-
     def test_a_processor_is_pickled_as_before(self):
-        """The descriptors that document the class do not affect its instances."""
+        """The descriptor that completes the signature does not affect its instances."""
         processor = AzureMonitorProcessor(**ADDRESS, uploads=7)
 
         assert pickle.loads(pickle.dumps(processor)).pipeline is processor.pipeline
 
-    def test_importing_the_processor_builds_neither_signature_nor_docstring(self):
+    def test_importing_the_processor_builds_no_signature(self):
         """Every application imports it, and few ask for help."""
         script = (
             "from logging_azmon import AzureMonitorProcessor\n"
-            "print(*(type(vars(AzureMonitorProcessor)[name]).__name__ for name in ('__doc__', '__signature__')))\n"
+            "print(type(vars(AzureMonitorProcessor)['__signature__']).__name__)\n"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
 
-        assert done.stdout.split() == ["_Docstring", "_Signature"]
+        assert done.stdout.split() == ["_Signature"]
 
     def test_arguments_are_checked_by_mypy(self):
         """`tox run -e types` checks a file of correct and incorrect calls."""
@@ -189,24 +222,27 @@ class TestDocumented:
         assert mypy["strict"]
 
 
-HANDLER = ROOT / "logging_azmon" / "handler.py"
+def source_of(front_door):
+    """Return the file in the source tree that defines a front door."""
+    return ROOT.joinpath(*front_door.__module__.split(".")).with_suffix(".py")
 
 
-def with_arguments(source):
-    """Return the handler's source with the arguments of the table in its docstring."""
-    names = [*POSITIONAL, *FRONT_DOORS[AzureMonitorHandler]]
-    written = "\n".join(f"    {line}" for line in args_lines(names))
-    head, opening, rest = source.partition('class AzureMonitorHandler(logging.Handler):\n    """')
+def with_arguments(source, front_door):
+    """Return a front door's source with the arguments of the table in its docstring."""
+    head, opening, rest = re.split(rf'(\nclass {front_door.__name__}\b.*:\n    """)', source, maxsplit=1)
     text, closing, code = rest.partition('\n    """')
-    return f"{head}{opening}{text.partition('    Args:')[0].rstrip()}\n\n{written}\n{closing}{code}"
+    return f"{head}{opening}{text.partition('    Args:')[0].rstrip()}\n\n{args_block(front_door)}{closing}{code}"
 
 
-def test_the_handlers_docstring_has_the_arguments_of_the_table():
+@pytest.mark.parametrize("front_door", FRONT_DOORS, ids=lambda front_door: front_door.__name__)
+def test_the_docstring_in_the_source_has_the_arguments_of_the_table(front_door):
     """An editor shows it without running code. To update it: python tests/config/test_options.py."""
-    source = HANDLER.read_text("utf-8")
+    source = source_of(front_door).read_text("utf-8")
 
-    assert source == with_arguments(source)
+    assert source == with_arguments(source, front_door)
 
 
 if __name__ == "__main__":
-    HANDLER.write_text(with_arguments(HANDLER.read_text("utf-8")), "utf-8")
+    for written in FRONT_DOORS:
+        path = source_of(written)
+        path.write_text(with_arguments(path.read_text("utf-8"), written), "utf-8")

@@ -94,6 +94,7 @@ class TestDefaults:
 
         assert found == {
             "credential": "default",
+            "enabled": True,
             "cloud": "public",
             "report": None,
             "batch_bytes": 1_000_000,

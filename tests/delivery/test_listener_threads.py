@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import _thread
 import asyncio
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -22,21 +21,11 @@ from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 from logging_azmon.trouble import Trouble
 from support.interrupting import at
+from support.pipelines import LIMIT_SECONDS, address, listeners
 
-LIMIT_SECONDS = 10
 STORED = Answer(status=204)
-# A failure pauses every pipeline to the same rule, so each test has a rule of its own.
-RULES = itertools.count()
 # Four such rows fill a batch.
 LONG = "x" * 1_000
-
-
-def where() -> tuple[str, str, str]:
-    return "http://127.0.0.1:9", f"dcr-threads-{next(RULES)}", "Custom-App_CL"
-
-
-def listeners() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("logging_azmon")]
 
 
 def record(message: str = "row") -> logging.LogRecord:
@@ -87,7 +76,7 @@ def make() -> Iterator[Callable[..., Pipeline]]:
     made: list[Pipeline] = []
 
     def make(destination: FakeDestination, **options: Any) -> Pipeline:
-        pipeline = Pipeline(*where(), destination=destination, **options)
+        pipeline = Pipeline(*address(), destination=destination, **options)
         made.append(pipeline)
         return pipeline
 
@@ -154,7 +143,7 @@ class TestNumberOfListeners:
     def test_pipelines_to_one_endpoint_share_neither_rows_nor_threads(self, make: Callable[..., Pipeline]) -> None:
         """Such pipelines share only the pauses."""
         destinations = [FakeDestination(), FakeDestination()]
-        rule = where()
+        rule = address()
         pipelines = [Pipeline(*rule, destination=destination) for destination in destinations]
         for number, pipeline in enumerate(pipelines):
             AzureMonitorHandler(pipeline=pipeline).handle(record(str(number)))
@@ -501,7 +490,7 @@ def test_ctrl_c_anywhere_while_a_listener_is_started_costs_no_later_row() -> Non
 
     def first_row() -> tuple[Pipeline, FakeDestination, Callable[[], None]]:
         destination = FakeDestination()
-        pipeline = Pipeline(*where(), destination=destination, batch_seconds=0.01)
+        pipeline = Pipeline(*address(), destination=destination, batch_seconds=0.01)
         return pipeline, destination, lambda: lifecycle_of(pipeline).intake.accept(record("first"), None)
 
     pipeline, _, log = first_row()

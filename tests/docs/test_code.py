@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 from logging_azmon.local import Workspace
 from support.endpoint import Endpoint
 from support.local_client import send
-from support.pages import NAMES, blocks, pick, section
+from support.pages import NAMES, blocks, pick, read, section
 
 ADDRESS = {"LOGS_DCR_RULE_ID": "dcr-1", "LOGS_DCR_STREAM_NAME": "Custom-App"}
 RULE = {
@@ -43,7 +44,6 @@ EXPECTED = [
         "order 1001 paid\n",
         lambda rows: pick(rows, "Message", "Properties") == [PAID],
     ),
-    ("README", "Stopping", "", messages()),
     (
         "getting-started",
         "The first row, on your own machine",
@@ -61,7 +61,7 @@ EXPECTED = [
             pick(rows, "Level", "Message", "OrderId", "Properties") == [("WARNING", "order is late", 1001, {"days": 3})]
         ),
     ),
-    ("configuration", "Without Azure: development and CI", "hello\n", messages("hello")),
+    ("configuration", "Switching off: development and CI", "hello\n", messages("hello")),
     (
         "configuration",
         "Sharing a pipeline",
@@ -83,7 +83,7 @@ EXPECTED = [
         "",
         lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)],
     ),
-    ("delivery", "When the process ends", "", messages()),
+    ("delivery", "SIGTERM", "", messages()),
     (
         "delivery",
         "When the process forks",
@@ -143,11 +143,8 @@ def test_every_code_block_runs_unchanged(block, expected, tmp_path):
     assert {(request.rule, request.stream) for request in endpoint.requests} <= {("dcr-1", "Custom-App")}
 
 
-def test_the_tests_that_are_shown_pass_together(tmp_path):
-    """Each in a file of its own, with the rule that the page advises: no handler's rows get into another test's."""
-    text = section("testing", "Rows, without delivery")
-    endpoint, rule, stream = re.search(r"does not exist \(`(.*?)`, `(.*?)`,\s`(.*?)`\)", text).groups()
-    assert {"LOGS_DCR_RULE_ID": rule, "LOGS_DCR_STREAM_NAME": stream} == ADDRESS
+def test_the_tests_that_are_shown_pass_together_in_a_fresh_checkout(tmp_path):
+    """Each in a file of its own, without any variable: no handler's rows get into another test's."""
     tests = [code for name, _, code in BLOCKS if name == "testing" and "def test_" in code]
     for number, code in enumerate(tests):
         tmp_path.joinpath(f"test_{number}.py").write_text(code, "utf-8")
@@ -155,7 +152,6 @@ def test_the_tests_that_are_shown_pass_together(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
         cwd=tmp_path,
-        env=os.environ | ADDRESS | {"DATA_COLLECTION_ENDPOINT": endpoint},
         capture_output=True,
         text=True,
         timeout=60,
@@ -166,6 +162,14 @@ def test_the_tests_that_are_shown_pass_together(tmp_path):
     assert done.returncode == 0, done.stdout
     assert f"{len(tests)} passed" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("block", [block[2] for block in BLOCKS if block[0] == "testing"])
+def test_the_code_of_the_page_on_testing_runs_in_a_fresh_checkout(block, tmp_path):
+    """No variable names an address."""
+    done = run(block, tmp_path, DATA_COLLECTION_ENDPOINT="", LOGS_DCR_RULE_ID="", LOGS_DCR_STREAM_NAME="")
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 def test_rows_that_no_test_collects_are_waited_for_as_the_page_says(tmp_path):
@@ -188,13 +192,22 @@ def test_rows_that_no_test_collects_are_waited_for_as_the_page_says(tmp_path):
     assert printed[", ".join(silent)] == ""
 
 
-def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path):
-    """The output is exactly what was logged."""
-    ((_, _, code),) = [block for block in BLOCKS if block[1] == "Without Azure: development and CI"]
+@pytest.mark.parametrize("switch", ["argument", "variable"])
+def test_a_handler_is_switched_off_as_the_page_shows(switch, tmp_path):
+    """The output is exactly what was logged, and no row arrives."""
+    ((_, heading, code),) = [block for block in BLOCKS if '"enabled"' in block[2]]
+    (variable,) = re.findall(r"RUN (\w+=1) python manage.py collectstatic", section("configuration", heading))
+    assert '"enabled": "DATA_COLLECTION_ENDPOINT" in os.environ' in code
 
-    done = run(code, tmp_path, DATA_COLLECTION_ENDPOINT="")
+    with Endpoint() as endpoint:
+        environ = {"DATA_COLLECTION_ENDPOINT": endpoint.url}
+        if switch == "argument":
+            code = code.replace('"DATA_COLLECTION_ENDPOINT" in os.environ', "False")
+        else:
+            environ |= [variable.split("=")]
+        done = run(code, tmp_path, **environ)
 
-    assert (done.returncode, done.stderr) == (0, "hello\n")
+    assert (done.returncode, done.stderr, endpoint.requests) == (0, "hello\n", [])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be handled there")
@@ -202,28 +215,21 @@ def test_without_an_endpoint_the_handler_is_left_out_as_the_page_shows(tmp_path)
 def test_sigterm_loses_no_row_after_the_line_that_is_shown(page, tmp_path):
     """Without the line a row is lost, so the line is needed."""
     (first, *_) = [code for _, _, code in BLOCKS]
-    (line,) = [code for name, _, code in BLOCKS if name == page and "signal.signal" in code]
+    (line,) = re.findall(
+        r"^(?:Call `)?(logging_azmon\.exit_on_sigterm\(\))(?:` at the start:.*)?$", read(page), re.MULTILINE
+    )
     # The first row of a process is sent at once; those that follow wait for their batch.
     end = (
         'logging.getLogger().handlers[1].flush()\nlogging.getLogger("shop").info("the last row")\n'
         "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nsignal.pause()\n"
     )
 
-    with Endpoint() as endpoint:
-        done = run(first + line + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url)
-    assert done.returncode == 0
-    assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid", "the last row"]
-
-    with Endpoint() as endpoint:
-        assert run(first + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url).returncode != 0
-    assert [row["Message"] for row in endpoint.rows] == ["order 1001 paid"]
-
-
-def test_both_pages_that_handle_sigterm_show_the_same_line():
-    """The advice does not differ between pages."""
-    readme, page = [code for name, _, code in BLOCKS if "signal.signal" in code and name in {"README", "delivery"}]
-
-    assert readme == page
+    for handled in (f"import logging_azmon\n{line}\n", ""):
+        with Endpoint() as endpoint:
+            done = run(first + handled + end, tmp_path, DATA_COLLECTION_ENDPOINT=endpoint.url)
+        assert done.returncode == -signal.SIGTERM
+        arrived = ["order 1001 paid", *(["the last row"] if handled else [])]
+        assert [row["Message"] for row in endpoint.rows] == arrived
 
 
 def test_the_documented_queries_find_duplicate_and_missing_rows():

@@ -222,7 +222,7 @@ def test_fastapi_on_uvicorn_answers_while_an_upload_hangs_and_delivers_its_last_
         Endpoint(held) as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
         server(
-            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "handled"],
+            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno()],
             env=server_environment(endpoint),
             pass_fds=[listening.fileno()],
         ) as process,
@@ -236,7 +236,7 @@ def test_fastapi_on_uvicorn_answers_while_an_upload_hangs_and_delivers_its_last_
         held.go()
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)
-    assert (process.returncode, stderr) == (0, "")
+    assert (process.returncode, stderr) == (-signal.SIGTERM, "")
     assert float(stdout) < LONGEST_TURN_SECONDS
 
     rows = endpoint.rows
@@ -256,26 +256,65 @@ def test_fastapi_on_uvicorn_answers_while_an_upload_hangs_and_delivers_its_last_
     assert pick(rows, "Message")[-1][0].startswith("Finished server process")
 
 
-def test_fastapi_loses_no_row_of_a_request_when_sigterm_is_not_handled():
-    """uvicorn ends the process by the signal, without exit handlers; the lifespan has delivered the rows before."""
+@pytest.mark.parametrize("options", [[], ["--workers=2"]], ids=["one process", "workers"])
+def test_exit_on_sigterm_inside_uvicorn_loses_not_even_the_last_row(options):
+    """uvicorn imports the application while it handles SIGTERM itself; later it restores the default and raises it."""
     with (
         Endpoint() as endpoint,
         socket.create_server(("127.0.0.1", 0)) as listening,
         server(
-            [SCRIPTS / "example_uvicorn.py", EXAMPLES / "fastapi_app.py", listening.fileno(), "unhandled"],
-            env=server_environment(endpoint),
+            ["-m", "uvicorn", "sigterm_asgi:app", f"--fd={listening.fileno()}", *options],
+            env=server_environment(endpoint, SCRIPTS),
             pass_fds=[listening.fileno()],
         ) as process,
     ):
-        assert get(f"http://127.0.0.1:{listening.getsockname()[1]}/orders/1") == 200
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert [get(f"{url}/{number}") for number in range(4)] == [200] * 4
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=LIMIT_SECONDS)
+
+    workers = 2 if options else 1
+    assert process.returncode == (0 if options else -signal.SIGTERM)
+    assert not re.search("Traceback|logging_azmon", stderr), stderr
+    rows = [row for row in endpoint.rows if row["Logger"] == "app"]
+    assert sorted(messages(rows)) == sorted(
+        ["handled: True", "shutting down"] * workers
+        + [f"request /{number}{what}" for number in range(4) for what in ("", " answered")]
+    )
+    finished = [row for row in endpoint.rows if row["Message"].startswith("Finished server process")]
+    assert len({row["ProcessId"] for row in finished}) == workers
+    assert_each_once(endpoint.rows)
+
+
+def test_a_reload_of_uvicorn_loses_no_row(tmp_path):
+    """Its reloader ends the old process by SIGTERM."""
+    application = shutil.copy(SCRIPTS / "sigterm_asgi.py", tmp_path)
+    with (
+        Endpoint() as endpoint,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        server(
+            ["-m", "uvicorn", "sigterm_asgi:app", f"--fd={listening.fileno()}", "--reload", "--reload-delay=0.05"],
+            cwd=tmp_path,
+            env=server_environment(endpoint, tmp_path),
+            pass_fds=[listening.fileno()],
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        read_until(process, "Application startup complete")
+        assert get(f"{url}/before") == 200
+        os.utime(application, (2**31 - 9, 2**31 - 9))
+        read_until(process, "Application startup complete")
+        assert get(f"{url}/after") == 200
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=LIMIT_SECONDS)
-    assert process.returncode == -signal.SIGTERM
 
-    logged = [message for (message,) in pick(endpoint.rows, "Message")]
-
-    assert "order 1 shown" in logged
-    assert logged[-1] == "Waiting for application shutdown."
+    rows = [row for row in endpoint.rows if row["Logger"] == "app"]
+    assert sorted(messages(rows)) == sorted(
+        ["handled: True", "shutting down"] * 2
+        + [f"request /{when}{what}" for when in ("before", "after") for what in ("", " answered")]
+    )
+    assert_each_once(endpoint.rows)
 
 
 def test_gunicorn_with_preload_sends_its_access_and_error_logs_as_columns():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import logging
 import threading
 import weakref
@@ -14,20 +13,14 @@ from typing import Any
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
-from logging_azmon._queue.state import State
+from logging_azmon._queue.pipeline_state import State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from logging_azmon.trouble import Trouble
 from support.endpoint import Endpoint
+from support.pipelines import LIMIT_SECONDS, address, listeners
 
-# All pipelines that send to one rule share its circuit breaker, so each test has a rule of its own.
-RULES = itertools.count()
-LIMIT_SECONDS = 20
 OUTAGE = Answer(failure=Failure.CONNECTION, message="refused")
-
-
-def where() -> tuple[str, str, str]:
-    return "http://127.0.0.1:9", f"dcr-{next(RULES)}", "Custom-App_CL"
 
 
 class Gate:
@@ -56,10 +49,6 @@ def logging_to(pipeline: Pipeline) -> Iterator[logging.Logger]:
     handler.close()
 
 
-def listeners() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("logging_azmon")]
-
-
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     before = set(listeners())
@@ -75,7 +64,7 @@ class TestFlush:
     def test_flush_before_the_first_row_returns_true(self) -> None:
         """There is nothing to wait for, and nothing is started."""
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination)
+            pipeline = Pipeline(*address(), destination=destination)
             assert pipeline.flush() is True
             assert listeners() == []
             assert destination.batches == []
@@ -83,7 +72,7 @@ class TestFlush:
     def test_flush_delivers_waiting_rows(self) -> None:
         """True means that all rows have arrived."""
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination)
+            pipeline = Pipeline(*address(), destination=destination)
             with logging_to(pipeline) as logger:
                 for number in range(10):
                     logger.error("%s", number)
@@ -95,7 +84,7 @@ class TestFlush:
         """The rows are kept, and arrive later."""
         gate = Gate()
         with FakeDestination(gate) as destination:
-            pipeline = Pipeline(*where(), destination=destination)
+            pipeline = Pipeline(*address(), destination=destination)
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 gate.wait()
@@ -110,7 +99,7 @@ class TestFlush:
         """Rows logged during the flush are not part of it."""
         with FakeDestination() as destination:
             clock = ManualClock(jumps=True)
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False)
+            pipeline = Pipeline(*address(), destination=destination, clock=clock, background=False)
             with logging_to(pipeline) as logger:
 
                 def answer(rows: list[dict[str, Any]]) -> Answer:
@@ -130,7 +119,7 @@ class TestFlush:
         with FakeDestination(OUTAGE) as destination:
             clock = ManualClock(jumps=True)
             options = {"give_up_seconds": 0.01, "close_seconds": 60, "report": lambda trouble: clock.advance(1)}
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, **options)
+            pipeline = Pipeline(*address(), destination=destination, clock=clock, background=False, **options)
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 assert pipeline.flush() is False
@@ -141,7 +130,9 @@ class TestFlush:
         """The flushing thread waits for the end of the pause, and neither gives up at once nor spins."""
         with FakeDestination(OUTAGE, OUTAGE) as destination:
             clock = ManualClock(jumps=True)
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            pipeline = Pipeline(
+                *address(), destination=destination, clock=clock, background=False, report=lambda _: None
+            )
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 assert pipeline.flush() is True
@@ -151,7 +142,9 @@ class TestFlush:
         """A pause that the service asked for may be longer than the timeout."""
         with FakeDestination(Answer(status=429, retry_after="120")) as destination:
             clock = ManualClock(jumps=True)
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            pipeline = Pipeline(
+                *address(), destination=destination, clock=clock, background=False, report=lambda _: None
+            )
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 begun = clock.monotonic()
@@ -172,7 +165,7 @@ class TestFlush:
                 called.set()
 
         with FakeDestination(OUTAGE) as destination:
-            pipeline = Pipeline(*where(), destination=destination, report=report)
+            pipeline = Pipeline(*address(), destination=destination, report=report)
             handler = AzureMonitorHandler(pipeline=pipeline)
             handler.handle(RECORD)
             assert called.wait(5)
@@ -195,7 +188,7 @@ class TestFlush:
         flushed: list[bool] = []
         clock = Interrupting()
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, batch_bytes=4_096)
+            pipeline = Pipeline(*address(), destination=destination, clock=clock, batch_bytes=4_096)
             with logging_to(pipeline) as logger:
                 logger.error("x" * 2_500)
                 clock.wait_for_waiters()
@@ -214,14 +207,14 @@ class TestClose:
 
     def test_close_before_the_first_row_starts_nothing(self) -> None:
         """Nothing was started, so there is nothing to wait for."""
-        handler = AzureMonitorHandler(*where())
+        handler = AzureMonitorHandler(*address())
         handler.close()
         assert handler.stats().accepted == 0
 
     def test_second_close_does_nothing(self) -> None:
         """The second call does nothing."""
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination)
+            pipeline = Pipeline(*address(), destination=destination)
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 pipeline.close()
@@ -232,7 +225,7 @@ class TestClose:
     def test_close_delivers_waiting_rows_and_ends_the_threads(self) -> None:
         """When it returns, all rows have arrived and the threads have ended."""
         with FakeDestination() as destination:
-            handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
+            handler = AzureMonitorHandler(pipeline=Pipeline(*address(), destination=destination))
             handler.handle(RECORD)
             handler.pipeline.close()
             assert listeners() == []
@@ -241,7 +234,7 @@ class TestClose:
     def test_a_row_after_close_is_counted_and_reported(self) -> None:
         """The call does not raise; the report is repeated at each power of ten."""
         reports: list[Trouble] = []
-        handler = AzureMonitorHandler(*where(), report=reports.append)
+        handler = AzureMonitorHandler(*address(), report=reports.append)
         handler.close()
         for _ in range(12):
             handler.handle(RECORD)
@@ -256,7 +249,9 @@ class TestClose:
         """logging.shutdown flushes and closes: both together take one close_seconds."""
         clock = ManualClock(jumps=True)
         with FakeDestination(*[OUTAGE] * 999) as destination:
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            pipeline = Pipeline(
+                *address(), destination=destination, clock=clock, background=False, report=lambda _: None
+            )
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 begun = clock.monotonic()
@@ -269,7 +264,9 @@ class TestClose:
         """Only a close that directly follows a flush shares its time."""
         clock = ManualClock(jumps=True)
         with FakeDestination(*[OUTAGE] * 999) as destination:
-            pipeline = Pipeline(*where(), destination=destination, clock=clock, background=False, report=lambda _: None)
+            pipeline = Pipeline(
+                *address(), destination=destination, clock=clock, background=False, report=lambda _: None
+            )
             with logging_to(pipeline) as logger:
                 logger.error("row")
                 assert pipeline.flush() is False
@@ -284,7 +281,7 @@ class TestClose:
         said: list[str] = []
         with FakeDestination(gate) as destination:
             pipeline = Pipeline(
-                *where(), destination=destination, close_seconds=0.1, report=lambda trouble: said.append(str(trouble))
+                *address(), destination=destination, close_seconds=0.1, report=lambda trouble: said.append(str(trouble))
             )
             with logging_to(pipeline) as logger:
                 logger.error("row")
@@ -311,7 +308,7 @@ class TestClose:
         reports: list[str] = []
         with FakeDestination(refuse_one) as destination:
             pipeline = Pipeline(
-                *where(),
+                *address(),
                 destination=destination,
                 clock=ManualClock(jumps=True),
                 background=False,
@@ -330,7 +327,7 @@ class TestClose:
     def test_close_while_other_threads_log_loses_no_row_uncounted(self) -> None:
         """Every row is delivered or counted as after_close; no thread hangs, and nothing is raised."""
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination, report=lambda _: None)
+            pipeline = Pipeline(*address(), destination=destination, report=lambda _: None)
             with logging_to(pipeline) as logger:
                 begun = threading.Barrier(4)
                 closed = threading.Event()
@@ -359,7 +356,7 @@ class TestClose:
     def test_close_by_two_threads_at_once_closes_once(self) -> None:
         """Only one of the threads closes the pipeline."""
         with FakeDestination() as destination:
-            handler = AzureMonitorHandler(pipeline=Pipeline(*where(), destination=destination))
+            handler = AzureMonitorHandler(pipeline=Pipeline(*address(), destination=destination))
             handler.handle(RECORD)
             threads = [threading.Thread(target=handler.pipeline.close) for _ in range(4)]
             for thread in threads:
@@ -376,7 +373,7 @@ class TestUsers:
     def test_a_shared_pipeline_is_closed_with_its_last_handler(self) -> None:
         """The handler that made the pipeline may be closed first."""
         with Endpoint() as endpoint:
-            first = AzureMonitorHandler(endpoint.url, *where()[1:])
+            first = AzureMonitorHandler(endpoint.url, *address()[1:])
             second = AzureMonitorHandler(pipeline=first)
             first.close()
             first.close()
@@ -389,7 +386,7 @@ class TestUsers:
     def test_a_pipeline_made_by_the_user_outlives_its_handlers(self) -> None:
         """Another handler may use the pipeline after the first is closed, as when dictConfig runs again."""
         with FakeDestination() as destination:
-            pipeline = Pipeline(*where(), destination=destination)
+            pipeline = Pipeline(*address(), destination=destination)
             for _ in range(2):
                 handler = AzureMonitorHandler(pipeline=pipeline)
                 handler.handle(RECORD)
@@ -401,7 +398,7 @@ class TestUsers:
     def test_a_garbage_collected_handler_leaves_no_pipeline_or_thread(self) -> None:
         """Its rows are delivered in the background; then thread and pipeline are gone."""
         with Endpoint() as endpoint:
-            handler = AzureMonitorHandler(endpoint.url, *where()[1:])
+            handler = AzureMonitorHandler(endpoint.url, *address()[1:])
             reference = weakref.ref(handler.pipeline)
             handler.handle(RECORD)
             del handler
@@ -413,7 +410,7 @@ class TestUsers:
 
     def test_a_handler_garbage_collected_after_its_pipeline_was_closed_does_nothing(self) -> None:
         """The user closed the pipeline before the handler that made it was garbage-collected."""
-        handler = AzureMonitorHandler(*where())
+        handler = AzureMonitorHandler(*address())
         pipeline = handler.pipeline
         pipeline.close()
         del handler
@@ -423,7 +420,7 @@ class TestUsers:
 
     def test_a_handler_garbage_collected_without_a_row_leaves_no_pipeline_or_thread(self) -> None:
         """No thread was started, and none is started then."""
-        handler = AzureMonitorHandler(*where())
+        handler = AzureMonitorHandler(*address())
         reference = weakref.ref(handler.pipeline)
         del handler
         gc.collect()

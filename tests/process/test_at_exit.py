@@ -270,3 +270,55 @@ def test_rows_dropped_earlier_are_reported_at_exit_if_no_notice_was_delivered() 
         stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
         assert "dropped: queue_full" in stderr
         assert "lost: not delivered" in stderr
+
+
+CALL_LAST = """
+from functools import partial
+from logging_azmon._process import at_exit
+"""
+
+
+def output(source: str, early: str = "") -> str:
+    with running(CALL_LAST + source, early=early) as program:
+        stdout, stderr = program.process.communicate(timeout=60)
+        assert (program.process.returncode, stderr) == (0, "")
+        return stdout
+
+
+def test_a_function_can_be_called_after_all_exit_handlers() -> None:
+    """Also after those that were registered first; only the first function is called."""
+    early = "import atexit\natexit.register(lambda: print('handler'))\n"
+    source = """
+for word in (b'last\\n', b'never\\n'):
+    at_exit.call_last(partial(os.write, 1, word))
+"""
+    assert output(source, early) == "handler\nlast\n"
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this platform has no fork")
+def test_a_child_of_multiprocessing_calls_the_function_after_its_finalizers_and_its_output() -> None:
+    """It ends by `os._exit`, without destroying its modules."""
+    source = """
+import multiprocessing
+from multiprocessing import util
+def child():
+    at_exit.call_last(partial(os.write, 1, b'last\\n'))
+    util.Finalize(None, print, args=('finalizer',), exitpriority=-100)
+    print('child')
+process = multiprocessing.get_context('fork').Process(target=child)
+process.start()
+process.join()
+"""
+    assert output(source) == "child\nfinalizer\nlast\n"
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this platform has no fork")
+def test_a_forked_child_does_not_call_the_function_of_its_parent() -> None:
+    """It would end by the signal that was its parent's."""
+    source = """
+at_exit.call_last(partial(os.write, 1, b'last\\n'))
+pid = os.fork()
+if pid:
+    os.waitpid(pid, 0)
+"""
+    assert output(source) == "last\n"

@@ -376,6 +376,44 @@ assert process.exitcode == 0
         assert_each_once(endpoint.rows)
 
 
+def test_a_child_that_clears_the_exit_handlers_and_runs_those_of_its_own_delivers_its_last_rows() -> None:
+    """Airflow runs each task in such a child."""
+    source = """
+handle(batch_seconds=3600)
+pid = os.fork()
+if pid == 0:
+    atexit._clear()
+    log.info('first')
+    root.handlers[0].flush()
+    atexit.register(lambda: log.info('exit handler'))
+    log.info('last')
+    atexit._run_exitfuncs()
+    os._exit(0)
+join(pid)
+"""
+    with Endpoint() as endpoint:
+        assert fork_and_run(source, endpoint) == ""
+        assert messages(endpoint.rows) == ["exit handler", "first", "last"]
+        assert_each_once(endpoint.rows)
+
+
+def test_the_exit_handlers_of_a_forked_child_run_in_their_usual_order() -> None:
+    """Those that were inherited and not cleared may log until the end."""
+    source = """
+handle(batch_seconds=3600)
+atexit.register(lambda: log.info('exit handler of %s', 'the child' if pid == 0 else 'the parent'))
+pid = os.fork()
+if pid:
+    join(pid)
+else:
+    log.info('child')
+"""
+    with Endpoint() as endpoint:
+        assert fork_and_run(source, endpoint) == ""
+        assert messages(endpoint.rows) == ["child", "exit handler of the child", "exit handler of the parent"]
+        assert_each_once(endpoint.rows)
+
+
 def test_a_child_of_multiprocessing_reports_what_it_lost() -> None:
     """A child that cannot deliver ends in time and reports it."""
     source = """

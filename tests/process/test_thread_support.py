@@ -184,7 +184,7 @@ class TestExit:
         module = uwsgi("skip-atexit-teardown", worker=1)
         at_exit.ensure_hook()
         ended = []
-        at_exit.register(at_exit.Turn.PIPELINES, ended.append)
+        at_exit.register(at_exit.Turn.PIPELINES, lambda *, is_last: ended.append(is_last))
         try:
             module.atexit()
         finally:

@@ -46,7 +46,7 @@ class TestBound:
         assert not queue.put(ROW)
         queue.settle(batches[0])
         assert [queue.put(ROW) for _ in range(4)] == [True, True, True, False]
-        queue.settle(batches[1], rejected=True)
+        queue.settle(batches[1], is_rejected=True)
         assert queue.put(ROW)
 
     def test_drop_new_keeps_the_oldest_rows(self):

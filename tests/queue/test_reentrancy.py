@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import logging
 import signal
 import threading
@@ -16,8 +15,8 @@ import pytest
 import logging_azmon
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon.testing import FakeDestination, ManualClock
+from support.pipelines import address
 
-RULES = itertools.count()
 PACKAGE = str(Path(logging_azmon.__file__).parent)
 
 
@@ -32,9 +31,7 @@ def logger(destination: FakeDestination) -> Iterator[logging.Logger]:
     """Log to a pipeline with small batches, which begin and fill up all the time."""
     logger = logging.Logger("app")  # not in the tree, so no other handler sees its records
     pipeline = Pipeline(
-        "http://127.0.0.1:9",
-        f"dcr-reentrancy-{next(RULES)}",
-        "Custom-App_CL",
+        *address(),
         destination=destination,
         batch_bytes=4_096,
     )
@@ -75,7 +72,6 @@ def test_no_row_is_lost_when_objects_log_while_they_are_formatted(
 
     for _ in range(100):
         logger.error("outside: %s", Chatty(3), extra={"chatty": Chatty(0)})
-    texts = [row["Message"] for row in destination.rows]
     assert pipeline_of(logger).flush()
     texts = [row["Message"] for row in destination.rows]
     assert texts.count("outside: chatty 3") == 100
@@ -207,9 +203,7 @@ def test_no_row_is_lost_when_log_calls_that_begin_and_fill_batches_interrupt_ano
 
     clock = Interrupting(jumps=True)
     pipeline = Pipeline(
-        "http://127.0.0.1:9",
-        f"dcr-reentrancy-{next(RULES)}",
-        "Custom-App_CL",
+        *address(),
         destination=destination,
         clock=clock,
         background=False,

@@ -1,17 +1,15 @@
 """Run the FastAPI example on a socket that is already open; print how long the longest turn of its event loop took.
 
-Every turn is timed from the start of the lifespan on. "unhandled" removes the example's handler of SIGTERM, as if
-uvicorn's own command had started it.
+Every turn is timed from the start of the lifespan on.
 """
 
 import asyncio
 import runpy
-import signal
 import sys
 
 import uvicorn
 
-script, fd, ending = sys.argv[1:]
+script, fd = sys.argv[1:]
 real_run = uvicorn.run
 longest = [0.0]
 
@@ -35,8 +33,6 @@ def run(app, **options):
             watch(asyncio.get_running_loop())
         await app(scope, receive, send)
 
-    if ending == "unhandled":
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     real_run(watched, fd=int(fd), **options)
 
 

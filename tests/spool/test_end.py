@@ -4,12 +4,16 @@
 
 import errno
 import os
+import threading
+import time
 
 import pytest
 
+from logging_azmon._spool import ownership
 from support.crashing import CrashingDisk
 from support.delivering import line
-from support.spools import AWAY, ownership_held
+from support.pipelines import LIMIT_SECONDS
+from support.spools import AWAY, held, ownership_held
 
 
 class TestTheEnd:
@@ -75,6 +79,43 @@ class TestOwnershipLock:
     def test_a_first_row_that_interrupts_a_log_call_goes_through_memory_while_the_lock_is_held(self, directory):
         bench = directory.process()
         with ownership_held(bench), bench.queue.lock:
+            assert bench.put("row") == [True]
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
+
+    def test_a_first_row_goes_through_memory_at_once_during_a_search_for_orphans(self, directory):
+        """A search may take long, and a log call never waits for it; the next row after it is on disk again."""
+        bench = directory.process()
+        begun = time.monotonic()
+        with ownership_held(bench):
+            assert bench.put("first") == [True]
+            assert time.monotonic() - begun < 0.8 * ownership._LOCK_SECONDS
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
+        bench.put("second")
+        assert (bench.stats.queued, bench.stats.spooled) == (1, 1)
+
+    def test_rows_that_are_logged_while_the_owner_is_created_are_on_disk(self, directory):
+        """Their log calls wait for the one that creates it, and none of them goes through memory."""
+        disk = CrashingDisk({})
+        make, others = disk.make, []
+
+        def slow(path):
+            others.extend(threading.Thread(target=bench.put, args=(number,)) for number in range(8))
+            for thread in others:
+                thread.start()
+            return make(path)
+
+        disk.make = slow
+        bench = directory.process(disk=disk)
+        bench.put("first")
+        for thread in others:
+            thread.join(LIMIT_SECONDS)
+        assert len(others) == 8
+        assert (bench.stats.queued, bench.stats.spooled) == (0, 9)
+
+    def test_a_row_that_interrupts_a_log_call_does_not_wait_for_the_owner_to_be_created(self, directory):
+        """It holds the ledger's lock, so it goes through memory."""
+        bench = directory.process()
+        with held(bench.queue._store.ownership._creating), bench.queue.lock:
             assert bench.put("row") == [True]
         assert (bench.stats.queued, bench.stats.spooled) == (1, 0)
 

@@ -209,7 +209,7 @@ class TestForeignFiles:
         bench.queue.make_all_due()
         bench.run()
         assert bench.stats.dropped == {"torn": 2}
-        assert "1 row of a process that was killed could not be read" in text(bench, "lost")
+        assert "1 row torn in the spool: a process was killed, the disk full, or the power cut" in text(bench, "lost")
 
     def test_torn_rows_are_counted_once_however_often_their_batch_is_retried(self, directory):
         directory.leave(GOOD, b"\0\0\0\n", GOOD, b'{"Message":"to')

@@ -204,9 +204,11 @@ os.wait()
 wait()
 """
         with Endpoint() as endpoint:
-            endpoint.default = status(503)
+            # The parent does not try again before it is killed.
+            endpoint.default = status(503, retry_after=300)
             with running(self.FORK + IMPORTED + source, endpoint, spool=str(spool), is_measured=False) as program:
                 program.wait_until("waiting")
+                endpoint.wait_for_requests(1)
                 endpoint.default = STORED
                 other = handler_of(endpoint, spool)
                 other.close()

@@ -5,7 +5,7 @@ from logging_azmon._queue.batch_queue import BatchQueue
 from logging_azmon._queue.ledger import Ledger
 from logging_azmon._queue.memory_store import MemoryStore
 from logging_azmon._queue.overflow import Block, DropNew, DropOld
-from logging_azmon._queue.state import StateMachine
+from logging_azmon._queue.pipeline_state import PipelineState
 from logging_azmon.testing import ManualClock
 from support.delivering import is_balanced, line
 
@@ -37,7 +37,9 @@ def queue_of(
     policy = policies[overflow]() if isinstance(overflow, str) else overflow
     ledger, backlog = Ledger(), Backlog()
     store = MemoryStore(ledger, clock, backlog, wake=wake, queue_bytes=queue_bytes, batch_bytes=batch_bytes)
-    return BatchQueue(ledger, clock, backlog, store, policy, StateMachine(), wake)
+    return BatchQueue(
+        ledger=ledger, clock=clock, backlog=backlog, store=store, overflow=policy, state=PipelineState(), wake=wake
+    )
 
 
 def stats_of(queue):

@@ -15,7 +15,7 @@ from logging_azmon._config.settings import read
 from logging_azmon._delivery.breaker import CircuitBreaker
 from logging_azmon._delivery.reporter import Reporter
 from logging_azmon._pipeline.assembly import assemble
-from logging_azmon._queue.state import StateMachine
+from logging_azmon._queue.pipeline_state import PipelineState
 from logging_azmon._rows.encoder import Encoder
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.stats import Stats
@@ -80,7 +80,7 @@ class Bench:
         self.breaker = CircuitBreaker() if breaker is None else breaker
         self.ledger, self.queue, self.scheduler, self.notices, self.delivery = assemble(
             settings,
-            state=StateMachine(),
+            state=PipelineState(),
             destination=self.destination,
             reporter=self.reporter,
             encoder=encoder,

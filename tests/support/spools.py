@@ -20,12 +20,12 @@ SMALL = {"spool_bytes": 32_768}
 
 
 @contextmanager
-def ownership_held(bench):
-    """Hold the ownership lock in another thread, as a search for orphans does."""
+def held(lock):
+    """Hold a lock in another thread."""
     is_held, may_end = threading.Event(), threading.Event()
 
     def hold():
-        with bench.queue._store.ownership.lock:
+        with lock:
             is_held.set()
             assert may_end.wait(20)
 
@@ -35,6 +35,11 @@ def ownership_held(bench):
         yield
         may_end.set()
         holding.result(20)
+
+
+def ownership_held(bench):
+    """Hold the ownership lock in another thread, as a search for orphans does."""
+    return held(bench.queue._store.ownership.lock)
 
 
 class Directory:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..._config.clouds import CLOUDS
 from ..._config.credential_checks import CREDENTIALS
-from ..._config.settings import ENVIRONMENT, Settings, read
+from ..._config.settings import ENVIRONMENT, Settings, read, switched_off_by
 from ...errors import ConfigurationError
 from .application_config import handler_arguments
 
@@ -96,6 +96,13 @@ def read_settings(arguments: Mapping[str, Any], environ: Mapping[str, str] | Non
         return read(arguments, os.environ if environ is None else environ)
     except ConfigurationError as error:
         raise ConfigurationError(map(_as_option, error.problems)) from None
+
+
+def require_enabled(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
+    """Raise a ConfigurationError if the arguments or the environment switch the handler off."""
+    switch = switched_off_by(arguments, os.environ if environ is None else environ)
+    if switch:
+        raise ConfigurationError([f"{switch} switches the handler off, so that no row is sent: remove it first"])
 
 
 def _as_option(problem: str) -> str:

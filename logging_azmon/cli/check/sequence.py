@@ -16,7 +16,7 @@ from ..._config.settings import ENVIRONMENT, Settings
 from ..._config.validators import check_endpoint
 from ...errors import ConfigurationError
 from ...table import FIELD_TYPES, Extra, Table
-from .._shared.options import read_settings
+from .._shared.options import read_settings, require_enabled
 from .._shared.workspace import VARIABLE, WorkspaceClient, find_workspace, is_local
 from . import arrival, identity, network, probe
 from .comparison import compare
@@ -65,6 +65,7 @@ class Check:
 
     def _check_configuration(self) -> Settings | None:
         try:
+            require_enabled(self._pipeline_arguments)
             settings = read_settings(self._pipeline_arguments)
         except ConfigurationError as error:
             self._steps.add(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,8 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0, or 130 if it was interrupted."""
     from rich.console import Console
 
+    from ..._config.options import DISABLED
     from ...local import Workspace
 
+    # Meant for applications; nothing leaves this machine.
+    os.environ.pop(DISABLED, None)
     console = Console(highlight=False)
     with stopping() as stopped, Workspace() as workspace:
         page = f"{workspace.endpoint}/"

@@ -24,7 +24,7 @@ from ..._delivery.scheduler import Scheduler
 from ..._process.clock import Clock
 from ..._queue.batch import Batch
 from ..._queue.ledger import Ledger, Reason
-from ..._queue.state import StateMachine
+from ..._queue.pipeline_state import PipelineState
 from ..._rows.shrink import shrink_row
 
 MINUTE = 60.0
@@ -276,7 +276,7 @@ class Simulation:
             tally = Tally(self._settings, self._fleet, ledger, self._time, begin)
             scheduler = Scheduler(
                 queue=tally,
-                state=StateMachine(),
+                state=PipelineState(),
                 clock=self._time,
                 shared_breaker=CircuitBreaker(),
                 batch_seconds=self._settings.batch_seconds,

@@ -21,7 +21,7 @@ from ...pipeline import Pipeline, lifecycle_of
 from ...trouble import Trouble
 from .._shared.interrupts import Interrupts
 from .._shared.numbers import number, whole_number
-from .._shared.options import add_options, pipeline_arguments, read_settings
+from .._shared.options import add_options, pipeline_arguments, read_settings, require_enabled
 from .kept import KeptLines, ReadPosition
 from .lines import Lines
 from .mapping import Mapper, import_table
@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .progress import ProgressDisplay
 
     pipeline = pipeline_arguments(arguments)
+    require_enabled(pipeline)
     # The application's spool is not touched, and its overflow policy does not apply: here, reading waits instead.
     for name in ("spool", "give_up_seconds", "overflow", "block_seconds"):
         pipeline.pop(name, None)
@@ -192,7 +193,7 @@ class _Sender:
                     display.bad_line(line, self._bad)
                 else:
                     row = self._bulk.encode(self.mapper(line.entry, line.number))
-                    while not self._bulk.offer(row, _SLICE_SECONDS):
+                    while not self._bulk.put_within(row, _SLICE_SECONDS):
                         self._update(lines, display)
                         if interrupts.stopped.is_set():
                             return False

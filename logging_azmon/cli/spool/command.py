@@ -58,6 +58,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Deliver, queue again or show, as the options say; return 0, 1 or 2."""
     directory = arguments.directory
+    if arguments.send:
+        from .._shared.options import require_enabled
+
+        require_enabled({})
     if not Path(directory).is_dir():
         return _fail(
             f"{directory} is not a directory: give the handler's spool=, a directory that its first row creates"

@@ -11,7 +11,7 @@ import pytest
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._pipeline.lifecycle import Lifecycle
 from logging_azmon._process.may_wait import logging_lock
-from logging_azmon._queue.state import TRANSITIONS, State, StateMachine
+from logging_azmon._queue.pipeline_state import TRANSITIONS, PipelineState, State
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.pipelines import LIMIT_SECONDS, listeners
@@ -44,12 +44,12 @@ def join_listeners(destination, rows: int) -> None:
 
 class TestTable:
     @pytest.mark.parametrize(("start", "to"), list(itertools.product(State, State)))
-    def test_the_state_machine_makes_the_transitions_of_the_table_and_no_others(self, start, to):
+    def test_a_pipelines_state_makes_the_transitions_of_the_table_and_no_others(self, start, to):
         """A refused transition returns False and leaves the state unchanged."""
-        machine = StateMachine(start)
+        held = PipelineState(start)
 
-        assert machine.move(to) is (to in TRANSITIONS[start])
-        assert machine.state is (to if to in TRANSITIONS[start] else start)
+        assert held.move(to) is (to in TRANSITIONS[start])
+        assert held.state is (to if to in TRANSITIONS[start] else start)
 
     def test_every_state_is_reached_from_open(self):
         reached = {State.OPEN}
@@ -61,25 +61,25 @@ class TestTable:
     @pytest.mark.parametrize("state", list(State))
     def test_a_forked_child_begins_open_or_closed(self, state):
         """Whatever a closing or draining pipeline waits for is its parent's."""
-        machine = StateMachine(state)
-        machine.restart()
+        held = PipelineState(state)
+        held.restart()
 
-        assert machine.state is (State.OPEN if state in {State.OPEN, State.CLOSING} else State.CLOSED)
-        assert repr(machine) == f"<StateMachine {machine.state.value}>"
+        assert held.state is (State.OPEN if state in {State.OPEN, State.CLOSING} else State.CLOSED)
+        assert repr(held) == f"<PipelineState {held.state.value}>"
 
     @pytest.mark.parametrize("state", list(State))
     def test_rows_are_accepted_only_while_open_or_closing(self, state):
-        assert StateMachine(state).takes_rows is (state in {State.OPEN, State.CLOSING})
+        assert PipelineState(state).takes_rows is (state in {State.OPEN, State.CLOSING})
 
     def test_only_one_of_many_threads_makes_a_transition(self):
         """A pipeline is therefore closed only once."""
-        machine, lock, made = StateMachine(), threading.RLock(), []
+        held, lock, made = PipelineState(), threading.RLock(), []
         barrier = threading.Barrier(8)
 
         def race():
             barrier.wait(10)
             with lock:
-                made.append(machine.move(State.DRAINING))
+                made.append(held.move(State.DRAINING))
 
         threads = [threading.Thread(target=race) for _ in range(8)]
         for thread in threads:
@@ -143,7 +143,7 @@ class TestTransitions:
             parents = pipeline.listeners
             pipeline.restart()
             # In a real child this listener does not exist.
-            parents._state = StateMachine(State.CLOSED)
+            parents._state = PipelineState(State.CLOSED)
             parents.finish()
 
             assert pipeline.state is State.OPEN

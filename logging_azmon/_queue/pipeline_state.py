@@ -32,8 +32,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.DRAINING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
-# The state in which a forked child begins. The listener that would have closed a closing pipeline is its parent's, and
-# so are the rows that a draining one waits for.
+# The state in which a forked child begins. A closing pipeline is open again in the child, because the listener that
+# would close it stays in the parent. A draining one is closed, because its rows are the parent's.
 IN_CHILD: Mapping[State, State] = {
     State.OPEN: State.OPEN,
     State.CLOSING: State.OPEN,
@@ -42,14 +42,14 @@ IN_CHILD: Mapping[State, State] = {
 }
 
 
-class StateMachine:
+class PipelineState:
     """Hold a pipeline's state."""
 
     def __init__(self, state: State = State.OPEN) -> None:
         self._enter(state)
 
     def __repr__(self) -> str:
-        return f"<StateMachine {self.state.value}>"
+        return f"<PipelineState {self.state.value}>"
 
     def _enter(self, state: State) -> None:
         self.state = state
