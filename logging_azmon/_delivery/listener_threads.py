@@ -8,8 +8,9 @@ Rules:
   `uploads` of them.
 - Listeners are daemons, because the interpreter joins all other threads before atexit, which delivers the last rows.
   They end when the pipeline is closed and no row is left; the last one calls `on_end`.
-- No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`). From 3.12
-  on the interpreter itself refuses threads from a moment earlier; that is not reported as a refusal.
+- No thread is started once the main thread has ended; a bare thread that exists by then listens itself. If no listener
+  is free, a flushing thread then delivers itself (`deliver_one`). From 3.12 on the interpreter itself refuses threads
+  from a moment earlier; that is not reported as a refusal.
 - None is started where uWSGI forbids it (see `_process.thread_support`); it may be allowed later, in a forked child.
 - A lost wake-up delays a look at the queue, a superfluous one costs a look; neither loses a row.
 - The lock is re-entrant, because a log call may interrupt any line. It is held for arithmetic only.
@@ -63,19 +64,20 @@ class Listener(QueueListener):
         self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
-        """Start the thread, unless a Thread would be a greenlet: then the bare thread does."""
-        if real_threads.is_patched():
-            self._listen()
+        """Start the thread; or listen on this bare one if Threads are greenlets, or the main thread has ended."""
+        if real_threads.is_patched() or not threading.main_thread().is_alive():
+            self._listen(is_bare=True)
         else:
             # Without `daemon`, Thread would look up the current thread, which registers a dummy thread for a bare one
             # and never removes it.
             threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
 
-    def _listen(self) -> None:
+    def _listen(self, *, is_bare: bool = False) -> None:
         # Marked until the thread ends: a record that it logs may come back through a queue, and is recognized by its
         # thread.
         with feedback.listening():
-            self._pool.thread_started()
+            if not is_bare:  # it has no Thread object, and `current_thread` would make one
+                self._pool.thread_started()
             try:
                 self._monitor()  # type: ignore[attr-defined]
             finally:
@@ -210,10 +212,7 @@ class Listeners:
             if listener.is_cancelled:
                 return
         try:
-            if threading.main_thread().is_alive():
-                listener.start()
-            else:
-                self._not_started("")
+            listener.start()
         except Exception as error:  # noqa: BLE001 - as in `ensure_listener`
             self._not_started(_refusal_of(error))
 
@@ -272,8 +271,6 @@ class Listeners:
 
     def thread_started(self) -> None:
         """Note that the current thread, a listener's, has started, and name it."""
-        if real_threads.is_patched():
-            return  # it has no Thread object, and `current_thread` would make one
         thread = threading.current_thread()
         with self._lock:
             self._threads = {number: known for number, known in self._threads.items() if known.is_alive()}
