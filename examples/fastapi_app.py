@@ -22,12 +22,14 @@ class RequestId(logging.Filter):
 
 
 class AccessFields(logging.Filter):
-    """Give names to the arguments of uvicorn's access log, which have only positions."""
+    """Name the arguments of uvicorn's access log, and leave out query strings, which may hold tokens."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the arguments to the record as extras."""
         record.client, record.method, target, record.http_version, record.status = record.args
-        record.path, _, record.query = target.partition("?")
+        record.path = target.partition("?")[0]
+        # The message has the target too.
+        record.args = (record.client, record.method, record.path, record.http_version, record.status)
         return True
 
 

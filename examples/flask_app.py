@@ -43,6 +43,8 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["azure"], "level": "INFO"},
+    # The development server's access log has query strings, which may hold tokens; the example writes its own.
+    "loggers": {"werkzeug": {"level": "WARNING"}},
 }
 
 # Configure before the application is made: Flask adds a handler of its own if it finds none.

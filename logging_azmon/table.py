@@ -29,6 +29,7 @@ FIELD_TYPES: Mapping[str, str] = {
     "level_number": "int",
     "logger": "string",
     "message": "string",
+    "template": "string",
     "exception": "string",
     "exception_type": "string",
     "exception_message": "string",
@@ -46,6 +47,11 @@ FIELD_TYPES: Mapping[str, str] = {
     "host": "string",
     "instance": "string",
     "sequence": "long",
+    "item_count": "int",
+    "service_name": "string",
+    "service_version": "string",
+    "service_instance": "string",
+    "environment": "string",
     "trace_id": "string",
     "span_id": "string",
     # The level, as the names and numbers that Azure's built-in tables use.
@@ -57,16 +63,52 @@ FIELD_TYPES: Mapping[str, str] = {
     "*": "dynamic",
 }
 
+# An extra of one of these names wins over the field, because the extras of applications had these names before.
+YIELDING_FIELDS = frozenset(
+    {"template", "item_count", "service_name", "service_version", "service_instance", "environment"}
+)
+
+# The names by which LogRecord knows a field. In an event dict they are keys like any other.
+FIELD_OF_ATTRIBUTE: Mapping[str, str] = {
+    "name": "logger",
+    "levelname": "level",
+    "levelno": "level_number",
+    "pathname": "file",
+    "funcName": "function",
+    "lineno": "line",
+    "created": "time",
+    "process": "process_id",
+    "processName": "process_name",
+    "thread": "thread_id",
+    "threadName": "thread_name",
+    "taskName": "task",
+}
+# The other attributes of a LogRecord, with the field that was probably meant: no extra can have their names.
+_MEANT: Mapping[str, str] = {
+    "msg": "message",
+    "args": "message",
+    "exc_info": "exception",
+    "exc_text": "exception",
+    "stack_info": "stack",
+    "filename": "file",
+    "msecs": "time",
+    "relativeCreated": "time",
+    "asctime": "time",
+}
 _NOT_A_SOURCE = "is neither the name of a field or extra nor a callable"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,44}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Take the first extra of these names that a log call has, or else the default; dots reach into mappings."""
+    """Take the first extra of these names that a log call has, or else the field, or else the default.
+
+    Dots reach into mappings. The field is one of YIELDING_FIELDS.
+    """
 
     names: tuple[str, ...]
     default: Any = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +125,13 @@ Source = str | Extra | Constant | Callable[[Any], Any]
 class Column:
     """Define one column: its name, its type in the stream, and the source of its values.
 
-    The source is the name of a field such as ``"level"``; the name of an extra, as ``"extra.level"`` if a field has the
-    same name; ``"*"`` for every extra that no other column takes; or a callable that is given the LogRecord or the
-    event dict and returns the value. Raises a `ConfigurationError` if a part is not valid.
+    The source is the name of a field such as ``"level"``, or LogRecord's own name for it, ``"levelname"``; the name of
+    an extra, as ``"extra.level"`` if a field has the same name; ``"*"`` for every extra that no other column takes; or
+    a callable that is given the LogRecord or the event dict and returns the value. Raises a `ConfigurationError` if a
+    part is not valid.
 
     >>> Column("DurationMs", "real", "duration_ms")
-    Column(name='DurationMs', type='real', source=Extra(names=('duration_ms',), default=None))
+    Column(name='DurationMs', type='real', source=Extra(names=('duration_ms',), default=None, field=None))
     >>> column = Column("Length", "int", lambda record: len(record.getMessage()))
     """
 
@@ -103,8 +146,13 @@ class Column:
         problems = list(self._problems())
         if problems:
             raise ConfigurationError(problems)
-        if isinstance(self.source, str) and self.source not in FIELD_TYPES:
+        if isinstance(self.source, str) and self.field not in FIELD_TYPES:
             object.__setattr__(self, "source", Extra((self.source.removeprefix("extra."),)))
+
+    @property
+    def field(self) -> str | None:
+        """Return the name of the field that the source names, or None if the source is anything else."""
+        return FIELD_OF_ATTRIBUTE.get(self.source, self.source) if isinstance(self.source, str) else None
 
     def _problems(self) -> Iterator[str]:
         if not _is_name(self.name):
@@ -117,6 +165,11 @@ class Column:
             yield f"column {self.name!r} takes 'sequence', which is a number, so its type cannot be {self.type!r}"
         if not (isinstance(self.source, Extra | Constant) or callable(self.source) or _is_field(self.source)):
             yield f"column {self.name!r}: source {self.source!r} {_NOT_A_SOURCE}"
+        elif isinstance(self.source, str) and self.source in _MEANT:
+            yield (
+                f"column {self.name!r}: {self.source!r} is not a field; did you mean {_MEANT[self.source]!r}? (An extra"
+                f" of that name is 'extra.{self.source}')"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +291,7 @@ def _column(name: str, spec: object) -> Column:
         return spec
     if isinstance(spec, str):
         field, _, type_name = spec.partition(":")
-        return Column(name, type_name or FIELD_TYPES.get(field, "string"), field)
+        return Column(name, type_name or _default_type(field), field)
     if isinstance(spec, Mapping):
         return _column_from_mapping(name, spec)
     if callable(spec):
@@ -262,8 +315,12 @@ def _column_from_mapping(name: str, spec: Mapping[str, Any]) -> Column:
     field = spec["field"]
     if not isinstance(field, str) and not callable(field):
         raise ConfigurationError([f"column {name!r}: field {field!r} {_NOT_A_SOURCE}"])
-    default = FIELD_TYPES.get(field, "string") if isinstance(field, str) else "string"
+    default = _default_type(field) if isinstance(field, str) else "string"
     return Column(name, spec.get("type", default), field)
+
+
+def _default_type(source: str) -> str:
+    return FIELD_TYPES.get(FIELD_OF_ATTRIBUTE.get(source, source), "string")
 
 
 def _constant_type(value: object) -> str:

@@ -25,7 +25,8 @@ class Trouble:
 
     `kind` is one of:
 
-    - "outage", "throttled", "configuration": rows wait, and nothing is lost.
+    - "outage", "throttled", "configuration": rows wait, and nothing is lost. With the reason "columns", "configuration"
+      says that the table's columns leave the message out.
     - "recovered": the service accepts rows again.
     - "rejected": the service refused rows for good; `rows_json` holds them as NDJSON.
     - "lost": rows were dropped; `reason` says why.

@@ -201,7 +201,26 @@ PROMISES = [
     Promise("extras without a column go to *", log("hello", order=7, note="x"), rest(order=7, note="x")),
     Promise("without extras the column of * is absent", log("hello"), lacks("Properties")),
     Promise("None leaves its column out", log("hello", user_id=None), lacks("UserId", "Properties")),
-    Promise("dots reach into mappings", log("hello", cloud={"region": "north"}), has(Region="north")),
+    Promise(
+        "dots reach into mappings, of which the rest stays among the rest",
+        log("hello", cloud={"region": "north", "zone": 1}),
+        both(has(Region="north"), rest(cloud={"zone": 1})),
+    ),
+    Promise(
+        "text that stands for a number fills a column of numbers",
+        log("hello", user_id="200", amount="59.9"),
+        both(has(UserId=200, Amount=59.9), rest()),
+    ),
+    Promise(
+        "a mapping as the message forges no field",
+        log({"level": "critical", "logger": "evil", "timestamp": 0, "exception": "forged"}),
+        both(has(The_level="INFO", The_logger=NAME), is_now, lacks("The_exception"), matches(The_message="forged")),
+    ),
+    Promise(
+        "of a mapping as the argument no key arrives that the message does not name",
+        log("login of %(user)s", {"user": "ada", "password": "hunter2"}),
+        both(has(The_message="login of ada"), lambda row: "hunter2" not in str(row)),
+    ),
     Promise("a constant is in every row", log("hello"), has(Release="1.4.2")),
     Promise(
         "a value that does not fit its column goes to *",

@@ -1,6 +1,7 @@
 """Columns and tables: the accepted grammar, and the message of every refusal."""
 
 import doctest
+import logging
 import pickle
 import re
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import logging_azmon.table
 from logging_azmon.errors import AzureMonitorLoggingError, ConfigurationError
 from logging_azmon.table import (
+    FIELD_OF_ATTRIBUTE,
     FIELD_TYPES,
     MAX_COLUMNS,
     RESERVED_NAMES,
@@ -80,6 +82,51 @@ class TestGrammar:
         """`"extra.level"` is the extra called level, a string like every extra."""
         assert only(f"extra.{field}") == Column("Column", "string", Extra((field,)))
         assert only(f"extra.{field}:int") == Column("Column", "int", Extra((field,)))
+
+    @pytest.mark.parametrize(("name", "field"), FIELD_OF_ATTRIBUTE.items())
+    def test_the_names_of_a_log_record_are_understood_as_the_fields_that_they_are(self, name, field):
+        """Every Python developer knows them: `columns={"Level": "levelname"}`."""
+        for column in (only(name), only({"field": name})):
+            assert (column.field, column.type, column.source) == (field, FIELD_TYPES[field], name)
+        assert only(f"{name}:dynamic").type == "dynamic"
+        assert only(f"extra.{name}").source == Extra((name,))
+
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("msg", "message"),
+            ("args", "message"),
+            ("exc_info", "exception"),
+            ("exc_text", "exception"),
+            ("stack_info", "stack"),
+            ("filename", "file"),
+            ("msecs", "time"),
+            ("relativeCreated", "time"),
+            ("asctime", "time"),
+        ],
+    )
+    def test_other_names_of_a_log_record_are_refused_with_what_was_probably_meant(self, name, meant):
+        """No extra can have such a name, so the column would be empty for ever."""
+        for spec in (name, f"{name}:string", {"field": name}):
+            with pytest.raises(ConfigurationError) as caught:
+                only(spec)
+            said = f"column 'Column': {name!r} is not a field; did you mean {meant!r}?"
+            assert str(caught.value) == f"{said} (An extra of that name is 'extra.{name}')"
+        assert only(f"extra.{name}").source == Extra((name,))
+
+    @pytest.mark.parametrize("name", sorted({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}))
+    def test_every_attribute_of_a_log_record_is_a_field_or_refused(self, name):
+        """On any version of Python: none of them is taken for an extra."""
+        try:
+            assert only(name).field in FIELD_TYPES
+        except ConfigurationError as error:
+            assert "did you mean" in str(error)  # noqa: PT017 - either is right
+
+    def test_a_column_knows_its_field(self):
+        """Anything but a field has none."""
+        assert only("level").field == only("levelname").field == "level"
+        for spec in ("user_id", "extra.level", {"value": 1}, {"field": shout}):
+            assert only(spec).field is None
 
     def test_dots_in_an_extras_name_are_kept(self):
         """They reach into mappings; only the prefix is removed."""

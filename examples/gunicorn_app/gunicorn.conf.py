@@ -15,14 +15,25 @@ class AccessFields(logging.Filter):
         # Not from PATH_INFO, which is missing if the application has failed.
         record.path = atoms["r"].split(" ")[1].partition("?")[0]
         record.status, record.size, record.duration_ms = int(atoms["s"]), atoms["B"], atoms["D"] / 1000
-        record.msg, record.args = record.getMessage(), ()
+        # The message would have the query string and the referrer, which may hold tokens.
+        record.msg, record.args = "%s %s %d", (record.method, record.path, record.status)
+        return True
+
+
+class WithoutQuery(logging.Filter):
+    """Leave query strings out of the error log, which names the target of a request that has failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the arguments."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
         return True
 
 
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"access": {"()": AccessFields}},
+    "filters": {"access": {"()": AccessFields}, "without_query": {"()": WithoutQuery}},
     "handlers": {
         "azure": {
             "class": "logging_azmon.AzureMonitorHandler",
@@ -48,7 +59,7 @@ logconfig_dict = {
     "root": {"handlers": ["azure"], "level": "INFO"},
     "loggers": {
         # By default, gunicorn does not let the records of these two propagate.
-        "gunicorn.error": {"level": "INFO", "propagate": True},
+        "gunicorn.error": {"level": "INFO", "propagate": True, "filters": ["without_query"]},
         "gunicorn.access": {"level": "INFO", "propagate": True, "filters": ["access"]},
     },
 }

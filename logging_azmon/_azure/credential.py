@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 import re
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._config.clouds import CLOUDS
 from .._config.credential_checks import ASYNCHRONOUS
 from .._config.settings import Settings
+from .._process.real_threads import Lock
 from .wait_limit import wait_limit
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TokenSource:
 
     def __init__(self, settings: Settings | None) -> None:
         """Build the credential that the settings name; without settings, no token can be requested."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._is_ours = settings is not None and isinstance(settings.credential, str | Mapping)
         try:
             self._credential: Any = None if settings is None else make_credential(settings.credential, settings.cloud)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import real_sockets
 from .wait_limit import wait_limit
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
         def _use_timed_responses(manager: Any) -> Any:
             pools = {}
             for scheme, pool in manager.pool_classes_by_scheme.items():
-                connection = type("Connection", (pool.ConnectionCls,), {"response_class": TimedResponse})
+                members = {"response_class": TimedResponse, "_new_conn": _connecting(pool.ConnectionCls)}
+                connection = type("Connection", (pool.ConnectionCls,), members)
                 pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
             manager.pool_classes_by_scheme = pools
             return manager
@@ -68,6 +71,23 @@ def bounded_adapter(*, read_seconds: float, **options: Any) -> HTTPAdapter:
             return super().build_response(req, read)
 
     return Adapter(**options)
+
+
+def _connecting(base: Any) -> Callable[[Any], Any]:
+    """Return the method that connects, with errors that the HTTP library would raise."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    def connect(self: Any) -> Any:
+        if not real_sockets.blocks_nobody():
+            return base._new_conn(self)  # noqa: SLF001 - the one place where a connection can be replaced
+        try:
+            return real_sockets.connect(self.host, self.port, timeout=self.timeout, options=self.socket_options)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"{self.host} did not answer in {self.timeout} s") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"failed to establish a new connection: {error}") from error
+
+    return connect
 
 
 class _TimedReader(io.RawIOBase):

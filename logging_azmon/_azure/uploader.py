@@ -7,7 +7,7 @@ elsewhere, logging writes a line for each request, and tracing makes a span for 
 Rules:
 - A delivering thread imports the SDK, and builds the client and its credential, at the first upload.
 - Both happen under `building`, which a fork waits for: a child forked during an import could never finish it.
-  It is re-entrant, because building the client may fork: under gevent, to find out the platform.
+  It is re-entrant, because building the client may fork.
 - A forked child builds its own client and leaves the parent's connections alone.
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -24,7 +23,8 @@ from .._config.clouds import CLOUDS
 from .._config.service_limits import MAX_BODY_BYTES
 from .._config.settings import Settings
 from .._delivery.answer import Answer, Failure
-from .._process import at_fork, feedback
+from .._process import at_fork, feedback, real_threads
+from .._process.real_threads import RLock
 from .credential import TokenSource
 from .sdk_errors import answer_to
 from .transport import bounded_adapter
@@ -38,13 +38,13 @@ _IMPORTED_BY_REQUESTS = (
     "azure.core.rest._http_response_impl",
 )
 
-building = threading.RLock()
+building = RLock()
 
 
 def restart() -> None:
     """Replace the lock in a forked child, where a thread that held it does not exist."""
     global building  # noqa: PLW0603 - one lock per process
-    building = threading.RLock()
+    building = RLock()
 
 
 at_fork.register(at_fork.Turn.SDK_IMPORT, locks=lambda: [building], restart=restart)
@@ -105,6 +105,8 @@ class _Connection:
     """Hold the client, its credential and the compressor, which each process builds for itself."""
 
     def __init__(self, settings: Settings) -> None:
+        if real_threads.is_patched():
+            _spare_platform_a_program()
         # All imports are made first, under `building`, including those that the first request would make.
         for module in _IMPORTED_BY_REQUESTS:
             with suppress(ImportError):
@@ -158,6 +160,14 @@ def _array(lines: bytes | bytearray) -> bytearray:
     # The bracket replaces the last comma; without lines, it follows the opening bracket.
     array[len(lines) or 1 :] = b"]"
     return array
+
+
+def _spare_platform_a_program() -> None:
+    """Keep `platform.platform` from running `uname`: gevent runs programs on the main thread alone."""
+    import platform
+
+    # `platform` caches what `uname -p` prints; empty is what most systems print.
+    vars(platform.uname()).setdefault("processor", "")
 
 
 def _unchanged(request: Any) -> Any:

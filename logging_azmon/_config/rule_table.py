@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ..errors import ConfigurationError
-from ..table import FIELD_TYPES, Column, Extra, Source, Table
+from ..table import FIELD_TYPES, YIELDING_FIELDS, Column, Extra, Source, Table
 from .presets import DEFAULT
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -34,16 +34,17 @@ def table_of(stream: Mapping[str, str], sources: Mapping[str, Source]) -> Table:
 def lookup(column: str, type_name: str = "string") -> Source:
     """Return the source of a column by its name: a field of a type that fits, or else the extras that it may mean.
 
-    >>> lookup("TimeGenerated"), lookup("ThreadName"), lookup("DurationMs")
-    ('time', 'thread_name', Extra(names=('DurationMs', 'duration_ms', 'durationMs', 'durationms'), default=None))
+    >>> lookup("TimeGenerated"), lookup("ThreadName"), lookup("DurationMs").names
+    ('time', 'thread_name', ('DurationMs', 'duration_ms', 'durationMs', 'durationms'))
     """
     for known in DEFAULT:
         if known.name == column and known.source != "*" and _can_fill(known.type, type_name):
             return known.source
     snake = _WORD_START.sub("_", column).lower()
-    if _can_fill(FIELD_TYPES.get(snake), type_name):
-        return snake
-    return Extra(tuple(dict.fromkeys((column, snake, column[:1].lower() + column[1:], column.lower()))))
+    names = tuple(dict.fromkeys((column, snake, column[:1].lower() + column[1:], column.lower())))
+    if not _can_fill(FIELD_TYPES.get(snake), type_name):
+        return Extra(names)
+    return Extra(names, field=snake) if snake in YIELDING_FIELDS else snake
 
 
 def _can_fill(field_type: str | None, column_type: str) -> bool:

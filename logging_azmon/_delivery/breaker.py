@@ -22,11 +22,11 @@ Rules:
 from __future__ import annotations
 
 import random
-import threading
 import weakref
 from collections.abc import Callable
 
 from .._process import at_fork
+from .._process.real_threads import Lock, RLock
 
 # The largest stretch: how many times longer than usual batches wait.
 MAX_STRETCH = 32.0
@@ -48,7 +48,7 @@ class CircuitBreaker:
     """Stop every sender after a failure, then let one batch probe before all resume."""
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._uniform = uniform
         # Callbacks, held weakly because a breaker may outlive its pipelines. The tuple is replaced, never changed.
         self._wakes: tuple[weakref.WeakMethod[Callable[[], None]], ...] = ()
@@ -189,7 +189,7 @@ class CircuitBreakers:
 
     def __init__(self) -> None:
         self._breakers: weakref.WeakValueDictionary[tuple[str, str], CircuitBreaker] = weakref.WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def of(self, endpoint: str, rule_id: str) -> CircuitBreaker:
         """Return the breaker that all pipelines to this endpoint and rule share."""

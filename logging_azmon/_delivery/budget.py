@@ -5,8 +5,9 @@ Rules: several delivering threads may ask concurrently. The lock is held for ari
 
 from __future__ import annotations
 
-import threading
 from collections import deque
+
+from .._process.real_threads import RLock
 
 
 class Budget:
@@ -15,7 +16,7 @@ class Budget:
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
-        self._lock = threading.RLock()
+        self._lock = RLock()
         # When each grant was made, and of how many requests, oldest first.
         self._granted: deque[tuple[float, int]] = deque()
         self._sum = 0

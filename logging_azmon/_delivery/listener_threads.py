@@ -8,8 +8,10 @@ Rules:
   `uploads` of them.
 - Listeners are daemons, because the interpreter joins all other threads before atexit, which delivers the last rows.
   They end when the pipeline is closed and no row is left; the last one calls `on_end`.
-- No thread is started once the main thread has ended. A flushing thread then delivers itself (`deliver_one`). From 3.12
-  on the interpreter itself refuses threads from a moment earlier; that is not reported as a refusal.
+- No thread is started once the main thread has ended; a bare thread that exists by then listens itself. If no listener
+  is free, a flushing thread then delivers itself (`deliver_one`). From 3.12 on the interpreter itself refuses threads
+  from a moment earlier; that is not reported as a refusal.
+- None is started where uWSGI forbids it (see `_process.thread_support`); it may be allowed later, in a forked child.
 - A lost wake-up delays a look at the queue, a superfluous one costs a look; neither loses a row.
 - The lock is re-entrant, because a log call may interrupt any line. It is held for arithmetic only.
 - Every join has a timeout.
@@ -17,17 +19,17 @@ Rules:
 
 from __future__ import annotations
 
-import _thread
 import itertools
 import threading
 import time
 from collections.abc import Callable
 from logging.handlers import QueueListener
-from queue import Empty, SimpleQueue
 from typing import Any
 
-from .._process import feedback
+from .._process import feedback, heir, real_threads
 from .._process.clock import Clock, SystemClock
+from .._process.real_threads import Empty, RLock, SimpleQueue
+from .._process.thread_support import Threads, signals_left_to_others, threads
 from .._queue.pipeline_state import PipelineState
 from ..trouble import Trouble, described
 from .delivery import Delivery
@@ -38,6 +40,12 @@ from .scheduler import Scheduler, Work
 _ACTION_SECONDS = 0.1
 # How long to wait after the system has refused to start a thread, or after a bug of ours.
 _PAUSE_SECONDS = 1.0
+_NO_THREADS = (
+    "uWSGI runs without --enable-threads, so no thread can deliver: rows wait for a flush, or for the end of the"
+    " process; set enable-threads = true"
+)
+# Whether that was reported.
+_has_reported = False
 
 
 class Listener(QueueListener):
@@ -56,16 +64,20 @@ class Listener(QueueListener):
         self.is_cancelled = False
 
     def start(self) -> None:  # pragma: no cover - runs on a bare thread, which coverage does not trace
-        """Start the thread."""
-        # Without `daemon`, Thread would look up the current thread, which registers a dummy thread for a bare one and
-        # never removes it.
-        threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
+        """Start the thread; or listen on this bare one if Threads are greenlets, or the main thread has ended."""
+        if real_threads.is_patched() or not threading.main_thread().is_alive():
+            self._listen(is_bare=True)
+        else:
+            # Without `daemon`, Thread would look up the current thread, which registers a dummy thread for a bare one
+            # and never removes it.
+            threading.Thread(target=self._listen, name="logging_azmon", daemon=True).start()
 
-    def _listen(self) -> None:
+    def _listen(self, *, is_bare: bool = False) -> None:
         # Marked until the thread ends: a record that it logs may come back through a queue, and is recognized by its
         # thread.
-        with feedback.delivering():
-            self._pool.thread_started()
+        with feedback.listening():
+            if not is_bare:  # it has no Thread object, and `current_thread` would make one
+                self._pool.thread_started()
             try:
                 self._monitor()  # type: ignore[attr-defined]
             finally:
@@ -110,7 +122,7 @@ class Listeners:
         self._background = background
         self._on_end = on_end
         self._on_refusal = on_refusal
-        self._lock = threading.RLock()
+        self._lock = RLock()
         # How many listeners were requested and have not ended.
         self._live = 0
         # How many of them are not delivering.
@@ -155,10 +167,14 @@ class Listeners:
                 return False
             if self._live >= self._uploads:
                 return True
+            support = threads()
             try:
-                self._live += 1
-                self._free += 1
-                _thread.start_new_thread(self._start_listener, (listener,))
+                if support is Threads.NOW:
+                    self._live += 1
+                    self._free += 1
+                    with signals_left_to_others():
+                        real_threads.start_new_thread(self._start_listener, listener)
+                    return True
             except Exception as error:  # noqa: BLE001 - RuntimeError if no thread can be started, or MemoryError
                 listener.is_cancelled = True
                 self._not_started(_refusal_of(error))
@@ -169,7 +185,8 @@ class Listeners:
                 self._live -= 1
                 self._free -= 1
                 raise
-            return True
+        self._do_without(support)
+        return False
 
     def _may_start(self) -> bool:
         return (
@@ -179,16 +196,23 @@ class Listeners:
             and self._clock.monotonic() >= self._refused_at + _PAUSE_SECONDS
         )
 
+    def _do_without(self, support: Threads) -> None:
+        """Ask for a thread again at the next row if one may start later; otherwise report, once, that none runs."""
+        global _has_reported  # noqa: PLW0603 - said once, also if uWSGI's workers inherit it
+        heir.offer()
+        if support is Threads.LATER:
+            self._on_refusal()
+        elif not _has_reported:
+            _has_reported = True
+            self._report(Trouble(kind="internal", text=_NO_THREADS, reason="thread"))
+
     def _start_listener(self, listener: Listener) -> None:  # pragma: no cover - coverage does not trace a bare thread
         # The caller of `ensure_listener` holds the lock until the thread is accounted for.
         with self._lock:
             if listener.is_cancelled:
                 return
         try:
-            if threading.main_thread().is_alive():
-                listener.start()
-            else:
-                self._not_started("")
+            listener.start()
         except Exception as error:  # noqa: BLE001 - as in `ensure_listener`
             self._not_started(_refusal_of(error))
 

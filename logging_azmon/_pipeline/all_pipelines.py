@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from .._process import at_exit, at_fork
+from .._process import at_exit, at_fork, heir
 from .._process.registry import Registry
 from .._queue.pipeline_state import State
 from .lifecycle import Lifecycle
@@ -22,9 +22,11 @@ def _fork_locks() -> list[threading.RLock]:
 
 def restart() -> None:
     """Restart each pipeline in a forked child; none is kept alive for its parent's rows."""
+    alive = pipelines.alive()
     pipelines.release_all()
-    for pipeline in pipelines.alive():
-        pipeline.restart()
+    is_heir = heir.is_heir()
+    for pipeline in alive:
+        pipeline.restart(is_heir=is_heir)
 
 
 def flush() -> None:

@@ -7,12 +7,11 @@ the time that the process has left.
 
 from __future__ import annotations
 
-from queue import SimpleQueue
-
 from .._delivery.listener_threads import Listeners
 from .._process import at_exit
 from .._process.clock import Clock
 from .._process.may_wait import holds
+from .._process.real_threads import SimpleQueue
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 

@@ -8,6 +8,7 @@ Rules:
   `uncounted`, without a call, and `count_failures` counts it later.
 - After the system has refused to start a thread, each row asks for one again. Otherwise rows that join an open batch
   would wait until the batch is full.
+- A forked child in which no hook has run is recognized before a row is made (see `_process.fork_mark`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from typing import Any
 
 from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
-from .._process import at_exit
+from .._process import at_exit, at_fork, fork_mark
 from .._process.clock import Clock
+from .._process.fork_mark import mark
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._queue.store import Put
 from .._rows.encoder import Encoder
 from ..trouble import Trouble, count, described
 from . import capture
+
+# Whether a log call must look at its record to recognize a forked child.
+ASKS_RECORD = not fork_mark.IS_WIPED
 
 
 class Intake:
@@ -73,6 +78,10 @@ class Intake:
     def accept(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> None:
         """Queue a record as a row; if there is a formatter, its output is the message."""
         try:
+            if (not mark[0] or (ASKS_RECORD and fork_mark.is_foreign(record))) and not at_fork.ensure_restarted(
+                self.accept, record, formatter
+            ):
+                return
             if not self._put(self._encoder.record(record, formatter)):
                 self._report_after_close()
         except RecursionError as error:
@@ -84,6 +93,10 @@ class Intake:
     def accept_event(self, event: Any, method: Any, logger_name: str | None) -> None:
         """Queue an event dict as a row; the method's and the bound logger's names stand in for missing keys."""
         try:
+            if (not mark[0] or ASKS_RECORD) and not at_fork.ensure_restarted(
+                self.accept_event, event, method, logger_name
+            ):
+                return
             if not self._put(self._encoder.event(event, method, logger_name)):
                 self._report_after_close()
         except RecursionError as error:

@@ -6,6 +6,7 @@ Rules:
   need. There the listeners go on in the background, and end when no row is left; the exit of the process waits for
   them.
 - Transitions are made under the ledger's lock, which is re-entrant; no network I/O happens under it.
+- In a child that was forked without hooks, each of the methods that users and exit call restarts the modules first.
 - A pipeline that has unsettled rows but no front doors is kept alive until they are settled.
 """
 
@@ -15,11 +16,12 @@ import secrets
 import threading
 
 from .._config.settings import Settings
+from .._config.unfilled import remarks
 from .._delivery.breaker import shared_breaker
 from .._delivery.destination import Destination
 from .._delivery.listener_threads import Listeners
 from .._delivery.reporter import Reporter
-from .._process import at_exit, feedback
+from .._process import at_exit, at_fork, feedback
 from .._process.clock import Clock
 from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
@@ -50,6 +52,7 @@ class Lifecycle:
         background: bool,
     ) -> None:
         """Assemble the pipeline, and register it with the others, for forks and the exit."""
+        at_fork.ensure_restarted()
         self.settings = settings
         # Identifies the pipeline across processes when it is pickled.
         self.key = secrets.token_hex(8)
@@ -61,6 +64,7 @@ class Lifecycle:
         self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
         self._state = PipelineState()
         self._front_doors = FrontDoors(self._close_unused)
+        self._is_table_reported = False
         self._close_after_config = CloseAfterConfig(clock, self.close_in_background)
         self.intake = Intake(self.encoder, self._report, clock, settings.stream, enabled=settings.enabled)
         # What front doors give their log calls to.
@@ -119,6 +123,7 @@ class Lifecycle:
 
     def stats(self) -> Stats:
         """Return a snapshot of the counters, which account for every row."""
+        at_fork.ensure_restarted()
         self.intake.count_failures()
         return self.ledger.snapshot()
 
@@ -128,6 +133,7 @@ class Lifecycle:
         Return True if the service has accepted or rejected each of them, and no row was dropped during the call.
         A `timeout` of None means `close_seconds`. On a delivering thread and inside dictConfig it does not wait.
         """
+        at_fork.ensure_restarted()
         watermark = self.make_all_due()
         if _must_not_wait():
             return self.queue.is_settled(watermark)
@@ -138,6 +144,7 @@ class Lifecycle:
 
         A `timeout` of None means `close_seconds`.
         """
+        at_fork.ensure_restarted()
         if holds_logging_lock() and self._close_later():
             return
         if not self.queue.begin_drain():
@@ -213,6 +220,7 @@ class Lifecycle:
 
     def make_all_due(self) -> int:
         """Make all waiting rows due now, and return the watermark to wait for: the number of rows accepted so far."""
+        at_fork.ensure_restarted()
         self.intake.count_failures()
         if self.ledger.has_unreported and not self.scheduler.is_failing:
             self.notices.put()
@@ -230,8 +238,12 @@ class Lifecycle:
     # Front doors.
 
     def attach(self, front_door: object, *, is_maker: bool) -> None:
-        """Register a front door that logs to this pipeline."""
+        """Register a front door that logs to this pipeline; the first one reports a table without the message."""
         self._front_doors.add(front_door, is_maker=is_maker)
+        if not self._is_table_reported:
+            self._is_table_reported = True
+            for text in remarks(self.settings.table):
+                self._report(Trouble(kind="configuration", text=f"{self.settings.stream}: {text}", reason="columns"))
 
     def detach(self, front_door: object) -> None:
         """Forget a front door that was closed, and close the pipeline if nothing else will."""
@@ -241,6 +253,7 @@ class Lifecycle:
 
     def _close_unused(self) -> None:
         # Called by a finalizer, so it must not wait.
+        at_fork.ensure_restarted()
         if self.queue.begin_drain():
             if self.scheduler.has_rows():
                 self.listeners.wake()
@@ -253,8 +266,9 @@ class Lifecycle:
         """Return the lock that a fork must hold, so that the child finds counters and queue in a consistent state."""
         return self.ledger.lock
 
-    def restart(self) -> None:
-        """Start afresh in a forked child, without the waiting rows: those are the parent's."""
+    def restart(self, *, is_heir: bool = False) -> None:
+        """Start afresh in a forked child, without the waiting rows: those are the parent's, unless this is its heir."""
+        inherited = self.queue.rows_in_memory() if is_heir else ()
         self.queue.leave_to_parent()
         self.intake.uncounted.clear()
         self.encoder.restart()
@@ -263,6 +277,8 @@ class Lifecycle:
         self._assemble()
         if self._state.is_closed:
             self.queue.close()
+        for line in inherited:
+            self.queue.put(line)
 
     def finish_at_exit(self, *, is_last: bool) -> None:
         """Deliver the waiting rows; close the pipeline, unless a handler is open: logging.shutdown closes that."""

@@ -5,7 +5,8 @@ The interpreter joins non-daemon threads, then calls atexit callbacks, last regi
 and close spend waiting is taken from one budget. The application's own callbacks do not use it up.
 
 Forked children of multiprocessing and billiard end by `os._exit`, without atexit. Before that they call finalizers or,
-in Celery's pool, send a signal. The same exit callbacks run there, with `is_last` set, because nothing runs later.
+in Celery's pool, send a signal; with ``--skip-atexit-teardown``, a worker of uWSGI calls `uwsgi.atexit`. The same exit
+callbacks run there, with `is_last` set, because nothing runs later.
 
 `flush_early` delivers what waits before all that, and spends the same budget.
 """
@@ -22,7 +23,7 @@ from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, Protocol
 
-from . import at_fork
+from . import at_fork, thread_support
 
 
 class Turn(IntEnum):
@@ -68,6 +69,7 @@ def register_flush(flush: Callable[[], None]) -> None:
 
 def flush_early() -> None:
     """Flush all pipelines before the exit callbacks; these have only the rest of the time."""
+    at_fork.ensure_restarted()
     for flush in _flushes:
         flush()
 
@@ -101,6 +103,7 @@ def spending() -> Iterator[None]:
 
 
 def _end(*, is_last: bool = False) -> None:
+    at_fork.ensure_restarted()
     for _, callback in _registered:
         callback(is_last=is_last)
 
@@ -135,6 +138,9 @@ def ensure_hook() -> None:
         signals = sys.modules.get("celery.signals")
         if name == "billiard" and signals is not None:
             signals.worker_process_shutdown.connect(_end_worker, weak=False, dispatch_uid="logging_azmon")
+    uwsgi = thread_support.uwsgi_module()
+    if uwsgi is not None and "skip-atexit-teardown" in uwsgi.opt and not hasattr(uwsgi, "atexit"):
+        uwsgi.atexit = _end_worker
     if _is_forked:
         if not has_finalizer:
             _ensure_callback()

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import time
-from queue import Empty, SimpleQueue
 from typing import Protocol
+
+from . import feedback
+from .real_threads import Empty, SimpleQueue, is_patched
+
+# Where greenlets run, a wait looks for a wake-up at first after 1 ms, doubling to 50 ms.
+_FIRST_POLL_SECONDS = 0.001
+_POLL_SECONDS = 0.05
 
 
 class Clock(Protocol):
@@ -31,8 +37,20 @@ class SystemClock:
 
     @staticmethod
     def wait(wakeups: SimpleQueue[None], seconds: float) -> None:
-        """Return when a wake-up arrives, or after this many seconds."""
+        """Return when a wake-up arrives, or after this many seconds; other greenlets of the thread run meanwhile."""
         try:
-            wakeups.get(timeout=max(0.0, seconds))
+            if is_patched() and not feedback.is_listener():
+                _wait_with_greenlets(wakeups, seconds)
+            else:
+                wakeups.get(timeout=max(0.0, seconds))
         except Empty:
             return
+
+
+def _wait_with_greenlets(wakeups: SimpleQueue[None], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_POLL_SECONDS
+    while wakeups.empty() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(pause, left))  # noqa: TID251 - gevent's or eventlet's, which lets the other greenlets run
+        pause = min(2 * pause, _POLL_SECONDS)
+    wakeups.get_nowait()

@@ -13,6 +13,8 @@ and no logger, is touched.
 
 Rules: only the thread itself adds and removes its entry, so no lock is needed; a thread may enter repeatedly. A forked
 child begins without entries, because its threads belong to the application even if a delivering thread forked it.
+Under gevent, `threading.get_ident` identifies a greenlet, and a flush delivers on one greenlet of many. A listener has
+a real thread to itself. If gevent patches `threading` later, its identifier changes, and each upload enters anew.
 """
 
 from __future__ import annotations
@@ -20,33 +22,43 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from os import getpid
-from threading import get_ident
 from typing import Any
 
-from . import at_fork
+from . import at_fork, real_threads
 
 # How many times each delivering thread has entered `delivering`, by the thread's identifier.
 depths: dict[int, int] = {}
 # When each entered first, in wall time: identifiers are reused, so an earlier record is another thread's.
 since: dict[int, float] = {}
+# The real threads of listeners, by the system's identifier.
+_listeners: set[int] = set()
 # The delivering threads on which the garbage collector is running.
 collecting: set[int] = set()
 
 
 def is_delivering() -> bool:
     """Return whether this thread is delivering now."""
-    return get_ident() in depths
+    at_fork.ensure_restarted()
+    return threading.get_ident() in depths or is_listener()
+
+
+def is_listener() -> bool:
+    """Return whether this is the thread of a listener."""
+    return real_threads.get_ident() in _listeners
 
 
 def is_own(record: Any) -> bool:
     """Return whether a delivering thread made this record, even if it came here through a queue."""
-    current = get_ident()
+    current = threading.get_ident()
     if current in depths:
-        return current not in collecting
+        # A child forked without hooks inherits the entries, and its threads may have the identifiers of the parent's.
+        at_fork.ensure_restarted()
+        return current in depths and current not in collecting
     try:
         # A thread of another process, or one that has ended, may have the same identifier.
         thread = record.thread
@@ -62,7 +74,7 @@ def delivering() -> Iterator[None]:
         gc.callbacks.append(_note_collection)
         if logging.lastResort is not None:
             logging.lastResort.addFilter(_is_not_own)
-    thread = get_ident()
+    thread = threading.get_ident()
     since.setdefault(thread, time.time())
     depths[thread] = depths.get(thread, 0) + 1
     try:
@@ -78,12 +90,23 @@ def delivering() -> Iterator[None]:
             since.pop(thread, None)
 
 
+@contextmanager
+def listening() -> Iterator[None]:
+    """Mark this real thread as a listener's, which delivers."""
+    _listeners.add(real_threads.get_ident())
+    try:
+        with delivering():
+            yield
+    finally:
+        _listeners.discard(real_threads.get_ident())
+
+
 def _is_not_own(record: logging.LogRecord) -> bool:
     return not is_own(record)
 
 
 def _note_collection(phase: str, info: object) -> None:  # noqa: ARG001 - the collector's signature
-    thread = get_ident()
+    thread = threading.get_ident()
     if thread not in depths:
         return
     if phase == "start":
@@ -94,6 +117,7 @@ def _note_collection(phase: str, info: object) -> None:  # noqa: ARG001 - the co
 
 def restart() -> None:
     """Reset the state in a forked child."""
+    _listeners.clear()
     depths.clear()
     since.clear()
     collecting.clear()

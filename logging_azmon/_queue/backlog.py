@@ -11,8 +11,8 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from queue import SimpleQueue
 
+from .._process.real_threads import SimpleQueue
 from .batch import Batch
 from .ledger import Place
 

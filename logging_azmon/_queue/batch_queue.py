@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any
 
 from .._process.clock import Clock
+from .._process.real_threads import SimpleQueue
 from .backlog import Backlog
 from .batch import Batch
 from .ledger import Ledger, Reason
@@ -316,6 +316,11 @@ class BatchQueue:
         """Let other processes adopt the rows that are left on disk, once none of them is in flight."""
         if self._durable is not None:
             self._durable.release_ownership()
+
+    def rows_in_memory(self) -> list[bytes]:
+        """Return the waiting rows that are in memory, in a forked child that delivers them in its parent's place."""
+        # A copy: no thread of this child changes the queue, but a signal handler may.
+        return [line for batch in list(self._backlog.waiting) for line in bytes(batch.data).splitlines(keepends=True)]
 
     def leave_to_parent(self) -> None:
         """Take no more rows, in a forked child; all rows in the queue are the parent's."""

@@ -13,12 +13,12 @@ Rules:
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .._process.real_threads import RLock
 from ..stats import Stats
 
 # Why rows are dropped. mypy checks the code against these values, and a test checks docs/operations.md.
@@ -40,7 +40,7 @@ class Ledger:
     """Hold the counters of one pipeline in one process."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         # Counts the rows that a store took in without the lock.
         self.catch_up: Callable[[], object] = lambda: None
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0

@@ -31,7 +31,7 @@ from .fields import Fields, merge
 from .jsonable import convert, text
 from .layout import Layout, Slot
 from .read_event import EventReader
-from .read_record import RecordReader
+from .read_record import RecordReader, carries_event, template_text
 from .shrink import shrink_row
 from .timestamps import SecondCache, utc_text
 from .tracebacks import exception_text
@@ -46,15 +46,28 @@ Leftover = dict[str, Any] | None
 class Encoder:
     """Encode the rows of one table in one process."""
 
-    def __init__(self, table: Table, *, max_line_bytes: int, on_misfit: Callable[[], None]) -> None:
+    # Set by `restart`: the functions that encode a record, and an event dict.
+    record: EncodeRecord
+    event: EncodeEvent
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        max_line_bytes: int,
+        on_misfit: Callable[[], None],
+        beside: Encoder | None = None,
+    ) -> None:
         """Prepare for a table; `on_misfit` is called for each value that does not fit its column.
 
         `record` encodes a LogRecord with a formatter or None; `event` encodes an event dict; the encoder itself is
-        called with fields that have been read already.
+        called with fields that have been read already. An encoder `beside` another is for event dicts alone, and
+        numbers its rows together with those of the other.
         """
         self._max_line_bytes = max_line_bytes
         self._on_misfit = on_misfit
-        self._layout = layout = Layout.of(table)
+        self._beside = beside
+        self._layout = layout = Layout.of(table, for_events=beside is not None)
         self.event_reader = EventReader(layout.wanted)
         self.record_reader = RecordReader(layout.wanted, self.event_reader)
         self._message = layout.message.json if layout.message else None
@@ -69,27 +82,36 @@ class Encoder:
         )
         self._sequence = sequence_template(layout.sequence) if layout.sequence is not None else None
         self._seconds = SecondCache()
+        self._for_events: Encoder | None = None
         self.restart()
+        # LogRecord's own names are keys like any other in an event dict, so a table that uses them has two layouts.
+        if beside is None and any(isinstance(c.source, str) and c.source != c.field for c in table):
+            self._for_events = Encoder(table, max_line_bytes=max_line_bytes, on_misfit=on_misfit, beside=self)
+            self.event = self._for_events.event
 
     def restart(self) -> None:
         """Begin again, here or in a forked child: with a new instance, and rows counted from 0."""
-        layout = self._layout
-        self.instance = secrets.token_hex(8)
+        layout, beside = self._layout, self._beside
+        self.instance: str = secrets.token_hex(8) if beside is None else beside.instance
         own = {"host": socket.gethostname(), "instance": self.instance}
         fixed = [(writer, s.value if isinstance(s, Constant) else own[s]) for writer, s in layout.fixed]
         refuse_misfits(fixed)
         self._fixed = join_columns(fixed)
         self._threads = ColumnCache(self._fixed, layout.thread)
         self._sites = ColumnCache(b"", layout.site)
-        self._next_number = itertools.count().__next__
-        caches = Caches(self._threads, self._sites, self._next_number, self._encode_spans, self._limit)
-        self.record: EncodeRecord = make_record_encoder(layout, caches, self._encode_record)
-        self.event: EncodeEvent = make_event_encoder(layout, caches, self._encode_event)
+        self.next_number: Callable[[], int] = itertools.count().__next__ if beside is None else beside.next_number
+        caches = Caches(self._threads, self._sites, self.next_number, self._encode_spans, self._limit)
+        self.record = make_record_encoder(layout, caches, self._encode_record)
+        self.event = make_event_encoder(layout, caches, self._encode_event)
+        if self._for_events is not None:
+            self._for_events.restart()
+            self.event = self._for_events.event
 
     def _encode_record(
         self, record: logging.LogRecord, formatter: logging.Formatter | None, number: int | None = None
     ) -> bytes:
-        return self(self.record_reader.read(record, formatter), number)
+        encoder = self if self._for_events is None or not carries_event(record) else self._for_events
+        return encoder(encoder.record_reader.read(record, formatter), number)
 
     def _encode_event(self, event: Any, method: Any, logger_name: str | None, number: int | None = None) -> bytes:
         return self(self.event_reader.read(event, method, logger_name), number)
@@ -97,7 +119,7 @@ class Encoder:
     # One function, because a further call would cost as much as one of its steps.
     def __call__(self, fields: Fields, number: int | None = None) -> bytes:  # noqa: C901 - see above
         """Encode one row; `number` is its sequence number if one was taken already."""
-        moment, site, thread, message, exception, stack, extras, _ = fields
+        moment, site, thread, message, exception, stack, extras, _, template = fields
         layout = self._layout
         leftover: Leftover = None
         try:
@@ -110,15 +132,14 @@ class Encoder:
         if layout.times:
             leftover = self._put_time(parts, moment, leftover)
         if self._sequence is not None:
-            parts.append(self._sequence % (self._next_number() if number is None else number))
+            parts.append(self._sequence % (self.next_number() if number is None else number))
 
-        if extras is not None:
-            if layout.extras:
-                leftover = self._put_extras(parts, extras, leftover)
-            elif layout.rest is not None:
-                leftover = merge(leftover, extras) if leftover else extras
+        if layout.extras and (extras is not None or layout.extras.templates):
+            leftover = self._put_extras(parts, extras or {}, template, leftover)
         elif self._defaults:
             parts.append(self._defaults)
+        elif extras is not None and layout.rest is not None:
+            leftover = merge(leftover, extras) if leftover else extras
         if exception is not None:
             leftover = self._put_exception(parts, exception, leftover)
         if stack is not None or layout.always or self._message is None:
@@ -193,13 +214,16 @@ class Encoder:
         except ValueError:
             return None
 
-    def _put_extras(self, parts: list[bytes], extras: dict[str, Any], leftover: Leftover) -> Leftover:
+    def _put_extras(self, parts: list[bytes], extras: dict[str, Any], template: Any, leftover: Leftover) -> Leftover:
         columns = self._layout.extras
         filled, rest = columns.match(extras)
         if self._layout.rest is not None and rest:
             leftover = merge(leftover, rest)
         for writer, (name, value) in filled.items():
             leftover = self._put(parts, writer, name, value, leftover)
+        for writer in columns.templates:
+            if writer not in filled and template is not None:
+                parts += (writer.json, as_string(template_text(template)), b",")
         if self._defaults:
             parts.append(
                 join_columns((writer, value) for writer, value in columns.defaults.items() if writer not in filled)
@@ -219,7 +243,7 @@ class Encoder:
     def _put_rare(self, parts: list[bytes], fields: Fields, leftover: Leftover) -> Leftover:
         """Write a stack, which few rows have, and the columns that are computed for each row."""
         layout = self._layout
-        _, _, _, message, _, stack, _, _ = fields
+        _, _, _, message, _, stack, *_ = fields
         if stack is not None:
             for writer in layout.stack:
                 leftover = self._put(parts, writer, writer.field, stack, leftover)
@@ -245,7 +269,10 @@ class Encoder:
         encoded = writer.encode(value)
         if encoded is None:
             self._on_misfit()
-            lenient = LENIENT.get(writer.type) if self._layout.rest is None else None
+            # Beside a star column, where the value has a place as it is, only text is converted: headers and
+            # environment variables are text.
+            is_tried = self._layout.rest is None or issubclass(type(value), str)
+            lenient = LENIENT.get(writer.type) if is_tried else None
             encoded = lenient(value) if lenient is not None else None
         if encoded is None:
             return merge({name: value}, leftover)

@@ -8,6 +8,7 @@
     stack      None or text
     extras     None or a dict that the encoder must not change
     origin     the LogRecord or event dict itself, for columns with a callable source
+    template   the message before its arguments are put in; any value, or None if it is not known
 
 It is a plain tuple because a NamedTuple takes six times as long to build, half a microsecond for each row. Only the
 readers and the encoder depend on its order; other modules call `WantedFields.pack`.
@@ -22,7 +23,7 @@ from typing import Any
 from .jsonable import distinct
 from .levels import DERIVED_FIELDS
 
-Fields = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any, Any, Any, dict[str, Any] | None, Any]
+Fields = tuple[Any, tuple[Any, ...], tuple[Any, ...], Any, Any, Any, dict[str, Any] | None, Any, Any]
 message_of: Callable[[Fields], Any] = itemgetter(3)
 origin_of: Callable[[Fields], Any] = itemgetter(7)
 
@@ -50,9 +51,17 @@ LEVEL_FIELDS = frozenset({"level", "level_number", *DERIVED_FIELDS})
 class WantedFields:
     """Hold the fields that a table wants, so that no others are read."""
 
-    def __init__(self, used: Iterable[str]) -> None:
-        """Prepare for the fields that the table's columns take."""
+    def __init__(self, used: Iterable[str], *, extras: Iterable[str] = (), attributes: Iterable[str] = ()) -> None:
+        """Prepare for the fields that the table's columns take, and for the names of extras that they take.
+
+        `attributes` are those of the names that a record's own attributes stand in for.
+        """
         used = frozenset(used)
+        self.extras = tuple(extras)
+        self.attributes = tuple(attributes)
+        # A formatter need not write what has a column, or a place among the rest.
+        self.places_exception = not used.isdisjoint({"exception", "exceptions", "*"})
+        self.places_stack = not used.isdisjoint({"stack", "*"})
         # The encoder always finds a place for a message, an exception and a stack.
         self._wanted = used | {"message", "exception", "stack"}
         if used & LEVEL_FIELDS:
@@ -79,7 +88,7 @@ class WantedFields:
         """Build the tuple; `values` has the fields of site and thread by name."""
         site = tuple(values.get(name) for name in self.site)
         thread = tuple(values.get(name) for name in self.thread)
-        return time, site, thread, message, exception, stack, extras, origin
+        return time, site, thread, message, exception, stack, extras, origin, None
 
 
 def merge(first: Mapping[str, Any] | None, second: Any) -> dict[str, Any]:

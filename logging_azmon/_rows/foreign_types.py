@@ -1,4 +1,4 @@
-"""Register how objects of Django, werkzeug, NumPy and others are shown.
+"""Register how objects of Django, werkzeug, pydantic, NumPy and others are shown.
 
 Classes are given by name, so that nothing is imported for them. `logging_azmon._rows` imports this module, so the
 registrations are in place before any row is encoded.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .jsonable import Convert, register, simplify, unreadable
+from .jsonable import MAX_NODES, Convert, register, simplify, unreadable
+from .shrink import entries_cut
 
 
 def _model(value: Any) -> str:
@@ -49,9 +50,37 @@ def _http_request(value: Any) -> dict[str, Any]:
     return parts
 
 
+def _pydantic_model(value: Any) -> Any:
+    """Show a pydantic model by its fields, without those that its repr leaves out: these are meant to stay private."""
+    kind = type(value)
+    parts = {**value.__dict__, **(getattr(value, "__pydantic_extra__", None) or {})}
+    if getattr(kind, "__pydantic_root_model__", False):
+        return parts["root"]
+    # The names since pydantic 2.10, since 2.0, and in 1; to ask for an older name raises a warning.
+    fields = next(fields for name in _PYDANTIC_FIELDS if (fields := getattr(kind, name, None)) is not None)
+    infos = {name: getattr(field, "field_info", field) for name, field in fields.items()}
+    hidden = {name for name, info in infos.items() if info.exclude is True or info.repr is False}
+    return {name: part for name, part in parts.items() if name not in hidden}
+
+
 def _numpy_scalar(value: Any) -> Any:
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind in _NUMPY_TIMES:
+        # An item in nanoseconds, as pandas has them, would be a bare number.
+        value = value.astype(f"{_NUMPY_TIMES[kind]}[us]")
     item = value.item()
-    return item if type(item) is not type(value) else repr(value)  # the item of a longdouble is a longdouble
+    # The item of a longdouble is a longdouble, and that of NaT is None.
+    return str(value) if item is None or type(item) is type(value) else item
+
+
+def _numpy_array(value: Any) -> Any:
+    """Show an array as a list; of one that is too long to be sent, the first entries."""
+    if value.dtype.kind in _NUMPY_TIMES:
+        value = value.astype(f"{_NUMPY_TIMES[value.dtype.kind]}[us]")
+    if value.size <= MAX_NODES:
+        return value.tolist()
+    kept = MAX_NODES // (value.size // len(value))
+    return [*value[:kept].tolist(), entries_cut(len(value))] if kept else repr(value)
 
 
 def _socket(value: Any) -> str:
@@ -63,6 +92,9 @@ def _socket(value: Any) -> str:
     return f"{host}:{port}"
 
 
+_PYDANTIC_FIELDS = ("__pydantic_fields__", "model_fields", "__fields__")
+# By the kind of NumPy's times and durations, the type that they are converted to.
+_NUMPY_TIMES = {"M": "datetime64", "m": "timedelta64"}
 _LAZY: tuple[tuple[str, str, Convert], ...] = (
     ("django.db.models.base", "Model", _model),
     ("django.db.models.query", "QuerySet", _query_set),
@@ -73,17 +105,25 @@ _LAZY: tuple[tuple[str, str, Convert], ...] = (
     # Flask's proxies, and Flask-Login's `current_user`: evaluating one may run a query.
     ("werkzeug.local", "LocalProxy", lambda _: "(proxy, not evaluated)"),
 )
+_STRUCTURED: tuple[tuple[str, str, Convert], ...] = (
+    ("pydantic.main", "BaseModel", _pydantic_model),
+    ("pydantic.v1.main", "BaseModel", _pydantic_model),
+    ("numpy", "generic", _numpy_scalar),
+    ("numpy", "ndarray", _numpy_array),
+)
 # Objects whose str is the plain value, and whose repr adds the class's name.
 _WITH_TEXT: tuple[tuple[str, str, Convert], ...] = (
-    ("numpy", "generic", _numpy_scalar),
     ("socket", "socket", _socket),
     ("uuid", "UUID", str),
     ("ipaddress", "IPv4Address", str),
     ("ipaddress", "IPv6Address", str),
     ("ipaddress", "IPv4Network", str),
     ("ipaddress", "IPv6Network", str),
+    ("pydantic.types", "_SecretBase", str),
+    ("pydantic.networks", "_BaseUrl", str),
+    ("pydantic.networks", "_BaseMultiHostUrl", str),
 )
 for _entry in _LAZY:
     register(*_entry, is_lazy=True)
-for _entry in _WITH_TEXT:
+for _entry in (*_STRUCTURED, *_WITH_TEXT):
     register(*_entry)

@@ -23,18 +23,20 @@ from typing import Any
 
 import orjson
 
-from .shrink import entries_cut
+from .._config.service_limits import MAX_VALUE_BYTES
+from .shrink import cut, entries_cut
 from .timestamps import utc_text
 
 Convert = Callable[[Any], Any]
 
 CACHED_TYPES = 1_024
+# Each node takes at least two bytes, so a value with more nodes would be cut anyway.
+MAX_NODES = 32_768
+LONG_TEXT, FRAGMENT = "long text", "fragment"
 OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 _MAX_DEPTH = 32
 _MAX_UNDERSCORES = 8
-# Each node takes at least two bytes, so a value with more nodes would be cut anyway.
-_MAX_NODES = 32_768
 _MAX_STEPS = 4
 # Python refuses to print integers of more than 4,300 digits, which is about this many bits.
 _PRINTABLE_BITS = 14_000
@@ -102,14 +104,16 @@ def text(value: Any) -> str:
 
 def dumps(value: Any) -> bytes:
     """Encode anything as JSON; never raise."""
+    if (hazard := hazard_in(value)) == LONG_TEXT:
+        return orjson.dumps(plain(value))
     try:
         # Never pass `convert` as orjson's hook: if Python code changes a container meanwhile, in any thread,
         # orjson goes on reading freed memory.
         encoded = orjson.dumps(value, None, OPTIONS)
+        if hazard == FRAGMENT:
+            encoded = orjson.dumps(orjson.loads(encoded))
     except Exception:  # noqa: BLE001 - cycles, depth, huge integers, odd keys, lone surrogates: `plain` handles them all
         return orjson.dumps(plain(value))
-    if b"\n" in encoded:
-        return _on_one_line(encoded, value)
     if b"null" in encoded and _has_non_finite(value, 0):
         return orjson.dumps(plain(value))
     return encoded
@@ -117,7 +121,57 @@ def dumps(value: Any) -> bytes:
 
 def plain(value: Any) -> Any:
     """Rebuild a value so that JSON always takes it: unique text keys, finite numbers, valid text, no cycles."""
-    return _plain(value, 0, [_MAX_NODES], frozenset())
+    return _plain(value, 0, [MAX_NODES], frozenset())
+
+
+# One loop, because a call for each part would cost more than looking at it.
+def hazard_in(value: Any) -> str:  # noqa: C901 - see above
+    """Return which hazard for orjson a value holds, LONG_TEXT before FRAGMENT, or an empty text.
+
+    orjson asks for eight times the length of a text in memory, and crashes if there is none, so long text is cut
+    first. A value with very many parts, or with keys that are not text, counts as long: it must be rebuilt anyway. A
+    Fragment may hold a line end, or anything else that is not JSON.
+    """
+    found = ""
+    left = MAX_NODES
+    todo: list[Any] = [(value,)]
+    try:
+        for parts in todo:
+            left -= len(parts)
+            if left < 0:
+                return LONG_TEXT
+            for part in parts:
+                kind = type(part)
+                # The ordinary types first, by identity.
+                if kind is str:
+                    if len(part) > MAX_VALUE_BYTES:
+                        return LONG_TEXT
+                elif kind is int or kind is float or kind is bool or part is None:
+                    continue
+                elif kind is list or kind is tuple:
+                    todo.append(part)
+                elif kind is dict or issubclass(kind, dict):
+                    if sum(map(len, dict.keys(part))) > MAX_VALUE_BYTES:
+                        return LONG_TEXT
+                    # A copy, because the mapping may change meanwhile.
+                    todo.append([*dict.values(part)])
+                elif kind is orjson.Fragment:
+                    found = FRAGMENT
+                else:
+                    todo.append(_hidden_parts(part))
+    except TypeError:  # a key that is not text
+        return LONG_TEXT
+    return found
+
+
+def _hidden_parts(value: Any) -> tuple[Any, ...] | list[Any]:
+    """Return what orjson writes for an object of another type, in an ordinary one; it refuses most."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return (str.__str__(value),)
+    if issubclass(kind, list):
+        return list.copy(value)
+    return (value._value_,) if issubclass(kind, Enum) else ()
 
 
 def escape_surrogates(string: str) -> str:
@@ -150,10 +204,11 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
     if value is None or kind is bool:
         return value
     if issubclass(kind, str):
-        return escape_surrogates(str.__str__(value))
+        return _plain_text(str.__str__(value))
     if issubclass(kind, int) and not issubclass(kind, Enum):
         number = int.__index__(value)
-        return number if -(2**63) <= number < 2**63 else _integer_text(number)
+        # The range that orjson writes as numbers, so that a number does not depend on its neighbours.
+        return number if -(2**63) <= number < 2**64 else _integer_text(number)
     if kind is float:
         return value if math.isfinite(value) else _NON_FINITE[str(value)]
     if depth >= _MAX_DEPTH or nodes[0] <= 0:
@@ -168,6 +223,11 @@ def _plain(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> A
     return _plain(convert(value), depth + 1, nodes, above)
 
 
+def _plain_text(string: str) -> str:
+    """Cut text that no column could take, by its length, before it is encoded."""
+    return escape_surrogates(string) if len(string) <= MAX_VALUE_BYTES else cut(string, MAX_VALUE_BYTES)
+
+
 def _plain_list(value: Any, depth: int, nodes: list[int], above: frozenset[int]) -> list[Any]:
     # An atomic copy: converting an item may change the list.
     items = value if type(value) is tuple else list.copy(value)
@@ -179,18 +239,10 @@ def _plain_dict(value: dict[Any, Any], depth: int, nodes: list[int], above: froz
     built: dict[str, Any] = {}
     items = list(dict.items(value))
     for key, item in items[: max(0, nodes[0])]:
-        built[distinct(escape_surrogates(text(key)), built)] = _plain(item, depth + 1, nodes, above)
+        built[distinct(_plain_text(text(key)), built)] = _plain(item, depth + 1, nodes, above)
     if len(built) < len(items):
         built["…"] = entries_cut(len(items))
     return built
-
-
-def _on_one_line(encoded: bytes, value: Any) -> bytes:
-    """Encode again without line ends; only an orjson.Fragment can contain any, and it may not even hold JSON."""
-    try:
-        return orjson.dumps(orjson.loads(encoded))
-    except ValueError:
-        return orjson.dumps(plain(value))
 
 
 def _has_non_finite(value: Any, depth: int) -> bool:
@@ -228,6 +280,8 @@ def _converter(kind: type) -> Convert:
             return converter
     if dataclasses.is_dataclass(kind):
         return _dataclass
+    if isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
+        return _attrs_object
     return repr
 
 
@@ -236,7 +290,18 @@ def _integer_text(value: int) -> str:
 
 
 def _dataclass(value: Any) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    """Show a dataclass by its fields, without those that its repr leaves out: these are meant to stay private."""
+    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
+
+
+def _attrs_object(value: Any) -> dict[str, Any]:
+    """Show an object of a class made by attrs in the same way; a field may have a repr of its own."""
+    return {
+        field.name: field.repr(part) if callable(field.repr) else part
+        for field in type(value).__attrs_attrs__
+        if field.repr
+        for part in (getattr(value, field.name, None),)
+    }
 
 
 def _datetime(value: dt.datetime) -> str:

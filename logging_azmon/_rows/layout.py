@@ -13,18 +13,22 @@ always     all others, computed for every row
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..table import Column, Constant, Extra, Table
-from . import tracebacks
+from ..table import FIELD_OF_ATTRIBUTE, YIELDING_FIELDS, Column, Constant, Extra, Source, Table
+from . import service, tracebacks
 from .column_writer import ColumnWriter
 from .context import task_name
 from .extra_columns import ExtraColumns
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
 from .levels import DERIVED_FIELDS
+from .read_event import FIELD_OF_KEY
 from .values import ENCODERS
+
+TEXT_TYPES = ("string", "dynamic")
 
 
 class Slot(NamedTuple):
@@ -54,26 +58,44 @@ class Layout:
     wanted: WantedFields = field(init=False)
 
     @classmethod
-    def of(cls, table: Table) -> Layout:
-        """Sort a table's columns."""
+    def of(cls, table: Table, *, for_events: bool = False) -> Layout:
+        """Sort a table's columns, for records or for event dicts, in which a LogRecord's names are ordinary keys."""
         layout = cls()
-        layout.wanted = WantedFields(column.source for column in table if isinstance(column.source, str))
-        for column in table:
-            layout._place(column)
+        columns = [(column, _source(column, for_events=for_events)) for column in table]
+        layout.wanted = WantedFields(
+            (source for _, source in columns if isinstance(source, str)),
+            extras=(name for _, source in columns if isinstance(source, Extra) for name in source.names),
+            attributes=(
+                column.source
+                for column, source in columns
+                if isinstance(column.source, str) and column.source in FIELD_OF_ATTRIBUTE and isinstance(source, Extra)
+            ),
+        )
+        for column, source in columns:
+            layout._place(column, source)
         return layout
 
-    def _place(self, column: Column) -> None:
-        source = column.source
+    def _place(self, column: Column, source: Source) -> None:
         name = source if isinstance(source, str) else column.name
         writer = ColumnWriter(b'"%b":' % column.name.encode(), ENCODERS[column.type], column.type, name)
         if isinstance(source, Extra):
-            self.extras.add(writer, source)
+            self._place_extra(writer, source)
         elif isinstance(source, Constant):
             self.fixed.append((writer, source))
         elif isinstance(source, str):
             self._place_field(writer, source)
         else:
             self.always.append((writer, lambda fields: _call(source, origin_of(fields))))
+
+    def _place_extra(self, writer: ColumnWriter, source: Extra) -> None:
+        """Place a column that extras fill; its field, if there is one, fills it only if its values fit the column."""
+        self.extras.add(writer, source)
+        if source.field == "template" and writer.type in TEXT_TYPES:
+            self.extras.templates.append(writer)
+        elif source.field in service.FIELDS:
+            value = service.find(os.environ).get(source.field)
+            if value is not None and writer.encode(value) is not None:
+                self.extras.defaults[writer] = value
 
     def _place_field(self, writer: ColumnWriter, source: str) -> None:
         if source in ("host", "instance"):
@@ -104,6 +126,18 @@ class Layout:
             self.message = writer
         else:
             self.always.append((writer, _COMPUTED[source]))
+
+
+def _source(column: Column, *, for_events: bool) -> Source:
+    """Return what fills a column of records, or of event dicts."""
+    source = column.source
+    if not isinstance(source, str):
+        return source
+    if source in YIELDING_FIELDS:
+        return Extra((source,), field=source)
+    if for_events and source in FIELD_OF_ATTRIBUTE and source not in FIELD_OF_KEY:
+        return Extra((source,))
+    return column.field or source
 
 
 def _call(source: Callable[[Any], Any], origin: Any) -> Any:

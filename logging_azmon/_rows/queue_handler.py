@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from .read_event import is_marked
+
 if TYPE_CHECKING:
     from ast import expr
 
@@ -46,7 +48,7 @@ def restored(record: logging.LogRecord) -> logging.LogRecord:
     attributes["args"] = ()
     attributes["exc_text"] = exception or attributes["exc_text"]
     attributes["stack_info"] = stack or attributes["stack_info"]
-    if "_logger" in attributes and "_name" in attributes:
+    if is_marked(record):
         event = _event(message)
         # An event that cannot be parsed keeps its text.
         attributes["msg"] = {"event": message} if event is None else event

@@ -1,7 +1,7 @@
 """Read structlog's event dicts into fields.
 
-An event dict comes from the processor, or as the message of a LogRecord: from structlog through the standard library,
-or as a plain mapping that was logged.
+An event dict comes from the processor, or as the message of a LogRecord that structlog has marked. A mapping that
+somebody else logs is not an event dict: its keys may come from anywhere, and must not set a row's level or time.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..table import FIELD_OF_ATTRIBUTE
 from . import levels
 from .context import process_name
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, merge
 from .jsonable import convert, simplify
-from .record_extras import extras_of
+from .record_extras import extras_of, extras_of_arguments
 from .timestamps import with_zone
 from .tracebacks import normalized
 
@@ -43,10 +44,20 @@ EVENT_KEYS: Mapping[str, tuple[str, ...]] = {
 # Keys that ProcessorFormatter leaves on a record or in an event dict for its own use.
 STRUCTLOG_PRIVATE = frozenset({"_logger", "_name", "_record", "_from_structlog"})
 
-_FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
+FIELD_OF_KEY = {key: field for field, keys in EVENT_KEYS.items() for key in keys}
 _RECORD_ATTRIBUTES = (*SITE_FIELDS.items(), *THREAD_FIELDS.items())
 # Fields whose key may hold a flag: False means that there is none, True that a processor has not rendered it yet.
 _FLAGS = frozenset({"exception", "stack"})
+
+
+def is_marked(record: logging.LogRecord) -> bool:
+    """Return whether a record has what `wrap_for_formatter` sets, by which structlog itself knows its own records."""
+    return "_logger" in record.__dict__ and "_name" in record.__dict__
+
+
+def is_event(record: logging.LogRecord) -> bool:
+    """Return whether the message of a record is an event dict that structlog has put there."""
+    return issubclass(type(record.msg), Mapping) and is_marked(record)
 
 
 class EventReader:
@@ -66,20 +77,40 @@ class EventReader:
                 return self.read_mapping(event, _defaults_of_call(method, logger_name), {}, event)
             # The chain is that of a ProcessorFormatter; its ExtraAdder may have copied extras into the event already.
             extras = {name: value for name, value in (extras_of(record.__dict__) or {}).items() if name not in event}
-            return self.read_mapping(event, defaults_of_record(record), extras, event)
+            return self.read_mapping(event, _defaults_of_record(record), extras, event, self._wanted.attributes)
         except Exception:  # noqa: BLE001 - a mapping that raises, or changes while it is read
             event = {"event": convert(event)}
             return self.read_mapping(event, _defaults_of_call("", None), {}, event)
 
+    def read_record(self, record: logging.LogRecord) -> Fields:
+        """Read a record whose message is an event dict."""
+        event: Any = record.msg
+        extras = extras_of(record.__dict__) or {}
+        return self.read_mapping(event, _defaults_of_record(record), extras, record, self._wanted.attributes)
+
     def read_mapping(
-        self, event: Mapping[str, Any], values: dict[str, Any], extras: dict[str, Any], origin: object
+        self,
+        event: Mapping[str, Any],
+        values: dict[str, Any],
+        extras: dict[str, Any],
+        origin: object,
+        attributes: Iterable[str] = (),
     ) -> Fields:
-        """Sort an event dict's keys into fields and extras; `values` fills in for missing keys."""
+        """Sort an event dict's keys into fields and extras; `values` fills in for missing keys.
+
+        For an event that comes in a record, `attributes` are keys by LogRecord's names, which the fields fill in for.
+        """
         logged = values["time"]
         rest, taken = _sort_keys(event, values)
-        rest = _interpolate(values, rest)
+        template = values.get("message")
+        rest = self._interpolate(values, rest)
         values["time"] = with_zone(values["time"], logged)
         levels.complete(values, is_given="level" in taken)
+        for name in attributes:
+            field = FIELD_OF_ATTRIBUTE[name]
+            if name not in event and values.get(field) is not None:
+                rest[name] = values[field]
+                taken.pop(field, None)
         # A field without a column stays among the extras, under the field's name.
         unplaced = {field: values[field] for field in taken if not self._wanted.wants((field,))}
         if extras or unplaced:
@@ -95,7 +126,21 @@ class EventReader:
             values.get("stack"),
             rest or None,
             origin,
+            template,
         )
+
+    def _interpolate(self, values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
+        """Put positional arguments into the message as the standard library does; return the remaining keys."""
+        message, args = values.get("message"), rest.get("positional_args")
+        if type(message) is not str or type(args) is not tuple:
+            return rest
+        named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
+        try:
+            values["message"] = message % (named or args) if args else message
+        except Exception:  # noqa: BLE001 - the message may contain the arguments already; keep both
+            return rest if named is None else {**rest, "positional_args": list(named)}
+        rest = {key: value for key, value in rest.items() if key != "positional_args"}
+        return merge(rest, extras_of_arguments(named, message, self._wanted.extras)) if named else rest
 
 
 def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -103,7 +148,7 @@ def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[s
     rest: dict[str, Any] = {}
     taken: dict[str, str] = {}
     for key, value in event.items():
-        field = _FIELD_OF_KEY.get(key)
+        field = FIELD_OF_KEY.get(key)
         if field is None:
             if key not in STRUCTLOG_PRIVATE:
                 rest[key] = value
@@ -123,20 +168,6 @@ def _sort_keys(event: Mapping[str, Any], values: dict[str, Any]) -> tuple[dict[s
     return rest, taken
 
 
-def _interpolate(values: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-    """Put positional arguments into the message as the standard library does; return the remaining keys."""
-    message, args = values.get("message"), rest.get("positional_args")
-    if type(message) is not str or type(args) is not tuple:
-        return rest
-    named = args[0] if len(args) == 1 and issubclass(type(args[0]), Mapping) else None
-    try:
-        values["message"] = message % (named or args) if args else message
-    except Exception:  # noqa: BLE001 - the message may contain the arguments already; keep both
-        return rest
-    rest = {key: value for key, value in rest.items() if key != "positional_args"}
-    return merge(rest, named) if named else rest
-
-
 def _defaults_of_call(method: Any, logger_name: str | None) -> dict[str, Any]:
     """Return the values that fill in for missing keys of an event that is logged now."""
     return {
@@ -150,10 +181,11 @@ def _defaults_of_call(method: Any, logger_name: str | None) -> dict[str, Any]:
     }
 
 
-def defaults_of_record(record: logging.LogRecord) -> dict[str, Any]:
+def _defaults_of_record(record: logging.LogRecord) -> dict[str, Any]:
     """Return the values that fill in for missing keys of an event that comes in a record."""
     values = {name: getattr(record, attribute, None) for name, attribute in _RECORD_ATTRIBUTES}
     values["time"] = record.created
     values["exception"] = record.exc_info if normalized(record.exc_info) is not None else record.exc_text
     values["stack"] = record.stack_info
+    values["task"] = getattr(record, "taskName", None)
     return values

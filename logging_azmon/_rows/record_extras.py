@@ -6,9 +6,12 @@ The standard attributes are derived from a dummy record, because they differ bet
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from .extra_columns import follow
 from .fields import merge
 from .jsonable import text
 
@@ -19,6 +22,11 @@ LAST_STANDARD = _DUMMY[-1]
 STANDARD = frozenset(_DUMMY) | {"message", "asctime", "taskName"}
 # Attributes that may come after the standard ones and are not extras.
 NOT_EXTRA = STANDARD - frozenset(_DUMMY)
+# uvicorn repeats its message under this name, with the terminal's escape codes for colours.
+COLOURED = "color_message"
+
+# The names of a template's arguments; "%%" is a percent sign, and a name may itself contain parentheses.
+_NAMED = re.compile(r"%%|%\(((?:[^()]|\([^()]*\))*)\)")
 
 
 def has_extras(attributes: dict[str, Any]) -> bool:
@@ -37,21 +45,27 @@ def extras_of(attributes: dict[str, Any]) -> dict[str, Any] | None:
         extras = {name: attributes[name] for name in names if name not in NOT_EXTRA}
     else:
         extras = {name: value for name, value in attributes.items() if name not in STANDARD}
+    if COLOURED in extras and str(attributes.get("name")).partition(".")[0] == "uvicorn":
+        del extras[COLOURED]
     if issubclass(type(extras.get("extra")), dict):  # loguru passes all bound values under this name
         extras = merge(extras, extras.pop("extra"))
     return extras or None
 
 
-def extras_of_arguments(arguments: Any, template: object) -> dict[Any, Any]:
-    """Return a mapping of arguments as extras, without names in braces that the message does not use.
+def extras_of_arguments(arguments: Any, template: object, columns: Iterable[str]) -> dict[Any, Any]:
+    """Return those of a mapping of arguments that the template names or a column takes, as extras.
 
-    gunicorn and other servers pass every header of a request to their access log in braces, cookies and tokens too.
+    The others are not sent: people log whole forms, and servers every header of a request, to show two or three values.
     """
-    extras = dict(arguments)
-    in_braces = [key for key in extras if type(key) is str and key.startswith("{")]
-    if in_braces:
-        asked_for = text(template).lower()
-        for key in in_braces:
-            if f"%({key.lower()})" not in asked_for:
-                del extras[key]
+    named = {*_NAMED.findall(text(template))} - {""}
+    # gunicorn's keys are in lower case, whatever its format writes.
+    headers = {name.lower() for name in named if name.startswith("{")}
+    extras = {
+        key: value
+        for key, value in dict(arguments).items()
+        if type(key) is str and (key in named or key in headers or key in columns)
+    }
+    for path in columns:
+        if "." in path and path not in extras and (value := follow(arguments, path.split("."))) is not None:
+            extras[path] = value
     return extras

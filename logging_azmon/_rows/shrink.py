@@ -5,11 +5,17 @@ Text is cut at its end, or in the middle. A structure gives up its largest parts
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
 QUOTES_BYTES = 2
+# Characters that are encoded at once to count the bytes of long text.
+_CHUNK = 1_000_000
+# The mark of text that was cut before, and the most characters that it takes.
+_MARK = re.compile(r"…\(cut, [0-9,]+ bytes\)\Z")
+_MARK_LENGTH = 64
 # If each part would get fewer bytes than this, the last parts are dropped instead.
 _MIN_SHARE = 64
 
@@ -20,23 +26,44 @@ def shrink_row(line: bytes, limit: int) -> bytes:
 
 
 def cut(string: str, limit: int) -> str:
-    """Shorten text to at most `limit` bytes of UTF-8, the mark included."""
-    encoded = string.encode("utf-8", "backslashreplace")
-    if len(encoded) <= limit:
+    """Shorten text to at most `limit` bytes of UTF-8, the mark included; text that was cut before keeps its mark."""
+    encoded = _start(string, limit)
+    size = len(encoded) if len(string) <= limit else utf8_bytes(string)
+    if size <= limit:
         return encoded.decode()
-    mark = f"…(cut, {len(encoded):,} bytes)"
+    if earlier := _MARK.search(string, max(0, len(string) - _MARK_LENGTH)):
+        mark, encoded = earlier[0], _start(string[: earlier.start()], limit)
+    else:
+        mark = f"…(cut, {size:,} bytes)"
     return encoded[: max(0, limit - len(mark.encode()))].decode("utf-8", "ignore") + mark
 
 
 def cut_inside(string: str, limit: int) -> str:
     """Shorten text as `cut` does, but in the middle: the last lines of a traceback say most."""
-    encoded = string.encode("utf-8", "backslashreplace")
-    if len(encoded) <= limit:
-        return encoded.decode()
-    mark = f"\n…(cut, {len(encoded):,} bytes)\n"
+    size = utf8_bytes(string)
+    if size <= limit:
+        return _start(string, limit).decode()
+    mark = f"\n…(cut, {size:,} bytes)\n"
     room = limit - len(mark.encode())
-    first, last = encoded[: room // 4], encoded[len(encoded) - (room - room // 4) :]
+    last = _utf8(string[-limit:])
+    first, last = _start(string, limit)[: room // 4], last[len(last) - (room - room // 4) :]
     return first.decode("utf-8", "ignore") + mark + last.decode("utf-8", "ignore")
+
+
+def utf8_bytes(string: str) -> int:
+    """Return how many bytes of UTF-8 text takes, without a copy of text that may fill the memory already."""
+    if string.isascii():
+        return len(string)
+    return sum(len(_utf8(string[start : start + _CHUNK])) for start in range(0, len(string), _CHUNK))
+
+
+def _start(string: str, limit: int) -> bytes:
+    """Encode as many characters as `limit` bytes can hold, and no more."""
+    return _utf8(string[: max(0, limit)])
+
+
+def _utf8(string: str) -> bytes:
+    return string.encode("utf-8", "backslashreplace")
 
 
 def entries_cut(number: int) -> str:

@@ -21,6 +21,8 @@ from .shrink import QUOTES_BYTES, cut, fit
 from .timestamps import moment_text
 
 INT_BITS, LONG_BITS = 31, 63
+# A real has up to 309 digits before its point and 17 that matter after it.
+_MAX_NUMBER_LENGTH = 1_000
 
 
 def as_string(value: Any) -> bytes:
@@ -30,6 +32,9 @@ def as_string(value: Any) -> bytes:
         # A structure is cut so that it remains JSON.
         is_structure = issubclass(type(value), dict | list | tuple)
         value = as_dynamic(value).decode() if is_structure else text(value)
+    if len(value) > MAX_VALUE_BYTES:
+        # By its length, because orjson asks for eight times as much memory, and crashes if there is none.
+        value = cut(value, MAX_VALUE_BYTES)
     try:
         encoded = orjson.dumps(value)
     except TypeError:  # a lone surrogate
@@ -56,8 +61,12 @@ def as_datetime(value: Any) -> bytes | None:
     if not issubclass(kind, (dt.date, str)):
         try:
             value = float(_number(value))
-        except (TypeError, ValueError, OverflowError):
+        except (ValueError, OverflowError):
             return None
+        except TypeError:
+            value = convert(value)
+            if not issubclass(type(value), dt.datetime):
+                return None
     written = moment_text(value)
     return None if written is None else b'"%b"' % written.encode()
 
@@ -118,7 +127,7 @@ def _number(value: Any) -> Any:
 def _lenient_number(encode: Callable[[Any], bytes | None]) -> Callable[[Any], bytes | None]:
     def encode_text(value: Any) -> bytes | None:
         try:
-            return encode(Decimal(text(value).strip()))
+            return encode(Decimal(_short_text(value)))
         except ArithmeticError:
             return None
 
@@ -126,7 +135,13 @@ def _lenient_number(encode: Callable[[Any], bytes | None]) -> Callable[[Any], by
 
 
 def _lenient_boolean(value: Any) -> bytes | None:
-    return {"true": b"true", "1": b"true", "false": b"false", "0": b"false"}.get(text(value).strip().lower())
+    return {"true": b"true", "1": b"true", "false": b"false", "0": b"false"}.get(_short_text(value).lower())
+
+
+def _short_text(value: Any) -> str:
+    """Return the text of a value, or no text if it is too long to stand for a number that fits a column."""
+    written = text(value)
+    return written.strip() if len(written) <= _MAX_NUMBER_LENGTH else ""
 
 
 ENCODERS: Mapping[str, Callable[[Any], bytes | None]] = {

@@ -9,11 +9,11 @@ creates the owner, by a lock of its own, so that rows which are logged at the sa
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from .._process import at_fork
 from .._process.may_wait import holds
+from .._process.real_threads import RLock
 from .._process.registry import Registry
 from .deferred_reports import DeferredReports
 from .directory import Directory
@@ -27,10 +27,10 @@ _ownerships: Registry[Ownership] = Registry()
 class Ownership:
     """Hold the owners of one pipeline."""
 
-    def __init__(self, directory: Directory, ledger_lock: threading.RLock, reports: DeferredReports) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, directory: Directory, ledger_lock: RLock, reports: DeferredReports) -> None:
+        self.lock = RLock()
         # Held by a log call that creates the owner. A forked child makes another ownership, so no fork waits for it.
-        self._creating = threading.RLock()
+        self._creating = RLock()
         # The owner that this pipeline writes as.
         self.writer: Owner | None = None
         # All owners whose segments this pipeline holds, by name.
@@ -49,7 +49,7 @@ class Ownership:
         """Take the lock; wait a second for it, but not while this thread holds the ledger's lock."""
         return self._acquire(self.lock)
 
-    def _acquire(self, lock: threading.RLock) -> bool:
+    def _acquire(self, lock: RLock) -> bool:
         return lock.acquire(timeout=0 if holds(self._ledger_lock) else _LOCK_SECONDS)
 
     def ensure_writer(self, fail: Callable[[OSError], None]) -> bool:

@@ -92,7 +92,7 @@ class Design:
         """Return the transformKql."""
         steps = ["source"]
         if "TimeGenerated" not in self.stream_columns:
-            times = [column.name for column in self.columns if column.source == "time" and column.type == "datetime"]
+            times = [column.name for column in self.columns if column.field == "time" and column.type == "datetime"]
             steps.append(f"extend TimeGenerated = {_bracketed(times[0]) if times else 'now()'}")
         if self.renamed:
             pairs = (f"{new} = {_bracketed(old)}" for old, new in self.renamed.items())

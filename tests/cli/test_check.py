@@ -231,9 +231,9 @@ class TestLocalWorkspace:
         assert "InvalidPayload" in steps["send"]["seen"]
         assert "arrival" not in steps
 
-    def test_a_table_without_the_message_cannot_be_searched(self, check):
+    def test_a_table_with_the_message_among_the_rest_cannot_be_searched(self, check):
         """The step is skipped with a reason, and is not a problem."""
-        columns = {"TimeGenerated": "time", "Level": "level"}
+        columns = {"TimeGenerated": "time", "Level": "level", "Properties": "*"}
         document = json.loads(RENDERERS["arm"](Design(columns=Table.from_mapping(columns))))
         with Workspace(document) as workspace:
             code, steps = check(workspace.environment, "--columns", json.dumps(columns), "--send", "--wait", "5")
@@ -665,7 +665,8 @@ class TestConfiguration:
         ("column", "note"),
         [
             ({"Level": "levle"}, ["column Level takes the extra 'levle'; the field is called 'level'"]),
-            ({"Line": "lineno", "Module": "module"}, ["the extra 'lineno'; the field is called 'line'"]),
+            ({"Line": "linen", "Module": "module"}, ["the extra 'linen'; the field is called 'line'"]),
+            ({"Line": "lineno", "Module": "module"}, []),
             ({"Level": "extra.level"}, []),
             ({"User": "user_id", "Path": "request.path"}, []),
         ],
@@ -681,6 +682,42 @@ class TestConfiguration:
         assert steps["configuration"]["state"] == "ok"
         assert len(steps["configuration"]["notes"]) == len(note)
         assert all(said in found for said, found in zip(note, steps["configuration"]["notes"], strict=True))
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({"columns": {"TimeGenerated": "time", "Level": "level"}}, "no column takes the message, so no row"),
+            ({"columns": {"time": "TimeGenerated", "level": "Level"}}, "a mapping has the column's name first"),
+            (
+                {"dcr": {"streamDeclarations": {"Custom-App": {"columns": [{"name": "RawData", "type": "string"}]}}}},
+                "no column takes the message, or any other field",
+            ),
+        ],
+    )
+    def test_a_table_without_the_message_is_a_problem(self, check, shared, tmp_path, arguments, said):
+        """Its rows would be empty for ever, although they arrive; the other steps are taken nevertheless."""
+        azure = {"class": "logging_azmon.AzureMonitorHandler", **arguments}
+        file = tmp_path / "logging.json"
+        file.write_text(json.dumps({"version": 1, "handlers": {"azure": azure}}), "utf-8")
+        code, steps = check(shared.environment, "--config", str(file))
+
+        assert (code, steps["configuration"]["state"]) == (1, "problem")
+        assert said in steps["configuration"]["advice"][0]
+        assert steps["rule"]["state"] == "ok"
+
+    def test_a_table_without_the_message_and_a_rules_name_are_both_told(self, check):
+        address = environment("https://no-such-endpoint.invalid", "my-rule")
+        code, steps = check(address, "--credential", "environment", "--columns", '{"Level": "level"}')
+
+        assert (code, steps["configuration"]["state"]) == (1, "problem")
+        assert len(steps["configuration"]["advice"]) == 2
+
+    @pytest.mark.parametrize("column", [{"Text": "msg"}, {"Trace": "exc_info"}])
+    def test_a_log_records_name_that_is_not_a_field_is_a_problem(self, check, shared, column):
+        code, steps = check(shared.environment, "--columns", json.dumps({"Message": "message", **column}))
+
+        assert (code, steps["configuration"]["state"]) == (1, "problem")
+        assert "did you mean" in steps["configuration"]["advice"][0]
 
     @pytest.mark.parametrize("name", PRESETS)
     def test_no_preset_has_a_column_noted_as_a_misspelling(self, check, shared, name, tmp_path):

@@ -80,6 +80,25 @@ def mapped(entry, columns="default", *, number=1, now=None):
     return row, mapper
 
 
+@pytest.mark.parametrize("key", ["level", "levelname", "severity"])
+def test_a_column_by_a_log_records_name_takes_the_entrys_level(key):
+    """The handler's table may say `levelname` for it."""
+    columns = {"Level": "levelname", "Logger": "name", "Text": "message"}
+    row, _ = mapped({key: "warning", "logger": "shop", "msg": "hi"}, columns)
+
+    assert row == {"Level": "WARNING", "Logger": "shop", "Text": "hi"}
+
+
+def test_a_column_for_the_service_takes_the_entrys_own(monkeypatch):
+    """The process that sends is another service."""
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "sender")
+    columns = {"Service": "service_name", "Text": "message"}
+
+    assert mapped({"msg": "hi", "service_name": "shop"}, columns)[0] == {"Service": "shop", "Text": "hi"}
+    assert mapped({"msg": "hi", "Service": "shop"}, columns)[0] == {"Service": "shop", "Text": "hi"}
+    assert mapped({"msg": "hi"}, columns)[0] == {"Text": "hi"}
+
+
 class TestCommand:
     def test_keys_go_to_their_columns_and_times_are_kept(self, send):
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 60)) + ".25Z"

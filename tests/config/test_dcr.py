@@ -322,6 +322,27 @@ class TestLookup:
         assert lookup("DurationMs") == Extra(("DurationMs", "duration_ms", "durationMs", "durationms"))
         assert lookup("status") == Extra(("status",))
 
+    @pytest.mark.parametrize("name", ["Name", "Process", "Thread", "Created", "LevelName", "ThreadName", "Lineno"])
+    def test_the_lookup_does_not_know_log_records_own_names(self, name):
+        """A rule's column Name goes on taking the extra of that name."""
+        source = lookup(name)
+
+        if name in ("Thread", "ThreadName"):  # the default table's, and a field's
+            assert source == "thread_name"
+        else:
+            assert (source.names[0], source.field) == (name, None)
+
+    @pytest.mark.parametrize(
+        ("column", "field"),
+        [("Template", "template"), ("ServiceName", "service_name"), ("Environment", "environment")],
+    )
+    def test_an_extra_that_a_column_stood_for_wins_over_a_new_field(self, column, field):
+        """A rule of today goes on meaning what it means; the field fills only rows that have no such extra."""
+        source = lookup(column)
+
+        assert (source.names[0], field in source.names, source.field) == (column, True, field)
+        assert lookup(column, "boolean") == Extra(source.names)
+
     @given(SNAKE)
     def test_a_column_in_camel_case_takes_the_extra_in_snake_case(self, words):
         """This holds for any words."""

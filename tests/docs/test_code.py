@@ -74,7 +74,7 @@ EXPECTED = [
         "",
         lambda rows: (
             pick(rows, "Severity", "Text", "DurationMs", "Region", "Release", "Length", "Properties")
-            == [("WARNING", "slow", 812.5, "north", "1.4.2", 4, {"cloud": {"region": "north"}, "order": 7})]
+            == [("WARNING", "slow", 812.5, "north", "1.4.2", 4, {"order": 7})]
         ),
     ),
     (
@@ -82,6 +82,12 @@ EXPECTED = [
         "Columns from the rule",
         "",
         lambda rows: pick(rows, "Text", "DurationMs") == [("late", 31_000)],
+    ),
+    (
+        "data",
+        "How to hold it back",
+        "",
+        lambda rows: pick(rows, "Message", "Properties") == [("login failed", {"user": "ada", "password": "***"})],
     ),
     ("delivery", "SIGTERM", "", messages()),
     (

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import pytest
 
 from support.endpoint import Endpoint, Hang, status
@@ -257,9 +261,10 @@ def test_rows_of_a_pipeline_without_an_owner_are_delivered_at_exit(source: str) 
 def test_lost_rows_of_a_pipeline_without_an_owner_are_reported_at_exit(source: str) -> None:
     """The loss is reported although nothing closes the pipeline."""
     with Endpoint() as endpoint:
-        endpoint.default = status(503)
-        stderr = run(IMPORTED + source, endpoint, close_seconds=0.3)
-        assert "1 row lost: not delivered within close_seconds=0.3" in stderr
+        # No request is in flight at the end.
+        endpoint.default = status(503, retry_after=300)
+        stderr = run(IMPORTED + source, endpoint, close_seconds=1)
+        assert "1 row lost: not delivered within close_seconds=1" in stderr
 
 
 def test_rows_dropped_earlier_are_reported_at_exit_if_no_notice_was_delivered() -> None:
@@ -322,3 +327,25 @@ if pid:
     os.waitpid(pid, 0)
 """
     assert output(source) == "last\n"
+
+
+def test_the_exit_after_a_last_log_call_does_not_wait_for_a_credential_that_hangs() -> None:
+    """The main thread has ended before a listener exists, and nothing could stop it while it gets a token itself."""
+    source = """
+import logging, threading, time
+from logging_azmon import AzureMonitorHandler
+
+class Hanging:
+    def get_token(self, *scopes, **options):
+        threading.Event().wait(60)
+
+handler = AzureMonitorHandler('https://127.0.0.1:9', 'dcr-1', 'Custom-App', Hanging(), close_seconds=1)
+logging.getLogger('app').addHandler(handler)
+logging.getLogger('app').error('the last act')
+"""
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=50, check=True)
+
+    assert time.monotonic() - begun < 30
+    assert "1 row" in done.stderr
+    assert "close" in done.stderr

@@ -3,6 +3,7 @@
 # ruff: noqa: SLF001 - locks have no public name for their owner
 
 import gc
+import logging
 import os
 import sys
 import threading
@@ -10,9 +11,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from logging_azmon._process import at_fork
+from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor
+from logging_azmon._pipeline import intake
+from logging_azmon._process import at_fork, fork_mark
 from logging_azmon._process.at_fork import Turn
 from logging_azmon._process.registry import Registry
+from logging_azmon.pipeline import lifecycle_of
+from logging_azmon.testing import FakeDestination
+from support.pipelines import manual_pipeline, sorted_messages
 
 
 @pytest.fixture
@@ -100,6 +106,88 @@ class TestFork:
         assert interrupted.release.call_count == 2
         assert log[-1] == "release first"
         assert at_fork._held == {}
+
+
+@pytest.fixture
+def _unmarked(monkeypatch):
+    """Make this process look like a child that was forked without hooks."""
+    monkeypatch.setattr(fork_mark, "IS_WIPED", False)
+    monkeypatch.setattr(fork_mark, "process", -1)
+
+
+@pytest.mark.usefixtures("_unmarked")
+class TestForkWithoutHooks:
+    def test_the_first_call_restarts_the_modules_and_later_ones_do_not(self, register):
+        log = []
+        register(Turn.PIPELINES, restart=lambda: log.append("pipelines"))
+        register(Turn.PROCESS, restart=lambda: log.append("process"))
+
+        assert at_fork.ensure_restarted()
+        assert at_fork.ensure_restarted()
+        assert log == ["process", "pipelines"]
+
+    def test_a_call_that_interrupts_the_restart_is_postponed_until_its_end(self, register):
+        """A signal handler or finalizer logs: a row put into a queue that is about to be replaced would be lost."""
+        log = []
+
+        def restart():
+            log.append(("interrupted", at_fork.ensure_restarted(log.append, "the postponed call")))
+            log.append("restarted")
+
+        register(Turn.PROCESS, restart=restart)
+
+        assert at_fork.ensure_restarted()
+        assert log == [("interrupted", False), "restarted", "the postponed call"]
+
+    def test_a_restart_that_is_interrupted_by_an_error_is_repeated(self, register):
+        """Ctrl-C in the middle of it."""
+        restart = Mock(side_effect=[KeyboardInterrupt, None])
+        register(Turn.PROCESS, restart=restart)
+        with pytest.raises(KeyboardInterrupt):
+            at_fork.ensure_restarted()
+
+        assert at_fork.ensure_restarted()
+        assert restart.call_count == 2
+
+    def test_another_thread_waits_for_the_end_of_the_restart(self, register):
+        begun, may_end, log = threading.Event(), threading.Event(), []
+
+        def restart():
+            begun.set()
+            assert may_end.wait(10)
+            log.append("restarted")
+
+        register(Turn.PROCESS, restart=restart)
+        first = threading.Thread(target=at_fork.ensure_restarted)
+        first.start()
+        assert begun.wait(10)
+        second = threading.Thread(target=lambda: log.append(at_fork.ensure_restarted()))
+        second.start()
+        may_end.set()
+        first.join(10)
+        second.join(10)
+
+        assert log == ["restarted", True]
+
+    def test_log_calls_that_interrupt_the_restart_become_rows_after_it(self, register, monkeypatch):
+        destination = FakeDestination()
+        pipeline = manual_pipeline(destination)
+        handler, processor = AzureMonitorHandler(pipeline=pipeline), AzureMonitorProcessor(pipeline=pipeline)
+        record = logging.LogRecord("app", logging.INFO, "app.py", 1, "record", None, None)
+
+        def restart():
+            handler.handle(record)
+            processor(None, "info", {"event": "event"})
+            lifecycle_of(pipeline).restart()
+
+        register(Turn.PIPELINES, restart=restart)
+        monkeypatch.setattr(intake, "ASKS_RECORD", True)
+        # Making a pipeline has marked the process.
+        monkeypatch.setattr(fork_mark, "process", -1)
+        handler.handle(logging.LogRecord("app", logging.INFO, "app.py", 1, "the first", None, None))
+        pipeline.close()
+
+        assert sorted_messages(destination.rows) == ["event", "record", "the first"]
 
 
 class TestRegistry:

@@ -31,11 +31,14 @@ class TestExtras:
             ("user", {"user": "ada"}, {"User": "ada"}),
             ("extra.user", {"user": "ada"}, {"User": "ada"}),
             ("extra.level", {"level": "high"}, {"User": "high"}),
-            ("user.name", {"user": {"name": "ada"}}, {"User": "ada", "Rest": {"user": {"name": "ada"}}}),
+            ("user.name", {"user": {"name": "ada"}}, {"User": "ada"}),
+            ("user.name", {"user": {"name": "ada", "age": 36}}, {"User": "ada", "Rest": {"user": {"age": 36}}}),
+            ("user.name.first", {"user": {"name": {"first": "ada"}}, "a": 1}, {"User": "ada", "Rest": {"a": 1}}),
+            ("user.name", {"user": {"name": None}}, {"Rest": {"user": {"name": None}}}),
             ("user.name", {"user.name": "ada"}, {"User": "ada"}),
             ("user.name", {"user": "ada"}, {"Rest": {"user": "ada"}}),
             ("user.name.first", {"user": {"name": "ada"}}, {"Rest": {"user": {"name": "ada"}}}),
-            ("user.name", {"user": Person("ada", 7)}, {"User": "ada", "Rest": {"user": {"name": "ada", "friend": 7}}}),
+            ("user.name", {"user": Person("ada", 7)}, {"User": "ada", "Rest": {"user": {"friend": 7}}}),
             ("user", {"other": 1}, {"Rest": {"other": 1}}),
             ("user", {"user": None, "other": 1}, {"Rest": {"other": 1}}),
             ("user", {"user": 0}, {"User": "0"}),
@@ -43,7 +46,7 @@ class TestExtras:
         ],
     )
     def test_a_column_takes_the_extra_of_its_name_and_the_star_column_the_rest(self, column, extra, row):
-        """Dots reach into mappings, and the outermost mapping stays among the rest."""
+        """Dots reach into mappings, of which the rest keeps what no column takes."""
         assert Rows({"User": column, **REST}).record(make_record(extra=extra)) == {"Message": "hello", **row}
 
     def test_a_column_with_several_names_takes_the_first_that_is_there_and_leaves_the_others(self):
@@ -123,6 +126,8 @@ class TestMisfits:
             ("datetime", "soon"),
             ("boolean", 1),
             ("int", [1]),
+            ("int", bool),
+            pytest.param("real", "9" * 2_000, id="very long text"),
         ],
     )
     def test_an_extra_that_does_not_fit_its_column_goes_to_the_star_column_under_its_name(self, type_name, value):
@@ -132,6 +137,7 @@ class TestMisfits:
         row = rows.record(make_record(extra={"given": value}))
 
         shown = "NaN" if value != value else value  # noqa: PLR0124 - only NaN differs from itself
+        shown = "builtins.bool" if value is bool else shown
         assert row == {"Message": "hello", "Rest": {"given": shown}}
         assert rows.misfits == 1
 
@@ -152,6 +158,30 @@ class TestMisfits:
         rows = Rows({"Column": f"given:{type_name}", **MESSAGE})
 
         assert rows.record(make_record(extra={"given": value})) == row
+        assert rows.misfits == 1
+
+    @pytest.mark.parametrize(
+        ("type_name", "value", "shown"),
+        [
+            ("int", "200", 200),
+            ("int", " 200 ", 200),
+            ("long", "-7", -7),
+            ("real", "59.9", 59.9),
+            ("boolean", "true", True),
+            ("boolean", "False", False),
+        ],
+    )
+    def test_text_that_stands_for_a_value_of_the_columns_type_is_converted_beside_a_star_column(
+        self, type_name, value, shown
+    ):
+        """Headers and environment variables are text. The value is in its column alone, and counts as a misfit."""
+        rows = Rows({"Column": f"given:{type_name}", **REST})
+
+        assert rows.record(make_record(extra={"given": value, "a": 1})) == {
+            "Message": "hello",
+            "Column": shown,
+            "Rest": {"a": 1},
+        }
         assert rows.misfits == 1
 
     @pytest.mark.parametrize("field", ["level", "logger", "function", "thread_name", "process_name", "module"])
@@ -366,6 +396,38 @@ class TestExceptions:
 
         assert message.count("Traceback") == 1
 
+    @pytest.mark.parametrize(
+        ("columns", "where"),
+        [
+            ({"Exception": "exception"}, lambda row: row["Exception"]),
+            ({"Structured": "exceptions"}, lambda row: str(row["Structured"])),
+            ({"Rest": "*"}, lambda row: row["Rest"]["exception"]),
+        ],
+    )
+    def test_a_formatter_does_not_put_the_traceback_into_the_message_where_a_column_takes_it(self, columns, where):
+        """Otherwise it would be stored, and billed, twice; the record itself is not changed."""
+        record = make_record("failed", exc_info=exc_info())
+        before = dict(record.__dict__)
+        row = Rows(columns | MESSAGE).record(record, logging.Formatter("<%(message)s>"))
+
+        assert row["Message"] == "<failed>"
+        assert "LookupError" in where(row)
+        assert record.__dict__ == before
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"Stack": "stack"}, "<hello>"),
+            ({"Rest": "*"}, "<hello>"),
+            ({"Exception": "exception"}, "<hello>\nStack: here"),
+        ],
+    )
+    def test_a_formatter_does_not_put_the_stack_into_the_message_where_a_column_takes_it(self, columns, message):
+        """In a table without a place for it, the message has it."""
+        row = Rows(columns | MESSAGE).record(make_record(sinfo="Stack: here"), logging.Formatter("<%(message)s>"))
+
+        assert row["Message"] == message
+
     def test_an_exception_is_left_out_of_a_table_without_any_text_column(self):
         """A table of numbers has no place for text."""
         assert Rows({"Line": "line"}).record(make_record(exc_info=exc_info())) == {"Line": 12}
@@ -450,11 +512,19 @@ class TestLife:
     @pytest.mark.parametrize(
         ("type_name", "kind"), [("long", int), ("int", int), ("string", str), ("real", int), ("dynamic", int)]
     )
-    def test_rows_are_numbered_from_0(self, type_name, kind):
-        """A query finds gaps and duplicates by instance and sequence."""
-        rows = Rows({"S": f"sequence:{type_name}"})
+    @pytest.mark.parametrize("more", [{}, {"Time": "time", "Message": "message", "Rest": "*"}])
+    def test_rows_are_numbered_from_0_on_either_path(self, type_name, kind, more):
+        """A query finds gaps and duplicates by instance and sequence; a column of text has text in every row."""
+        rows = Rows({"S": f"sequence:{type_name}", **more})
+        ways = (
+            lambda: rows.record(make_record()),
+            lambda: rows.record(make_record(exc_info=exc_info())),
+            lambda: rows.event({"event": "hello"}),
+        )
 
-        assert [rows.record(make_record())["S"] for _ in range(3)] == [kind(number) for number in range(3)]
+        numbers = [way()["S"] for way in ways]
+        assert numbers == [kind(number) for number in range(3)]
+        assert [type(number) for number in numbers] == [kind] * 3
 
     def test_a_restarted_encoder_is_another_instance_and_numbers_rows_from_0(self):
         """A forked child restarts its encoders."""

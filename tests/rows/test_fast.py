@@ -79,7 +79,8 @@ class TestRecords:
         misfits, rows.misfits = rows.misfits, 0
         expected = load(rows.encoder(rows.encoder.record_reader.read(record, formatter)))
         for name in [column.name for column in rows.table if column.source == "sequence"]:
-            assert (int(fast.pop(name)), int(expected.pop(name))) == (0, 1)
+            first, second = fast.pop(name), expected.pop(name)
+            assert (int(first), int(second), type(first)) == (0, 1, type(second))
         return fast, expected, misfits, rows.misfits
 
     @settings(max_examples=400)

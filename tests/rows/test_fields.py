@@ -26,5 +26,5 @@ def test_fields_are_packed_by_name_in_the_order_that_the_encoder_reads():
     fields = wanted.pack(values, time=1.5, message="hello", stack="Stack", extras={"a": 1}, origin=values)
 
     site, thread = ("INFO", None, "app"), (None, None, 7)
-    assert fields == (1.5, site, thread, "hello", None, "Stack", {"a": 1}, values)
+    assert fields == (1.5, site, thread, "hello", None, "Stack", {"a": 1}, values, None)
     assert (message_of(fields), origin_of(fields)) == ("hello", values)

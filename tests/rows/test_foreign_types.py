@@ -1,10 +1,14 @@
 """Objects of other libraries are readable in a row, and lazy ones are never evaluated."""
 
 import collections
+import dataclasses
+import datetime as dt
 import json
 import socket
 import types
 
+import attrs
+import pydantic
 import pytest
 
 from support import django_app  # noqa: F401 - before the models
@@ -21,6 +25,7 @@ from werkzeug.local import LocalProxy
 from logging_azmon._rows.jsonable import convert, dumps, text
 from logging_azmon._rows.values import ENCODERS, LENIENT
 from support.odd_values import Items, Pair, Person
+from support.rows import Rows, make_record
 
 
 class UserLoader:
@@ -199,3 +204,171 @@ def test_a_socket_is_shown_by_the_address_of_its_peer():
         host, port = server.getsockname()
         assert text(client) == f"{host}:{port}"
     assert text(client) == "(socket, not connected)"
+
+
+class Address(pydantic.BaseModel):
+    city: str
+
+
+class Customer(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    name: str
+    address: Address | None = None
+    token: pydantic.SecretStr = pydantic.SecretStr("hunter2")
+    password: str = pydantic.Field("hunter2", repr=False)
+    internal: str = pydantic.Field("hunter2", exclude=True)
+    home: pydantic.HttpUrl = pydantic.HttpUrl("https://example.org/")
+
+
+class Numbers(pydantic.RootModel[list[int]]):
+    pass
+
+
+@attrs.define
+class Basket:
+    items: list[object]
+    owner: str = "ada"
+    card: str = attrs.field(default="hunter2", repr=False)
+    mail: str = attrs.field(default="ada@example.org", repr=lambda mail: mail[0] + "…")
+
+
+@dataclasses.dataclass
+class Login:
+    user: str
+    password: str = dataclasses.field(default="hunter2", repr=False)
+
+
+class FakeArray:
+    """Stand for one of NumPy's arrays, which the tests do not need otherwise."""
+
+    def __init__(self, parts, kind="f"):
+        self.parts = parts
+        self.dtype = types.SimpleNamespace(kind=kind)
+        self.size = len(parts) * (len(parts[0]) if parts and isinstance(parts[0], list) else 1)
+
+    def __len__(self):
+        return len(self.parts)
+
+    def __getitem__(self, part):
+        return FakeArray(self.parts[part])
+
+    def astype(self, name):
+        return FakeArray([f"{part} as {name}" for part in self.parts])
+
+    def tolist(self):
+        return self.parts
+
+    def __repr__(self):
+        return "array([...])"
+
+
+class FakeScalar:
+    """Stand for one of NumPy's times."""
+
+    def __init__(self, kind, item):
+        self.dtype = types.SimpleNamespace(kind=kind)
+        self._item = item
+
+    def astype(self, name):
+        assert name == {"M": "datetime64[us]", "m": "timedelta64[us]"}[self.dtype.kind]
+        return self
+
+    def item(self):
+        return self._item
+
+    def __str__(self):
+        return "NaT"
+
+
+Array = type("ndarray", (FakeArray,), {"__module__": "numpy"})
+Scalar = type("generic", (FakeScalar,), {"__module__": "numpy"})
+
+
+class TestStructured:
+    """Objects that hold fields arrive structured, so that queries and columns can reach into them."""
+
+    def test_a_pydantic_model_arrives_structured(self):
+        """Without what its own repr leaves out, or its own serialization; a secret is masked as pydantic does."""
+        user = Customer(name="ada", address=Address(city="Oslo"), age=36)
+
+        assert json.loads(dumps({"user": user})) == {
+            "user": {
+                "name": "ada",
+                "address": {"city": "Oslo"},
+                "token": "**********",
+                "home": "https://example.org/",
+                "age": 36,
+            }
+        }
+        assert json.loads(text(Numbers([1, 2]))) == [1, 2]
+        assert "hunter2" not in text([user])
+
+    def test_a_model_of_pydantic_1_arrives_structured(self):
+        """pydantic 2 brings it along under another name; a stand-in has what is read of it."""
+
+        def field(**given):
+            return types.SimpleNamespace(field_info=types.SimpleNamespace(exclude=None, repr=True, **given))
+
+        base = type("BaseModel", (), {"__module__": "pydantic.main"})
+        hidden = types.SimpleNamespace(field_info=types.SimpleNamespace(exclude=None, repr=False))
+        kind = type("Old", (base,), {"__fields__": {"a": field(), "b": hidden}})
+        old = kind()
+        old.__dict__.update(a=1, b="hunter2")
+
+        assert dumps(old) == b'{"a":1}'
+
+    def test_an_object_of_attrs_arrives_structured(self):
+        """Without what its own repr leaves out, and with a field's own repr."""
+        assert json.loads(dumps(Basket([Basket([1])]))) == {
+            "items": [{"items": [1], "owner": "ada", "mail": "a…"}],
+            "owner": "ada",
+            "mail": "a…",
+        }
+
+    def test_a_dataclass_arrives_without_what_its_repr_leaves_out(self):
+        assert dumps(Login("ada")) == b'{"user":"ada"}'
+
+    def test_a_column_reaches_into_a_model(self):
+        """Its other fields stay among the rest."""
+        rows = Rows({"Message": "message", "City": "user.address.city", "Owner": "basket.owner", "Rest": "*"})
+        row = rows.record(
+            make_record(extra={"user": Customer(name="ada", address=Address(city="Oslo")), "basket": Basket([])})
+        )
+
+        assert (row["City"], row["Owner"]) == ("Oslo", "ada")
+        assert row["Rest"]["user"].keys() == {"name", "token", "home"}
+        assert row["Rest"]["basket"] == {"items": [], "mail": "a…"}
+
+    @pytest.mark.parametrize(
+        ("value", "shown"),
+        [
+            (Array([1.5, 2.5]), [1.5, 2.5]),
+            (Array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+            (Array([1.5, float("nan")]), [1.5, "NaN"]),
+            (Array([object], kind="O"), ["builtins.object"]),
+            (Array(["t"], kind="M"), ["t as datetime64[us]"]),
+            (Array([], kind="f"), []),
+            (Array([[0.5] * 40_000, [0.5] * 40_000]), "array([...])"),
+            (Scalar("M", dt.datetime(2026, 1, 2, tzinfo=dt.UTC)), "2026-01-02T00:00:00.000000Z"),
+            (Scalar("m", dt.timedelta(seconds=5)), "0.00:00:05.000000"),
+            (Scalar("M", None), "NaT"),
+            (Scalar("f", 1.5), 1.5),
+        ],
+    )
+    def test_numpys_arrays_and_scalars_arrive_structured(self, value, shown):
+        """Times in nanoseconds are bare numbers until they are converted."""
+        assert json.loads(dumps([value])) == [shown]
+
+    def test_of_a_long_array_the_first_entries_arrive(self):
+        """It is never turned into a list as a whole."""
+        shown = json.loads(dumps({"a": Array([[1.5, 2.5]] * 100_000)}))
+
+        assert shown["a"][0] == [1.5, 2.5]
+        assert shown["a"][-1] == "…(cut, 100,000 entries)"
+
+    def test_a_numpy_time_fits_a_column_of_times(self):
+        assert ENCODERS["datetime"](Scalar("M", dt.datetime(2026, 1, 2, tzinfo=dt.UTC))) == (
+            b'"2026-01-02T00:00:00.000000Z"'
+        )
+        assert ENCODERS["datetime"](Scalar("M", None)) is None

@@ -39,6 +39,8 @@ class TestEvent:
             }
         )
 
+        # These fields are the environment's, see test_service.
+        row = {name: value for name, value in row.items() if "service" not in name and name != "The_environment"}
         assert rows.misfits == 0
         assert {name.removeprefix("The_"): value for name, value in row.items()} == {
             "time": "2026-01-02T03:04:05.000000Z",
@@ -46,6 +48,7 @@ class TestEvent:
             "level_number": 30,
             "logger": "app",
             "message": "hello",
+            "template": "hello",
             "exception": "Traceback: lost",
             "stack": "Stack: here",
             "file": "/srv/app.py",
@@ -185,7 +188,9 @@ class TestEvent:
         rows = Rows(EVERY_FIELD)
 
         assert rows.event(event)["The_instance"] == rows.encoder.instance
-        assert rows.record(logging.makeLogRecord({"msg": event}))["The_instance"] == rows.encoder.instance
+        for marks in ({}, {"_logger": None, "_name": "info"}):
+            record = logging.makeLogRecord({"msg": event, **marks})
+            assert rows.record(record)["The_instance"] == rows.encoder.instance
 
 
 class TestStructlogThroughStdlib:
@@ -238,10 +243,10 @@ class TestStructlogThroughStdlib:
         assert row["Exception"].endswith("LookupError: lost")
         assert row["Level"] == "ERROR"
 
-    def test_exc_info_of_a_record_whose_message_is_a_mapping_arrives(self):
-        row = Rows(DEFAULT_COLUMNS).record(make_record({"event": "hello"}, exc_info=exc_info()))
+    def test_exc_info_of_a_record_whose_message_is_an_event_dict_arrives(self):
+        record = make_record({"event": "hello"}, exc_info=exc_info(), extra={"_logger": None, "_name": "error"})
 
-        assert row["Exception"].endswith("LookupError: lost")
+        assert Rows(DEFAULT_COLUMNS).record(record)["Exception"].endswith("LookupError: lost")
 
     def test_a_processor_formatter_renders_the_message_and_the_extras_are_kept(self, log):
         """The formatter is set on the handler, as structlog's documentation shows."""

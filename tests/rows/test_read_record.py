@@ -32,6 +32,8 @@ class TestRecord:
 
         row = rows.record(record)
 
+        # These fields are the environment's, see test_service.
+        row = {name: value for name, value in row.items() if "service" not in name and name != "The_environment"}
         assert rows.misfits == 0
         assert row == {
             "The_time": "2023-11-14T22:13:20.250000Z",
@@ -39,6 +41,7 @@ class TestRecord:
             "The_level_number": 40,
             "The_logger": "app",
             "The_message": "hello ada",
+            "The_template": "hello %s",
             "The_exception": row["The_exception"],
             "The_exception_type": "LookupError",
             "The_exception_message": "lost",
@@ -93,12 +96,44 @@ class TestRecord:
         fields = ("syslog_severity", "cef_severity", "event_level", "event_level_name", "event_type")
         assert tuple(row[f"The_{field}"] for field in fields) == words
 
-    def test_a_mapping_as_the_single_argument_counts_as_extras(self):
-        """The mapping is also formatted into the message."""
-        row = Rows(DEFAULT_COLUMNS).record(make_record("%(user)s came", {"user": "ada", "age": 36}, extra={"age": 1}))
+    def test_of_a_mapping_as_the_single_argument_only_what_the_template_names_is_an_extra(self):
+        """People log a whole form to show one value of it: `log.info("%(user)s came", form)`."""
+        form = {"user": "ada", "age": 36, "password": "hunter2", 7: 8}
+        rows = Rows(DEFAULT_COLUMNS)
 
-        assert row["Message"] == "ada came"
+        row = rows.record(make_record("%(user)s came, %(age)03d %%(password)s", form, extra={"age": 1}))
+        assert row["Message"] == "ada came, 036 %(password)s"
         assert row["Rest"] == {"age": 1, "user": "ada", "age_": 36}
+        assert rows.record(make_record("came", form)).keys() == {"Time", "Level", "Message"}
+
+    def test_of_a_mapping_as_the_single_argument_a_column_takes_what_it_asks_for(self):
+        """By its name or by a path, and no more of a nested mapping than that."""
+        form = {"user": {"name": "ada", "password": "hunter2"}, "age": 36, "a(b)c": 5, "other": 7}
+        columns = {**DEFAULT_COLUMNS, "Name": "user.name", "Age": "age:int", "Missing": "user.mail"}
+
+        row = Rows(columns).record(make_record("came %(a(b)c)s", form))
+        assert row["Message"] == "came 5"
+        assert {name: row[name] for name in ("Name", "Age", "Rest")} == {
+            "Name": "ada",
+            "Age": 36,
+            "Rest": {"a(b)c": 5},
+        }
+        assert "hunter2" not in str(row)
+
+    @pytest.mark.parametrize("template", ["%(usr)s came", "%(age)d %(user)d", "100% %(user)s"])
+    def test_of_a_mapping_that_does_not_fit_the_template_only_the_keys_are_shown(self, template):
+        """A typo in the template must not send the password."""
+        row = Rows(DEFAULT_COLUMNS).record(make_record(template, {"user": "ada", "password": "hunter2"}))
+
+        assert row["Message"] == f'{template} (could not be formatted with the arguments ["user","password"])'
+        assert "hunter2" not in str(row)
+
+    def test_of_a_mapping_on_an_odd_record_only_what_the_template_names_is_an_extra(self):
+        """A filter has deleted a standard attribute."""
+        record = make_record("%(user)s came", {"user": "ada", "password": "hunter2"})
+        del record.created
+
+        assert Rows(DEFAULT_COLUMNS).record(record)["Rest"] == {"user": "ada"}
 
     def test_headers_in_an_access_log_arrive_only_if_the_message_uses_them(self):
         """A server passes every header of the request to its access log, tokens among them."""
@@ -113,7 +148,23 @@ class TestRecord:
         assert row["Rest"] == {"m": "GET", "{x-request-id}i": "r-17"}
 
         row = Rows(DEFAULT_COLUMNS).record(make_record("%(m)s", atoms | {7: 8}))
-        assert (row["Message"], row["Rest"]) == ("GET", {"m": "GET", "7": 8})
+        assert (row["Message"], row["Rest"]) == ("GET", {"m": "GET"})
+
+    def test_uvicorns_coloured_message_does_not_arrive(self):
+        """It repeats the message, with the terminal's escape codes; an extra of that name of anybody else arrives."""
+        extra = {"color_message": "Started [\x1b[36m%d\x1b[0m]", "a": 1}
+        rows = Rows(DEFAULT_COLUMNS)
+
+        for name in ("uvicorn", "uvicorn.error"):
+            row = rows.record(make_record("Started [%d]", 7, extra=extra, name=name))
+            assert (row["Message"], row["Rest"]) == ("Started [7]", {"a": 1})
+        assert rows.record(make_record(extra={"color_message": "x"}, name="uvicorn.error")).keys() == {
+            "Time",
+            "Level",
+            "Message",
+        }
+        for name in ("shop", "uvicornish"):
+            assert rows.record(make_record(extra=extra, name=name))["Rest"] == extra
 
     def test_values_bound_by_loguru_count_as_extras(self):
         """loguru passes them as a mapping under one name; if a name is taken, both values are kept."""
@@ -123,18 +174,6 @@ class TestRecord:
         assert (row["User"], row["Rest"]) == ("ada", {"order": 8, "order_": 7})
         assert rows.record(make_record(extra={"extra": "text"}))["Rest"] == {"extra": "text"}
         assert "Rest" not in rows.record(make_record(extra={"extra": {}}))
-
-    @pytest.mark.parametrize("message", [{"user": "ada"}, types.MappingProxyType({"user": "ada"})])
-    def test_a_mapping_as_the_message_counts_as_extras(self, message):
-        """The row gets no other message."""
-        row = Rows(DEFAULT_COLUMNS).record(make_record(message, extra={"more": 1}))
-
-        assert row["Rest"] == {"more": 1, "user": "ada"}
-        assert "Message" not in row
-
-    def test_arguments_beside_a_mapping_as_the_message_are_kept(self):
-        """There is no text to format the arguments into."""
-        assert Rows(DEFAULT_COLUMNS).record(make_record({"event": "hi %s"}, 1))["Rest"] == {"args": [1]}
 
     @pytest.mark.parametrize(
         ("message", "args", "shown"),
@@ -351,7 +390,8 @@ class TestRecord:
             rows.record(logging.makeLogRecord({"msg": "hello", attribute: lazy}))
         for key in [key for keys in EVENT_KEYS.values() for key in keys]:
             rows.event({"event": "hello", key: lazy})
-            rows.record(make_record({"event": "hello", key: lazy}))
+            for marks in ({}, {"_logger": None, "_name": "info"}):
+                rows.record(make_record({"event": "hello", key: lazy}, extra=marks))
         assert loads == []
 
     @given(records())

@@ -90,6 +90,8 @@ def loaded(encoded):
         ("datetime", float("nan"), None),
         ("datetime", dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=1))), None),
         ("datetime", {}, None),
+        ("datetime", Decimal("sNaN"), None),
+        ("datetime", 10**400, None),
         ("dynamic", {"a": 1}, {"a": 1}),
         ("dynamic", "text", "text"),
         ("dynamic", float("nan"), "NaN"),

@@ -70,6 +70,8 @@ def records(draw):
     record.created = draw(st.floats(1, 4e9) | st.floats() | st.just(1_700_000_000.9999999))
     for name, value in draw(extras).items():
         record.__dict__[name] = value
+    if draw(st.booleans()):
+        record.__dict__ |= {"_logger": None, "_name": "info"}  # structlog's marks of an event dict
     for name in draw(st.lists(st.sampled_from(_STANDARD), max_size=1)):
         record.__dict__[name] = draw(anything)
     for name in draw(st.lists(st.sampled_from(_STANDARD), max_size=1)):

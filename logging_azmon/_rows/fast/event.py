@@ -11,8 +11,10 @@ import threading
 import time
 from typing import Any
 
+from ..._config.service_limits import MAX_VALUE_BYTES
 from .. import levels
 from ..column_cache import MAX_CACHED
+from ..jsonable import hazard_in
 from ..layout import Layout
 from ..read_event import EVENT_KEYS, STRUCTLOG_PRIVATE
 from ..timestamps import SecondCache, is_utc_text
@@ -43,8 +45,9 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
     place_extras = make_place_extras(layout.extras) if layout.extras else None
     next_number, finish = caches.next_number, make_finish(layout, caches)
     special, thread, ident = _SPECIAL, threading.current_thread, threading.get_ident
+    longest = MAX_VALUE_BYTES
 
-    def encode(event: Any, method: Any, logger_name: str | None) -> bytes:
+    def encode(event: Any, method: Any, logger_name: str | None) -> bytes:  # noqa: C901, PLR0912
         number: int | None = None
         try:
             if type(event) is not dict:
@@ -52,8 +55,17 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
             extras = event.copy()
             message, moment = extras.pop("event", None), extras.pop("timestamp", None)
             level, logger = extras.pop("level", None), extras.pop("logger", None)
-            if type(message) is not str or not special.isdisjoint(extras):
+            if type(message) is not str or len(message) > longest:
                 return fallback(event, method, logger_name)
+            for name, value in extras.items():
+                if name in special:
+                    return fallback(event, method, logger_name)
+                kind = type(value)
+                if kind is str:
+                    if len(value) > longest:
+                        return fallback(event, method, logger_name)
+                elif kind is not int and kind is not float and hazard_in(value):
+                    return fallback(event, method, logger_name)
             if moment is None:
                 moment = time.time()
             if type(moment) is float:
@@ -62,7 +74,7 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
                 return fallback(event, method, logger_name)
             tail = tails[level, method, logger_name if logger is None else logger, ident(), thread().name]
             row = {time_column: moment, message_column: message}
-            rest = extras if place_extras is None else place_extras(row, extras)
+            rest = extras if place_extras is None else place_extras(row, extras, message)
             if rest is None:
                 return fallback(event, method, logger_name)
             if rest and rest_column:

@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
-from ..extra_columns import ExtraColumns, follow
+from ..._config.service_limits import MAX_VALUE_BYTES
+from ..extra_columns import ExtraColumns, follow, remove
 from ..values import INT_BITS, LONG_BITS
 
-# Places extras into the row and returns the rest; returns None if the fallback must decide.
-PlaceExtras = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
+# Places extras and the message's template into the row and returns the rest, or None if the fallback must decide.
+PlaceExtras = Callable[[dict[str, Any], dict[str, Any], str], dict[str, Any] | None]
 
 # The values that a column takes as they are: their type, and the bounds of numbers. NaN is within no bounds.
 _UNCHANGED: Mapping[str, tuple[type, Any, Any]] = {
@@ -32,7 +33,8 @@ _NO_VALUE = (type(None), None, None)
 def make_place_extras(columns: ExtraColumns) -> PlaceExtras:
     """Make the function that places extras for a table's columns."""
     place = _by_name(columns)
-    return _by_path_and_default(columns, place) if columns.paths or columns.defaults else place
+    is_simple = not (columns.paths or columns.defaults or columns.templates)
+    return place if is_simple else _by_path_and_default(columns, place)
 
 
 def _by_name(columns: ExtraColumns) -> PlaceExtras:
@@ -43,7 +45,7 @@ def _by_name(columns: ExtraColumns) -> PlaceExtras:
     }
     fragment = orjson.Fragment
 
-    def place(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
+    def place(row: dict[str, Any], extras: dict[str, Any], _: str) -> dict[str, Any] | None:
         rest = {}
         for name, value in extras.items():
             if name not in columns_by_name:
@@ -65,13 +67,16 @@ def _by_name(columns: ExtraColumns) -> PlaceExtras:
 
 
 def _by_path_and_default(columns: ExtraColumns, place_by_name: PlaceExtras) -> PlaceExtras:
-    """Look into nested extras, too, where a column's name has dots, and fill empty columns with their defaults."""
-    paths = [(writer.name, writer.encode, path.split(".")) for writer, path in columns.paths]
+    """Look into nested extras, too, where a column's name has dots, and fill empty columns with field or default."""
+    paths = [(writer.name, writer.encode, path) for writer, path in columns.paths]
+    templates = [writer.name for writer in columns.templates]
     # Defaults that do not fit were refused when the encoder was made.
     defaults = {writer.name: orjson.Fragment(writer.encode(value) or b"") for writer, value in columns.defaults.items()}
 
-    def place(row: dict[str, Any], extras: dict[str, Any]) -> dict[str, Any] | None:
-        rest = place_by_name(row, extras)
+    def place(row: dict[str, Any], extras: dict[str, Any], template: str) -> dict[str, Any] | None:
+        rest = place_by_name(row, extras, template)
+        if rest is None or len(template) > MAX_VALUE_BYTES:
+            return None
         for column, encode, path in paths:
             value = None if column in row else follow(extras, path)
             if value is not None:
@@ -79,6 +84,9 @@ def _by_path_and_default(columns: ExtraColumns, place_by_name: PlaceExtras) -> P
                 if encoded is None:
                     return None
                 row[column] = orjson.Fragment(encoded)
+                remove(rest, path)
+        for column in templates:
+            row.setdefault(column, template)
         for column, default in defaults.items():
             row.setdefault(column, default)
         return rest

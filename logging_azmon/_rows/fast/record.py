@@ -1,9 +1,9 @@
 """Encode the ordinary record in one step: a plain LogRecord with a text message, its arguments, and extras.
 
 Nearly all records are ordinary, so this path decides what a log call costs. Anything else (a formatter, an exception, a
-mapping as message, an attribute that is missing or odd) goes to the fallback, which can encode every record. This path
-checks everything that it relies on, and falls back before a misfit is counted. The fallback starts again with the
-same number, so the ``__str__`` of an argument may be called twice.
+mapping as message, text that is too long, an attribute that is missing or odd) goes to the fallback, which can encode
+every record. This path checks everything that it relies on, and falls back before a misfit is counted. The fallback
+starts again with the same number, so the ``__str__`` of an argument may be called twice.
 
 The encoder is one function over local variables, because each further call and attribute lookup costs time. It encodes
 the columns that differ from record to record (time, message, number, extras) in one call, and appends the columns of
@@ -16,14 +16,18 @@ import logging
 from operator import itemgetter
 from typing import Any
 
+from ..._config.service_limits import MAX_VALUE_BYTES
 from ..fields import SITE_FIELDS, THREAD_FIELDS
+from ..jsonable import hazard_in
 from ..layout import Layout
-from ..record_extras import LAST_STANDARD, NOT_EXTRA, STANDARD_COUNT
+from ..record_extras import COLOURED, LAST_STANDARD, NOT_EXTRA, STANDARD_COUNT
 from ..timestamps import SecondCache
 from .contract import Caches, EncodeRecord, Fallback
 from .extras import make_place_extras
 from .tail import TailCache, is_ordinary, make_finish
 
+# Attributes that another handler's formatter, a pickle from another Python, loguru and uvicorn add.
+_SPECIAL = NOT_EXTRA | {"extra", COLOURED}
 _THREE_DIGITS = [f"{number:03}" for number in range(1_000)]
 
 
@@ -44,12 +48,13 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
     # Local variables are faster than globals and attributes.
     next_number, finish = caches.next_number, make_finish(layout, caches)
     plain, digits, standard, last = logging.LogRecord, _THREE_DIGITS, STANDARD_COUNT, STANDARD_COUNT - 1
+    special, longest = _SPECIAL, MAX_VALUE_BYTES
 
-    def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901
+    def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901, PLR0912
         number: int | None = None
         try:
             attributes = record.__dict__
-            message = attributes["msg"]
+            message = template = attributes["msg"]
             moment = attributes["created"]
             if (
                 formatter is not None
@@ -73,20 +78,26 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
                 return fallback(record, formatter)
             if args:
                 message = message % args
+            if len(message) > longest:
+                return fallback(record, formatter)
             row[message_column] = message
             extras: dict[str, Any] | None = None
             if len(names) > standard:
                 extras = {}
                 for name in names[standard:]:
-                    extras[name] = attributes[name]
-                # Set by another handler's formatter, or by unpickling a record from another version of Python.
-                if "message" in extras or "asctime" in extras or "taskName" in extras:
-                    if attributes["args"] is None:
-                        return fallback(record, formatter)  # a QueueHandler has put everything into the message
-                    extras = {name: value for name, value in extras.items() if name not in NOT_EXTRA}
-                if "extra" in extras:
-                    return fallback(record, formatter)
-            if place_extras is not None and (extras := place_extras(row, extras or {})) is None:
+                    if name in special:
+                        # A QueueHandler has put everything into the message, loguru into one extra.
+                        if args is None or name not in NOT_EXTRA:
+                            return fallback(record, formatter)
+                        continue
+                    value = extras[name] = attributes[name]
+                    kind = type(value)
+                    if kind is str:
+                        if len(value) > longest:
+                            return fallback(record, formatter)
+                    elif kind is not int and kind is not float and hazard_in(value):
+                        return fallback(record, formatter)
+            if place_extras is not None and (extras := place_extras(row, extras or {}, template)) is None:
                 return fallback(record, formatter)
             if extras and rest_column:
                 row[rest_column] = extras

@@ -14,17 +14,15 @@ import orjson
 from ..._config.service_limits import MAX_VALUE_BYTES
 from ..column_cache import MAX_CACHED, ColumnCache
 from ..jsonable import OPTIONS
-from ..layout import Layout
+from ..layout import TEXT_TYPES, Layout
 from ..values import as_dynamic
 from .contract import Caches
 
 # Takes the columns that differ and the encoded end of the row; returns None if a value may be too long.
 Finish = Callable[[dict[str, Any], bytes], bytes | None]
 
-TEXT_TYPES = ("string", "dynamic")
 # No table limits rows to fewer bytes (see `batch_bytes`), so a shorter row need not be checked.
 _ALWAYS_SHORT = 4_096 - 1
-_LINE_END = ord("\n")
 
 
 def is_ordinary(layout: Layout) -> bool:
@@ -34,6 +32,7 @@ def is_ordinary(layout: Layout) -> bool:
         and layout.times[0].type in ("datetime", *TEXT_TYPES)
         and layout.message is not None
         and not layout.always
+        and (layout.sequence is None or layout.sequence.type != "string")
         and all(writer.type in TEXT_TYPES for writer, _ in layout.spans)
         and (layout.rest is None or layout.rest.type == "dynamic")
     )
@@ -51,9 +50,9 @@ def make_finish(layout: Layout, caches: Caches) -> Finish:
             body = dumps(row, None, OPTIONS)
         except TypeError:
             body = b"null"
-        # A null may stand for NaN, which must stay visible; a line end would break the row in two. (`in` would first
-        # try bytes as a number, and raise and discard an error.)
-        if body.find(b"null") >= 0 or _LINE_END in body:
+        # A null may stand for NaN, which must stay visible. (`in` would first try bytes as a number, and raise and
+        # discard an error.)
+        if body.find(b"null") >= 0:
             if rest in row:
                 row[rest] = orjson.Fragment(as_dynamic(row[rest]))
             body = dumps(row)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..._config.clouds import CLOUDS
 from ..._config.settings import ENVIRONMENT, Settings
+from ..._config.unfilled import remarks
 from ..._config.validators import check_endpoint
 from ...errors import ConfigurationError
 from ...table import FIELD_TYPES, Extra, Table
@@ -24,7 +25,7 @@ from . import arrival, identity, network, probe
 from .comparison import compare
 from .deployed import Deployed, from_file, from_manager
 from .resource_manager import ManagerError, ResourceManager
-from .steps import Step, Steps
+from .steps import State, Step, Steps
 
 _RIGHTS = "give the rule with --dcr FILE, or give this identity the role Reader on the rule"
 _DEPENDS = "it depends on the steps above"
@@ -96,17 +97,17 @@ class Check:
         seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
         details = {**address, "columns": columns}
         notes = tuple(_likely_fields(settings.table))
+        advice = tuple(remarks(settings.table))
+        state: State = "problem" if advice else "ok"
         # A local workspace accepts any id; in Azure a rule's name often begins with dcr- as well.
-        if is_local(settings.endpoint, settings.credential) or _AZURE_RULE_ID.fullmatch(settings.rule_id):
-            self._steps.add(Step(name="configuration", state="ok", seen=seen, notes=notes, details=details))
-        else:
-            advice = (
+        if not (is_local(settings.endpoint, settings.credential) or _AZURE_RULE_ID.fullmatch(settings.rule_id)):
+            state = "problem" if advice else "warning"
+            name_advice = (
                 f"{settings.rule_id} looks like the rule's name; its immutable id, dcr- and 32 hexadecimal digits, is"
                 " printed by: az monitor data-collection rule show --query immutableId"
             )
-            self._steps.add(
-                Step(name="configuration", state="warning", seen=seen, advice=(advice,), notes=notes, details=details)
-            )
+            advice = (*advice, name_advice)
+        self._steps.add(Step(name="configuration", state=state, seen=seen, advice=advice, notes=notes, details=details))
         return settings
 
     def _check_network(self, settings: Settings) -> bool:

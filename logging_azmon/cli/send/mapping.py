@@ -18,7 +18,7 @@ from ..._config.service_limits import MAX_AGE, MAX_LEAD
 from ..._rows import levels
 from ..._rows.fields import LEVEL_FIELDS, SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields
 from ..._rows.timestamps import moment_text
-from ...table import Column, Constant, Extra, Table
+from ...table import YIELDING_FIELDS, Column, Constant, Extra, Table
 from .journal import is_journal, read_journal
 
 # The names that programs give a field, the most specific first; a row exported from a table has TimeGenerated.
@@ -62,8 +62,10 @@ def _source(column: Column) -> Any:
         return source
     if isinstance(source, Extra):
         return Extra(tuple(dict.fromkeys((column.name, *source.names))), source.default)
-    if isinstance(source, str) and source in _IN_FIELDS:
-        return source
+    if column.field in _IN_FIELDS:
+        return column.field
+    if column.field in YIELDING_FIELDS:
+        return Extra((column.name, column.field))
     default = socket.gethostname() if source == "host" else None
     # A callable source needs a log record, which an entry is not: its column is filled by name.
     return Extra((column.name,), default)
@@ -102,7 +104,7 @@ class Mapper:
         if isinstance(column.source, str):
             target, names = column.source, (column.name, *_NAMES.get(column.source, ()))
         else:
-            field = before.source if isinstance(before.source, str) else ""
+            field = before.field or ""
             looked_up = lookup(column.name, column.type)
             more = looked_up.names if isinstance(looked_up, Extra) else (looked_up,)
             target = column.name

@@ -51,13 +51,13 @@ class Roles:
 
 def find_roles(names: Sequence[str], table: Table | None) -> Roles:
     """Assign roles to a table's columns: by the columns that are sent to it if known, else by the usual names."""
-    configured = {str(column.source): column.name for column in reversed(table.columns)} if table is not None else {}
+    configured = {column.field: column.name for column in reversed(table.columns)} if table is not None else {}
 
     def find(role: str) -> str:
         candidates = [name for name in (configured.get(role, ""), *_USUAL[role]) if name in names]
         return candidates[0] if candidates else ""
 
-    quiet = {column.name for column in table or DEFAULT if column.source in _QUIET_FIELDS}
+    quiet = {column.name for column in table or DEFAULT if column.field in _QUIET_FIELDS}
     quiet |= {name for name in names if name.lower() in _QUIET}
     time, level, logger, message, exception, rest = map(find, _USUAL)
     return Roles(time, level, logger, message, exception, rest, frozenset(quiet))
