@@ -46,6 +46,8 @@ def identity(monkeypatch):
     for name in credential_of._CREDENTIAL_CLASSES.values():
         setattr(module, name, type(name, (Recorded,), {"made": made}))
     monkeypatch.setitem(sys.modules, "azure.identity", module)
+    # Where the real one was imported before, the package has it as an attribute.
+    monkeypatch.setattr(sys.modules["azure"], "identity", module, raising=False)
     return made
 
 

@@ -326,7 +326,7 @@ def test_collectstatic_runs_in_an_image_build_that_has_no_settings(tmp_path):
         return subprocess.run(
             [sys.executable, "manage.py", "collectstatic", "--no-input"],
             cwd=project,
-            env=os.environ | environ,
+            env=os.environ | {"PYTHONPATH": str(project)} | environ,
             capture_output=True,
             text=True,
             timeout=LIMIT_SECONDS,
