@@ -195,7 +195,8 @@ def test_rows_that_no_test_collects_are_waited_for_as_the_page_says(tmp_path):
         assert done.returncode == 0
         printed[arguments] = done.stderr
 
-    assert "not delivered within close_seconds=0.1" in printed["close_seconds=0.1"]
+    # Where the row is after a tenth of a second depends on how long the SDK takes to import.
+    assert re.search("1 row (lost: not delivered within|still on the way when)", printed["close_seconds=0.1"])
     assert printed[", ".join(silent)] == ""
 
 
