@@ -76,7 +76,8 @@ class Listener(QueueListener):
         # Marked until the thread ends: a record that it logs may come back through a queue, and is recognized by its
         # thread.
         with feedback.listening():
-            if not is_bare:  # it has no Thread object, and `current_thread` would make one
+            # A bare thread has no Thread object, and `current_thread` would make one.
+            if not is_bare:  # pragma: no branch - coverage does not trace a bare thread
                 self._pool.thread_started()
             try:
                 self._monitor()  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ import pytest
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline, Stats
 from logging_azmon._config.options import DISABLED
 from logging_azmon._config.settings import ENVIRONMENT
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 from support.lifecycle import SCRIPTS
 from support.pipelines import LIMIT_SECONDS, NOWHERE, messages
@@ -338,3 +339,12 @@ def test_collectstatic_runs_in_an_image_build_that_has_no_settings(tmp_path):
     assert "ValueError: Unable to configure handler 'azure'" in refused.stderr
     assert (done.returncode, done.stderr) == (0, "")
     assert "static file" in done.stdout
+
+
+def test_a_row_on_its_way_to_a_capture_that_has_just_ended_goes_nowhere():
+    """Another thread may have read the capture's function before."""
+    pipeline = Pipeline(enabled=False)
+    lifecycle_of(pipeline).intake.accept(logging.makeLogRecord({"msg": "late"}), None)
+
+    assert pipeline.stats() == NOTHING
+    pipeline.close()

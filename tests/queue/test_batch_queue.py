@@ -9,6 +9,7 @@ from queue import SimpleQueue
 import pytest
 
 from logging_azmon._queue import batch as batch_module
+from logging_azmon._queue.backlog import Backlog
 from logging_azmon._queue.batch import Attempts, Batch
 from support.batch_queues import ROW, Jumping, lines_of, queue_of, stats_of, take_all
 from support.delivering import is_balanced, line
@@ -347,3 +348,11 @@ def test_a_queue_left_to_the_parent_takes_no_rows_even_without_the_lock():
 
     assert not queue.put(ROW)
     assert stats_of(queue).dropped == {"after_close": 1}
+
+
+def test_a_batch_is_removed_from_the_backlog_once():
+    """A nested call may have removed it already."""
+    backlog, batch = Backlog(), Batch(b"", 0, 0)
+    backlog.append(batch)
+
+    assert [backlog.remove(batch), backlog.remove(batch)] == [True, False]

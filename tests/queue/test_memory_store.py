@@ -191,6 +191,25 @@ class TestInterrupted:
                 queue.settle(batch)
             assert queue.is_empty, place
 
+    def test_a_log_call_inside_another_is_deferred_where_code_is_not_atomic(self, monkeypatch):
+        """Here the clock takes the place of a debugger; meanwhile nothing is counted, and no notice is taken."""
+        monkeypatch.setattr(memory_store, "is_straight_line_atomic", lambda: False)
+        inner, notices = line("inner", 100), []
+
+        class Interrupting(Jumping):
+            def monotonic(self):
+                if not notices:
+                    notices.append(None)
+                    notices.append(queue.put_notice(line("notice")))
+                    assert queue.put(inner)
+                    queue._ledger.catch_up()
+                return super().monotonic()
+
+        queue = queue_of(clock=Interrupting())
+        assert queue.put(ROW)
+        assert notices == [None, False]
+        assert lines_of(take_all(queue)) == [ROW, inner]
+
     @pytest.mark.usefixtures("reserves")
     @pytest.mark.parametrize(("overflow", "rows_before", "act"), CASES[:7])
     def test_an_exception_from_a_signal_handler_at_any_point_loses_no_row_silently(self, overflow, rows_before, act):

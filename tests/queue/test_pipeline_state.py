@@ -148,6 +148,16 @@ class TestTransitions:
 
             assert pipeline.state is State.OPEN
 
+    def test_the_heir_of_a_parent_that_cannot_deliver_takes_over_its_rows(self, destination):
+        """uWSGI's master: of its children, one takes the rows that were logged while the application was loaded."""
+        pipeline = lifecycle(destination, background=False, clock=ManualClock(jumps=True))
+        for _ in range(3):
+            pipeline.intake.accept(RECORD, None)
+        pipeline.restart(is_heir=True)
+        assert pipeline.flush()
+
+        assert (len(destination.rows), pipeline.stats().accepted) == (3, 3)
+
     def test_a_forked_child_does_not_count_its_parents_failed_rows(self, destination):
         """A RecursionError of the parent, which is counted at its next snapshot."""
         pipeline = lifecycle(destination, background=False)
