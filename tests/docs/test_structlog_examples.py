@@ -12,6 +12,8 @@ from support.endpoint import Endpoint
 from support.lifecycle import address_variables
 from support.pages import ROOT, blocks
 
+# From 3.15 on, a traceback of a module that runpy runs makes the standard library warn.
+RUNPY = ("-W", "ignore:Module globals is missing:DeprecationWarning")
 QUOTES = [(file, code) for _, file, code in blocks("structlog", "python", quoting=True)]
 
 
@@ -19,7 +21,10 @@ def run(name):
     """Run an example; return the rows that arrived, and what it printed."""
     with Endpoint() as endpoint:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", f"import runpy; runpy.run_path({str(ROOT / 'examples' / name)!r})"],
+            [
+                *(sys.executable, "-W", "error", *RUNPY),
+                *("-c", f"import runpy; runpy.run_path({str(ROOT / 'examples' / name)!r})"),
+            ],
             env=os.environ
             | {
                 "DATA_COLLECTION_ENDPOINT": endpoint.url,

@@ -140,7 +140,7 @@ class TestExit:
         # A callback registered before logging's own runs after it.
         early = "import atexit\natexit.register(lambda: logging.getLogger('app').info('too late'))\nimport logging\n"
         with Endpoint() as endpoint:
-            endpoint.default = status(503)
+            endpoint.default = status(503, retry_after=300)
             stderr = run(
                 IMPORTED + "handle()\nlog.info('1')\nlog.info('2')",
                 endpoint,
