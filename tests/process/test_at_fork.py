@@ -419,7 +419,7 @@ def test_a_child_of_multiprocessing_reports_what_it_lost() -> None:
     source = """
 import multiprocessing
 import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic
-handle(close_seconds=0.5)
+handle(close_seconds=2)
 def child():
     log.info('child')
 process = multiprocessing.get_context('fork').Process(target=child)
@@ -428,4 +428,4 @@ process.join(20)
 assert process.exitcode == 0
 """
     stderr = run(HELPERS + source)
-    assert "1 row lost: not delivered within close_seconds=0.5" in stderr
+    assert "1 row lost: not delivered within close_seconds=2" in stderr
