@@ -108,9 +108,9 @@ def test_a_program_that_swallows_the_exit_ends_all_the_same() -> None:
     source = """
 from logging_azmon import sigterm
 sigterm.EXIT_SECONDS = 0.5
-say('ready')
 while True:
     try:
+        say('ready')
         idle()
     except BaseException as error:
         log.info('swallowed %s', type(error).__name__)
