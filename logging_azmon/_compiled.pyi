@@ -1,0 +1,21 @@
+"""The types of the compiled twin; see `_compiled.pyx`."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+class RecordEncoder:
+    def __init__(self, **parts: Any) -> None: ...
+    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes: ...
+
+class OpenBatch:
+    put: Callable[[bytes], bool]
+    batch: Any
+    data: bytearray
+    since: float
+    lock_free: Any
+    reserved: int
+    capacity: int
+    rows: int
+    def __init__(self, batch: Any, put: Callable[[bytes], bool]) -> None: ...
+    def append(self, line: bytes) -> bool: ...
