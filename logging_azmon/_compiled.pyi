@@ -1,10 +1,11 @@
-"""The types of the compiled twin; see `_compiled.pyx`."""
+# The types of the compiled twin; see `_compiled.pyx`.
 
 import logging
 from collections.abc import Callable
 from typing import Any
 
 class RecordEncoder:
+    handed_over: int
     def __init__(self, **parts: Any) -> None: ...
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes: ...
 

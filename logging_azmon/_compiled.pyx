@@ -233,6 +233,8 @@ cdef class RecordEncoder:
     cdef list slots
     cdef double second
     cdef bytes second_text
+    # How many records the pure function has encoded.
+    cdef readonly Py_ssize_t handed_over
 
     def __init__(
         self, *, otherwise, plain, standard, key_names, key_of, tails, seconds, next_number, limit, encode_spans,
@@ -283,6 +285,7 @@ cdef class RecordEncoder:
             finally:
                 _end(&row)
         if line is None:
+            self.handed_over += 1
             return self.otherwise(record, formatter)
         return line
 

@@ -117,7 +117,8 @@ class MemoryStore:
     def fast_path(self, put: Put) -> Put:
         """Return the open batch's own method, which calls `put` for a row that needs the lock."""
         self._open.put = put
-        return self._open.append
+        append: Put = self._open.append
+        return append
 
     def _choose_append(self) -> bool:
         """Choose how rows are added, and return whether straight-line code is atomic.

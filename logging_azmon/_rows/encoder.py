@@ -26,7 +26,7 @@ from ..table import Column, Constant, Table
 from .column_cache import ColumnCache, join_columns, refuse_misfits, sequence_template
 from .column_writer import ColumnWriter
 from .context import span_ids
-from .fast import Caches, EncodeEvent, EncodeRecord, make_event_encoder, make_compiled_encoder
+from .fast import Caches, EncodeEvent, EncodeRecord, make_compiled_encoder, make_event_encoder
 from .fields import Fields, merge
 from .jsonable import convert, text
 from .layout import Layout, Slot

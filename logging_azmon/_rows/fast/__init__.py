@@ -8,4 +8,4 @@ from .compiled import make_compiled_encoder
 from .contract import Caches, EncodeEvent, EncodeRecord, Fallback
 from .event import make_event_encoder
 
-__all__ = ["Caches", "EncodeEvent", "EncodeRecord", "Fallback", "make_event_encoder", "make_compiled_encoder"]
+__all__ = ["Caches", "EncodeEvent", "EncodeRecord", "Fallback", "make_compiled_encoder", "make_event_encoder"]
