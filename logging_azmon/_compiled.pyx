@@ -208,6 +208,20 @@ cdef inline bint _same(PyObject* first, PyObject* second):
     return over1 == 0 and over2 == 0 and one == two
 
 
+cdef inline bint _is_simple(PyObject* value) noexcept:
+    return (
+        PyUnicode_CheckExact(value) or PyLong_CheckExact(value) or PyFloat_CheckExact(value)
+        or value == <PyObject*>True or value == <PyObject*>False or value == <PyObject*>None
+    )
+
+
+cdef bint _are_simple(tuple values):
+    for value in values:
+        if not _is_simple(<PyObject*>value):
+            return False
+    return True
+
+
 cdef class _Tail:
     """The end of a row, by the values that it was made of."""
 
@@ -318,6 +332,9 @@ cdef class RecordEncoder:
         ):
             return None
         moment = PyFloat_AS_DOUBLE(<object>values[self.created])
+        # What has run an argument's own code is not to be done again by the pure function.
+        if args is not None and extras and not _are_simple(<tuple>args) and not self._has_simple_extras(attributes):
+            return None
         tail = self._known_tail(values)
         # From here on, other code may run, and `values` is not used again.
         if tail is None:
@@ -461,6 +478,17 @@ cdef class RecordEncoder:
             row.size = begin
         else:
             _put_char(row, c'}')
+        return True
+
+    cdef bint _has_simple_extras(self, dict attributes):
+        cdef PyObject* name = NULL
+        cdef PyObject* value = NULL
+        cdef Py_ssize_t position = 0
+        cdef Py_ssize_t index = 0
+        while PyDict_Next(attributes, &position, &name, &value):
+            if index >= self.count and not _is_simple(value):
+                return False
+            index += 1
         return True
 
     cdef int _put_simple(self, Row* row, name, PyObject* value, bint is_first) except -2:

@@ -12,11 +12,11 @@ import time
 import pytest
 
 from logging_azmon._process.atomicity import is_tested
-from logging_azmon._queue.memory_store import MemoryStore, OpenBatch
+from logging_azmon._queue.memory_store import MemoryStore, PureOpenBatch
 from support.batch_queues import queue_of
 from support.delivering import line
 
-STEPS = (OpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore._drop_first_rows)
+STEPS = (PureOpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore._drop_first_rows)
 SECONDS, LIMIT_SECONDS = 1.0, 60.0
 
 
