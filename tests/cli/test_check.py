@@ -22,6 +22,7 @@ from logging_azmon._azure.credential import make_credential
 from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
 from logging_azmon._config.settings import read
 from logging_azmon._delivery.answer import Answer, Failure
+from logging_azmon._process import implementation
 from logging_azmon.cli._shared.workspace import WorkspaceQueryError
 from logging_azmon.cli.check.arrival import await_row, message_column
 from logging_azmon.cli.check.comparison import compare
@@ -112,6 +113,7 @@ class TestLocalWorkspace:
             ["configuration", "name", "connection", "token", "rule", "stream", "columns", "send", "arrival"], "ok"
         )
         assert steps["configuration"]["details"]["columns"] == 16
+        assert steps["configuration"]["seen"].endswith(f"; 16 columns; {implementation.name()}")
         assert steps["columns"]["seen"] == "16 sent, 16 declared, 16 in App_CL: nothing is lost"
         mark = steps["send"]["details"]["mark"]
         (row,) = shared.query(f"App_CL | where Message has '{mark}'")

@@ -33,8 +33,33 @@ VALUES = [
     *("lone \ud800", "x" * 3_000, "x" * 70_000, [1, "a", None], [], {}, {"a": {"b": 1.5}}, {"é": "ü"}, {5: 6}),
     *((1, 2), b"bytes", {"x" * 40: "y" * 5_000}),
 ]
-TEMPLATES = ["hello", "", "order %d paid by %s after %.1f s", "%s", "%r %s", "100%", "%(a)s", "é %s", 'q"\\\n%s', "%%", 5]
-NAMES = ["order", "a", "é", "exception", "message", "asctime", "taskName", "extra", "color_message", "Level", 'q"', "null"]
+TEMPLATES = [
+    "hello",
+    "",
+    "order %d paid by %s after %.1f s",
+    "%s",
+    "%r %s",
+    "100%",
+    "%(a)s",
+    "é %s",
+    'q"\\\n%s',
+    "%%",
+    5,
+]
+NAMES = [
+    "order",
+    "a",
+    "é",
+    "exception",
+    "message",
+    "asctime",
+    "taskName",
+    "extra",
+    "color_message",
+    "Level",
+    'q"',
+    "null",
+]
 
 
 def pair(table, **options):
@@ -102,7 +127,7 @@ class TestRows:
     @pytest.mark.parametrize("name", TABLES)
     def test_generated_records_become_the_same_bytes(self, name):
         """Numbers, too, are taken once by each."""
-        chance = random.Random(f"{name} {ROWS}")  # noqa: S311 - the same records again
+        chance = random.Random(f"{name} {ROWS}")
         pure, twin = pair(TABLES[name], max_line_bytes=40_000)
         assert type(twin) is implementation.compiled.RecordEncoder
         for _ in range(ROWS // len(TABLES)):

@@ -16,6 +16,7 @@ from ..._config.clouds import CLOUDS
 from ..._config.settings import ENVIRONMENT, Settings
 from ..._config.unfilled import remarks
 from ..._config.validators import check_endpoint
+from ..._process import implementation
 from ...errors import ConfigurationError
 from ...table import FIELD_TYPES, Extra, Table
 from .._shared.options import read_settings, require_enabled
@@ -94,8 +95,8 @@ class Check:
             return None
         columns = len(settings.table.columns)
         address = {name: getattr(settings, name) for name in ENVIRONMENT}
-        seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
-        details = {**address, "columns": columns}
+        seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns; {implementation.name()}"
+        details = {**address, "columns": columns, "implementation": implementation.name()}
         notes = tuple(_likely_fields(settings.table))
         advice = tuple(remarks(settings.table))
         state: State = "problem" if advice else "ok"
