@@ -129,7 +129,9 @@ class TestLocalWorkspace:
         page = Path(__file__).parent.parent.parent.joinpath("docs", "commands.md").read_text("utf-8")
         (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
-        changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
+        changing = (
+            r"(?<=columns; )[a-zP ]+|(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
+        )
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
     @pytest.mark.parametrize("switch", ["LOGGING_AZMON_DISABLED=true", "enabled=False"])

@@ -393,10 +393,8 @@ class TestFromAShell:
             [sys.executable, "-m", "logging_azmon", "--version"], capture_output=True, text=True, timeout=60, check=True
         )
 
-        assert (done.stdout, done.stderr) == (
-            f"logging-azmon {version('logging-azmon')} ({implementation.name()})\n",
-            "",
-        )
+        shown = f"logging-azmon {version('logging-azmon')} ({implementation.name()})\n"
+        assert (done.stdout, done.stderr) == (shown, "")
 
     def test_the_exit_code_reaches_the_shell(self):
         """Nothing is on stdout, where a pipe would take it for a result."""

@@ -406,9 +406,8 @@ class TestAtomicSteps:
         has_reserve = function not in {MemoryStore.append_notice, MemoryStore._drop_first_rows}
         assert {"rows", "reserved" if has_reserve else "used_bytes"} <= names
         for name in names:
-            kinds = {
-                type(vars(kind)[name]) for kind in (Batch, PureOpenBatch, MemoryStore, Ledger) if name in vars(kind)
-            }
+            holders = (Batch, PureOpenBatch, MemoryStore, Ledger)
+            kinds = {type(vars(kind)[name]) for kind in holders if name in vars(kind)}
             assert kinds <= {types.MemberDescriptorType}, name
         queue.put(ROW)
         assert {
@@ -440,9 +439,7 @@ class TestAtomicSteps:
             assert queue._store._open.reserved == 0
             assert queue._store.used_bytes == len(queue._store._open.data) == rows * len(ROW)
 
-    @pytest.mark.skipif(
-        memory_store.OpenBatch is not PureOpenBatch, reason="a debugger sees no line of the compiled one"
-    )
+    @pytest.mark.skipif(memory_store.OpenBatch is not PureOpenBatch, reason="a debugger sees no compiled line")
     def test_a_debugger_on_one_thread_cannot_separate_a_row_from_its_count(self):
         """It may start when the batch has a reserve, and lets a listener take the batch between any two lines."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
