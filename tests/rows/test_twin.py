@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -194,6 +195,14 @@ class TestChoice:
     def test_any_other_wish_is_refused(self):
         with pytest.raises(ImportError, match="LOGGING_AZMON_IMPL='fast' is not accepted; set it to 'python' or"):
             implementation.choose("fast", lambda: logging)
+
+    def test_only_a_table_of_the_commonest_kind_gets_the_twin(self, monkeypatch):
+        """Where columns take extras, the pure function is the faster of what there is."""
+        monkeypatch.setattr(implementation, "compiled", SimpleNamespace(RecordEncoder=lambda **_: "twin"))
+
+        assert pair(TABLES["default"])[1] == "twin"
+        assert pair({"Time": "time", "Message": "message", "User": "user_id"})[1] != "twin"
+        assert pair({"Time": "time"})[1] != "twin"
 
     def test_its_name_is_shown(self, monkeypatch):
         monkeypatch.setattr(implementation, "compiled", None)
