@@ -1,10 +1,10 @@
 """Decide whether this process may start threads, which uWSGI makes difficult.
 
 uWSGI forks in C, and by default lets the interpreter know nothing of it. A thread that holds the interpreter's lock at
-that moment holds it for ever in the child, which then hangs. So nothing is started in a process that uWSGI will fork, also
-with ``--py-call-uwsgi-fork-hooks``: rows that its master still had at the stop would be lost, because the master runs
-no exit handlers. Without ``--enable-threads``, which older versions need, threads only run while a request does: they
-would slow it down, and still deliver little.
+that moment holds it for ever in the child, which then hangs. So nothing is started in a process that uWSGI will fork.
+Nor is it with ``--py-call-uwsgi-fork-hooks``: rows that its master still had at the stop would be lost, because the
+master runs no exit handlers. Without ``--enable-threads``, which older versions need, threads only run while a request
+does: they would slow it down, and still deliver little.
 
 uWSGI's signal handlers end the process on whichever thread gets the signal. A listener's exit would wait for itself. So
 a thread is started with its signals blocked.
