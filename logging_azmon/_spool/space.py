@@ -30,6 +30,8 @@ class Space:
         self._used_bytes = 0
         # The bytes of other owners' segments and of rejected rows, as last measured.
         self._others_bytes = 0
+        # The bytes of the adopted segments, which are part of this pipeline's.
+        self.adopted_bytes = 0
         self._measured_at = float("-inf")
         # Whether the directory was full when the last row came.
         self.is_full = False
@@ -77,6 +79,8 @@ class Space:
     def adopt(self, segment: Segment) -> None:
         """Count a segment that was another owner's when the directory was last measured."""
         self._used_bytes += segment.size
+        self.adopted_bytes += segment.size
+        segment.is_adopted = True
         self._others_bytes = max(0, self._others_bytes - segment.size)
 
     def set_size(self, segment: Segment, size: int) -> None:
@@ -102,4 +106,6 @@ class Space:
             segment.owner.remove_segment()
         with self._lock:
             self._used_bytes -= segment.size
+            if segment.is_adopted:
+                self.adopted_bytes -= segment.size
             self._ownership.release_soon(segment.owner)

@@ -17,6 +17,7 @@ from .._queue.batch import Batch
 from .._queue.ledger import Reason
 from .._queue.memory_store import MemoryStore
 from .._queue.store import Loaded, Put
+from .adoption import Adoption
 from .components import SpoolComponents
 from .recovery import Recovery
 from .segment import Stored
@@ -45,6 +46,7 @@ class SpoolStore:
         self._spool_bytes = spool_bytes
         self._space = Space(components, spool_bytes=spool_bytes)
         self._recovery = Recovery(components, self._space, batch_bytes=self._batch_bytes, syncs=fsync != "never")
+        self._adoption = Adoption(components, self._space, batch_bytes=self._batch_bytes)
         self._writer = SegmentWriter(
             components, self._space, batch_bytes=self._batch_bytes, fsync=fsync, on_new_batch=self._add
         )
@@ -107,10 +109,10 @@ class SpoolStore:
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
         """Report noted trouble, and adopt orphans: periodically, or immediately if that is urgent."""
         if adopts and is_urgent:
-            self._recovery.adopt_orphans(now, waits=True)
+            self._adoption.adopt_orphans(now, is_urgent=True)
         self._reports.report()
         if adopts and now >= self.ownership.next_look:
-            self._recovery.adopt_orphans(now, waits=False)
+            self._adoption.adopt_orphans(now, is_urgent=False)
         return None if self._writes_for_next else self.ownership.next_look
 
     def open_since(self) -> float | None:
@@ -128,6 +130,10 @@ class SpoolStore:
     def load(self, batch: Batch) -> Loaded:
         """Read the rows of a batch on disk, unless they were read already."""
         return Loaded.READY if batch.stored is None or batch.data else self._recovery.load(batch)
+
+    def companions(self, batch: Batch, now: float) -> list[Batch]:
+        """Return the waiting batches that fit into one request with a loaded one; the ledger's lock is held."""
+        return self._recovery.companions(batch, now)
 
     def unload(self, batch: Batch) -> None:
         """Free the memory of a batch on disk; a part of a divided batch gets a segment of its own first."""
