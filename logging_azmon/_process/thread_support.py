@@ -1,9 +1,10 @@
 """Decide whether this process may start threads, which uWSGI makes difficult.
 
 uWSGI forks in C, and by default lets the interpreter know nothing of it. A thread that holds the interpreter's lock at
-that moment holds it for ever in the child, which then hangs. So nothing is started in a process that uWSGI will fork;
-with ``--py-call-uwsgi-fork-hooks``, uWSGI itself takes the lock for the fork. Without ``--enable-threads``, which
-older versions need, threads only run while a request does: they would slow it down, and still deliver little.
+that moment holds it for ever in the child, which then hangs. So nothing is started in a process that uWSGI will fork.
+Nor is it with ``--py-call-uwsgi-fork-hooks``: rows that its master still had at the stop would be lost, because the
+master runs no exit handlers. Without ``--enable-threads``, which older versions need, threads only run while a request
+does: they would slow it down, and still deliver little.
 
 uWSGI's signal handlers end the process on whichever thread gets the signal. A listener's exit would wait for itself. So
 a thread is started with its signals blocked.
@@ -43,7 +44,7 @@ def threads() -> Threads:
         return Threads.NOW
     if not uwsgi.has_threads:
         return Threads.NEVER
-    return Threads.NOW if _is_forked(uwsgi) or "py-call-uwsgi-fork-hooks" in uwsgi.opt else Threads.LATER
+    return Threads.NOW if _is_forked(uwsgi) else Threads.LATER
 
 
 @contextmanager
@@ -63,8 +64,7 @@ def signals_left_to_others() -> Iterator[None]:
 def is_silent_master() -> bool:
     """Return whether this is uWSGI's master, which runs no Python code once it has forked, not even at its exit."""
     uwsgi = uwsgi_module()
-    is_master = uwsgi is not None and uwsgi.masterpid() != 0 and not _is_forked(uwsgi)
-    return is_master and threads() is not Threads.NOW
+    return uwsgi is not None and uwsgi.masterpid() != 0 and not _is_forked(uwsgi)
 
 
 def _is_forked(uwsgi: Any) -> bool:

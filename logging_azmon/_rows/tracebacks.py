@@ -77,11 +77,14 @@ def exceptions(exception: Any) -> Any:
     return ExceptionDictTransformer(show_locals=False)(exception)
 
 
+def is_raised(exception: Any) -> bool:
+    """Return whether this is a tuple as from `sys.exc_info`, with an exception."""
+    return type(exception) is tuple and len(exception) == 3 and issubclass(type(exception[1]), BaseException)
+
+
 def _raised(exception: Any) -> BaseException | None:
     """Return the exception itself if this is a tuple as from `sys.exc_info`."""
-    if type(exception) is tuple and len(exception) == 3 and issubclass(type(exception[1]), BaseException):
-        return exception[1]  # type: ignore[no-any-return]
-    return None
+    return exception[1] if is_raised(exception) else None
 
 
 def _has_cycle(exception: BaseException) -> bool:

@@ -16,7 +16,7 @@ from logging_azmon._rows.column_cache import MAX_CACHED
 from logging_azmon._rows.record_extras import NOT_EXTRA
 from logging_azmon.table import TYPES, Column, Extra, Table
 from support.odd_values import ODD_VALUES
-from support.rows import Rows, load, make_record
+from support.rows import Rows, exc_info, load, make_record
 from support.strategies import events, records
 
 ORDINARY_TABLES = {
@@ -55,11 +55,39 @@ EDGES = [
         1e308, float("inf"), float("nan"), True, 5, 5.5,
     ]
 ]  # fmt: skip
+EXCEPTION_TABLES = {
+    "default": PRESETS["default"],
+    "type and message": {"Time": "time", "Message": "message", "Rest": "*"}
+    | {"Type": "exception_type", "Why": "exception_message:dynamic"},
+    "no column": {"Time": "time", "Message": "message", "Rest": "*", "Lost": "exception_text"},
+    "structured": {"Time": "time", "Message": "message", "Rest": "*", "Exceptions": "exceptions:dynamic"},
+    "not text": {"Time": "time", "Message": "message", "Rest": "*", "Why": "exception_message:int"},
+    "no rest": {"Time": "time", "Message": "message"},
+}
 OTHER_TABLES = {
     "no message": {"Time": "time", "Rest": "*"},
     "two times": {"Time": "time", "T2": "time", "Message": "message", "Rest": "*"},
     "no time": {"Message": "message", "Rest": "*"},
 }
+
+
+class TextLikeError(Exception):
+    """Return a text of a subclass as its own."""
+
+    class Text(str):
+        __slots__ = ()
+
+    def __str__(self):
+        return self.Text("like text")
+
+
+class UnreadableError(Exception):
+    """Raise when asked for its text."""
+
+    def __str__(self):
+        raise ValueError("unreadable")
+
+
 WRITTEN, WRITTEN_SHORT = "2026-11-20T10:00:00.123456Z", "2026-11-20T10:00:00Z"
 
 
@@ -142,6 +170,48 @@ class TestRecords:
 
         assert rows.record(make_record("hello %s", "ada", extra={"a": 1}))["Properties"] == {"a": 1}
 
+    @pytest.mark.parametrize("name", EXCEPTION_TABLES)
+    @pytest.mark.parametrize(
+        "error",
+        [LookupError("lost"), LookupError(), LookupError("x" * 100_000), TextLikeError(), UnreadableError()],
+        ids=lambda error: f"{type(error).__name__}{len(error.args)}",
+    )
+    @pytest.mark.parametrize("extra", [None, {"exception": "own", "a": 1}, {"exception_text": 5}], ids=str)
+    def test_an_exception_becomes_the_same_row_as_from_the_encoder(self, name, error, extra):
+        """This holds whether or not another handler's formatter has kept the text on the record."""
+        for kept in (None, "kept by a formatter"):
+            record = make_record("hello %s", "ada", extra=extra, exc_info=exc_info(error))
+            record.exc_text = kept
+            fast, expected, misfits, expected_misfits = self.both_ways(EXCEPTION_TABLES[name], record)
+
+            assert fast == expected
+            assert misfits == expected_misfits
+
+    @pytest.mark.parametrize("name", ["default", "type and message", "no column"])
+    def test_an_exception_is_encoded_without_the_fallback(self, name, monkeypatch):
+        """A call that logs an exception is as ordinary as any other."""
+        rows = Rows(EXCEPTION_TABLES[name])
+        monkeypatch.setattr(rows.encoder.record_reader, "read", None)
+        row = rows.record(make_record(exc_info=exc_info(), extra={"a": 1}))
+
+        text = (row["Properties"] if name == "default" else row["Rest"]).get("exception") or row.get("Exception")
+        assert text.startswith("Traceback (most recent call last):\n")
+        assert text.endswith("\nLookupError: lost")
+        assert row.get("Type", "LookupError") == "LookupError"
+
+    @pytest.mark.parametrize(
+        "given", [True, (None, None, None), (LookupError, LookupError("lost"), None), LookupError("lost"), ()], ids=str
+    )
+    def test_every_form_of_exc_info_becomes_the_same_row_as_from_the_encoder(self, given):
+        record = make_record()
+        record.exc_info = given
+        try:
+            raise ValueError("current")  # noqa: TRY301 - so that True stands for it
+        except ValueError:
+            fast, expected, *_ = self.both_ways(PRESETS["default"], record)
+
+        assert fast == expected
+
     @pytest.mark.parametrize(("name", "value"), ODD_VALUES + EDGES, ids=[name for name, _ in ODD_VALUES + EDGES])
     def test_any_value_in_any_column_is_encoded_as_by_the_encoder(self, name, value):
         """The value may be encoded by either path."""
@@ -199,6 +269,14 @@ class TestRecords:
         assert row["TraceId"] == f"{span.get_span_context().trace_id:032x}"
         assert row["SpanId"] == f"{span.get_span_context().span_id:016x}"
         assert "TraceId" not in rows.record(make_record())
+
+    def test_no_span_is_asked_for_its_ids_where_there_is_none(self, monkeypatch):
+        """Most rows of an application that has merely imported OpenTelemetry are logged outside of any span."""
+        from opentelemetry import trace
+
+        monkeypatch.setattr(type(trace.INVALID_SPAN), "get_span_context", None)
+
+        assert "TraceId" not in Rows(PRESETS["default"]).record(make_record())
 
     def test_attributes_that_a_formatter_sets_on_a_record_are_not_extras(self):
         """A console handler usually formats the record before this one."""

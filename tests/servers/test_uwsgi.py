@@ -115,7 +115,8 @@ class TestEachRowArrivesOnce:
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_reload_loses_nothing(options):
     """The workers end, and the master starts uWSGI anew, in the same process."""
-    with uwsgi(*MASTER, *options) as server:
+    # By itself, pyuwsgi would start the interpreter that this virtual environment was made from.
+    with uwsgi(*MASTER, *options, f"--binary-path={sys.executable}") as server:
         before = two_workers(server, set())
         server.process.send_signal(signal.SIGHUP)
         two_workers(server, before)

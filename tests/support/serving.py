@@ -63,6 +63,14 @@ class Server:
         assert len(self.asked) == first + number
         return processes
 
+    def ask_all(self, number: int) -> None:
+        """Make requests until this many processes have answered: gunicorn's signal does not stop one that begins."""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        processes: set[int] = set()
+        while len(processes) < number:
+            assert time.monotonic() < deadline, processes
+            processes |= self.ask_often(8)
+
     def stop(self, number: int = signal.SIGTERM) -> float:
         """Send a signal, and return how long it took until the server had ended."""
         begun = time.monotonic()

@@ -1,9 +1,9 @@
-"""Encode the ordinary record in one step: a plain LogRecord with a text message, its arguments, and extras.
+"""Encode the ordinary record in one step: a plain LogRecord with a text message, its arguments, exception and extras.
 
-Nearly all records are ordinary, so this path decides what a log call costs. Anything else (a formatter, an exception, a
-mapping as message, text that is too long, an attribute that is missing or odd) goes to the fallback, which can encode
-every record. This path checks everything that it relies on, and falls back before a misfit is counted. The fallback
-starts again with the same number, so the ``__str__`` of an argument may be called twice.
+Nearly all records are ordinary, so this path decides what a log call costs. Anything else (a formatter, a mapping as
+message, text that is too long, an attribute that is missing or odd) goes to the fallback, which can encode every
+record. This path checks everything that it relies on, and falls back before a misfit is counted. The fallback starts
+again with the same number, so the ``__str__`` of an argument may be called twice.
 
 The encoder is one function over local variables, because each further call and attribute lookup costs time. It encodes
 the columns that differ from record to record (time, message, number, extras) in one call, and appends the columns of
@@ -23,6 +23,7 @@ from ..layout import Layout
 from ..record_extras import COLOURED, LAST_STANDARD, NOT_EXTRA, STANDARD_COUNT
 from ..timestamps import SecondCache
 from .contract import Caches, EncodeRecord, Fallback
+from .exception import make_place_exception
 from .extras import make_place_extras
 from .tail import TailCache, is_ordinary, make_finish
 
@@ -32,7 +33,7 @@ _THREE_DIGITS = [f"{number:03}" for number in range(1_000)]
 
 
 # One function, for the reason above.
-def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> EncodeRecord:  # noqa: C901
+def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> EncodeRecord:  # noqa: C901, PLR0915
     """Make the function that encodes the records of a table; `fallback` encodes those that are not ordinary."""
     if not is_ordinary(layout):
         return fallback
@@ -45,6 +46,7 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
         for writer in (layout.times[0], layout.message, layout.rest, layout.sequence)
     )
     place_extras = make_place_extras(layout.extras) if layout.extras else None
+    place_exception = make_place_exception(layout)
     # Local variables are faster than globals and attributes.
     next_number, finish = caches.next_number, make_finish(layout, caches)
     plain, digits, standard, last = logging.LogRecord, _THREE_DIGITS, STANDARD_COUNT, STANDARD_COUNT - 1
@@ -56,13 +58,13 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
             attributes = record.__dict__
             message = template = attributes["msg"]
             moment = attributes["created"]
+            exception = attributes["exc_info"]
             if (
                 formatter is not None
                 or type(record) is not plain
                 or type(message) is not str
                 or type(moment) is not float
-                or attributes["exc_info"] is not None
-                or attributes["exc_text"] is not None
+                or (exception is None and attributes["exc_text"] is not None)
                 or attributes["stack_info"] is not None
             ):
                 return fallback(record, formatter)
@@ -81,6 +83,8 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
             if len(message) > longest:
                 return fallback(record, formatter)
             row[message_column] = message
+            if exception is not None and (exception := place_exception(row, exception)) is None:
+                return fallback(record, formatter)
             extras: dict[str, Any] | None = None
             if len(names) > standard:
                 extras = {}
@@ -99,6 +103,10 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
                         return fallback(record, formatter)
             if place_extras is not None and (extras := place_extras(row, extras or {}, template)) is None:
                 return fallback(record, formatter)
+            if exception:
+                if extras and "exception" in extras:
+                    return fallback(record, formatter)
+                extras = {"exception": exception, **(extras or {})}
             if extras and rest_column:
                 row[rest_column] = extras
             if sequence_column:

@@ -57,7 +57,9 @@ def make_finish(layout: Layout, caches: Caches) -> Finish:
                 row[rest] = orjson.Fragment(as_dynamic(row[rest]))
             body = dumps(row)
         line = body[:-1] + tail
-        if has_spans and "opentelemetry.trace" in modules:
+        trace = modules.get("opentelemetry.trace") if has_spans else None
+        # Outside of any span, there is nothing to ask for.
+        if trace is not None and trace.get_current_span() is not trace.INVALID_SPAN:
             line = b"%b%b}\n" % (line[:-2], encode_spans())
         if len(line) < _ALWAYS_SHORT:
             return line
