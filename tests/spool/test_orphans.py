@@ -184,7 +184,12 @@ class TestOrphans:
             file.write(line("grown"))
         removed.unlink()
         directory.leave(line("after"), owner=late, number=2, when=LONG_AGO + 1_002)
+        assert repr(bench.queue._store._adoption) == "<Adoption found=2>"
         bench.run(2)
+        bench.queue.refresh(directory.clock.monotonic())
+        bench.run(2)
+        assert repr(bench.queue._store._adoption) == "<Adoption found=0>"
+        assert directory.arrived == [*map(str, range(MAX_ADOPTED + 1)), "before", "grown"]
         directory.clock.advance(LOOK_SECONDS)
         bench.queue.refresh(directory.clock.monotonic())
         bench.run()
@@ -268,6 +273,20 @@ class TestJoining:
         assert bench.stats.spooled == 6
         bench.run()
         assert directory.arrived == [*map(str, range(6))]
+
+    def test_a_part_that_has_no_file_of_its_own_is_sent_alone(self, directory):
+        """The disk is full, so the rows of a divided segment wait in memory, and its file holds more than they are."""
+        directory.leave(line("a"), line("b"))
+        directory.leave(line("c"), when=LONG_AGO + 1)
+        disk = CrashingDisk({})
+        directory.destination.play(Answer(status=413), Answer(status=413), AWAY)
+        bench = directory.process(disk=disk)
+        bench.queue.make_all_due()
+        disk.faults["create"] = errno.ENOSPC
+        bench.run()
+        assert directory.arrived == ["a", "b", "c"]
+        assert [messages(batch) for batch in directory.destination.batches][-3:] == [["a"], ["b"], ["c"]]
+        assert directory.segments() == []
 
     def test_a_segment_that_cannot_be_read_is_left_out(self, directory):
         paths = self.leave(directory)
