@@ -19,9 +19,11 @@ from .errors import QueryError, error_at, error_at_name
 from .quoting import kql_name, kql_string, sql_name
 from .search import condition, is_case_sensitive
 from .series import AXIS_TYPES, read_series
-from .translation import Columns, Describe, Node, Schema, Translation, parse, plain_name, to_sql
+from .translation import Columns, Describe, Node, Schema, Translation, check_select, parse, plain_name, to_sql
 
 _WINDOW = frozenset({"row_number", "prev", "next", "row_cumsum"})
+_RESTARTED = frozenset({"row_number", "row_cumsum"})
+_COMBINING = frozenset({"JoinOperator", "LookupOperator", "UnionOperator"})
 _STAGED = frozenset(
     {
         "MakeSeriesOperator",
@@ -29,6 +31,7 @@ _STAGED = frozenset(
         "StringStarOperatorExpression",
         "WildcardedName",
         "DistinctOperatorStarTarget",
+        *_COMBINING,
     }
 )
 _REWRITTEN = frozenset(
@@ -38,7 +41,14 @@ _REWRITTEN = frozenset(
 
 def translate(kql: str, schema: Schema, describe: Describe, *, now: dt.datetime | None = None) -> Translation:
     """Translate a query; `describe` returns the columns that a translated part of it yields."""
-    return _Rewriter(kql, schema, describe, now).translate()
+
+    def checked(part: Translation) -> Columns:
+        check_select(part.sql)
+        return describe(part)
+
+    translation = _Rewriter(kql, schema, checked, now).translate()
+    check_select(translation.sql)
+    return translation
 
 
 class _Rewriter:
@@ -92,6 +102,7 @@ class _Rewriter:
             self._pending = self._search_source(main)
         else:
             self._pending = self._rewrite(main, None)
+            self._fill_strings(main)
         for operator in operators:
             self._operator(operator)
 
@@ -110,6 +121,19 @@ class _Rewriter:
             return
         columns = self._columns() if any(_call_name(each) in _NEED_COLUMNS for each in node.walk()) else None
         self._pending += f"\n| {self._rewrite(node, columns)}"
+        self._fill_strings(node)
+
+    def _fill_strings(self, node: Node) -> None:
+        """Make a string empty where an operator found no row or no column for it: Kusto's strings are never null."""
+        if node.kind not in _COMBINING:
+            return
+        combined = self._cut()
+        columns = self._schema[combined]
+        values = ", ".join(
+            f"coalesce({sql_name(name)}, '') AS {sql_name(name)}" if kind == "string" else sql_name(name)
+            for name, kind in columns.items()
+        )
+        self._stage(f"SELECT {values} FROM {combined}", columns)
 
     def _with_columns(self, node: Node, columns: Columns) -> str:
         if node.kind == "SearchOperator":
@@ -134,10 +158,13 @@ class _Rewriter:
         """
         picked: list[str] = []
         for target in node.children[1:]:
-            pattern = plain_name(target)
             if target.kind == "Token" and target.text == ",":
                 continue
+            ordered = target.kind == "ProjectReorderExpression"
+            pattern = plain_name(target.children[0] if ordered else target)
             found = [name for name in columns if fnmatchcase(name, pattern)]
+            if ordered:
+                found = _in_order(found, target.children[1].text)
             if not found and "*" not in pattern:
                 message = f"Failed to resolve table, column or scalar expression named '{pattern}'."
                 raise error_at(target.start, message, self._kql)
@@ -159,7 +186,9 @@ class _Rewriter:
             predicate = self._predicate(node, columns)
             # A table that lacks a column named in the search cannot match.
             if all(name in columns for name in self._named(node)):
-                arms.append(f"({kql_name(table)} | where {predicate} | extend ['$table'] = {kql_string(table)})")
+                listed = ", ".join(kql_name(name) for name in columns)
+                named = f"project ['$table'] = {kql_string(table)}, {listed}"
+                arms.append(f"({kql_name(table)} | where {predicate} | {named})")
         if not arms:
             raise error_at(node.start, "No table has all the columns that the search names.", self._kql)
         return arms[0][1:-1] if len(arms) == 1 else "union " + ", ".join(arms)
@@ -226,46 +255,46 @@ class _Rewriter:
         self._pending = name
         return name
 
-    def _window_calls(self, node: Node) -> Iterator[Node]:
-        if _call_name(node) in _WINDOW:
-            yield node
-            return
-        for child in node.children:
-            yield from self._window_calls(child)
-
     def _windows(self, node: Node) -> None:
         """Compute each window call in a hidden column, over the rows in their order at this point."""
-        calls = list(self._window_calls(node))
         hidden: list[str] = []
-        expressions: list[str] = []
-        for call in calls:
-            name = f"_window{self._hidden}"
-            self._hidden += 1
-            hidden.append(name)
-            arguments = [child.text for child in _arguments(call)]
-            function = _call_name(call)
-            if function != "row_number":
-                if not arguments:
-                    raise error_at(call.start, f"{function}() needs an expression.", self._kql)
-                self._pending += f"\n| extend {name} = {arguments[0]}"
-            expressions.append(_window(function, name, arguments))
-        inner = self._cut()
-        columns = dict(self._schema[inner])
-        kept = ", ".join(sql_name(name) for name in columns if name not in hidden)
-        computed = ", ".join(f"{expression} AS {name}" for expression, name in zip(expressions, hidden, strict=True))
-        types = {name: columns.get(name, "long") for name in hidden}
-        self._stage(
-            f"SELECT {kept}, {computed} FROM {inner}",
-            {**{name: kind for name, kind in columns.items() if name not in hidden}, **types},
-        )
-        written, position = "", node.start
-        for call, name in zip(calls, hidden, strict=True):
-            written += self._kql[position : call.start] + name
-            position = call.stop
-        written += self._kql[position : node.stop]
+        written = self._without_windows(node, hidden)
         self._pending += f"\n| {re.sub('^serialize', 'extend', written)}"
         if node.kind not in {"ProjectOperator", "SummarizeOperator"}:
             self._pending += f"\n| project-away {', '.join(hidden)}"
+
+    def _without_windows(self, node: Node, hidden: list[str]) -> str:
+        """Return the text of a part of the query, with a hidden column in place of each window call."""
+        if _call_name(node) in _WINDOW:
+            return self._window_column(node, hidden)
+        written, position = "", node.start
+        for child in node.children:
+            written += self._kql[position : child.start] + self._without_windows(child, hidden)
+            position = child.stop
+        return written + self._kql[position : node.stop]
+
+    def _window_column(self, call: Node, hidden: list[str]) -> str:
+        function = _call_name(call)
+        # A restart may compare with prev(): the inner calls are computed first.
+        arguments = [self._without_windows(child, hidden) for child in _arguments(call)]
+        if function != "row_number" and not arguments:
+            raise error_at(call.start, f"{function}() needs an expression.", self._kql)
+        name = f"_window{self._hidden}"
+        self._hidden += 1
+        restart = arguments[1] if function in _RESTARTED and len(arguments) > 1 else "false"
+        value = "" if function == "row_number" else f"{name} = {arguments[0]}, "
+        self._pending += f"\n| extend {value}{name}_restart = {restart}"
+        rows = self._cut()
+        columns = dict(self._schema[rows])
+        columns.pop(f"{name}_restart")
+        kind = columns.pop(name, "long")
+        expression = _window(function, name, arguments, kind)
+        kept = ", ".join(map(sql_name, columns))
+        part = f"count(*) FILTER (WHERE {name}_restart) OVER (ROWS UNBOUNDED PRECEDING) AS _part"
+        numbered = f"SELECT *, {part}, row_number() OVER () AS _at FROM {rows}"
+        self._stage(f"SELECT {kept}, {expression} AS {name} FROM ({numbered}) ORDER BY _at", {**columns, name: kind})
+        hidden.append(name)
+        return name
 
     def _make_series(self, node: Node) -> None:
         """Aggregate by slot, combine each group with each slot, and fill empty slots with the default."""
@@ -285,15 +314,26 @@ class _Rewriter:
         self._stage(*series.lay_out(data, self._schema[data], bounds))
 
 
-def _window(function: str, name: str, arguments: list[str]) -> str:
+def _in_order(names: list[str], order: str) -> list[str]:
+    """Sort names as `project-reorder` asks; the granny orders compare the digits in a name as numbers."""
+
+    def granny(name: str) -> list[tuple[bool, int, str]]:
+        parts = re.findall(r"\d+|\D+", name)
+        return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+    return sorted(names, key=granny if order.startswith("granny") else None, reverse=order.endswith("desc"))
+
+
+def _window(function: str, name: str, arguments: list[str], kind: str) -> str:
+    over = "OVER (PARTITION BY _part ORDER BY _at ROWS UNBOUNDED PRECEDING)"
     if function == "row_number":
         start = arguments[0] if arguments else "1"
-        return f"CAST(row_number() OVER () + ({_number(start)}) - 1 AS BIGINT)"
+        return f"CAST(row_number() {over} + ({_number(start)}) - 1 AS BIGINT)"
     if function == "row_cumsum":
-        return f"sum({name}) OVER (ROWS UNBOUNDED PRECEDING)"
+        return f"sum({name}) {over}"
     offset = _number(arguments[1]) if len(arguments) > 1 else 1
-    default = ", " + _literal(arguments[2]) if len(arguments) > 2 else ""
-    return f"{'lag' if function == 'prev' else 'lead'}({name}, {offset}{default}) OVER ()"
+    default = _literal(arguments[2]) if len(arguments) > 2 else "''" if kind == "string" else "NULL"
+    return f"{'lag' if function == 'prev' else 'lead'}({name}, {offset}, {default}) OVER (ORDER BY _at)"
 
 
 def _number(written: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .quoting import kql_name, kql_string
+from .quoting import kql_name, kql_string, string_value
 from .translation import Columns, Node
 
 _LOGICAL = frozenset({"LogicalOrExpression", "LogicalAndExpression", "LogicalOrOperation", "LogicalAndOperation"})
@@ -22,11 +22,11 @@ def condition(node: Node, columns: Columns, rewrite: Callable[[Node], str], *, c
     if node.kind in _LOGICAL or node.kind == "ParenthesizedExpression" or negated:
         return " ".join(condition(child, columns, rewrite, case_sensitive=case_sensitive) for child in node.children)
     if node.kind == "StringLiteralExpression":
-        return _anywhere(_string(node), columns, case_sensitive=case_sensitive)
+        return _anywhere(string_value(node.text), columns, case_sensitive=case_sensitive)
     if node.kind == "StringBinaryOperatorExpression":
         column, operation = node.children
         if operation.children[0].text == ":":
-            operator, value = _term(_string(operation.children[-1]), case_sensitive=case_sensitive)
+            operator, value = _term(string_value(operation.children[-1].text), case_sensitive=case_sensitive)
             return f"{column.text} {operator} {value}"
     return node.text if node.kind == "Token" else rewrite(node)
 
@@ -49,11 +49,3 @@ def _term(value: str, *, case_sensitive: bool) -> tuple[str, str]:
     pattern = ".*".join(re.escape(part) for part in body.split("*"))
     start, end = "" if value.startswith("*") else r"\b", "" if value.endswith("*") else r"\b"
     return "matches regex", kql_string(("" if case_sensitive else "(?i)") + start + pattern + end)
-
-
-def _string(node: Node) -> str:
-    """Return the value of a string literal."""
-    written = node.text
-    if written[:1] == "@":
-        return written[2:-1].replace(written[1] * 2, written[1])
-    return re.sub(r"\\(.)", r"\1", written[1:-1])

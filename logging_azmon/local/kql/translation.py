@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from .engine import mend
 from .errors import QueryError, error_at, error_at_name, unknown_name
+from .quoting import string_value
 
 MAX_LENGTH = 100_000
 MAX_REPEATS = 1_024
+MAX_SQL = 500_000
 
 _NO_COMMANDS = "Control commands are refused: this endpoint answers queries only."
 # Raised by a bug in the engine rather than by a mistake in the query.
@@ -81,11 +84,16 @@ def to_sql(kql: str, schema: Schema, *, now: dt.datetime | None = None) -> Trans
     """
     import duckdb_kql
 
+    mend()
     names = {table: list(columns) for table, columns in schema.items()}
     with _explained(kql):
         _check_names(kql, names)
         result = duckdb_kql.to_sql(kql, schema=names, allow_write=False, query_now=now)
-    return Translation(_streamed(str(result)), dict(result.parameters))
+    sql = str(result)
+    if len(sql) > MAX_SQL:
+        message = f"The query becomes more than {MAX_SQL:,} characters of SQL: make it shorter, or nest it less."
+        raise QueryError(message, code="LimitExceeded")
+    return Translation(sql, dict(result.parameters))
 
 
 @contextmanager
@@ -119,7 +127,7 @@ def kusto_type(duckdb_type: object) -> str:
 def plain_name(node: Node) -> str:
     """Return a name without its KQL quotes."""
     text = node.text.strip()
-    return text[2:-2] if text[:2] in ("['", '["') else text
+    return string_value(text[1:-1]) if text[:2] in ("['", '["') else text
 
 
 def _node(context: Any, kql: str) -> Node:
@@ -150,30 +158,17 @@ def _syntax_error(kql: str, first: Any) -> QueryError:
     )
 
 
-_SERIES = "SELECT UNNEST(generate_series("
+def check_select(sql: str) -> None:
+    """Let the database itself say that the SQL is one SELECT; a mistake of ours must never become a command."""
+    import duckdb
 
-
-def _streamed(sql: str) -> str:
-    """Produce a `range` row by row: a list is built in one piece, which neither a limit nor a timer can stop."""
-    start = sql.find(_SERIES)
-    if start < 0:
-        return sql
-    arguments = start + len(_SERIES)
-    depth, end, quote = 1, arguments, ""
-    while depth:
-        sign = sql[end]
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
-        else:
-            depth += (sign == "(") - (sign == ")")
-        end += 1
-    named = re.compile(r'\) AS ("(?:[^"]|"")*")(?! FROM)').match(sql, end)
-    if named is None:  # pragma: no cover - mv-expand's index has this form, but never comes first
-        return sql[:arguments] + _streamed(sql[arguments:])
-    source = f"SELECT {named[1]} FROM generate_series({sql[arguments : end - 1]}) AS _range({named[1]})"
-    return sql[:start] + source + _streamed(sql[named.end() :])
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        message = "The local engine cannot translate this query: it became malformed SQL."
+        raise QueryError(message, code="Unsupported") from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise QueryError("The query did not become one SELECT, so it is not run.", code="Unsupported")
 
 
 def _unsupported(kql: str, error: Any) -> QueryError:

@@ -21,7 +21,7 @@ from ..kql.translation import Columns, Schema, kusto_type
 from ..storage.database import explain, run
 from ..storage.store import Store
 from .timespan import Timespan, parse_timespan
-from .values import json_writer, python_reader
+from .values import join_lists, json_writer, python_reader
 
 MAX_SECONDS = 30.0
 MAX_ROWS = 500_000
@@ -159,11 +159,12 @@ class Queries:
             with self._store.cursor(self._max_seconds) as cursor:
                 run(cursor, sql, parameters)
                 columns = [(name, kusto_type(kind)) for name, kind, *_ in cursor.description]
+                lists = [place for place, (_, kind, *_) in enumerate(cursor.description) if str(kind) == "JSON[]"]
                 rows, truncated = self._fetch(cursor)
         except (duckdb.Error, OverflowError, ValueError) as error:
             code, message = self._limits.get(type(error).__name__, ("SemanticError", explain(error)))
             raise QueryError(message, code=code) from error
-        return columns, rows, truncated
+        return columns, [join_lists(row, lists) for row in rows] if lists else rows, truncated
 
     def _fetch(self, cursor: Any) -> tuple[list[tuple[Any, ...]], bool]:
         rows: list[tuple[Any, ...]] = []

@@ -210,6 +210,31 @@ QUERIES = {
     "let newest = toscalar(App_CL | summarize max(Sequence)); App_CL | where Sequence == newest | project Logger": [("cache",)],
     "datatable(a: long, b: string) [1, 'x', 2, 'y'] | where a > 1 | project b": [("y",)],
     "range x from 1 to 3 step 1 | summarize sum(x)": [(6,)],
+    # the KQL reference: row-cumsum-function, row-number-function, prev-function
+    "datatable (n:string, m:int, s:long) ['Alice', 1, 1000, 'Bob', 1, 1000, 'Alice', 2, 2000, 'Bob', 2, 1950,"
+    " 'Alice', 3, 1400, 'Bob', 3, 1450] | order by n asc, m asc | extend t = row_cumsum(s, n != prev(n)) | project t": [
+        (1000,), (3000,), (4400,), (1000,), (2950,), (4400,)
+    ],
+    "range a from 1 to 10 step 1 | sort by a desc | extend rn = row_number(7) | take 2": [(10, 7), (9, 8)],
+    "datatable (Airport:string, Airline:string, Departures:long) ['SEA', 'LH', 3, 'SEA', 'LY', 100, 'SEA', 'UA', 3,"
+    " 'SEA', 'BA', 2, 'SEA', 'EL', 3, 'TLV', 'LH', 1, 'TLV', 'LY', 100] | sort by Airport asc, Departures desc"
+    " | extend Rank = row_number(1, prev(Airport) != Airport) | where Airline == 'LY' | project Airport, Rank": [
+        ("SEA", 1), ("TLV", 1)
+    ],
+    "datatable (a:string) ['x', 'y'] | serialize p = prev(a), q = next(a) | where p == '' | project a, q": [("x", "y")],
+    # strings are never null: scalar-data-types/null-values
+    "datatable (k:int) [1] | join kind=leftouter (datatable (k:int, b:string) [2, 'x']) on k | where b == '' | count": [(1,)],
+    "datatable (k:int) [1] | lookup (datatable (k:int, b:string) [2, 'x']) on k | where b == '' | count": [(1,)],
+    "union (datatable (a:int) [1]), (datatable (b:string) ['x']) | where b == '' | project a": [(1,)],
+    "datatable (a:int) [1] | union (datatable (b:string) ['x']) | where isnotnull(b) | count": [(2,)],
+    # make-list-aggregation-function, string literals, project-reorder-operator, search-operator
+    "datatable (a:long) [1] | summarize l = make_list(bag_pack('x', a))": [([{"x": 1}],)],
+    "print 'a' h'b', '\\u00e4', @'c:\\d''e'": [("ab", "\u00e4", "c:\\d'e")],
+    "print a10='1', a2='2', b='3', a1='4' | project-reorder a* asc | project-away b": [("4", "1", "2")],
+    "print a10='1', a2='2', b='3', a1='4' | project-reorder b, a* granny-asc": [("3", "4", "2", "1")],
+    "print a10='1', a2='2', b='3', a1='4' | project-reorder a* granny-desc": [("1", "2", "4", "3")],
+    "search in (Owner_CL) 'front' | project-away TimeGenerated": [("Owner_CL", "web", "front")],
+    "print toupper(strcat('a', strcat('b', strcat('c', tostring(strcat('d', strcat('e', tolower(strcat('F', 1)))))))))": [("ABCDEF1",)],
     # operators and functions that the engine lacks
     "search 'Refused' | project Sequence": [(5,)],
     "search in (Owner_CL) 'front' | count": [(1,)],
@@ -317,6 +342,7 @@ REFUSED = {
     "App_CL | extend x = prev()": ("SemanticError", 1, 21),
     "App_CL | extend x = prev(Level, Line)": ("Unsupported", None, None),
     "App_CL | make-series count() on Level step 1": ("SemanticError", 1, 10),
+    "print x = strcat(" + ", ".join(["tostring(now())"] * 3_000) + ")": ("LimitExceeded", None, None),
     "print " + "(" * 500 + "1" + ")" * 500: ("SyntaxError", None, None),
     "print " + "1 + " * 40_000 + "1": ("SyntaxError", None, None),
 }

@@ -2,6 +2,7 @@
 
 import json
 
+from logging_azmon.local.query.values import join_lists
 from support.local_client import ask
 
 
@@ -60,3 +61,7 @@ def test_lists_are_dynamic_values_and_are_sent_as_json_in_a_string(workspace):
         ["01:00:00", "02:00:00"],
         ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"],
     ]
+
+
+def test_lists_of_dynamic_values_are_one_json_value():
+    assert join_lists(('{"a": 1}', ['{"x":1}', None], None), [1, 2]) == ('{"a": 1}', '[{"x":1},null]', None)
