@@ -14,10 +14,7 @@ def span_ids() -> tuple[str, str] | None:
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None
-    span = trace.get_current_span()
-    if span is trace.INVALID_SPAN:
-        return None
-    context = span.get_span_context()
+    context = trace.get_current_span().get_span_context()
     return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
 
 

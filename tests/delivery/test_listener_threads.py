@@ -106,6 +106,28 @@ class TestNumberOfListeners:
             assert all(thread.daemon for thread in listeners())
             assert threading.active_count() == before + 1
 
+    def test_a_log_call_interrupted_by_another_starts_no_second_listener(self, make: Callable[..., Pipeline]) -> None:
+        """The other one comes between the look for a free listener and the lock."""
+
+        class Interrupted:
+            def __init__(self, lock: Any, interrupt: Callable[[], object]) -> None:
+                self._lock = lock
+                self._interrupts = [interrupt]
+
+            def __enter__(self) -> None:
+                while self._interrupts:
+                    self._interrupts.pop()()
+                self._lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                self._lock.release()
+
+        with FakeDestination() as destination:
+            pool = lifecycle_of(make(destination)).listeners
+            pool._lock = Interrupted(pool._lock, pool.ensure_listener)
+            assert pool.ensure_listener()
+            assert repr(pool) == "<Listeners 1 of 4 live, 1 free>"
+
     @pytest.mark.parametrize("uploads", [1, 4])
     def test_full_batches_get_a_listener_each_up_to_uploads(self, make: Callable[..., Pipeline], uploads: int) -> None:
         """Batches that fill up during an upload are sent at the same time."""

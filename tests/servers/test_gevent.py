@@ -128,7 +128,7 @@ class TestGunicorn:
 
     def test_each_row_arrives_once(self, preload):
         with self.serve(preload) as server:
-            server.ask_all(2)
+            server.ask_until(2)
             server.ask_often(40)
             assert server.stop() < STOP_SECONDS
             server.check_rows(loaded=1 if preload else None)
@@ -152,7 +152,7 @@ class TestGunicorn:
             server.longest_seconds = 0.0
             server.ask_often(40)
             assert server.longest_seconds < 1
-            server.ask_all(2)
+            server.ask_until(2)
             held.go()
             assert server.stop(signal.SIGTERM) < STOP_SECONDS
             server.check_rows(loaded=1 if preload else None)

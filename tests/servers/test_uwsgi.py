@@ -65,16 +65,6 @@ def is_idle(worker):
     return worker["status"] == "cheap" or (worker["accepting"] and worker["apps"] and not has_request)
 
 
-def two_workers(server, others):
-    """Make requests until two workers other than these have answered, and return them."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    found = set()
-    while len(found) < 2:
-        found |= server.ask_often(8) - others
-        assert time.monotonic() < deadline
-    return found
-
-
 def statistics(server):
     """Ask uWSGI what its workers do."""
     with socket.socket(socket.AF_UNIX) as connection:
@@ -117,9 +107,9 @@ def test_a_reload_loses_nothing(options):
     """The workers end, and the master starts uWSGI anew, in the same process."""
     # By itself, pyuwsgi would start the interpreter that this virtual environment was made from.
     with uwsgi(*MASTER, *options, f"--binary-path={sys.executable}") as server:
-        before = two_workers(server, set())
+        before = server.ask_until(2)
         server.process.send_signal(signal.SIGHUP)
-        two_workers(server, before)
+        server.ask_until(2, before)
         stop_when_idle(server)
         server.check_rows(loaded=None)
 

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,13 +63,17 @@ class Server:
         assert len(self.asked) == first + number
         return processes
 
-    def ask_all(self, number: int) -> None:
-        """Make requests until this many processes have answered: gunicorn's signal does not stop one that begins."""
+    def ask_until(self, number: int, others: Iterable[int] = ()) -> set[int]:
+        """Make requests until this many processes other than `others` have answered, and return these.
+
+        A process that has just been forked may miss the signal of a stop.
+        """
         deadline = time.monotonic() + LIMIT_SECONDS
-        processes: set[int] = set()
-        while len(processes) < number:
-            assert time.monotonic() < deadline, processes
-            processes |= self.ask_often(8)
+        found: set[int] = set()
+        while len(found) < number:
+            found |= self.ask_often(8).difference(others)
+            assert time.monotonic() < deadline, found
+        return found
 
     def stop(self, number: int = signal.SIGTERM) -> float:
         """Send a signal, and return how long it took until the server had ended."""

@@ -1,35 +1,43 @@
 """Mend the KQL engine where its answers or its SQL are wrong, until a release of it does.
 
-The engine is pinned to one version, so the replaced functions are known. `mend` runs once per process.
+The engine is pinned to one version, so the replaced functions are known. Rule: `mend` replaces them once per process,
+with a lock, because the first queries may come concurrently, and a function that is replaced twice writes wrong SQL.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
+import threading
 from typing import Any
 
 _INLINE = 120
 """An operand whose SQL is longer is computed once, as the argument of a lambda."""
 
 
-@functools.cache
+_lock = threading.Lock()
+_is_mended = False
+
+
 def mend() -> None:
     """Replace the functions; later calls do nothing."""
+    global _is_mended  # noqa: PLW0603 - the engine's functions are the process's
     from duckdb_kql import lower, translate
 
-    _write_each_text_once(translate)
-    _stream_ranges(translate)
-    _read_unicode_escapes(lower)
+    with _lock:
+        if not _is_mended:
+            _write_each_text_once(translate)
+            _stream_ranges(translate)
+            _read_unicode_escapes(lower)
+            _is_mended = True
 
 
 def _write_each_text_once(translate: Any) -> None:
     """Compute the operand of `tostring` once: the engine writes it eight times, so five nested calls made 9 MB."""
     original = translate.render_kql_tostring
     is_dynamic, is_datetime = translate._is_dynamic_expr, translate._is_datetime_expr  # noqa: SLF001 - pinned
-    numbers = itertools.count()
 
     class _Sql:
+        """Hold SQL, which `render_expr` leaves as it is: it knows it by the name of the engine's own class."""
+
         def __init__(self, sql: str) -> None:
             self.sql = sql
 
@@ -37,9 +45,8 @@ def _write_each_text_once(translate: Any) -> None:
         rendered = translate.render_expr(node)
         if len(rendered) <= _INLINE or is_dynamic(node) or is_datetime(node):
             return str(original(node))
-        # The engine's own class has this name, by which `render_expr` knows that it is SQL already.
-        name = f"_text{next(numbers) % 1_000_000}"
-        return f"list_transform([{rendered}], lambda {name}: {original(_Sql(name))})[1]"
+        # One name is enough: a nested operand is the list's element, outside of the lambda.
+        return f"list_transform([{rendered}], lambda _text: {original(_Sql('_text'))})[1]"
 
     translate.render_kql_tostring = render
 

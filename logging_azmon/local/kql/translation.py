@@ -1,8 +1,8 @@
-"""Turn KQL into SQL. No other module touches duckdb_kql, which is young and may have to be replaced.
+"""Turn KQL into SQL. Only `engine` touches duckdb_kql besides, which is young and may have to be replaced.
 
-Any thread may call in; there is no state. The result is one SELECT over the tables of the given schema. A name outside
-the schema is refused here, so that a query can read neither the catalogue nor the file system. `rewriter` replaces some
-operators that the engine lacks; the others are refused here, by name and position.
+Any thread may call in; the module has no state. The result is one SELECT over the tables of the given schema. A name
+outside the schema is refused here, so that a query can read neither the catalogue nor the file system. `rewriter`
+replaces some operators that the engine lacks; the others are refused here, by name and position.
 """
 
 from __future__ import annotations

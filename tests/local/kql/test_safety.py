@@ -1,10 +1,14 @@
 """The text of a query never becomes SQL of its own, and its size and time stay in proportion."""
 
+import threading
+
 import pytest
 
 from logging_azmon.local import QueryError, Workspace
+from logging_azmon.local.kql import engine
 from logging_azmon.local.kql.translation import check_select
 from support.local_client import ask
+from support.pipelines import LIMIT_SECONDS
 
 SERIES = "SELECT UNNEST(generate_series("
 LITERALS = [
@@ -37,3 +41,26 @@ def test_sql_other_than_one_select_is_never_run(sql):
 def test_nested_texts_grow_in_proportion(workspace):
     steps = "let v0 = strcat('x', 'y');" + "".join(f"let v{n} = strcat(v{n - 1}, 'z');" for n in range(1, 8))
     assert ask(workspace, steps + "print v7").json["tables"][0]["rows"] == [["xyzzzzzzz"]]
+
+
+def test_first_queries_that_come_concurrently_mend_the_engine_once(monkeypatch):
+    """Mended twice, it would write wrong SQL for each `range`."""
+    begun, again, go = threading.Event(), threading.Event(), threading.Event()
+
+    def mending(_):
+        (again if begun.is_set() else begun).set()
+        go.wait(LIMIT_SECONDS)
+
+    monkeypatch.setattr(engine, "_is_mended", False)
+    monkeypatch.setattr(engine, "_write_each_text_once", mending)
+    for name in ("_stream_ranges", "_read_unicode_escapes"):
+        monkeypatch.setattr(engine, name, lambda _: None)
+    threads = [threading.Thread(target=engine.mend) for _ in range(2)]
+    threads[0].start()
+    assert begun.wait(LIMIT_SECONDS)
+    threads[1].start()
+    assert not again.wait(0.2)
+    go.set()
+    for thread in threads:
+        thread.join(LIMIT_SECONDS)
+    assert not again.is_set()
