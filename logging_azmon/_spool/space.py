@@ -15,7 +15,7 @@ from .components import SpoolComponents
 from .directory import Others
 from .segment import Segment
 
-# How old a measurement may be, for each file in the directory. A file costs about 3 us, so measuring costs 1 % of a core.
+# How old a measurement may be, for each file in the directory: each costs about 3 us, so measuring costs 1 % of a core.
 _MEASURE_SECONDS_PER_FILE = 0.000_3
 # The smallest share of the free bytes that a segment takes is this part of a batch: many small files deliver slowly.
 _SMALLEST_SHARE = 16
