@@ -43,7 +43,10 @@ class Hook(BuildHookInterface[Any]):
             return
         target = f"logging_azmon/{built.name}"
         if version == "editable":
-            Path(self.root, target).write_bytes(built.read_bytes())
+            # Renamed into place: processes that run the earlier one keep it.
+            beside = Path(self.root, target + ".new")
+            beside.write_bytes(built.read_bytes())
+            beside.replace(beside.with_suffix(""))
         else:
             build_data["force_include"][str(built)] = target
             build_data["pure_python"] = False

@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
+@final
 class RecordEncoder:
-    handed_over: int
+    @property
+    def handed_over(self) -> int: ...
     def __init__(self, **parts: Any) -> None: ...
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes: ...
 
+@final
 class OpenBatch:
     put: Callable[[bytes], bool]
     batch: Any

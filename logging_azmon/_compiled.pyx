@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, freethreading_compatible=False
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: freethreading_compatible=False, auto_pickle=False, autotestdict=False
 """The compiled twin of `_rows.fast.record` and of the memory store's open batch.
 
 The pure code is the definition. `RecordEncoder` returns the bytes that the pure function returns, or calls that function
@@ -12,6 +13,7 @@ Rules:
 - `OpenBatch.append` calls no Python code, and lets the lock go nowhere: it is one step.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Items, PyDict_Next, PyDict_Size
 from cpython.float cimport PyFloat_AS_DOUBLE
@@ -40,10 +42,6 @@ cdef enum:
     INLINE = 2048
     MOST_NAMES = 40
     SLOTS = 256
-
-
-
-
 
 
 # A row in the making: on the stack, and in memory of its own only if it is long.
@@ -222,6 +220,7 @@ cdef bint _are_simple(tuple values):
     return True
 
 
+@cython.final
 cdef class _Tail:
     """The end of a row, by the values that it was made of."""
 
@@ -229,6 +228,7 @@ cdef class _Tail:
     cdef bytes tail
 
 
+@cython.final
 cdef class RecordEncoder:
     """Encode the ordinary record; call `otherwise`, the pure function, for any other."""
 
@@ -444,7 +444,7 @@ cdef class RecordEncoder:
         cdef int written
         cdef Py_ssize_t begin = row.size
         if not self.rest:
-            return False
+            return not exception and self._are_ordinary_extras(attributes, extras, args)
         _put_bytes(row, self.rest)
         if exception:
             _put(row, b'"exception":', 12)
@@ -478,6 +478,24 @@ cdef class RecordEncoder:
             row.size = begin
         else:
             _put_char(row, c'}')
+        return True
+
+    cdef bint _are_ordinary_extras(self, dict attributes, Py_ssize_t extras, args) except -1:
+        """Return whether the extras can be left out, in a table that has no column for them."""
+        cdef list items = PyDict_Items(attributes)
+        if len(items) != self.count + extras:
+            return False
+        for name, value in items[self.count:]:
+            if type(name) is not str:
+                return False
+            if name in self.special:
+                if args is None or name not in self.not_extra:
+                    return False
+            elif type(value) is str:
+                if len(value) > self.longest:
+                    return False
+            elif type(value) is not int and type(value) is not float and self.hazard_in(value):
+                return False
         return True
 
     cdef bint _has_simple_extras(self, dict attributes):
@@ -577,6 +595,7 @@ cdef inline Py_ssize_t _place(PyObject* function, PyObject* line) except -1:
     return <Py_ssize_t>(((<size_t>function >> 4) ^ (<size_t>function >> 12) ^ <size_t>number) & (SLOTS - 1))
 
 
+@cython.final
 cdef class OpenBatch:
     """Take rows for the open batch without a lock, and account for its bytes; see `memory_store`."""
 
