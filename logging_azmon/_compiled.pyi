@@ -12,6 +12,13 @@ class RecordEncoder:
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes: ...
 
 @final
+class EventEncoder:
+    @property
+    def handed_over(self) -> int: ...
+    def __init__(self, **parts: Any) -> None: ...
+    def __call__(self, event: Any, method: Any, logger_name: str | None) -> bytes: ...
+
+@final
 class OpenBatch:
     put: Callable[[bytes], bool]
     batch: Any

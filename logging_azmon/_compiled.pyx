@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 # cython: freethreading_compatible=False, auto_pickle=False, autotestdict=False
-"""The compiled twin of `_rows.fast.record` and of the memory store's open batch.
+"""The compiled twin of `_rows.fast.record`, of `_rows.fast.event` and of the memory store's open batch.
 
-The pure code is the definition. `RecordEncoder` returns the bytes that the pure function returns, or calls that function
+The pure code is the definition. An encoder returns the bytes that the pure function returns, or calls that function
 (`otherwise`) before a number is taken or anything is counted; so giving up is always possible, and the pure code begins anew.
 
 Rules:
@@ -206,6 +206,14 @@ cdef inline bint _same(PyObject* first, PyObject* second):
     return over1 == 0 and over2 == 0 and one == two
 
 
+cdef inline Py_ssize_t _place(PyObject* function, PyObject* line) except -1:
+    cdef int overflow = 0
+    cdef long long number = 0
+    if PyLong_CheckExact(line):
+        number = PyLong_AsLongLongAndOverflow(<object>line, &overflow)
+    return <Py_ssize_t>(((<size_t>function >> 4) ^ (<size_t>function >> 12) ^ <size_t>number) & (SLOTS - 1))
+
+
 cdef inline bint _is_simple(PyObject* value) noexcept:
     return (
         PyUnicode_CheckExact(value) or PyLong_CheckExact(value) or PyFloat_CheckExact(value)
@@ -228,46 +236,208 @@ cdef class _Tail:
     cdef bytes tail
 
 
-@cython.final
-cdef class RecordEncoder:
-    """Encode the ordinary record; call `otherwise`, the pure function, for any other."""
+cdef class _Encoder:
+    """What the encoders of records and of events share."""
 
-    cdef object otherwise, plain, key_of, tails, seconds, next_number, limit, encode_spans, place_exception
-    cdef object dumps, hazard_in, options
+    cdef object otherwise, tails, seconds, next_number, limit, encode_spans, dumps, hazard_in, options
     cdef dict modules
-    cdef frozenset special, not_extra
-    cdef tuple standard
+    cdef frozenset special, ignored
     cdef bytes begin, message, rest, sequence
     cdef bint has_spans
-    cdef Py_ssize_t count, longest, always_short
-    cdef PyObject* names[MOST_NAMES]
-    cdef int key[MOST_NAMES]
-    cdef int key_size
-    cdef int msg, args, created, exc_info, exc_text, stack_info, function, line
-    cdef list slots
+    cdef Py_ssize_t longest, always_short
+    # How many values come before the extras, in a record's own order; none in an event.
+    cdef Py_ssize_t count
     cdef double second
     cdef bytes second_text
-    # How many records the pure function has encoded.
+    # How many rows the pure function has encoded.
     cdef readonly Py_ssize_t handed_over
 
     def __init__(
-        self, *, otherwise, plain, standard, key_names, key_of, tails, seconds, next_number, limit, encode_spans,
-        place_exception, has_spans, modules, special, not_extra, columns, longest, always_short, dumps, options,
-        hazard_in,
+        self, *, otherwise, tails, seconds, next_number, limit, encode_spans, has_spans, modules, special, ignored,
+        columns, longest, always_short, dumps, options, hazard_in,
     ):
         """Take what the pure function is made of; `columns` are those of time, message, rest and sequence, or empty."""
-        if len(standard) > MOST_NAMES or len(key_names) > MOST_NAMES:
-            raise ValueError("LogRecord has too many attributes")
-        self.otherwise, self.plain, self.key_of, self.tails, self.seconds = otherwise, plain, key_of, tails, seconds
+        self.otherwise, self.tails, self.seconds = otherwise, tails, seconds
         self.next_number, self.limit, self.encode_spans = next_number, limit, encode_spans
-        self.place_exception, self.has_spans, self.modules = place_exception, has_spans, modules
-        self.special, self.not_extra, self.longest, self.always_short = special, not_extra, longest, always_short
+        self.has_spans, self.modules = has_spans, modules
+        self.special, self.ignored, self.longest, self.always_short = special, ignored, longest, always_short
         self.dumps, self.options, self.hazard_in = dumps, options, hazard_in
         time, message, rest, sequence = columns
         self.begin = b'{%b:"' % dumps(time)
         self.message = b'Z",%b:' % dumps(message)
         self.rest = b",%b:{" % dumps(rest) if rest else b""
         self.sequence = b",%b:" % dumps(sequence) if sequence else b""
+        self.second = -1.0
+
+    def __repr__(self):
+        return f"<{type(self).__name__} beside {self.otherwise!r}>"
+
+    @cython.final
+    cdef bytes _finish(self, Row* row, bytes tail, spans):
+        """Take the number, when nothing else can fail, and return the line."""
+        if self.sequence:
+            _put_bytes(row, self.sequence)
+            _put_number(row, self.next_number())
+        _put_bytes(row, tail)
+        if spans:
+            row.size -= 2
+            _put_bytes(row, spans)
+            _put(row, b"}\n", 2)
+        line = PyBytes_FromStringAndSize(row.data, row.size)
+        return line if row.size < self.always_short else self.limit(line)
+
+    @cython.final
+    cdef bint _put_time(self, Row* row, double moment) except -1:
+        cdef double second = floor(moment)
+        cdef long micros
+        cdef int index
+        cdef char digits[6]
+        cdef bytes text = self.second_text
+        if second != self.second or text is None:
+            # Raises if the moment is out of range.
+            text = self.seconds[second].encode()
+            self.second_text = text
+            self.second = second
+        micros = <long>((moment - second) * 1e6 + 0.5)
+        if micros >= 1_000_000:
+            return False
+        for index in range(5, -1, -1):
+            digits[index] = <char>(48 + micros % 10)
+            micros //= 10
+        _put_bytes(row, self.begin)
+        _put_bytes(row, text)
+        _put(row, digits, 6)
+        return True
+
+    @cython.final
+    cdef int _put_text(self, Row* row, text) except -1:
+        if PyUnicode_IS_ASCII(text):
+            return _put_ascii(row, <const unsigned char*>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+        # Raises for a lone surrogate.
+        return _put_bytes(row, self.dumps(text))
+
+    @cython.final
+    cdef bint _are_ordinary_extras(self, dict attributes, Py_ssize_t extras, args) except -1:
+        """Return whether the extras can be left out, in a table that has no column for them."""
+        cdef list items = PyDict_Items(attributes)
+        if len(items) != self.count + extras:
+            return False
+        for name, value in items[self.count:]:
+            if type(name) is not str:
+                return False
+            if name in self.special:
+                if (self.count and args is None) or name not in self.ignored:
+                    return False
+            elif type(value) is str:
+                if len(value) > self.longest:
+                    return False
+            elif type(value) is not int and type(value) is not float and self.hazard_in(value):
+                return False
+        return True
+
+    @cython.final
+    cdef int _put_simple(self, Row* row, name, PyObject* value, bint is_first) except -2:
+        """Write an extra of one of the simplest types; return -1 if it is of another. No other code runs."""
+        cdef int overflow = 0
+        cdef long long number = 0
+        cdef double real = 0.0
+        cdef int kind = 0
+        if PyUnicode_CheckExact(value):
+            if not PyUnicode_IS_ASCII(<object>value) or PyUnicode_GET_LENGTH(<object>value) > self.longest:
+                return -1
+        elif PyLong_CheckExact(value):
+            kind = 1
+            number = PyLong_AsLongLongAndOverflow(<object>value, &overflow)
+            if overflow:
+                return -1
+        elif PyFloat_CheckExact(value):
+            kind = 2
+            real = PyFloat_AS_DOUBLE(<object>value)
+            # Where Python and orjson write the same digits.
+            if not (1e-4 <= real < 1e15 or -1e15 < real <= -1e-4):
+                return -1
+        elif value == <PyObject*>True or value == <PyObject*>False:
+            kind = 3
+        else:
+            return -1
+        if not is_first:
+            _put_char(row, c',')
+        _put_ascii(row, <const unsigned char*>PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name))
+        _put_char(row, c':')
+        if kind == 0:
+            _put_ascii(row, <const unsigned char*>PyUnicode_DATA(<object>value), PyUnicode_GET_LENGTH(<object>value))
+        elif kind == 1:
+            _put_number(row, number)
+        elif kind == 2:
+            _put_short_float(row, real)
+        elif value == <PyObject*>True:
+            _put(row, b"true", 4)
+        else:
+            _put(row, b"false", 5)
+        return 0
+
+    @cython.final
+    cdef bint _put_others(
+        self, Row* row, dict attributes, Py_ssize_t done, Py_ssize_t extras, bint is_first, exception
+    ) except -1:
+        """Write the extras from the first one on that is not simple; each is held, because other code may run."""
+        cdef list items = PyDict_Items(attributes)
+        cdef Py_ssize_t index
+        cdef bytes encoded
+        if len(items) != self.count + extras:
+            return False
+        for index in range(done, len(items)):
+            name, value = items[index]
+            if type(name) is not str or (exception and name == "exception"):
+                return False
+            if name in self.special:
+                if self.count or name not in self.ignored:
+                    return False
+                continue
+            if type(value) is str:
+                if len(value) > self.longest:
+                    return False
+            elif type(value) is not int and type(value) is not float and self.hazard_in(value):
+                return False
+            # As deep as in the row; what orjson refuses, or may have made a null, is for the pure function.
+            encoded = self.dumps(((value,),), None, self.options)
+            if b"null" in encoded:
+                return False
+            if not is_first:
+                _put_char(row, c',')
+            is_first = False
+            self._put_text(row, name)
+            _put_char(row, c':')
+            _put(row, PyBytes_AS_STRING(encoded) + 2, PyBytes_GET_SIZE(encoded) - 4)
+        return True
+
+    @cython.final
+    cdef object _spans(self):
+        """Return the columns of the current span, if there is one."""
+        trace = self.modules.get("opentelemetry.trace")
+        if trace is None or trace.get_current_span() is trace.INVALID_SPAN:
+            return None
+        return self.encode_spans()
+
+
+@cython.final
+cdef class RecordEncoder(_Encoder):
+    """Encode the ordinary record; call `otherwise`, the pure function, for any other."""
+
+    cdef object plain, key_of, place_exception
+    cdef tuple standard
+    cdef PyObject* names[MOST_NAMES]
+    cdef int key[MOST_NAMES]
+    cdef int key_size
+    cdef int msg, args, created, exc_info, exc_text, stack_info, function, line
+    cdef list slots
+
+    def __init__(self, *, plain, standard, key_names, key_of, place_exception, **shared):
+        """Take what the pure function is made of."""
+        super().__init__(**shared)
+        if len(standard) > MOST_NAMES or len(key_names) > MOST_NAMES:
+            raise ValueError("LogRecord has too many attributes")
+        self.plain, self.key_of, self.place_exception = plain, key_of, place_exception
         self.standard = standard
         self.count = len(standard)
         for index in range(self.count):
@@ -280,10 +450,6 @@ cdef class RecordEncoder:
         self.stack_info = standard.index("stack_info")
         self.function, self.line = standard.index("funcName"), standard.index("lineno")
         self.slots = [None] * SLOTS
-        self.second = -1.0
-
-    def __repr__(self):
-        return f"<RecordEncoder beside {self.otherwise!r}>"
 
     def __call__(self, record, formatter):
         """Encode a record as one line."""
@@ -365,19 +531,6 @@ cdef class RecordEncoder:
             return None
         return self._finish(row, tail, spans)
 
-    cdef bytes _finish(self, Row* row, bytes tail, spans):
-        """Take the number, when nothing else can fail, and return the line."""
-        if self.sequence:
-            _put_bytes(row, self.sequence)
-            _put_number(row, self.next_number())
-        _put_bytes(row, tail)
-        if spans:
-            row.size -= 2
-            _put_bytes(row, spans)
-            _put(row, b"}\n", 2)
-        line = PyBytes_FromStringAndSize(row.data, row.size)
-        return line if row.size < self.always_short else self.limit(line)
-
     cdef bytes _known_tail(self, PyObject** values):
         """Return the end of the row if these values were seen before. No other code runs."""
         cdef int index
@@ -405,34 +558,6 @@ cdef class RecordEncoder:
             function, line = attributes["funcName"], attributes["lineno"]
             self.slots[_place(<PyObject*>function, <PyObject*>line)] = made
         return tail
-
-    cdef bint _put_time(self, Row* row, double moment) except -1:
-        cdef double second = floor(moment)
-        cdef long micros
-        cdef int index
-        cdef char digits[6]
-        cdef bytes text = self.second_text
-        if second != self.second or text is None:
-            # Raises if the moment is out of range.
-            text = self.seconds[second].encode()
-            self.second_text = text
-            self.second = second
-        micros = <long>((moment - second) * 1e6 + 0.5)
-        if micros >= 1_000_000:
-            return False
-        for index in range(5, -1, -1):
-            digits[index] = <char>(48 + micros % 10)
-            micros //= 10
-        _put_bytes(row, self.begin)
-        _put_bytes(row, text)
-        _put(row, digits, 6)
-        return True
-
-    cdef int _put_text(self, Row* row, text) except -1:
-        if PyUnicode_IS_ASCII(text):
-            return _put_ascii(row, <const unsigned char*>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
-        # Raises for a lone surrogate.
-        return _put_bytes(row, self.dumps(text))
 
     cdef bint _put_rest(self, Row* row, dict attributes, Py_ssize_t extras, args, exception) except -1:
         """Write the extras; return False if the pure function must decide."""
@@ -462,7 +587,7 @@ cdef class RecordEncoder:
                 if not PyUnicode_CheckExact(name) or not PyUnicode_IS_ASCII(<object>name):
                     break
                 if <object>name in self.special:
-                    if args is None or <object>name not in self.not_extra:
+                    if args is None or <object>name not in self.ignored:
                         return False
                 else:
                     if exception and <object>name == "exception":
@@ -480,24 +605,6 @@ cdef class RecordEncoder:
             _put_char(row, c'}')
         return True
 
-    cdef bint _are_ordinary_extras(self, dict attributes, Py_ssize_t extras, args) except -1:
-        """Return whether the extras can be left out, in a table that has no column for them."""
-        cdef list items = PyDict_Items(attributes)
-        if len(items) != self.count + extras:
-            return False
-        for name, value in items[self.count:]:
-            if type(name) is not str:
-                return False
-            if name in self.special:
-                if args is None or name not in self.not_extra:
-                    return False
-            elif type(value) is str:
-                if len(value) > self.longest:
-                    return False
-            elif type(value) is not int and type(value) is not float and self.hazard_in(value):
-                return False
-        return True
-
     cdef bint _has_simple_extras(self, dict attributes):
         cdef PyObject* name = NULL
         cdef PyObject* value = NULL
@@ -509,90 +616,98 @@ cdef class RecordEncoder:
             index += 1
         return True
 
-    cdef int _put_simple(self, Row* row, name, PyObject* value, bint is_first) except -2:
-        """Write an extra of one of the simplest types; return -1 if it is of another. No other code runs."""
-        cdef int overflow = 0
-        cdef long long number = 0
-        cdef double real = 0.0
-        cdef int kind = 0
-        if PyUnicode_CheckExact(value):
-            if not PyUnicode_IS_ASCII(<object>value) or PyUnicode_GET_LENGTH(<object>value) > self.longest:
-                return -1
-        elif PyLong_CheckExact(value):
-            kind = 1
-            number = PyLong_AsLongLongAndOverflow(<object>value, &overflow)
-            if overflow:
-                return -1
-        elif PyFloat_CheckExact(value):
-            kind = 2
-            real = PyFloat_AS_DOUBLE(<object>value)
-            # Where Python and orjson write the same digits.
-            if not (1e-4 <= real < 1e15 or -1e15 < real <= -1e-4):
-                return -1
-        elif value == <PyObject*>True or value == <PyObject*>False:
-            kind = 3
-        else:
-            return -1
-        if not is_first:
-            _put_char(row, c',')
-        _put_ascii(row, <const unsigned char*>PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name))
-        _put_char(row, c':')
-        if kind == 0:
-            _put_ascii(row, <const unsigned char*>PyUnicode_DATA(<object>value), PyUnicode_GET_LENGTH(<object>value))
-        elif kind == 1:
-            _put_number(row, number)
-        elif kind == 2:
-            _put_short_float(row, real)
-        elif value == <PyObject*>True:
-            _put(row, b"true", 4)
-        else:
-            _put(row, b"false", 5)
-        return 0
 
-    cdef bint _put_others(
-        self, Row* row, dict attributes, Py_ssize_t done, Py_ssize_t extras, bint is_first, exception
-    ) except -1:
-        """Write the extras from the first one on that is not simple; each is held, because other code may run."""
-        cdef list items = PyDict_Items(attributes)
-        cdef Py_ssize_t index
-        cdef bytes encoded
-        if len(items) != self.count + extras:
-            return False
-        for index in range(done, len(items)):
-            name, value = items[index]
-            if type(name) is not str or name in self.special or (exception and name == "exception"):
-                return False
-            if type(value) is str:
-                if len(value) > self.longest:
-                    return False
-            elif type(value) is not int and type(value) is not float and self.hazard_in(value):
-                return False
-            # As deep as in the row; what orjson refuses, or may have made a null, is for the pure function.
-            encoded = self.dumps(((value,),), None, self.options)
-            if b"null" in encoded:
-                return False
-            if not is_first:
-                _put_char(row, c',')
-            is_first = False
-            self._put_text(row, name)
-            _put_char(row, c':')
-            _put(row, PyBytes_AS_STRING(encoded) + 2, PyBytes_GET_SIZE(encoded) - 4)
-        return True
+@cython.final
+cdef class EventEncoder(_Encoder):
+    """Encode the ordinary event dict; call `otherwise`, the pure function, for any other."""
 
-    cdef object _spans(self):
-        """Return the columns of the current span, if there is one."""
-        trace = self.modules.get("opentelemetry.trace")
-        if trace is None or trace.get_current_span() is trace.INVALID_SPAN:
+    cdef object is_utc_text, now, thread, ident
+
+    def __init__(self, *, is_utc_text, now, thread, ident, **shared):
+        """Take what the pure function is made of."""
+        super().__init__(**shared)
+        self.is_utc_text, self.now, self.thread, self.ident = is_utc_text, now, thread, ident
+
+    def __call__(self, event, method, logger_name):
+        """Encode an event dict as one line."""
+        cdef Row row
+        line = None
+        if type(event) is dict:
+            _begin(&row)
+            try:
+                line = self._encode(&row, <dict>event, method, logger_name)
+            except Exception:
+                # The pure function handles whatever has raised.
+                pass
+            finally:
+                _end(&row)
+        if line is None:
+            self.handed_over += 1
+            return self.otherwise(event, method, logger_name)
+        return line
+
+    cdef bytes _encode(self, Row* row, dict event, method, logger_name):
+        """Return the line, or None if the pure function must decide; in that case nothing was counted."""
+        message = event.get("event")
+        moment = event.get("timestamp")
+        level = event.get("level")
+        logger = event.get("logger")
+        if type(message) is not str or PyUnicode_GET_LENGTH(message) > self.longest:
             return None
-        return self.encode_spans()
+        if moment is None:
+            moment = self.now()
+        if type(moment) is float:
+            if not self._put_time(row, moment):
+                return None
+        elif self.is_utc_text(moment):
+            _put_bytes(row, self.begin)
+            # Its Z is written with the message.
+            _put(row, <const char*>PyUnicode_DATA(moment), PyUnicode_GET_LENGTH(moment) - 1)
+        else:
+            return None
+        # Raises for anything but text and None.
+        tail = self.tails[level, method, logger_name if logger is None else logger, self.ident(), self.thread().name]
+        _put_bytes(row, self.message)
+        self._put_text(row, message)
+        if not self._put_rest(row, event):
+            return None
+        spans = self._spans() if self.has_spans else None
+        # The number of a row may have twenty digits.
+        if row.size + PyBytes_GET_SIZE(self.sequence) + 20 > self.longest:
+            return None
+        return self._finish(row, tail, spans)
 
-
-cdef inline Py_ssize_t _place(PyObject* function, PyObject* line) except -1:
-    cdef int overflow = 0
-    cdef long long number = 0
-    if PyLong_CheckExact(line):
-        number = PyLong_AsLongLongAndOverflow(<object>line, &overflow)
-    return <Py_ssize_t>(((<size_t>function >> 4) ^ (<size_t>function >> 12) ^ <size_t>number) & (SLOTS - 1))
+    cdef bint _put_rest(self, Row* row, dict event) except -1:
+        """Write the extras; return False if the pure function must decide."""
+        cdef PyObject* name = NULL
+        cdef PyObject* value = NULL
+        cdef Py_ssize_t position = 0
+        cdef Py_ssize_t index = 0
+        cdef Py_ssize_t size = PyDict_Size(event)
+        cdef bint is_first = True
+        cdef Py_ssize_t begin = row.size
+        if not self.rest:
+            return self._are_ordinary_extras(event, size, None)
+        _put_bytes(row, self.rest)
+        # Nothing else runs in this loop, as long as the values are of the simplest types.
+        while PyDict_Next(event, &position, &name, &value):
+            if not PyUnicode_CheckExact(name) or not PyUnicode_IS_ASCII(<object>name):
+                break
+            if <object>name in self.special:
+                if <object>name not in self.ignored:
+                    return False
+            elif self._put_simple(row, <object>name, value, is_first) < 0:
+                break
+            else:
+                is_first = False
+            index += 1
+        if index < size and not self._put_others(row, event, index, size, is_first, None):
+            return False
+        if row.data[row.size - 1] == c'{':
+            row.size = begin
+        else:
+            _put_char(row, c'}')
+        return True
 
 
 @cython.final

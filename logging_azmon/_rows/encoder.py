@@ -26,7 +26,7 @@ from ..table import Column, Constant, Table
 from .column_cache import ColumnCache, join_columns, refuse_misfits, sequence_template
 from .column_writer import ColumnWriter
 from .context import span_ids
-from .fast import Caches, EncodeEvent, EncodeRecord, make_compiled_encoder, make_event_encoder
+from .fast import Caches, EncodeEvent, EncodeRecord, make_event_encoder, make_record_encoder
 from .fields import Fields, merge
 from .jsonable import convert, text
 from .layout import Layout, Slot
@@ -101,7 +101,7 @@ class Encoder:
         self._sites = ColumnCache(b"", layout.site)
         self.next_number: Callable[[], int] = itertools.count().__next__ if beside is None else beside.next_number
         caches = Caches(self._threads, self._sites, self.next_number, self._encode_spans, self._limit)
-        self.record = make_compiled_encoder(layout, caches, self._encode_record)
+        self.record = make_record_encoder(layout, caches, self._encode_record)
         self.event = make_event_encoder(layout, caches, self._encode_event)
         if self._for_events is not None:
             self._for_events.restart()

@@ -162,6 +162,12 @@ class TestRows:
         pair = Pair(TABLES[name], max_line_bytes=40_000)
         for _ in range(rows):
             pair.check("event", *generated_event(chance))
+        # A table without a level or a logger is not for events.
+        assert (type(pair.twin.encoder.event) is TWIN.EventEncoder) == (name != "no exception")
+        if name != "no exception":
+            own, expected = rows - pair.twin.encoder.event.handed_over, rows - pair.fallbacks
+            assert own >= 0.75 * expected
+            assert expected >= 0.3 * rows
 
     @pytest.mark.parametrize(("name", "value"), ODD_VALUES, ids=[name for name, _ in ODD_VALUES])
     def test_every_odd_value_becomes_the_same_bytes(self, name, value):
@@ -193,6 +199,12 @@ class TestRows:
         assert encode.handed_over == 0
         encode(make_record({"a": 1}), None)
         assert encode.handed_over == 1
+
+    def test_an_ordinary_event_needs_no_python_code(self):
+        encode = Pair(PRESETS["default"]).twin.encoder.event
+        for moment in (None, 1.5, "2026-11-20T10:00:00.123456Z"):
+            encode({"event": "paid", "level": "info", "timestamp": moment, "a": 1, "b": [1], "c": 1.5}, "info", "shop")
+        assert encode.handed_over == 0
 
     def test_no_argument_is_asked_for_its_text_twice(self):
         """Not after an odd exception either: __str__ may count, or be slow."""
@@ -247,7 +259,7 @@ class TestRows:
 class TestChoice:
     def test_only_a_table_of_the_commonest_kind_gets_the_twin(self, monkeypatch):
         """Where columns take extras, the pure function is the faster of what there is."""
-        made = SimpleNamespace(RecordEncoder=lambda **_: "twin")
+        made = SimpleNamespace(RecordEncoder=lambda **_: "twin", EventEncoder=lambda **_: "twin")
         monkeypatch.setattr(implementation, "compiled", made)
 
         assert Rows(TABLES["default"]).encoder.record == "twin"
