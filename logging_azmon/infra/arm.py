@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from . import operations
 from .design import ROLE_API, ROLE_ID, RULE_API, TABLE_API, Design
 
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
@@ -16,11 +18,14 @@ _ROLE = f"subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{RO
 
 def render(design: Design) -> str:
     """Return the template as JSON."""
+    variables: dict[str, Any] = {}
+    resources = [*_resources(design), *_operations(design, variables)]
     template = {
         "$schema": _SCHEMA,
         "contentVersion": "1.0.0.0",
         "parameters": _parameters(design),
-        "resources": _resources(design),
+        **({"variables": variables} if variables else {}),
+        "resources": resources,
         "outputs": _outputs(design),
     }
     return json.dumps(template, indent=2, ensure_ascii=False) + "\n"
@@ -87,6 +92,29 @@ def _resources(design: Design) -> list[dict[str, Any]]:
         }
     )
     return [*resources, _role()]
+
+
+def _operations(design: Design, variables: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what watches the rule, which must exist first; add the workbook to the variables."""
+
+    def text_of(value: Any) -> str:
+        variables["workbook"] = value
+        return "[string(variables('workbook'))]"
+
+    group = "[resourceId('Microsoft.Insights/actionGroups', format('{0}-alerts', parameters('ruleName')))]"
+    ids = operations.Ids(
+        workspace=_WORKSPACE,
+        rule=f"[{_RULE}]",
+        scope=f"[{_RULE}]",
+        location="[parameters('location')]",
+        group=group,
+        workbook=f"[guid({_RULE}, 'workbook')]",
+        named=lambda suffix: f"[format('{{0}}{suffix}', parameters('ruleName'))]",
+        text_of=text_of,
+    )
+    for resource in operations.resources(design, ids):
+        needed = [f"[{_RULE}]", *([group] if group in json.dumps(resource.body) else [])]
+        yield {"type": resource.kind, "apiVersion": resource.api, **resource.body, "dependsOn": needed}
 
 
 def _role() -> dict[str, Any]:

@@ -6,10 +6,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from . import operations
 from .design import ROLE_API, ROLE_ID, ROLE_NAME, RULE_API, TABLE_API, Design
 from .expression import Expression, is_column
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+_IDS = operations.Ids(
+    workspace=Expression("workspace.id"),
+    rule=Expression("rule.id"),
+    scope=Expression("rule"),
+    location=Expression("location"),
+    group=Expression("group.id"),
+    workbook=Expression("guid(rule.id, 'workbook')"),
+    named=lambda suffix: Expression(f"'${{ruleName}}{suffix}'"),
+    text_of=lambda value: Expression(f"string({_literal(value, '  ' * 2)})"),
+)
 
 
 def render(design: Design) -> str:
@@ -39,6 +52,8 @@ def _parts(design: Design) -> Iterator[list[str]]:
         ]
     yield _existing("workspace", f"Microsoft.OperationalInsights/workspaces@{TABLE_API}", Expression("workspaceName"))
     yield from _resources(design)
+    for resource in operations.resources(design, _IDS):
+        yield _resource(resource.symbol, f"{resource.kind}@{resource.api}", resource.body)
     yield _outputs(design)
 
 
@@ -102,6 +117,10 @@ def _literal(value: Any, indent: str) -> str:
     inner = f"{indent}  "
     if isinstance(value, Expression):
         return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and "\n" in value:
+        return f"'''\n{value}'''"
     if isinstance(value, str):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
     if isinstance(value, Mapping):

@@ -48,6 +48,11 @@ class Design:
     workspace: str | None = None
     location: str | None = None
     principal_id: str | None = None
+    diagnostics: bool = False
+    """Whether the rule's errors are collected in the table DCRLogErrors."""
+    alerts: str | None = None
+    """The e-mail address, or the resource id of an action group, to which alerts go; None makes no alerts."""
+    workbook: bool = False
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -58,6 +63,11 @@ class Design:
     def is_built_in(self) -> bool:
         """Return whether the table is Azure's own."""
         return not self.table.endswith("_CL")
+
+    @property
+    def is_mailed(self) -> bool:
+        """Return whether alerts go to an e-mail address, for which an action group is made."""
+        return self.alerts is not None and "@" in self.alerts
 
     @property
     def output(self) -> str:
@@ -138,6 +148,8 @@ class Design:
             value = getattr(self, kind)
             if value is not None:
                 yield from check_name(kind, value)
+        if self.alerts is not None:
+            yield from check_name("alerts", self.alerts)
         yield from check_retention(self.plan, self.retention_days, self.total_retention_days)
         try:
             self.columns.check_names()

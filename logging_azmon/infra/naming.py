@@ -49,6 +49,12 @@ _RULES = {
     "location": _rule(
         "location", r"[a-z][a-z0-9]{2,49}", "a region's name as in 'az account list-locations', such as westeurope"
     ),
+    "alerts": _rule(
+        "alerts",
+        r"[\w.%+-]+@[\w-]+(\.[\w-]+)+"
+        r"|/subscriptions/[\w-]+/resourceGroups/[\w.()-]+/providers/Microsoft\.Insights/actionGroups/[\w .-]+",
+        "an e-mail address, or the resource id of an action group, /subscriptions/…/actionGroups/NAME",
+    ),
     "principal_id": _rule(
         "principal-id",
         r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",

@@ -22,7 +22,7 @@ from logging_azmon import AzureMonitorHandler, cli
 from logging_azmon._config.presets import BUILT_IN, PRESETS, preset
 from logging_azmon.cli.tail.command import table_name
 from logging_azmon.errors import ConfigurationError
-from logging_azmon.infra import RENDERERS, Design
+from logging_azmon.infra import OPERATED, RENDERERS, Design
 from logging_azmon.local import Workspace
 from logging_azmon.table import Table
 
@@ -48,8 +48,13 @@ DESIGNS = {
     "custom-columns": Design(columns=Table.from_mapping(MIXED), table="Syslog", stream="Custom-Mixed"),
     "custom-columns-dce": Design(columns=Table.from_mapping(MIXED), table="Syslog", stream="Custom-Mixed", dce="dce-x"),
     "kept": Design(columns=preset("lean"), retention_days=30, total_retention_days=365),
+    "watched": Design(
+        columns=preset("default"), rule="dcr-app", diagnostics=True, alerts="ops@example.com", workbook=True
+    ),
 }
-EVERY = [(design, language) for design in DESIGNS for language in RENDERERS]
+EVERY = [
+    (design, language) for design in DESIGNS for language in (OPERATED if DESIGNS[design].diagnostics else RENDERERS)
+]
 
 
 def rendered(design, language):
@@ -156,7 +161,7 @@ class TestOtherLanguages:
 
     def test_bicep_declares_the_resources_and_parameters_of_the_arm_template(self, design):
         text = rendered(design, "bicep")
-        kinds = re.findall(r"^resource \w+ '([\w./]+)@([\d-]+)' = ", text, re.MULTILINE)
+        kinds = re.findall(r"^resource \w+ '([\w./]+)@([\w-]+)' = ", text, re.MULTILINE)
         expected = {(resource["type"], resource["apiVersion"]) for resource in arm(design).values()}
         assert set(kinds) == expected
         parameters = set(re.findall(r"^param (\w+)", text, re.MULTILINE))
