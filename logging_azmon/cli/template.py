@@ -15,6 +15,7 @@ from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
 from ..infra import COMMANDS, OPERATED, RENDERERS, VALUES, Design, left_out
 from ..infra.az import missing_variables
+from ..infra.design import PRINCIPAL_TYPES
 from ..infra.naming import PLANS
 from ._shared.options import add_column_options, pipeline_arguments
 from ._shared.rule_design import base_of, default_table, stream_and_table, table_of
@@ -57,12 +58,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="",
         help="create a data collection endpoint, which private link needs; default: the rule has its own endpoint",
     )
+    group.add_argument(
+        "--dce-id",
+        metavar="ID",
+        help="use this data collection endpoint, by its resource id; a workspace's own takes part in its replication",
+    )
     group.add_argument("--workspace", metavar="NAME", help="existing Log Analytics workspace")
     group.add_argument("--resource-group", metavar="NAME", help="resource group of the workspace (terraform and az)")
     group.add_argument(
         "--location", metavar="REGION", help="region of the workspace; default: that of the resource group or workspace"
     )
     group.add_argument("--principal-id", metavar="ID", help="object id of the identity that sends rows")
+    group.add_argument(
+        "--principal-type",
+        metavar="TYPE",
+        default=PRINCIPAL_TYPES[0],
+        help=f"kind of that identity: {', '.join(PRINCIPAL_TYPES)} (%(default)s)",
+    )
     watching = parser.add_argument_group("operations", "in bicep and arm: what watches the rows once they flow")
     watching.add_argument(
         "--diagnostics",
@@ -113,10 +125,12 @@ def _design(arguments: argparse.Namespace) -> Design:
         retention_days=arguments.retention_days,
         total_retention_days=arguments.total_retention_days,
         dce=f"dce-{name}"[:44].strip("-") if arguments.dce == "" else arguments.dce,
+        dce_id=arguments.dce_id,
         resource_group=arguments.resource_group,
         workspace=arguments.workspace,
         location=arguments.location,
         principal_id=arguments.principal_id,
+        principal_type=arguments.principal_type,
         diagnostics=arguments.diagnostics,
         alerts=arguments.alerts,
         workbook=arguments.workbook,
