@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ..table import Source, Table
 from . import validators
 from .credential_checks import check_credential
 from .options import ARGUMENTS, DISABLED, Options
+from .redaction import Redaction, read_redaction
 
 if TYPE_CHECKING:
     from .dcr import Streams
@@ -39,6 +40,7 @@ class Settings:
     table: Table = dataclasses.field(repr=False)
     credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
     enabled: bool = ARGUMENTS["enabled"].default
+    redact: Redaction | None = None
     batch_bytes: int = ARGUMENTS["batch_bytes"].default
     batch_seconds: float = ARGUMENTS["batch_seconds"].default
     queue_bytes: int = ARGUMENTS["queue_bytes"].default
@@ -120,9 +122,16 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
         raise ConfigurationError(problems)
     if enabled:
         address["endpoint"] = validators.normal_endpoint(address["endpoint"])
+    return Settings(**address, **_normalized(options), enabled=enabled, table=table)
+
+
+def _normalized(options: dict[str, Any]) -> dict[str, Any]:
+    """Return checked options as they are used."""
     if "spool" in options:
         options["spool"] = os.path.abspath(os.path.expanduser(os.fspath(options["spool"])))
-    return Settings(**address, **options, enabled=enabled, table=table)
+    if "redact" in options:
+        options["redact"], _ = read_redaction(options["redact"])
+    return options
 
 
 def switched_off_by(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -175,6 +184,14 @@ def _resolved(value: Any) -> Any:
     return [_resolved(value[index]) for index in range(len(value))]
 
 
+_CHECKS: Mapping[str, Callable[[Any], Iterable[str]]] = {
+    "credential": check_credential,
+    "redact": lambda redact: read_redaction(redact)[1],
+    "report": validators.check_report,
+    "spool": lambda spool: validators.check_directory("spool", spool),
+}
+
+
 def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
     checked: dict[str, list[str]] = {}
     for name, value in options.items():
@@ -184,12 +201,9 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
         elif argument.limits is not None:
             checked[name] = list(validators.check_number(name, value, argument.limits, is_whole=argument.is_whole))
         yield from checked.get(name, ())
-    if "credential" in options:
-        yield from check_credential(options["credential"])
-    if "report" in options:
-        yield from validators.check_report(options["report"])
-    if "spool" in options:
-        yield from validators.check_directory("spool", options["spool"])
+    for name, check in _CHECKS.items():
+        if name in options:
+            yield from check(options[name])
     for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
         if not (checked.get(name) or checked.get("batch_bytes")):
             capacity, batch_bytes = (options.get(each, ARGUMENTS[each].default) for each in (name, "batch_bytes"))

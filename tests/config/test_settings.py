@@ -98,6 +98,7 @@ class TestDefaults:
             "enabled": True,
             "cloud": "public",
             "report": None,
+            "redact": None,
             "batch_bytes": 1_000_000,
             "batch_seconds": 5.0,
             "queue_bytes": 64 * MIB,
