@@ -199,10 +199,12 @@ class TestRows:
             for record in cases:
                 record.created = 1.5
                 yield rows.encoder.record(record, None)
-            for key in ("a", "event", "logger", "level", "exception"):
+            for key in ("a", "event") if is_large else ("a", "event", "logger", "level", "exception"):
                 yield rows.encoder.event({"event": "hello", "timestamp": 1.5, "b": 1, key: value()}, "info", "shop")
 
-        for table in ("default", "no exception"):
+        # Writing a very large value takes seconds on some Pythons, so one table has to do.
+        is_large = any(mark in name for mark in ("deep", "000", "million"))
+        for table in ("default",) if is_large else ("default", "no exception"):
             pair = Pair(TABLES[table])
             pure, twin = ([*map(without_addresses, lines(rows))] for rows in (pair.pure, pair.twin))
             assert twin == pure
