@@ -73,10 +73,10 @@ def _has_working_directory() -> bool:
     return True
 
 
-def check_report(report: Any) -> Iterator[str]:
-    """Check the callable that receives each `Trouble`."""
-    if not callable(report):
-        yield f"report={shown(report)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
+def check_callable(name: str, value: Any) -> Iterator[str]:
+    """Check an argument that must be callable."""
+    if not callable(value):
+        yield f"{name}={shown(value)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
 
 
 def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:
