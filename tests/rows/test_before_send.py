@@ -6,8 +6,10 @@ import pytest
 
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, Pipeline
 from logging_azmon.errors import ConfigurationError
+from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock, capture
 from support.delivering import a_rule, is_balanced
+from support.rows import load, make_record
 
 TABLE = {
     "TimeGenerated": "time",
@@ -109,6 +111,12 @@ class TestRows:
         hooked.rows("password=hunter2")
         assert seen == ["password=[redacted: secret]"]
 
+    def test_fields_that_a_command_has_read_go_through_the_hook(self):
+        """`logging-azmon send` reads them itself."""
+        encoder = lifecycle_of(Hooked(lambda row: {**row, "Message": "changed"}).pipeline).encoder
+        fields = encoder._draft.record_reader.read(make_record("hello"), None)  # noqa: SLF001 - as the command does
+        assert load(encoder(fields))["Message"] == "changed"
+
     def test_captured_rows_have_been_through_the_hook(self):
         """A test sees what would be sent."""
         hooked = Hooked(lambda row: {**row, "Message": "changed"})
@@ -193,8 +201,6 @@ class TestFeedback:
 
     def test_the_encoder_shows_its_hook(self):
         """As objects do whose state one debugs."""
-        from logging_azmon.pipeline import lifecycle_of
-
         assert "HookedEncoder" in repr(lifecycle_of(Hooked(len).pipeline).encoder)
 
 
