@@ -13,6 +13,7 @@ from ._config.options import Credential, Options, lists_options
 from ._front.pipeline_link import PipelineLink, level_problems
 from ._process import feedback
 from .errors import ConfigurationError
+from .health import Health
 from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
@@ -151,3 +152,7 @@ class AzureMonitorHandler(logging.Handler):
     def stats(self) -> Stats:
         """Return a snapshot of the counters, which account for every row."""
         return self.pipeline.stats()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why; a probe can ask each second."""
+        return self.pipeline.health()

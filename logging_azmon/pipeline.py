@@ -18,6 +18,7 @@ from ._pipeline.all_pipelines import pipelines
 from ._pipeline.lifecycle import Lifecycle
 from ._process.clock import Clock, SystemClock
 from ._process.registry import Registry
+from .health import Health
 from .stats import Stats
 
 
@@ -163,6 +164,10 @@ class Pipeline:
     def stats(self) -> Stats:
         """Return a snapshot of the counters, which account for every row."""
         return self._lifecycle.stats()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why; a probe can ask each second."""
+        return self._lifecycle.health()
 
 
 _known: Registry[Pipeline] = Registry()

@@ -17,6 +17,7 @@ from ._process.registry import Registry
 from ._rows.levels import number_of
 from .errors import ConfigurationError
 from .handler import AzureMonitorHandler
+from .health import Health
 from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
@@ -179,6 +180,10 @@ class AzureMonitorProcessor:
     def stats(self) -> Stats:
         """Return a snapshot of the counters, which account for every row."""
         return self.pipeline.stats()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why; a probe can ask each second."""
+        return self.pipeline.health()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self.pipeline, self.level, self._drop_event is not None)

@@ -23,7 +23,9 @@ PUBLIC = [
     "AzureMonitorProcessor",
     "Column",
     "ConfigurationError",
+    "Health",
     "Pipeline",
+    "Place",
     "Stats",
     "Table",
     "Trouble",
@@ -187,7 +189,7 @@ class TestPipeline:
                 "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False
             )
 
-        assert [name for name in dir(pipeline) if not name.startswith("_")] == ["close", "flush", "settings", "stats"]
+        assert [name for name in dir(pipeline) if not name.startswith("_")] == ["close", "flush", "health", "settings", "stats"]
 
 
 class TestStats:

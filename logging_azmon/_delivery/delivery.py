@@ -96,7 +96,8 @@ class Delivery:
             # A bug of ours must neither cost rows nor be repeated without a pause.
             if isinstance(error, Exception):
                 self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
-            self._back_off(parts[0] if parts else batch, tickets, self._delay("configuration", Answer(), 1))
+            delay = self._delay("configuration", Answer(), 1)
+            self._back_off(parts[0] if parts else batch, tickets, delay, f"unexpected {described(error)}")
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -174,14 +175,14 @@ class Delivery:
         is_shared = reason in ("outage", "throttled")
         failures = self._scheduler.failures_with(tickets, is_shared=is_shared)
         delay = self._delay(reason or "configuration", answer, failures)
-        self._back_off(part, tickets, delay, is_shared=is_shared, is_throttled=reason == "throttled")
+        why = self._explain(answer)
+        if reason is None:
+            why = f"{why}; splitting has used up its {SPLITS_PER_MINUTE} requests a minute"
+        self._back_off(part, tickets, delay, why, is_shared=is_shared, is_throttled=reason == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
         verb = "is" if waiting == 1 else "are"
-        why = self._explain(answer)
-        if reason is None:
-            why = f"{why}; splitting has used up its {SPLITS_PER_MINUTE} requests a minute"
         soon = f"{delay.seconds:.{0 if delay.seconds >= 10 else 1}f} s"
         text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon}"
         self._say(reason or "throttled", text, answer, rows=waiting)
@@ -201,13 +202,20 @@ class Delivery:
         return min(longest, _DRAINING_RETRY_SECONDS) if self._scheduler.is_draining else longest
 
     def _back_off(
-        self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
+        self,
+        part: Batch,
+        tickets: Tickets,
+        delay: Delay,
+        failure: str,
+        *,
+        is_shared: bool = False,
+        is_throttled: bool = False,
     ) -> None:
         """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others."""
         if part.attempts.tries > 2 and not self._scheduler.is_draining:
             wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)
-        self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled)
+        self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled, failure=failure)
 
     def _explain(self, answer: Answer) -> str:
         settings = self._settings

@@ -50,7 +50,7 @@ def assemble(
     files: Files | None = None,
 ) -> Components:
     """Assemble the components. `state` outlives a fork, other pipelines share `breaker`, and `files` is for tests."""
-    ledger = Ledger()
+    ledger = Ledger(clock.monotonic)
     backlog = Backlog()
     memory = MemoryStore(
         ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes

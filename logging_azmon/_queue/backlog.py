@@ -99,6 +99,10 @@ class Backlog:
                 return batch
         return None
 
+    def since(self) -> float | None:
+        """Return when the oldest row came that waits or is in flight; None if there is none."""
+        return min([batch.since for batch in self.all() if batch.has_rows], default=None)
+
     def has_rows(self) -> bool:
         """Return whether a row waits or is in flight."""
         return any(batch.has_rows for batch in self.all())

@@ -305,6 +305,12 @@ class BatchQueue:
             first_rows = [batch.first_row for batch in self._backlog.all() if batch.first_row >= 0 and batch.has_rows]
             return min(first_rows, default=self._ledger.accepted)
 
+    def since(self) -> float | None:
+        """Return when the oldest row came that is not settled; None if every row is."""
+        with self.lock:
+            self._ledger.catch_up()
+            return self._backlog.since()
+
     @property
     def is_empty(self) -> bool:
         """Return whether no row waits or is in flight."""

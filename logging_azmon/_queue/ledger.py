@@ -8,11 +8,13 @@ Rules:
   themselves.
 - A store that takes a new row changes the counters itself, not through a method: a row and its count must change in one
   atomic step.
+- The times of the last delivery and loss are noted after the counters, outside of any atomic step.
 - `catch_up`, which the memory store sets, counts the rows that were taken without the lock.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from ..stats import Stats
 
 # Why rows are dropped. mypy checks the code against these values, and a test checks docs/operations.md.
 Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
+# Why rows are lost: the service may also reject them.
+LossReason = Reason | Literal["rejected"]
 # The counter that holds a waiting row: in memory or on disk.
 Place = Literal["queued", "spooled"]
 
@@ -39,8 +43,9 @@ class Loss:
 class Ledger:
     """Hold the counters of one pipeline in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.lock = RLock()
+        self._monotonic = monotonic
         # Counts the rows that a store took in without the lock.
         self.catch_up: Callable[[], object] = lambda: None
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
@@ -50,6 +55,10 @@ class Ledger:
         self.dropped: defaultdict[str, int] = defaultdict(int)
         # How often `dropped` has changed.
         self.drops = 0
+        # When rows were last delivered.
+        self.last_delivery: float | None = None
+        # When rows were last lost, and why.
+        self.last_loss: tuple[float, LossReason] | None = None
         # Losses that no notice has reported yet.
         self._unreported: dict[Reason, Loss] = {}
 
@@ -98,11 +107,14 @@ class Ledger:
         """Move rows in flight to delivered."""
         self.in_flight -= rows
         self.delivered += rows
+        if rows:
+            self.last_delivery = self._monotonic()
 
     def reject(self, rows: int) -> None:
         """Move rows in flight to rejected."""
         self.in_flight -= rows
         self.rejected += rows
+        self.last_loss = (self._monotonic(), "rejected")
 
     def hand_over(self, rows: int) -> None:
         """Move adopted rows that wait on disk to handed over."""
@@ -138,6 +150,7 @@ class Ledger:
 
     def add_unreported(self, reason: Reason, rows: int, now: float) -> None:
         """Note dropped rows for the next notice."""
+        self.last_loss = (self._monotonic(), reason)
         loss = self._unreported.setdefault(reason, Loss(0, now, now))
         loss.rows += rows
         loss.last = now
