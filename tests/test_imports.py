@@ -18,7 +18,7 @@ DIRECTION = [
     {"processor"},
     {"handler", "testing", "typing"},
     {"_front"},
-    {"pipeline", "sigterm"},
+    {"metrics", "pipeline", "sigterm"},
     {"_pipeline"},
     {"_azure"},
     {"_delivery", "_spool"},

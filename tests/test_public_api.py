@@ -189,7 +189,13 @@ class TestPipeline:
                 "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False
             )
 
-        assert [name for name in dir(pipeline) if not name.startswith("_")] == ["close", "flush", "health", "settings", "stats"]
+        assert [name for name in dir(pipeline) if not name.startswith("_")] == [
+            "close",
+            "flush",
+            "health",
+            "settings",
+            "stats",
+        ]
 
 
 class TestStats:

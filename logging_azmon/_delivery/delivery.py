@@ -55,8 +55,12 @@ class Delivery:
         clock: Clock,
         shrink: Callable[[bytes, int], bytes],
         on_delivered: Callable[[], None],
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`shrink` cuts a row down to a number of bytes; `on_delivered` is called after each delivery."""
+        """`shrink` cuts a row down to a number of bytes.
+
+        `on_delivered` is called after each delivery, and `on_end` after each batch, delivered or not.
+        """
         self._settings = settings
         self._queue = queue
         self._scheduler = scheduler
@@ -66,6 +70,7 @@ class Delivery:
         self._clock = clock
         self._shrink = shrink
         self._on_delivered = on_delivered
+        self._on_end = on_end
         self._splits = Budget(SPLITS_PER_MINUTE, 60.0)
 
     def deliver(self, batch: Batch, tickets: Tickets, *, seconds: float | None = None) -> None:
@@ -104,6 +109,7 @@ class Delivery:
             for part in reversed(parts):
                 self._give_back(part)
             self._scheduler.release(tickets)
+            self._on_end()
 
     def _send(self, part: Batch, seconds: float | None) -> tuple[Answer, Decision]:
         """Send a part once, or twice if the token was refused."""
@@ -111,9 +117,11 @@ class Delivery:
         while True:
             part.attempts.tries += 1
             answer = self._destination.send(part.data, seconds=seconds)
+            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
             if answer.failure is not Failure.TOO_LARGE:
                 self._ledger.sent(len(part.data), is_retry=part.attempts.tries > 1)
-            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
+                outcome = answer.failure.value if answer.failure is not None else answer.status or "unreadable"
+                self._ledger.answered(outcome, is_retried=decision.action in {Action.RETRY, Action.RENEW})
             if decision.action is not Action.RENEW:
                 return answer, decision
             # The client has dropped the refused token, and requests a new one for the next try.

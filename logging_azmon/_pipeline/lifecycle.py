@@ -89,6 +89,7 @@ class Lifecycle:
             clock=self._clock,
             breaker=shared_breaker(settings.endpoint, settings.rule_id),
             wake=self.intake.wake,
+            on_end=lambda: self._pipelines.changed(self),
         )
         self.listeners = Listeners(
             state=self._state,

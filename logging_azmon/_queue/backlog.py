@@ -91,6 +91,11 @@ class Backlog:
         """Return whether a thread has taken this batch, and has neither settled it nor given it back."""
         return batch in self._taken
 
+    @property
+    def taken(self) -> int:
+        """Return how many batches are in flight."""
+        return len(self._taken)
+
     def oldest(self, place: Place) -> Batch | None:
         """Return the oldest waiting batch in this place, memory or disk."""
         for batch in list(self.waiting):

@@ -312,6 +312,11 @@ class BatchQueue:
             return self._backlog.since()
 
     @property
+    def batches_in_flight(self) -> int:
+        """Return how many batches are being sent."""
+        return self._backlog.taken
+
+    @property
     def is_empty(self) -> bool:
         """Return whether no row waits or is in flight."""
         return not self._backlog.has_rows()

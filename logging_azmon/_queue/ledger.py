@@ -51,6 +51,9 @@ class Ledger:
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.requests = self.retries = self.sent_bytes = 0
+        # How many requests were answered so, by status or by what failed; and after how many rows were tried again.
+        self.answers: defaultdict[int | str, int] = defaultdict(int)
+        self.retried: defaultdict[int | str, int] = defaultdict(int)
         # A defaultdict makes no Python call, so no signal handler or finalizer can interrupt the counting.
         self.dropped: defaultdict[str, int] = defaultdict(int)
         # How often `dropped` has changed.
@@ -166,6 +169,18 @@ class Ledger:
             self.requests += 1
             self.retries += is_retry
             self.sent_bytes += size
+
+    def answered(self, outcome: int | str, *, is_retried: bool) -> None:
+        """Count an answer, by its status or by what failed; `is_retried` says that the rows are tried again."""
+        with self.lock:
+            self.answers[outcome] += 1
+            if is_retried:
+                self.retried[outcome] += 1
+
+    def outcomes(self) -> tuple[dict[int | str, int], dict[int | str, int]]:
+        """Return copies of `answers` and `retried`."""
+        with self.lock:
+            return dict(self.answers), dict(self.retried)
 
     def take_unreported(self) -> dict[Reason, Loss]:
         """Return the losses that no notice has reported, and forget them."""

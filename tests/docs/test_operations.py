@@ -6,6 +6,7 @@ from typing import get_args, get_type_hints
 
 from logging_azmon import Health, Stats, Trouble
 from logging_azmon._queue.ledger import Reason
+from logging_azmon.metrics._readings import INSTRUMENTS
 from support.pages import blocks, names, section, table
 
 
@@ -33,6 +34,16 @@ def test_the_page_names_every_status_of_health_in_order():
 def test_the_page_names_every_field_of_health():
     """Those of a place are described in words."""
     assert {field.name for field in fields(Health)} <= set(names(section("operations", "Health")))
+
+
+def test_the_page_names_every_metric_with_its_attributes():
+    """In the order in which they are exported."""
+    rows = table("operations", "Metrics", "metric")
+
+    assert [names(row[0])[0] for row in rows] == [instrument.name for instrument in INSTRUMENTS]
+    assert ["server.address" in row[2] or row[2] == "the same" for row in rows] == [
+        instrument.is_exporter for instrument in INSTRUMENTS
+    ]
 
 
 def test_the_page_names_every_counter():
