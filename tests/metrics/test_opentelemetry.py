@@ -69,13 +69,15 @@ GLOBAL = """
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from logging_azmon import metrics
 from logging_azmon.testing import FakeDestination
+
+handler = AzureMonitorHandler(pipeline=Pipeline(destination=FakeDestination(), background=False))
+
+from logging_azmon import metrics
 
 metrics.observe()
 reader = InMemoryMetricReader()
 api.set_meter_provider(MeterProvider([reader]))
-handler = AzureMonitorHandler(pipeline=Pipeline(destination=FakeDestination(), background=False))
 handler.handle(logging.makeLogRecord({"msg": "a"}))
 (scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
 found = {metric.name: [point.value for point in metric.data.data_points] for metric in scope.metrics}
@@ -253,7 +255,7 @@ class TestLifetime:
         provider.shutdown()
 
     def test_without_a_provider_the_global_one_is_used_also_if_it_is_set_later(self):
-        """Set-up code may run in any order."""
+        """Set-up code may run in any order, so pipelines from before count too."""
         run(GLOBAL)
 
 
