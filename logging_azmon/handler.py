@@ -10,7 +10,7 @@ import logging
 from typing import Any, Unpack
 
 from ._config.options import Credential, Options, lists_options
-from ._front.pipeline_link import PipelineLink, level_problems
+from ._front.pipeline_link import PipelineLink, level_and_problems
 from ._process import feedback
 from .errors import ConfigurationError
 from .health import Health
@@ -25,6 +25,8 @@ class AzureMonitorHandler(logging.Handler):
     Every argument can be given in Python, in dictConfig and in fileConfig. Constructing a handler starts no thread
     and touches neither the network nor the disk, except to read the file that `dcr` names; the first row starts all
     that. Unknown arguments and bad values raise one `ConfigurationError` that lists them all.
+
+    A setting that is not given is taken from the environment: `batch_seconds` from LOGGING_AZMON_BATCH_SECONDS.
 
     Args:
         endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
@@ -93,7 +95,8 @@ class AzureMonitorHandler(logging.Handler):
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, arguments, level_problems(level))
+        level, problems = level_and_problems(level)
+        self._link = PipelineLink(pipeline, arguments, problems)
         # Last, because this registers the handler with logging, which flushes it at exit.
         super().__init__(level)
 

@@ -39,6 +39,8 @@ class Pipeline:
     ``AzureMonitorHandler(pipeline=pipeline)``. Whoever constructs it closes it; otherwise it is closed when the process
     exits.
 
+    A setting that is not given is taken from the environment: `batch_seconds` from LOGGING_AZMON_BATCH_SECONDS.
+
     Args:
         endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
             Default: the environment variable DATA_COLLECTION_ENDPOINT.

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from ._config.options import Credential, Options, lists_options
 from ._config.validators import check_flag
-from ._front.pipeline_link import PipelineLink, level_problems
+from ._front.pipeline_link import PipelineLink, level_and_problems
 from ._process import at_exit, feedback
 from ._process.registry import Registry
 from ._rows.levels import number_of
@@ -51,6 +51,8 @@ class AzureMonitorProcessor:
 
     Place it after the processors that add to the event, and before the one that renders it. It takes the arguments of
     `AzureMonitorHandler`, and `drop`, which ends the chain after it.
+
+    A setting that is not given is taken from the environment: `batch_seconds` from LOGGING_AZMON_BATCH_SECONDS.
 
     Args:
         endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
@@ -122,7 +124,8 @@ class AzureMonitorProcessor:
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, arguments, [*level_problems(level), *check_flag("drop", drop)])
+        level, problems = level_and_problems(level)
+        self._link = PipelineLink(pipeline, arguments, [*problems, *check_flag("drop", drop)])
         self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
         self._drop_event: type[BaseException] | None = None
         if drop:

@@ -22,8 +22,10 @@ OverflowName = Literal["drop_new", "drop_old", "block"]
 FsyncName = Literal["never", "batch", "row"]
 CloudName = Literal["public", "china", "usgov"]
 
+# The beginning of our environment variables.
+PREFIX = "LOGGING_AZMON_"
 # Switches off every handler, processor and pipeline of the process.
-DISABLED = "LOGGING_AZMON_DISABLED"
+DISABLED = f"{PREFIX}DISABLED"
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
@@ -220,6 +222,8 @@ _TABLE = (
 )
 
 ARGUMENTS: Mapping[str, Argument] = {argument.name: argument for argument in _TABLE}
+# The arguments for which Microsoft's samples have environment variables.
+ADDRESS = tuple(argument.name for argument in _TABLE if argument.variable is not None)
 
 
 def lists_options(front_door: _FrontDoor) -> _FrontDoor:

@@ -16,16 +16,17 @@ from ..errors import ConfigurationError
 from ..table import Source, Table
 from . import validators
 from .credential_checks import check_credential
-from .options import ARGUMENTS, DISABLED, Options
+from .environment import from_environment, with_origin
+from .options import ADDRESS, ARGUMENTS, DISABLED, Options
 
 if TYPE_CHECKING:
     from .dcr import Streams
 
-# The environment variables that stand in for missing arguments, by argument.
-ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values() if argument.variable is not None}
+# Microsoft's environment variables, by argument.
+ENVIRONMENT = {name: ARGUMENTS[name].variable or "" for name in ADDRESS}
 # Accepted values of the environment variable that switches pipelines off.
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
-_NOT_NEEDED_IF_OFF = ("credential", "spool")
+_NOT_NEEDED_IF_OFF = (*ADDRESS, "credential", "spool")
 _numbers = itertools.count(1)
 # Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
 _FIRST_LINES_BYTES = 16_384
@@ -86,17 +87,20 @@ ACCEPTED = (*ENVIRONMENT, "credential", *Options.__annotations__)
 def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destination: bool = False) -> Settings:
     """Check the arguments, and fill in the environment and the defaults; an argument that is None counts as missing.
 
-    With a destination of its own, a pipeline needs no address, and the environment does not switch it off. Raises a
+    With a destination of its own, as in a test, a pipeline needs no address, and our variables are not read. Raises a
     ConfigurationError with every mistake.
     """
     given = {name: _resolved(value) for name, value in arguments.items() if value is not None}
+    ours = {} if has_destination else environ
+    from_ours, faulty = from_environment(ours)
+    from_ours = {name: value for name, value in from_ours.items() if name not in given}
     problems = [_unknown(name) for name in arguments if name not in ACCEPTED]
-    enabled = _collect(problems, _is_enabled, given, {} if has_destination else environ)
-    options = {name: given[name] for name in SETTINGS if name in given and name != "enabled"}
-    if enabled is False:
-        # Not even looked at: where nothing is sent, they may be missing or wrong.
-        for name in _NOT_NEEDED_IF_OFF:
-            options.pop(name, None)
+    enabled = _collect(problems, _is_enabled, given, ours)
+    given |= from_ours
+    # Not even looked at if it is off: where nothing is sent, they may be missing or wrong.
+    ignored = _NOT_NEEDED_IF_OFF if enabled is False else ()
+    problems.extend(problem for name, problem in faulty.items() if name not in given and name not in ignored)
+    options = {name: given[name] for name in SETTINGS if name in given and name not in ("enabled", *ignored)}
     problems.extend(_option_problems(options))
 
     streams = _collect(problems, _declared_streams, given.get("dcr"))
@@ -119,7 +123,7 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
         columns, streams = "default" if columns is None else columns, None
     table = _collect(problems, _table, columns, streams, address["stream"], has_dcr=has_dcr)
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(with_origin(problem, from_ours) for problem in problems)
     if enabled:
         address["endpoint"] = validators.normal_endpoint(address["endpoint"])
     if "spool" in options:

@@ -19,6 +19,7 @@ def diagnose(
     stats: Stats,
     *,
     now: float,
+    wall_time: float,
     takes_rows: bool,
     oldest_row: float | None,
     last_delivery: float | None,
@@ -30,7 +31,7 @@ def diagnose(
     """Return the health of a pipeline that is switched on.
 
     `interval` is the longest time that a row waits for its batch to fill, `failure` says what failed last, and is empty
-    if the last request succeeded. All moments are on the clock of `now`.
+    if the last request succeeded. The moment of the last loss is in wall time, all others are on the monotonic clock.
     """
     place = Place(
         endpoint=settings.endpoint,
@@ -47,8 +48,8 @@ def diagnose(
     status: Status
     if not takes_rows:
         status, reason = "closed", "the pipeline was closed"
-    elif last_loss is not None and now - last_loss[0] < LOSS_SECONDS:
-        status, reason = "losing", _loss(stats, now - last_loss[0], last_loss[1])
+    elif last_loss is not None and wall_time - last_loss[0] < LOSS_SECONDS:
+        status, reason = "losing", _loss(stats, max(0.0, wall_time - last_loss[0]), last_loss[1])
     elif age is not None and failure:
         status, reason = "waiting", f"{_waiting(waiting, age)}: {failure}"
     elif age is not None and age > longest:

@@ -142,6 +142,7 @@ class Lifecycle:
             settings,
             stats,
             now=self._clock.monotonic(),
+            wall_time=self._clock.time(),
             takes_rows=self._state.takes_rows,
             oldest_row=since,
             last_delivery=ledger.last_delivery,

@@ -262,11 +262,11 @@ class BatchQueue:
             self._store.release(each)
         with self.lock:
             self._backlog.untake(batch)
+            now = self._clock.time()
             if lost:
-                now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
             elif is_rejected:
-                self._ledger.reject(batch.rows)
+                self._ledger.reject(batch.rows, now)
             else:
                 self._ledger.deliver(batch.rows)
             self.settled_batches += 1

@@ -58,9 +58,9 @@ class Ledger:
         self.dropped: defaultdict[str, int] = defaultdict(int)
         # How often `dropped` has changed.
         self.drops = 0
-        # When rows were last delivered.
+        # When rows were last delivered, on the monotonic clock.
         self.last_delivery: float | None = None
-        # When rows were last lost, and why.
+        # When rows were last lost, in wall time as in notices, and why.
         self.last_loss: tuple[float, LossReason] | None = None
         # Losses that no notice has reported yet.
         self._unreported: dict[Reason, Loss] = {}
@@ -113,11 +113,11 @@ class Ledger:
         if rows:
             self.last_delivery = self._monotonic()
 
-    def reject(self, rows: int) -> None:
+    def reject(self, rows: int, now: float) -> None:
         """Move rows in flight to rejected."""
         self.in_flight -= rows
         self.rejected += rows
-        self.last_loss = (self._monotonic(), "rejected")
+        self.last_loss = (now, "rejected")
 
     def hand_over(self, rows: int) -> None:
         """Move adopted rows that wait on disk to handed over."""
@@ -153,7 +153,7 @@ class Ledger:
 
     def add_unreported(self, reason: Reason, rows: int, now: float) -> None:
         """Note dropped rows for the next notice."""
-        self.last_loss = (self._monotonic(), reason)
+        self.last_loss = (now, reason)
         loss = self._unreported.setdefault(reason, Loss(0, now, now))
         loss.rows += rows
         loss.last = now

@@ -147,6 +147,31 @@ class TestLocalWorkspace:
             f"{switch} switches the handler off, so that no row is sent: remove it first"
         ]
 
+    def test_variables_are_told_and_unknown_ones_pointed_out(self, check, shared, monkeypatch):
+        """A misspelt variable does nothing, and nobody else would say so."""
+        monkeypatch.setenv("LOGGING_AZMON_BATCH_SECONDS", "1")
+        monkeypatch.setenv("LOGGING_AZMON_ENABLED", "1")
+        monkeypatch.setenv("LOGGING_AZMON_SPOL", "/var/spool/shop")
+        code, steps = check(shared.environment)
+
+        assert (code, steps["configuration"]["state"]) == (0, "warning")
+        assert steps["configuration"]["notes"] == [
+            "from the environment, unless the code says otherwise: LOGGING_AZMON_BATCH_SECONDS"
+        ]
+        enabled, spol = steps["configuration"]["advice"]
+        assert enabled.startswith("LOGGING_AZMON_ENABLED does nothing: LOGGING_AZMON_DISABLED=1 switches off")
+        assert spol == "LOGGING_AZMON_SPOL does nothing: did you mean LOGGING_AZMON_SPOOL?"
+        monkeypatch.setenv("LOGGING_AZMON_COLUMNS", '{"Kind": {"value": "shop"}}')
+        assert check(shared.environment)[1]["configuration"]["state"] == "problem"
+
+    def test_a_bad_variable_is_a_problem(self, check, shared, monkeypatch):
+        """A handler would be refused as well."""
+        monkeypatch.setenv("LOGGING_AZMON_CLOUD", "mars")
+        code, steps = check(shared.environment)
+
+        assert (code, states(steps)) == (1, {"configuration": "problem"})
+        assert "LOGGING_AZMON_CLOUD" in steps["configuration"]["advice"][0]
+
     def test_without_send_no_row_is_sent(self, check, shared):
         """Without --send, a check changes nothing."""
         before = len(shared.rows("App_CL"))

@@ -17,6 +17,7 @@ from ..._azure.redaction import without_secrets
 from ..._azure.sdk_errors import causes_of, connection_error_text
 from ..._config.clouds import CLOUDS
 from ..._config.credential_checks import check_credential
+from ..._config.environment import setting
 from ..._config.settings import ENVIRONMENT
 from ..._config.validators import check_endpoint, is_loopback, normal_endpoint, shown
 from ...errors import AzureMonitorLoggingError, ConfigurationError
@@ -103,8 +104,8 @@ def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | Non
     """
     environ = os.environ if environ is None else environ
     arguments = pipeline_arguments(options)
-    endpoint = arguments.get("endpoint") or environ.get(ENVIRONMENT["endpoint"], "").strip()
-    credential = arguments.get("credential") or "default"
+    endpoint = setting("endpoint", arguments, environ) or ""
+    credential = setting("credential", arguments, environ) or "default"
     problems = [*check_credential(credential)]
     option = options.workspace
     if option in (None, LOCAL_ID) and endpoint and is_local(endpoint, credential):
@@ -130,7 +131,7 @@ def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | Non
         )
     if problems:
         raise ConfigurationError(problems)
-    cloud = arguments.get("cloud", "public")
+    cloud = setting("cloud", arguments, environ) or "public"
     return WorkspaceAddress(
         service=CLOUDS[cloud].query_endpoint, workspace_id=workspace, credential=credential, cloud=cloud
     )

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..._config.clouds import CLOUDS
+from ..._config.environment import unknown, used
 from ..._config.settings import ENVIRONMENT, Settings
 from ..._config.unfilled import remarks
 from ..._config.validators import check_endpoint
@@ -96,7 +97,10 @@ class Check:
         address = {name: getattr(settings, name) for name in ENVIRONMENT}
         seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
         details = {**address, "columns": columns}
+        variables = used(os.environ)
         notes = tuple(_likely_fields(settings.table))
+        if variables:
+            notes = (*notes, f"from the environment, unless the code says otherwise: {', '.join(variables)}")
         advice = tuple(remarks(settings.table))
         state: State = "problem" if advice else "ok"
         # A local workspace accepts any id; in Azure a rule's name often begins with dcr- as well.
@@ -107,6 +111,9 @@ class Check:
                 " printed by: az monitor data-collection rule show --query immutableId"
             )
             advice = (*advice, name_advice)
+        if unknown_variables := tuple(unknown(os.environ)):
+            state = "problem" if state == "problem" else "warning"
+            advice = (*advice, *unknown_variables)
         self._steps.add(Step(name="configuration", state=state, seen=seen, advice=advice, notes=notes, details=details))
         return settings
 
