@@ -7,10 +7,11 @@ pickled is defined here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, Self, Unpack
 
 from ._azure.uploader import Uploader
+from ._config.credential_checks import is_named
 from ._config.options import Credential, Options, lists_options
 from ._config.settings import Settings, read
 from ._delivery.destination import Destination
@@ -50,8 +51,10 @@ class Pipeline:
             one. Default: the environment variable LOGS_DCR_STREAM_NAME.
         credential: Identity to authenticate as: "default", "managed_identity", "workload_identity",
             "environment" or "azure_cli"; one of these with its options, as in {"managed_identity":
-            {"client_id": "…"}}; any TokenCredential; or "local", which sends no token, for a local
-            workspace. Default: "default".
+            {"client_id": "…"}}; with their options also "client_secret", "certificate",
+            "client_assertion" and "azure_pipelines"; several to try, as in {"chained":
+            ["workload_identity", "azure_cli"]}; any TokenCredential; or "local", which sends no token,
+            for a local workspace. Default: "default".
         destination: For tests: where batches go instead of Azure, such as a `testing.FakeDestination`.
         clock: For tests: the clock, such as a `testing.ManualClock`.
         background: For tests: False starts no threads, so that rows are delivered in `flush` and
@@ -123,7 +126,7 @@ class Pipeline:
         Unpickled in this process or a forked child, it is this pipeline. In another process, a new one is made once and
         reused for every later pickle.
         """
-        if not isinstance(self.settings.credential, str | Mapping):
+        if not is_named(self.settings.credential):
             raise TypeError(
                 "a pipeline with a credential object cannot be pickled: name the credential, as in"
                 " credential='managed_identity', or configure structlog in the other process"

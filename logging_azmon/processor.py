@@ -63,8 +63,10 @@ class AzureMonitorProcessor:
             one. Default: the environment variable LOGS_DCR_STREAM_NAME.
         credential: Identity to authenticate as: "default", "managed_identity", "workload_identity",
             "environment" or "azure_cli"; one of these with its options, as in {"managed_identity":
-            {"client_id": "…"}}; any TokenCredential; or "local", which sends no token, for a local
-            workspace. Default: "default".
+            {"client_id": "…"}}; with their options also "client_secret", "certificate",
+            "client_assertion" and "azure_pipelines"; several to try, as in {"chained":
+            ["workload_identity", "azure_cli"]}; any TokenCredential; or "local", which sends no token,
+            for a local workspace. Default: "default".
         level: Lowest level that becomes a row, as a number or a name. Default: 0.
         pipeline: Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as
             "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._config.clouds import CLOUDS
-from .._config.credential_checks import ASYNCHRONOUS
+from .._config.credential_checks import ASYNCHRONOUS, CHAINED, is_named
 from .._config.settings import Settings
 from .._process.real_threads import Lock
 from .wait_limit import wait_limit
@@ -27,6 +27,10 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
     "workload_identity": "WorkloadIdentityCredential",
     "environment": "EnvironmentCredential",
     "azure_cli": "AzureCliCredential",
+    "client_secret": "ClientSecretCredential",
+    "certificate": "CertificateCredential",
+    "client_assertion": "ClientAssertionCredential",
+    "azure_pipelines": "AzurePipelinesCredential",
 }
 # These take no authority, because they do not log in to Microsoft Entra themselves.
 _WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
@@ -79,7 +83,7 @@ class TokenSource:
     def __init__(self, settings: Settings | None) -> None:
         """Build the credential that the settings name; without settings, no token can be requested."""
         self._lock = Lock()
-        self._is_ours = settings is not None and isinstance(settings.credential, str | Mapping)
+        self._is_ours = settings is not None and is_named(settings.credential)
         try:
             self._credential: Any = None if settings is None else make_credential(settings.credential, settings.cloud)
         except Exception as error:
@@ -111,9 +115,11 @@ class TokenSource:
 
 def make_credential(chosen: Any, cloud: str) -> Any:
     """Build the named credential, or return the user's credential object."""
-    options: Mapping[str, Any] = {}
+    options: Any = {}
     if isinstance(chosen, Mapping):
         (chosen, options), *_ = chosen.items()
+        if chosen == CHAINED:
+            return _make_chain(options, cloud)
     if not isinstance(chosen, str):
         return chosen
     if chosen not in _WITHOUT_AUTHORITY:
@@ -122,3 +128,34 @@ def make_credential(chosen: Any, cloud: str) -> Any:
     from azure import identity
 
     return getattr(identity, _CREDENTIAL_CLASSES[chosen])(**options)
+
+
+def _make_chain(members: Sequence[Any], cloud: str) -> Any:
+    """Build a chain of credentials; one that cannot be built, because its surroundings are missing, is passed over."""
+    from azure import identity
+
+    credentials = []
+    for member in members:
+        try:
+            credentials.append(make_credential(member, cloud))
+        except Exception as error:  # noqa: BLE001 - a missing variable or file, and whatever else a constructor raises
+            name = next(iter(member)) if isinstance(member, Mapping) else member
+            # The chain tells the name of the class beside the reason.
+            kind = type(_CREDENTIAL_CLASSES[name], (_Unavailable,), {})
+            credentials.append(kind(token_error_text(error)))
+    return identity.ChainedTokenCredential(*credentials)
+
+
+class _Unavailable:
+    """Stand in a chain for a credential that could not be built, and say why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def get_token(self, *_: str, **__: Any) -> Any:
+        from azure.identity import CredentialUnavailableError
+
+        raise CredentialUnavailableError(message=self._reason)
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing; the chain calls it when it is closed."""

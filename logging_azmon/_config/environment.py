@@ -96,13 +96,24 @@ def _parsed(name: str, text: str) -> Any:
         return _resolved(name, text)
     if text.startswith(("{", "[")):
         try:
-            return json.loads(text)
+            return _with_objects(name, json.loads(text))
+        except ConfigurationError:
+            raise
         except (ValueError, RecursionError) as error:
             # The value itself is not shown: a credential's may hold a secret.
             position = getattr(error, "pos", 0) + 1
             problem = f"{variable(name)} begins with {text[0]} but is not valid JSON (at character {position})"
             raise ConfigurationError([problem]) from None
     return text
+
+
+def _with_objects(name: str, value: Any) -> Any:
+    """Replace what begins with ext:// in a value from JSON, at any depth, as dictConfig would."""
+    if isinstance(value, dict):
+        return {key: _with_objects(name, each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_objects(name, each) for each in value]
+    return _resolved(name, value) if isinstance(value, str) and value.startswith("ext://") else value
 
 
 def _resolved(name: str, text: str) -> Any:

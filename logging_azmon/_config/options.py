@@ -104,8 +104,10 @@ _TABLE = (
     Argument(
         "credential",
         'Identity to authenticate as: "default", "managed_identity", "workload_identity", "environment" or "azure_cli";'
-        ' one of these with its options, as in {"managed_identity": {"client_id": "…"}}; any TokenCredential; or'
-        ' "local", which sends no token, for a local workspace.',
+        ' one of these with its options, as in {"managed_identity": {"client_id": "…"}}; with their options also'
+        ' "client_secret", "certificate", "client_assertion" and "azure_pipelines"; several to try, as in {"chained":'
+        ' ["workload_identity", "azure_cli"]}; any TokenCredential; or "local", which sends no token, for a local'
+        " workspace.",
         default="default",
     ),
     Argument("level", "Lowest level that becomes a row, as a number or a name.", default=0),

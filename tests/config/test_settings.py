@@ -642,6 +642,10 @@ class TestRuleAndStream:
         assert settings(stream=stream).stream == stream
 
 
+IDS = {"tenant_id": "…", "client_id": "…"}
+SERVICE = {"client_secret": IDS | {"client_secret": "…"}}
+
+
 class TestCredential:
     @pytest.mark.parametrize(
         "credential",
@@ -649,6 +653,12 @@ class TestCredential:
             *CREDENTIALS,
             {"managed_identity": {"client_id": "…"}},
             {"default": {}},
+            SERVICE | {},
+            {"certificate": IDS | {"certificate_path": "/run/shop.pem", "password": "…"}},
+            {"certificate": IDS | {"certificate_data": b"key"}},
+            {"client_assertion": IDS | {"func": lambda: "…"}},
+            {"azure_pipelines": IDS | {"service_connection_id": "…", "system_access_token": "…"}},
+            {"chained": ["workload_identity", {"managed_identity": {"client_id": "…"}}, SERVICE, Credential()]},
             Credential(),
         ],
         ids=str,
@@ -657,7 +667,16 @@ class TestCredential:
         """No token is requested yet."""
         assert settings(credential=credential).credential is credential
 
-    @pytest.mark.parametrize(("wrong", "meant"), [("managed-identity", "managed_identity"), ("Default", "default")])
+    @pytest.mark.parametrize(
+        ("wrong", "meant"),
+        [
+            ("managed-identity", "managed_identity"),
+            ("Default", "default"),
+            ("clientsecret", "client_secret"),
+            ("client_certificate", "certificate"),
+            ("chain", "chained"),
+        ],
+    )
     def test_a_misspelt_name_comes_with_the_one_that_was_meant(self, wrong, meant):
         assert problem(credential=wrong) == f"credential={wrong!r} is not accepted; did you mean {meant!r}?"
 
@@ -678,11 +697,27 @@ class TestCredential:
                 {"workload_identity": {"client_secret": SECRET}},
                 "'client_secret' is not an option of 'workload_identity'",
             ),
+            ({"client_secret": IDS | {"client_secrets": SECRET}}, "'client_secret' needs 'client_secret' as well: {"),
+            ({"client_secret": IDS}, "needs 'client_secret' as well: {'client_id': '…', 'client_secret': '…', '"),
+            ({"certificate": {"client_id": SECRET}}, "'certificate' needs 'tenant_id' as well: {'certificate_path': "),
+            ({"certificate": IDS}, "'certificate' needs 'certificate_path', the path of a PEM or PKCS#12 file"),
+            ({"certificate": IDS | {"certificate_path": "x", "passwort": SECRET}}, "did you mean 'password'?"),
+            ({"client_assertion": IDS | {"func": SECRET}}, "'func' is not callable; give a callable that returns"),
+            ({"azure_pipelines": IDS | {"service_connection_id": SECRET}}, "needs 'system_access_token' as well"),
+            ({"managed-identity": {"client_id": SECRET}}, "'managed-identity' is not the name of a credential; did"),
+            ({"chained": "azure_cli"}, "'chained' takes a list of credentials, which are tried in this order: {"),
+            ({"chained": []}, "'chained' takes a list of credentials"),
+            ({"chained": ["azure_cli", "local"]}, "'local' cannot be in a chain; leave it out"),
+            ({"chained": [{"chained": ["azure_cli"]}]}, "another 'chained' cannot be in a chain; leave it out"),
+            ({"chained": [{"managed_identity": {"clientid": SECRET}}]}, "did you mean 'client_id'?"),
+            ({"chained": ["azure-cli"]}, "credential='azure-cli' is not accepted; did you mean 'azure_cli'?"),
+            ("client_secret", "credential='client_secret' needs its options: {'client_secret': {'client_id': '…', "),
+            ("chained", "credential='chained' needs the credentials that it tries: {'chained': ["),
         ],
     )
     def test_an_option_that_the_credential_would_ignore_is_refused(self, credential, said):
         """azure.identity would take the machine's identity, in silence."""
-        found = problem(credential=credential)
+        found = "; ".join(problems(credential=credential))
 
         assert said in found
         assert SECRET not in found
