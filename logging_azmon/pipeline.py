@@ -94,6 +94,10 @@ class Pipeline:
         close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
             10.0, from 0 to 3_600.
         cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
+        proxy: URL of the proxy for rows and tokens, http://host:port; a local endpoint is reached
+            directly. Default: HTTPS_PROXY and NO_PROXY in the environment decide.
+        ca_bundle: File or directory of the certificate authorities to trust, in PEM format. Default:
+            REQUESTS_CA_BUNDLE in the environment, else those of certifi.
         report: Callable that receives each `Trouble`. By default, its text is printed on stderr.
 
     """

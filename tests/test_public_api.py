@@ -147,6 +147,8 @@ class TestAzureMonitorHandler:
             "read_seconds",
             "close_seconds",
             "cloud",
+            "proxy",
+            "ca_bundle",
             "report",
         }
 

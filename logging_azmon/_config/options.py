@@ -65,6 +65,8 @@ class Options(TypedDict, total=False):
     give_up_seconds: float | None
     close_seconds: float | None
     cloud: CloudName | None
+    proxy: str | None
+    ca_bundle: str | os.PathLike[str] | None
     report: Callable[[Trouble], object] | None
 
 
@@ -220,6 +222,16 @@ _TABLE = (
         limits=(0, 3_600),
     ),
     Argument("cloud", "Azure cloud that the rule is in.", default="public", choices=tuple(CLOUDS)),
+    Argument(
+        "proxy",
+        "URL of the proxy for rows and tokens, http://host:port; a local endpoint is reached directly. Default:"
+        " HTTPS_PROXY and NO_PROXY in the environment decide.",
+    ),
+    Argument(
+        "ca_bundle",
+        "File or directory of the certificate authorities to trust, in PEM format. Default: REQUESTS_CA_BUNDLE in the"
+        " environment, else those of certifi.",
+    ),
     Argument("report", "Callable that receives each `Trouble`. By default, its text is printed on stderr."),
 )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = {name: ARGUMENTS[name].variable or "" for name in ADDRESS}
 # Accepted values of the environment variable that switches pipelines off.
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
-_NOT_NEEDED_IF_OFF = (*ADDRESS, "credential", "spool")
+_NOT_NEEDED_IF_OFF = (*ADDRESS, "credential", "spool", "proxy", "ca_bundle")
 _numbers = itertools.count(1)
 # Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
 _FIRST_LINES_BYTES = 16_384
@@ -57,6 +57,9 @@ class Settings:
     give_up_seconds: float | None = None
     close_seconds: float = ARGUMENTS["close_seconds"].default
     cloud: str = ARGUMENTS["cloud"].default
+    # It may hold a password.
+    proxy: str | None = dataclasses.field(default=None, repr=False)
+    ca_bundle: str | None = None
     report: Callable[[Any], object] | None = None
 
     def as_arguments(self) -> dict[str, Any]:
@@ -126,8 +129,9 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
         raise ConfigurationError(with_origin(problem, from_ours) for problem in problems)
     if enabled:
         address["endpoint"] = validators.normal_endpoint(address["endpoint"])
-    if "spool" in options:
-        options["spool"] = os.path.abspath(os.path.expanduser(os.fspath(options["spool"])))
+    for name in ("spool", "ca_bundle"):
+        if name in options:
+            options[name] = os.path.abspath(os.path.expanduser(os.fspath(options[name])))
     return Settings(**address, **options, enabled=enabled, table=table)
 
 
@@ -181,6 +185,16 @@ def _resolved(value: Any) -> Any:
     return [_resolved(value[index]) for index in range(len(value))]
 
 
+# The checks of settings that are neither numbers nor words.
+_CHECKS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    "credential": check_credential,
+    "report": validators.check_report,
+    "spool": validators.check_spool,
+    "proxy": validators.check_proxy,
+    "ca_bundle": validators.check_authorities,
+}
+
+
 def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
     checked: dict[str, list[str]] = {}
     for name, value in options.items():
@@ -190,12 +204,9 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
         elif argument.limits is not None:
             checked[name] = list(validators.check_number(name, value, argument.limits, is_whole=argument.is_whole))
         yield from checked.get(name, ())
-    if "credential" in options:
-        yield from check_credential(options["credential"])
-    if "report" in options:
-        yield from validators.check_report(options["report"])
-    if "spool" in options:
-        yield from validators.check_directory("spool", options["spool"])
+    for name, check in _CHECKS.items():
+        if name in options:
+            yield from check(options[name])
     for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
         if not (checked.get(name) or checked.get("batch_bytes")):
             capacity, batch_bytes = (options.get(each, ARGUMENTS[each].default) for each in (name, "batch_bytes"))

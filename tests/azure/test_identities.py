@@ -10,9 +10,13 @@ import trustme
 
 from logging_azmon import AzureMonitorHandler, Pipeline
 from logging_azmon._azure.credential import make_credential, token_error_text
+from logging_azmon._azure.uploader import Uploader
+from logging_azmon._delivery.answer import Failure
 from logging_azmon.local import Workspace
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import FakeDestination
+from support.delivering import closing, settings_of
+from support.endpoint import status
 
 SCOPE = "https://monitor.azure.com/.default"
 SECRET = "hunter2-do-not-show"
@@ -101,6 +105,58 @@ def test_a_service_connection_of_azure_pipelines_is_built_with_its_options(ids, 
     made.close()
 
     assert SECRET not in token_error_text(caught.value)
+
+
+class TestHttp:
+    """`proxy` and `ca_bundle` apply to tokens as well as to rows."""
+
+    @pytest.fixture
+    def untrusted(self, ids, monkeypatch):
+        """Return the options, in an environment that does not trust the endpoint."""
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        return ids | {"client_secret": SECRET}
+
+    def send(self, authority, credential, **options):
+        address = {"endpoint": authority.endpoint, "rule_id": "dcr-local", "stream": "Custom-App"}
+        uploader = Uploader(settings_of(credential=credential, **address, **options))
+        with closing(uploader):
+            return uploader.send(b'{"Message":"a"}\n')
+
+    def test_the_authorities_of_the_handler_are_trusted_for_rows_and_tokens(self, authority, untrusted):
+        """Without them, not even a token is requested."""
+        credential = {"client_secret": untrusted}
+
+        assert self.send(authority, credential).failure is Failure.CREDENTIAL
+        assert self.send(authority, credential, ca_bundle=authority.ca_path).status == 204
+        assert self.send(authority, {"chained": [credential]}, ca_bundle=authority.ca_path).status == 204
+
+    def test_the_default_credential_takes_them_too(self, authority, untrusted, monkeypatch):
+        """It passes them on to those that it tries."""
+        monkeypatch.setenv("AZURE_TENANT_ID", "tenant")
+        monkeypatch.setenv("AZURE_CLIENT_ID", "the shop")
+        monkeypatch.setenv("AZURE_CLIENT_SECRET", SECRET)
+        credential = {"default": {name: untrusted[name] for name in ("authority", "disable_instance_discovery")}}
+
+        assert self.send(authority, credential, ca_bundle=authority.ca_path).status == 204
+
+    def test_tokens_are_requested_through_the_proxy(self, authority, untrusted, server):
+        """As rows are."""
+        server.default = status(502)
+        answer = self.send(authority, {"client_secret": untrusted}, ca_bundle=authority.ca_path, proxy=server.url)
+
+        assert answer.failure is Failure.CREDENTIAL
+        assert {request.method for request in server.requests} == {"CONNECT"}
+
+    def test_a_managed_identity_is_asked_directly(self, authority, untrusted, server, monkeypatch):
+        """It is on the machine itself; the rows go through the proxy."""
+        server.default = status(502)
+        with Workspace() as machine:
+            for name, value in machine.identity_environment.items():
+                monkeypatch.setenv(name, value)
+            answer = self.send(authority, "managed_identity", ca_bundle=authority.ca_path, proxy=server.url)
+
+        assert answer.failure is Failure.CONNECTION
+        assert {request.method for request in server.requests} == {"CONNECT"}
 
 
 class TestChain:

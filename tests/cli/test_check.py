@@ -549,6 +549,20 @@ class TestToken:
         with ResourceManager(context) as manager:
             yield manager
 
+    def test_the_authorities_of_the_handler_are_used_for_every_step(self, check, secured, shared, monkeypatch):
+        """For the endpoint, for Resource Manager, and for the query; a managed identity is asked over http."""
+        for name, value in shared.identity_environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("LOGGING_AZMON_CA_BUNDLE", str(secured.ca_path))
+        with self.manager(secured) as manager:
+            manager.rules["dcr-local"] = resource(LEAN)
+            manager.customer_id = "local"
+            words = ("--credential", "managed_identity", "--resource-manager", manager.url)
+            code, steps = check(secured.environment, *words, "--columns", "lean", "--send", "--wait", "30")
+
+        assert code == 0, steps
+        assert steps["columns"]["state"] == steps["arrival"]["state"] == "ok"
+
     @pytest.mark.usefixtures("trusting")
     def test_the_credential_chosen_from_several_is_named(self, check, secured):
         """The credential "default" tries several."""
@@ -829,7 +843,17 @@ class TestNetwork:
         assert steps["connection"]["seen"].startswith(
             "the proxy 127.0.0.1 cannot be reached: Tunnel connection failed: "
         )
-        assert "check HTTPS_PROXY" in steps["connection"]["advice"][0]
+        assert "check HTTPS_PROXY or proxy=" in steps["connection"]["advice"][0]
+        assert "geheim" not in json.dumps(steps)
+
+    def test_the_proxy_of_the_handler_is_named_as_such(self, check, monkeypatch):
+        """It comes before those of the environment, also before NO_PROXY."""
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:7")
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.setenv("LOGGING_AZMON_PROXY", "http://ada:geheim@127.0.0.1:9")
+        _, steps = check(environment("https://dce.example.org"), "--credential", "environment")
+
+        assert steps["proxy"]["seen"] == ("through the proxy 127.0.0.1:9, which looks up the name; set by proxy=")
         assert "geheim" not in json.dumps(steps)
 
     @pytest.mark.parametrize(("proxy", "where"), [("127.0.0.1:9", "127.0.0.1:9"), ("http://127.0.0.1", "127.0.0.1:80")])

@@ -47,6 +47,8 @@ VALUES = {
     "give_up_seconds": ("3600", 3_600),
     "close_seconds": ("3", 3),
     "cloud": ("usgov", "usgov"),
+    "proxy": ("http://proxy:8080", "http://proxy:8080"),
+    "ca_bundle": ("/", "/"),
     "report": ("ext://json.dumps", json.dumps),
 }
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from ..._azure.credential import http_options
 from ..._config.clouds import CLOUDS
 from ..._config.environment import unknown, used
 from ..._config.settings import ENVIRONMENT, Settings
@@ -121,7 +122,11 @@ class Check:
         is_reachable = False
         with self._steps.status("connecting"), self._reporting("connection"):
             for step in network.connection_steps(
-                settings.endpoint, is_local=settings.is_local, seconds=settings.connect_seconds
+                settings.endpoint,
+                is_local=settings.is_local,
+                seconds=settings.connect_seconds,
+                proxy=settings.proxy,
+                ca_bundle=settings.ca_bundle,
             ):
                 is_reachable = self._steps.add(step)
         return is_reachable
@@ -179,7 +184,8 @@ class Check:
         if problems and not settings.is_local:
             raise ConfigurationError(problems)
         # A token is never sent over plain http, not even to this machine.
-        return ResourceManager(address.rstrip("/"), self._credential if address.startswith("https://") else None)
+        http = http_options(settings.proxy, settings.ca_bundle)
+        return ResourceManager(address.rstrip("/"), self._credential if address.startswith("https://") else None, http)
 
     def _send_row(self, settings: Settings, *, is_admitted: bool) -> None:
         if not is_admitted:
