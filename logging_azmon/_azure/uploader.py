@@ -80,6 +80,8 @@ class Uploader:
                     read_timeout=max(0.01, min(settings.read_seconds, limit)),
                     tracing_options={"enabled": False},
                 )
+            except MemoryError:
+                raise  # it says nothing of the service
             except Exception as error:  # noqa: BLE001 - any error is an answer: the rows are kept, and it is reported
                 return answer_to(error)
         return Answer(status=204)

@@ -28,8 +28,6 @@ ENVIRONMENT = {name: ARGUMENTS[name].variable or "" for name in ADDRESS}
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 _NOT_NEEDED_IF_OFF = (*ADDRESS, "credential", "spool", "proxy", "ca_bundle")
 _numbers = itertools.count(1)
-# Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
-_FIRST_LINES_BYTES = 16_384
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +208,10 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
     for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
         if not (checked.get(name) or checked.get("batch_bytes")):
             capacity, batch_bytes = (options.get(each, ARGUMENTS[each].default) for each in (name, "batch_bytes"))
-            least = 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0)
+            least = 2 * batch_bytes
             if capacity < least:
-                files = f" and {_FIRST_LINES_BYTES} bytes more" if name == "spool_bytes" else ""
                 yield (
-                    f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes}{files};"
+                    f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes};"
                     f" give at least {least}"
                 )
 

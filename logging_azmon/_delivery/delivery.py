@@ -36,8 +36,8 @@ SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
 _GZIP_OVERHEAD = 1_024
 # Rows are not shrunk below this: a row with hardly any text is worth less than a report of its rejection.
 _MIN_SHRUNK_BYTES = 4_096
-# The longest wait before a retry while the pipeline closes.
-_DRAINING_RETRY_SECONDS = 1.0
+# The longest wait before a retry while a flush waits, or the pipeline closes.
+_HURRIED_RETRY_SECONDS = 1.0
 
 
 class Delivery:
@@ -186,13 +186,14 @@ class Delivery:
         why = self._explain(answer)
         if reason is None:
             why = f"{why}; splitting has used up its {SPLITS_PER_MINUTE} requests a minute"
-        self._back_off(part, tickets, delay, why, is_shared=is_shared, is_throttled=reason == "throttled")
+        wait = self._back_off(part, tickets, delay, why, is_shared=is_shared, is_throttled=reason == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
         verb = "is" if waiting == 1 else "are"
-        soon = f"{delay.seconds:.{0 if delay.seconds >= 10 else 1}f} s"
-        text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon}"
+        # Other rows may be sent before this part is tried again.
+        soon = delay.seconds if waiting > part.rows else wait
+        text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon:.{0 if soon >= 10 else 1}f} s"
         self._say(reason or "throttled", text, answer, rows=waiting)
 
     def _delay(self, reason: RetryReason, answer: Answer, failures: int) -> Delay:
@@ -207,7 +208,7 @@ class Delivery:
 
     def _longest_wait(self) -> float:
         longest = self._settings.retry_seconds
-        return min(longest, _DRAINING_RETRY_SECONDS) if self._scheduler.is_draining else longest
+        return min(longest, _HURRIED_RETRY_SECONDS) if self._scheduler.is_hurried else longest
 
     def _back_off(
         self,
@@ -218,12 +219,18 @@ class Delivery:
         *,
         is_shared: bool = False,
         is_throttled: bool = False,
-    ) -> None:
-        """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others."""
-        if part.attempts.tries > 2 and not self._scheduler.is_draining:
-            wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)
+    ) -> float:
+        """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others.
+
+        Return how many seconds the part waits.
+        """
+        wait = delay.seconds
+        if part.attempts.tries > 2 and not self._scheduler.is_hurried:
+            longer = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            wait = max(wait, longer)
+            part.attempts.not_before = self._clock.monotonic() + wait
         self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled, failure=failure)
+        return wait
 
     def _explain(self, answer: Answer) -> str:
         settings = self._settings

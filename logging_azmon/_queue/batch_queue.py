@@ -61,6 +61,8 @@ class BatchQueue:
         # When the store is to be refreshed next; None if never.
         self._next_refresh: float | None = None
         self.settled_batches = 0
+        # How many threads wait in a flush or close.
+        self._flushes = 0
 
     def __repr__(self) -> str:
         return f"<BatchQueue {self._state.state.value} {self._backlog!r} store={self._store!r}>"
@@ -84,7 +86,8 @@ class BatchQueue:
     def put_within(self, line: bytes, seconds: float) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         wakeups: SimpleQueue[None] = SimpleQueue()
-        self.watch(wakeups)
+        with self.lock:
+            self._backlog.watch(wakeups)
         deadline = self._clock.monotonic() + seconds
         try:
             while not self._store.append(line):
@@ -93,7 +96,8 @@ class BatchQueue:
                     return False
                 self._clock.wait(wakeups, left)
         finally:
-            self.unwatch(wakeups)
+            with self.lock:
+                self._backlog.unwatch(wakeups)
         return True
 
     def drop_oldest(self, size: int) -> bool:
@@ -322,14 +326,21 @@ class BatchQueue:
         return not self._backlog.has_rows()
 
     def watch(self, wakeups: SimpleQueue[None]) -> None:
-        """Put a wake-up into this queue whenever a batch is settled."""
+        """Put a wake-up into this queue whenever a batch is settled, because a flush waits for it."""
         with self.lock:
             self._backlog.watch(wakeups)
+            self._flushes += 1
 
     def unwatch(self, wakeups: SimpleQueue[None]) -> None:
         """Put no more wake-ups into this queue."""
         with self.lock:
+            self._flushes -= 1
             self._backlog.unwatch(wakeups)
+
+    @property
+    def is_flushing(self) -> bool:
+        """Return whether a flush or close waits for rows."""
+        return self._flushes > 0
 
     def begin_closing(self) -> bool:
         """Note that the pipeline will close once dictConfig is done; return False if it does not take rows any more."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,15 @@ from .segment import (
 REJECTED = "rejected"
 _REJECTED_LOCK_SECONDS = 1.0
 _TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Say how many other owners have segments in a directory, how many bytes these are, and how many files it has."""
+
+    owners: int = 0
+    size: int = 0
+    files: int = 0
 
 
 class Directory:
@@ -83,11 +93,16 @@ class Directory:
         """Return whether an owner's lock file still exists, so that other processes respect the lock."""
         return os.path.exists(self.path_of(lock_name(owner.name)))
 
-    def used(self, mine: set[str]) -> int:
-        """Return the bytes of rejected rows and of all segments except those of these owners."""
-        entries = self.files.entries(self.path)
-        others = sum(size for name, size in entries.items() if is_segment(name) and owner_of(name) not in mine)
-        return others + self.rejected_bytes()
+    def others(self, mine: set[str]) -> Others:
+        """Measure the segments of all owners except these, and rejected rows."""
+        try:
+            entries = self.files.entries(self.path)
+        except FileNotFoundError:
+            return Others()
+        sizes = [(owner_of(name), size) for name, size in entries.items() if is_segment(name)]
+        others = [(owner, size) for owner, size in sizes if owner not in mine]
+        size = sum(size for _, size in others) + self.rejected_bytes()
+        return Others(owners=len({owner for owner, _ in others}), size=size, files=len(entries))
 
     # Orphans.
 

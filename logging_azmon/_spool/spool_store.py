@@ -97,12 +97,13 @@ class SpoolStore:
         """Drop the oldest waiting segments until a new one fits; or rows in memory, if memory is full."""
         if not self._space.is_full:
             return self._memory.make_room(size)
-        most = len(self._directory.header) + max(self._batch_bytes, size)
-        while not self._space.fits(most):
-            # Other processes' segments are not dropped: if they leave no room, dropping ours would not help.
-            if not self._space.can_make_room(most) or not self._recovery.drop_oldest(self._writer.seal):
-                return False
-        return True
+        start = len(self._directory.header)
+        # Other processes' segments are not dropped: if they leave no room, dropping ours would not help.
+        most = min(start + max(self._batch_bytes, size), self._space.own_limit)
+        if start + size <= most:
+            while not self._space.fits(most) and self._recovery.drop_oldest(self._writer.seal):
+                pass
+        return self._space.fits(start + size)
 
     # The delivering side.
 

@@ -121,6 +121,18 @@ class TestAnswers:
         bench.step()
         assert "; 1 row is waiting, next try in" in bench.reported("outage")[0]
 
+    def test_report_of_an_outage_says_when_the_only_batch_is_sent_again(self):
+        """It waits longer than the pause of the pipeline if it has failed several times."""
+        bench = Bench(*[AWAY] * 12, retry_seconds=300.0)
+        bench.put_batch("a")
+        moments = []
+        for requests in range(1, 13):
+            bench.run_until(lambda: bench.stats.requests == requests)  # noqa: B023 - called before the next
+            moments.append(bench.clock.monotonic())
+        gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
+        told = [float(re.search(r"next try in ([\d.]+) s", text)[1]) for text in bench.reported("outage")]
+        assert told[: len(gaps)] == pytest.approx(gaps, abs=0.51)
+
     def test_retries_come_soon_at_first_and_up_to_retry_seconds_apart_later(self):
         bench = Bench(*[AWAY] * 30, retry_seconds=60.0)
         bench.put_batch("a")
