@@ -96,14 +96,13 @@ def _parsed(name: str, text: str) -> Any:
         return _resolved(name, text)
     if text.startswith(("{", "[")):
         try:
-            return _with_objects(name, json.loads(text))
-        except ConfigurationError:
-            raise
+            value = json.loads(text)
         except (ValueError, RecursionError) as error:
             # The value itself is not shown: a credential's may hold a secret.
             position = getattr(error, "pos", 0) + 1
             problem = f"{variable(name)} begins with {text[0]} but is not valid JSON (at character {position})"
             raise ConfigurationError([problem]) from None
+        return _with_objects(name, value)
     return text
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
+from .._delivery.reporter import print_line
 from .._pipeline.all_pipelines import pipelines
 from .._pipeline.lifecycle import Lifecycle
 from .._process import at_fork
 from .._process.real_threads import RLock
+from ..trouble import described
 from ._readings import Reading, counts, levels
 
 
@@ -30,6 +32,7 @@ class Totals:
         self._ended: Reading = {}
         # Called after each note.
         self.on_note: Callable[[], object] = lambda: None
+        self._has_complained = False
 
     def begin(self) -> None:
         """Note all pipelines from now on."""
@@ -38,7 +41,16 @@ class Totals:
         pipelines.watch(self.note)
 
     def note(self, lifecycle: Lifecycle) -> None:
-        """Note what a pipeline has counted so far."""
+        """Note what a pipeline has counted so far; a failure is told once, and costs nothing but metrics."""
+        try:
+            self._note(lifecycle)
+            self.on_note()
+        except Exception as error:  # noqa: BLE001 - a full disk, a directory that is gone, or a bug of ours
+            if not self._has_complained:
+                self._has_complained = True
+                print_line(f"metrics cannot be written: {described(error)}")
+
+    def _note(self, lifecycle: Lifecycle) -> None:
         reading = counts(lifecycle)
         reference = weakref.ref(lifecycle)
         with self._lock:
@@ -46,7 +58,6 @@ class Totals:
             # Another thread may have noted more meanwhile.
             self._noted[reference] = {key: max(number, before.get(key, 0)) for key, number in reading.items()}
             self._add_ended()
-        self.on_note()
 
     def _add_ended(self) -> None:
         for reference in [reference for reference in self._noted if reference() is None]:

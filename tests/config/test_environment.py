@@ -223,6 +223,17 @@ class TestMisuse:
         (problem,) = caught.value.problems
         assert problem.startswith("LOGGING_AZMON_REPORT=ext://nowhere.report cannot be resolved (ModuleNotFoundError: ")
 
+    def test_objects_are_found_inside_json_at_any_depth(self):
+        """A callable among a credential's options, for instance."""
+        ids = {"tenant_id": "t", "client_id": "c"}
+        text = json.dumps({"chained": [{"client_assertion": ids | {"func": "ext://json.dumps"}}]})
+
+        assert read({}, OURS | {"LOGGING_AZMON_CREDENTIAL": text}).credential == {
+            "chained": [{"client_assertion": ids | {"func": json.dumps}}]
+        }
+        with pytest.raises(ConfigurationError, match=r"LOGGING_AZMON_CREDENTIAL=ext://nowhere\.x cannot be resolved"):
+            read({}, OURS | {"LOGGING_AZMON_CREDENTIAL": text.replace("json.dumps", "nowhere.x")})
+
     def test_several_mistakes_are_told_together(self):
         """Of arguments and of variables."""
         with pytest.raises(ConfigurationError) as caught:

@@ -178,6 +178,24 @@ check({"otel_sdk_exporter_log_exported_total": 2})
         with Endpoint() as endpoint:
             run(SHOP + source, endpoint)
 
+    def test_a_directory_that_cannot_be_written_costs_no_row_and_is_told_once(self, monkeypatch, tmp_path):
+        """It was removed, or the disk is full."""
+        source = """
+import shutil
+metrics.collector()
+shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+handler = deliver("a", "b")
+assert handler.stats().delivered == 2
+assert handler.flush()
+"""
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
+        tmp_path.joinpath("metrics").mkdir()
+        with Endpoint() as endpoint:
+            said = run(SHOP + source, endpoint)
+
+        assert len(said.splitlines()) == 1
+        assert said.startswith("logging_azmon: metrics cannot be written: FileNotFoundError(")
+
     def test_a_thread_that_finds_the_writing_busy_does_not_wait(self):
         """The thread that writes does its work too."""
         source = """
