@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from . import validators
 from .credential_checks import check_credential
 from .environment import from_environment, with_origin
 from .options import ADDRESS, ARGUMENTS, DISABLED, Options
+from .redaction import Redaction, read_redaction
 
 if TYPE_CHECKING:
     from .dcr import Streams
@@ -40,6 +41,7 @@ class Settings:
     table: Table = dataclasses.field(repr=False)
     credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
     enabled: bool = ARGUMENTS["enabled"].default
+    redact: Redaction | None = None
     batch_bytes: int = ARGUMENTS["batch_bytes"].default
     batch_seconds: float = ARGUMENTS["batch_seconds"].default
     queue_bytes: int = ARGUMENTS["queue_bytes"].default
@@ -127,10 +129,17 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
         raise ConfigurationError(with_origin(problem, from_ours) for problem in problems)
     if enabled:
         address["endpoint"] = validators.normal_endpoint(address["endpoint"])
+    return Settings(**address, **_normalized(options), enabled=enabled, table=table)
+
+
+def _normalized(options: dict[str, Any]) -> dict[str, Any]:
+    """Return checked options as they are used."""
     for name in ("spool", "ca_bundle"):
         if name in options:
             options[name] = os.path.abspath(os.path.expanduser(os.fspath(options[name])))
-    return Settings(**address, **options, enabled=enabled, table=table)
+    if "redact" in options:
+        options["redact"], _ = read_redaction(options["redact"])
+    return options
 
 
 def switched_off_by(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -184,8 +193,9 @@ def _resolved(value: Any) -> Any:
 
 
 # The checks of settings that are neither numbers nor words.
-_CHECKS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+_CHECKS: Mapping[str, Callable[[Any], Iterable[str]]] = {
     "credential": check_credential,
+    "redact": lambda redact: read_redaction(redact)[1],
     "report": validators.check_report,
     "spool": validators.check_spool,
     "proxy": validators.check_proxy,

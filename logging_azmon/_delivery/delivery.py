@@ -17,7 +17,7 @@ from typing import Any
 from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
-from .._queue.batch import Batch, by_time, halves, shrunk
+from .._queue.batch import Batch, by_time, halves, shrunk, unjoined
 from .._queue.ledger import Ledger
 from ..trouble import Kind, Trouble, count, described, utc_time
 from .answer import Answer, Failure
@@ -155,7 +155,8 @@ class Delivery:
             return smaller if answer.failure is not None or self._may_split(len(smaller)) else None
         if action is Action.SPLIT_BY_TIME and (smaller := by_time(part)):
             return smaller if self._may_split(len(smaller)) else None
-        return halves(part) if self._may_isolate(part) else []
+        # Dead processes' batches, which were joined to save requests, are not rejected for each other's rows.
+        return halves(part) if self._may_isolate(part) else unjoined(part)
 
     def _may_split(self, requests: int) -> bool:
         return self._splits.grant(requests, self._clock.monotonic())

@@ -97,6 +97,13 @@ def separated(batch: Batch) -> tuple[Batch, ...]:
     return batch.members or (batch,)
 
 
+def unjoined(batch: Batch) -> list[Batch]:
+    """Return the batches of which one was joined, each as if it had not been sent; no batch if it was not joined."""
+    for member in batch.members:
+        member.attempts = Attempts(first_try=batch.attempts.first_try)
+    return list(batch.members)
+
+
 def halves(batch: Batch) -> list[Batch]:
     """Divide a batch of several rows in two."""
     if members := batch.members:

@@ -60,6 +60,7 @@ HANDED_OVER = Instrument(
 )
 SPOOLED = Instrument("logging_azmon.spooled", "level", _ROW, "Rows that wait on disk.")
 MISFITS = Instrument("logging_azmon.misfits", "counter", "{value}", "Values that did not fit their column.")
+REDACTED = Instrument("logging_azmon.redacted", "counter", "{value}", "Values that were replaced, as redact= asks.")
 REQUESTS = Instrument(
     "logging_azmon.requests", "counter", "{request}", "Requests, by their outcome.", _OUTCOME, is_exporter=True
 )
@@ -91,6 +92,7 @@ INSTRUMENTS = (
     HANDED_OVER,
     SPOOLED,
     MISFITS,
+    REDACTED,
     REQUESTS,
     RETRIES,
     SENT,
@@ -115,6 +117,7 @@ def counts(lifecycle: Lifecycle) -> Reading:
         (ADOPTED, own): stats.adopted,
         (HANDED_OVER, own): stats.handed_over,
         (MISFITS, own): stats.misfits,
+        (REDACTED, own): stats.redacted,
         (SENT, exporter): stats.sent_bytes,
     }
     for reason, rows in stats.dropped.items():

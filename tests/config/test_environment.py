@@ -8,6 +8,7 @@ import pytest
 from logging_azmon import AzureMonitorHandler, AzureMonitorProcessor, ConfigurationError, Pipeline
 from logging_azmon._config.environment import from_environment, setting, unknown, used, variable
 from logging_azmon._config.options import ARGUMENTS, Options
+from logging_azmon._config.redaction import Redaction
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
 from logging_azmon.testing import FakeDestination
 
@@ -32,6 +33,7 @@ NOT_CALLABLE = 42
 # For each setting, a text for its variable, and the value that it stands for.
 VALUES = {
     "credential": ("managed_identity", "managed_identity"),
+    "redact": ('["secrets", "personal"]', Redaction(("secrets", "personal"))),
     "batch_bytes": ("500_000", 500_000),
     "batch_seconds": ("2.5", 2.5),
     "queue_bytes": ("10000000", 10_000_000),

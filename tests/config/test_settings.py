@@ -100,6 +100,7 @@ class TestDefaults:
             "proxy": None,
             "ca_bundle": None,
             "report": None,
+            "redact": None,
             "batch_bytes": 1_000_000,
             "batch_seconds": 5.0,
             "queue_bytes": 64 * MIB,

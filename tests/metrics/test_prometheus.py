@@ -65,6 +65,7 @@ class TestScrape:
             ("logging_azmon_handed_over_total", ""): 0,
             ("logging_azmon_spooled", ""): 0,
             ("logging_azmon_misfits_total", ""): 0,
+            ("logging_azmon_redacted_total", ""): 0,
             ("logging_azmon_requests_total", "503"): 1,
             ("logging_azmon_requests_total", "204"): 1,
             ("logging_azmon_retries_total", "503"): 1,
