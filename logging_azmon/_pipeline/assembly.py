@@ -48,10 +48,15 @@ def assemble(
     clock: Clock,
     breaker: CircuitBreaker,
     wake: Callable[[], object],
+    on_end: Callable[[], None] = lambda: None,
     files: Files | None = None,
 ) -> Components:
-    """Assemble the components. `state` outlives a fork, other pipelines share `breaker`, and `files` is for tests."""
-    ledger = Ledger()
+    """Assemble the components.
+
+    `state` outlives a fork, other pipelines share `breaker`, `on_end` is called after each batch that was sent, and
+    `files` is for tests.
+    """
+    ledger = Ledger(clock.monotonic)
     backlog = Backlog()
     memory = MemoryStore(
         ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes
@@ -118,6 +123,7 @@ def assemble(
         clock=clock,
         shrink=shrink_row,
         on_delivered=notices.put_if_due,
+        on_end=on_end,
     )
     return Components(ledger, queue, scheduler, notices, delivery)
 

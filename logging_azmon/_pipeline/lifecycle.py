@@ -31,10 +31,12 @@ from .._queue.pipeline_state import PipelineState, State
 from .._rows.before_send import HookedEncoder
 from .._rows.encoder import Encoder
 from .._rows.redaction.redactor import Redactor
+from ..health import Health
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .close_after_config import CloseAfterConfig
+from .diagnosis import SWITCHED_OFF, diagnose
 from .flush_wait import FlushWait
 from .front_doors import FrontDoors
 from .intake import Intake
@@ -90,6 +92,7 @@ class Lifecycle:
             clock=self._clock,
             breaker=shared_breaker(settings.endpoint, settings.rule_id),
             wake=self.intake.wake,
+            on_end=lambda: self._pipelines.changed(self),
         )
         self.listeners = Listeners(
             state=self._state,
@@ -143,6 +146,28 @@ class Lifecycle:
         at_fork.ensure_restarted()
         self.intake.count_failures()
         return self.ledger.snapshot()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why."""
+        settings = self.settings
+        if not settings.enabled:
+            return SWITCHED_OFF
+        stats = self.stats()
+        scheduler = self.scheduler
+        since, ledger = self.queue.since(), self.ledger
+        return diagnose(
+            settings,
+            stats,
+            now=self._clock.monotonic(),
+            wall_time=self._clock.time(),
+            takes_rows=self._state.takes_rows,
+            oldest_row=since,
+            last_delivery=ledger.last_delivery,
+            last_loss=ledger.last_loss,
+            interval=scheduler.interval,
+            failure=scheduler.failure,
+            retry_seconds=scheduler.retry_seconds(),
+        )
 
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver the waiting rows.

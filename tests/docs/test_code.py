@@ -117,6 +117,8 @@ EXPECTED = [
     ("testing", "With a workspace", "", messages()),
     ("testing", "With a workspace", "", messages()),
     ("operations", "Reports", "", messages("hello")),
+    ("operations", "Metrics", "", messages()),
+    ("operations", "Metrics", "", messages()),
 ]
 BLOCKS = [(name, heading, code) for name in NAMES for heading, code in blocks(name, "python")]
 
