@@ -46,6 +46,8 @@ class Batch:
     first_row: int
     # The ledger's counter that holds its rows while it waits.
     place: Place = "queued"
+    # When its first row came, on the monotonic clock; of adopted rows, when their file was begun.
+    since: float = 0.0
     # Whether it may hold rows beyond `rows`, which its store counts when it loads the batch.
     is_uncounted: bool = False
     # Whether a dead process left its rows.
@@ -93,6 +95,13 @@ def separated(batch: Batch) -> tuple[Batch, ...]:
     for member in batch.members:
         member.attempts = replace(batch.attempts)
     return batch.members or (batch,)
+
+
+def unjoined(batch: Batch) -> list[Batch]:
+    """Return the batches of which one was joined, each as if it had not been sent; no batch if it was not joined."""
+    for member in batch.members:
+        member.attempts = Attempts(first_try=batch.attempts.first_try)
+    return list(batch.members)
 
 
 def halves(batch: Batch) -> list[Batch]:

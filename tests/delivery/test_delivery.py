@@ -13,7 +13,7 @@ from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure, FakeDestination
-from support.delivering import Bench, line, messages
+from support.delivering import Always, Bench, line, messages
 
 STORED = Answer(status=204)
 AWAY = Answer(status=503, code="ServiceUnavailable", message="away")
@@ -27,18 +27,6 @@ SPREAD = Answer(status=400, code=TIME_RANGE)
 def picky(is_bad, answer=BAD):
     """Refuse each batch that has a poison row."""
     return lambda rows: answer if any(is_bad(row) for row in rows) else STORED
-
-
-class Always(FakeDestination):
-    """Answer every request by calling the same function."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self._answer = answer
-
-    def send(self, lines, *, seconds=None):
-        self.play(self._answer)
-        return super().send(lines, seconds=seconds)
 
 
 class TestAnswers:

@@ -9,13 +9,14 @@ import os
 import pytest
 
 from logging_azmon._delivery.decision import TIME_RANGE
+from logging_azmon._queue import batch as queue_batch
 from logging_azmon._spool import recovery
 from logging_azmon._spool.adoption import LOOK_SECONDS, MAX_ADOPTED
 from logging_azmon._spool.files import Files
 from logging_azmon._spool.segment import new_owner, segment_name
 from logging_azmon.testing import Answer, FakeDestination
 from support.crashing import CrashingDisk
-from support.delivering import line, messages
+from support.delivering import Always, line, messages
 from support.spools import AWAY, BATCH_BYTES, LONG_AGO, OTHER, TARGET, text
 
 
@@ -228,6 +229,27 @@ class TestJoining:
         bench.queue.make_all_due()
         bench.run()
         assert [len(batch) for batch in directory.destination.batches] == [4, 2]
+
+    def test_many_poison_rows_cost_no_good_row_of_another_segment(self, directory, monkeypatch):
+        """When the requests for finding them are used up, each segment is sent by itself."""
+        monkeypatch.setattr(queue_batch, "SPLITS_PER_BATCH", 8)
+        poison = set(range(0, 60, 4))
+        for number in range(60):
+            directory.leave(line(number))
+        bad = Answer(status=400, code="InvalidPayload", message="a row is bad")
+        stored = Answer(status=204)
+        directory.destination = Always(
+            lambda rows: (
+                bad if any(row["Message"].isdigit() and int(row["Message"]) in poison for row in rows) else stored
+            )
+        )
+        bench = directory.process()
+        for _ in range(20):
+            directory.clock.advance(60)
+            bench.queue.make_all_due()
+            bench.run(3_600)
+        assert bench.stats.rejected == len(poison)
+        assert sorted(map(int, directory.arrived)) == sorted(set(range(60)) - poison)
 
     def test_segments_stay_on_disk_until_their_request_is_accepted(self, directory):
         paths = self.leave(directory)
