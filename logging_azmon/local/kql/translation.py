@@ -124,6 +124,18 @@ def kusto_type(duckdb_type: object) -> str:
     return "dynamic" if str(duckdb_type).upper() in ('"NULL"', "NULL") else str(name_of(str(duckdb_type)))
 
 
+LIST = "list"
+TIMES = "list of datetime"
+
+
+def stage_type(duckdb_type: object) -> str:
+    """Name the type of a column inside a query: as Kusto does, but lists, which are no JSON yet, as such."""
+    text = str(duckdb_type).upper()
+    if text.startswith("TIMESTAMP") and text.endswith("[]"):
+        return TIMES
+    return LIST if text.endswith("[]") or text.startswith(("STRUCT", "MAP")) else kusto_type(duckdb_type)
+
+
 def plain_name(node: Node) -> str:
     """Return a name without its KQL quotes."""
     text = node.text.strip()
@@ -204,13 +216,6 @@ class _NameCheck:
         self._kql = kql
 
     def query(self, query: Any, schema: dict[str, list[str]]) -> None:
-        from duckdb_kql import ir
-
-        schema = dict(schema)
-        tables = [(name, bound) for name, bound in query.lets if isinstance(bound, ir.Query)]
-        for name, bound in tables:
-            self.query(bound, schema)
-            schema[name] = self._columns(bound, schema) or []
         self._source(query.source, schema)
         columns = self._source_columns(query.source, schema)
         for operator in query.operators:
@@ -239,7 +244,7 @@ class _NameCheck:
         _check_repeats(operator, self._kql)
         if columns is None:
             return None
-        if not isinstance(operator, ir.Join | ir.Lookup | ir.Union):
+        if not isinstance(operator, ir.Join | ir.Lookup):
             for name in sorted(_referenced_columns(operator)):
                 if name not in columns:
                     raise unknown_name(name, self._kql, columns)
@@ -253,15 +258,6 @@ class _NameCheck:
 
         found = source_columns_or_none(source, schema)
         return list(found) if found is not None else None
-
-    def _columns(self, query: Any, schema: dict[str, list[str]]) -> list[str] | None:
-        from duckdb_kql import KqlError
-        from duckdb_kql.schema import output_columns
-
-        try:
-            return list(output_columns(query, schema))
-        except KqlError:
-            return None
 
 
 def _walk(node: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,13 +16,14 @@ import orjson
 
 from ..http.message import Request, Response, answer, failure
 from ..kql.errors import QueryError
+from ..kql.names import outside
 from ..kql.quoting import sql_name
 from ..kql.rewriter import translate
-from ..kql.translation import Columns, Schema, kusto_type
+from ..kql.translation import Columns, Schema, Translation, kusto_type
 from ..storage.database import explain, run
 from ..storage.store import Store
 from .timespan import Timespan, parse_timespan
-from .values import join_lists, json_writer, python_reader
+from .values import json_writer, python_reader
 
 MAX_SECONDS = 30.0
 MAX_ROWS = 500_000
@@ -151,20 +153,31 @@ class Queries:
 
         schema = self._store.schema()
         limited = _limited_tables(schema, timespan)
-        translation = translate(query, schema, self._store.describe, now=self._now())
         prefix = f"WITH {', '.join(limited)} " if limited else ""
-        sql = f"{prefix}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
-        parameters = {**translation.parameters, **(timespan.parameters() if limited else {})}
-        try:
-            with self._store.cursor(self._max_seconds) as cursor:
-                run(cursor, sql, parameters)
-                columns = [(name, kusto_type(kind)) for name, kind, *_ in cursor.description]
-                lists = [place for place, (_, kind, *_) in enumerate(cursor.description) if str(kind) == "JSON[]"]
-                rows, truncated = self._fetch(cursor)
-        except (duckdb.Error, OverflowError, ValueError) as error:
-            code, message = self._limits.get(type(error).__name__, ("SemanticError", explain(error)))
-            raise QueryError(message, code=code) from error
-        return columns, [join_lists(row, lists) for row in rows] if lists else rows, truncated
+        given = timespan.parameters() if limited else {}
+
+        def answer(translation: Translation) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]], bool]:
+            sql = f"{prefix}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
+            try:
+                with self._store.cursor(max(deadline - time.monotonic(), 0.01)) as cursor:
+                    run(cursor, sql, {**translation.parameters, **given})
+                    columns = [(outside(name), kusto_type(kind)) for name, kind, *_ in cursor.description]
+                    return columns, *self._fetch(cursor)
+            except (duckdb.Error, OverflowError, ValueError) as error:
+                code, message = self._limits.get(type(error).__name__, ("SemanticError", outside(explain(error))))
+                raise QueryError(message, code=code) from error
+
+        deadline = time.monotonic() + self._max_seconds
+        return answer(
+            translate(
+                query,
+                schema,
+                self._store.describe,
+                now=self._now(),
+                fetch=lambda part: answer(part)[1],
+                seconds=self._max_seconds,
+            )
+        )
 
     def _fetch(self, cursor: Any) -> tuple[list[tuple[Any, ...]], bool]:
         rows: list[tuple[Any, ...]] = []
