@@ -27,6 +27,7 @@ def mend() -> None:
             _write_each_text_once(translate)
             _stream_ranges(translate)
             _read_unicode_escapes(lower)
+            _add_functions()
             _is_mended = True
 
 
@@ -70,3 +71,19 @@ def _read_unicode_escapes(lower: Any) -> None:
     from .quoting import string_value
 
     lower._string_value = string_value  # noqa: SLF001 - pinned
+
+
+def _add_functions() -> None:
+    """Add functions to the engine's registries, which are plain dicts."""
+    from duckdb_kql.translate.functions import AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS, AggregateSpec, FunctionSpec
+
+    from .additions import AGGREGATES, CORRECTED, SCALARS
+
+    for name, (template, arities) in SCALARS.items():
+        SCALAR_FUNCTIONS.setdefault(name, FunctionSpec(name, "template", template, arities))
+    for name, (template, arities) in CORRECTED.items():
+        SCALAR_FUNCTIONS[name] = FunctionSpec(name, "template", template, arities)
+    for name, (template, arities, prefix) in AGGREGATES.items():
+        AGGREGATE_FUNCTIONS.setdefault(
+            name, AggregateSpec(name, template, arities, name_prefix=prefix, name_is_argument=not prefix)
+        )

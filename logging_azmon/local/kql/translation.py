@@ -216,8 +216,10 @@ class _NameCheck:
         self._kql = kql
 
     def query(self, query: Any, schema: dict[str, list[str]]) -> None:
+        from duckdb_kql.schema import source_columns_or_none
+
         self._source(query.source, schema)
-        columns = self._source_columns(query.source, schema)
+        columns = list(source_columns_or_none(query.source, schema) or [])
         for operator in query.operators:
             for nested in _nested(operator):
                 self.query(nested, schema)
@@ -236,28 +238,17 @@ class _NameCheck:
         for nested in _nested(source):
             self.query(nested, schema)
 
-    def _operator(self, operator: Any, columns: list[str] | None, schema: dict[str, list[str]]) -> list[str] | None:
-        from duckdb_kql import KqlError, ir
+    def _operator(self, operator: Any, columns: list[str], schema: dict[str, list[str]]) -> list[str]:
+        from duckdb_kql import ir
         from duckdb_kql.schema import _operator_columns
         from duckdb_kql.translate import _referenced_columns
 
         _check_repeats(operator, self._kql)
-        if columns is None:
-            return None
         if not isinstance(operator, ir.Join | ir.Lookup):
             for name in sorted(_referenced_columns(operator)):
                 if name not in columns:
                     raise unknown_name(name, self._kql, columns)
-        try:
-            return list(_operator_columns(operator, columns, schema))
-        except KqlError:
-            return None
-
-    def _source_columns(self, source: Any, schema: dict[str, list[str]]) -> list[str] | None:
-        from duckdb_kql.schema import source_columns_or_none
-
-        found = source_columns_or_none(source, schema)
-        return list(found) if found is not None else None
+        return list(_operator_columns(operator, columns, schema))
 
 
 def _walk(node: Any) -> Iterator[Any]:

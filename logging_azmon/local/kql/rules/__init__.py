@@ -33,6 +33,7 @@ OPERATORS: dict[str, Operator] = {
     "ProjectAwayOperator": naming.project_away,
     "ProjectKeepOperator": naming.project_keep,
     "ProjectReorderOperator": naming.project_reorder,
+    "ProjectRenameOperator": naming.project_rename,
     "RenderOperator": chains.render,
     "SampleOperator": chains.sample,
     "SampleDistinctOperator": chains.sample_distinct,

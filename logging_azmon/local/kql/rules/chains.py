@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import error_at
 from ..pipeline import Pipeline
 from ..quoting import kql_name
@@ -56,12 +58,14 @@ def parameter(pipeline: Pipeline, node: Node) -> str:
 
 
 def summarize(pipeline: Pipeline, node: Node) -> None:
-    """Name a bare `any(x)` as Azure does: the engine knows it as `take_any(x)`, which keeps the name."""
+    """Write `(a, b) = percentiles(x, 50, 90)` as two aggregates."""
     parts = []
     for child in node.children:
         written = pipeline.write(child)
-        if child.kind == "NamedFunctionCallExpression" and child.children[0].text == "any":
-            column = pipeline.name(child.children[2])
-            written = written if column == "*" else f"{kql_name(f'any_{column}')} = {written}"
+        names = child.children[0].children[0] if child.kind == "NamedExpression" else None
+        if names is not None and names.kind == "NamedExpressionNameList":
+            values = re.findall(r"\w+\((?:[^()]|\([^()]*\))*\)", pipeline.write(child.children[1]))
+            wanted = [pipeline.name(each) for each in names.children[1:-1] if each.text != ","]
+            written = ", ".join(f"{kql_name(name)} = {value}" for name, value in zip(wanted, values, strict=False))
         parts.append(written)
     pipeline.finish(node, pipeline.assemble(node, parts))

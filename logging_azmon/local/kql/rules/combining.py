@@ -10,6 +10,7 @@ from ..pipeline import Pipeline
 from ..quoting import sql_name
 from ..scope import Scope
 from ..translation import Columns, Node, plain_name
+from .naming import require
 
 if TYPE_CHECKING:
     from ..rewriter import Rewriter
@@ -19,15 +20,31 @@ _TABLES = frozenset({"IdentifierName", "EscapedName"})
 
 def join(pipeline: Pipeline, node: Node) -> None:
     """Read the right side as a stage, and leave no string null where it has no row."""
-    pipeline.cut()
+    left = pipeline.query.stages.schema[pipeline.cut()]
+    right: Columns = {}
     parts = []
     for child in node.children:
+        if child.kind.endswith("Clause"):
+            _check_keys(pipeline, child, left, right)
         if child.kind == "Token" or child.kind.endswith(("Parameter", "Clause")):
             parts.append(pipeline.write(child))
         else:
-            parts.append(pipeline.inner(child))
+            table = pipeline.inner(child)
+            right = pipeline.query.stages.schema[table]
+            parts.append(f" {table} ")
     pipeline.then(pipeline.assemble(node, parts))
     fill_strings(pipeline)
+
+
+def _check_keys(pipeline: Pipeline, clause: Node, left: Columns, right: Columns) -> None:
+    """Refuse a key that one of the sides lacks."""
+    for node in clause.children[1:]:
+        if node.kind in _TABLES:
+            for columns in (left, right):
+                require(pipeline, node, columns)
+        for each in node.walk():
+            if each.kind == "FunctionCallOrPathPathExpression" and each.children[0].text in {"$left", "$right"}:
+                require(pipeline, each.children[1].children[1], left if each.children[0].text == "$left" else right)
 
 
 def fill_strings(pipeline: Pipeline) -> None:
@@ -67,12 +84,20 @@ def _unite(pipeline: Pipeline, node: Node, arms: list[tuple[str, str]]) -> None:
         elif child.kind in _TABLES and not query.is_tabular(child, pipeline.scope) and options.get("isfuzzy") == "true":
             missing = child
         else:
-            name = plain_name(child) if child.kind in _TABLES else f"union_arg{len(arms)}"
+            label = _label(child)
+            name = plain_name(label) if label.kind in _TABLES else f"union_arg{len(arms)}"
             arms.append((query.tabular(child, pipeline.scope).cut(), name))
     if not arms:
         found = missing or node
         raise error_at(found.start, "None of the tables of this union exists.", query.kql)
     unite(pipeline, arms, source=options.get("withsource"), inner=options.get("kind") == "inner")
+
+
+def _label(node: Node) -> Node:
+    """Return what names a table of a union: its own name, or the one that `as` gives to its rows."""
+    while node.kind in {"ParenthesizedExpression", "PipeExpression", "PipedOperator", "AsOperator"}:
+        node = node.children[1 if node.kind == "ParenthesizedExpression" else -1]
+    return node
 
 
 def unite(pipeline: Pipeline, arms: list[tuple[str, str]], *, source: str | None, inner: bool = False) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import error_at
 from ..pipeline import Pipeline
 from ..quoting import kql_name, kql_string, sql_name, string_value
-from ..translation import Node
+from ..translation import Node, plain_name
 
 MAX_COLUMNS = 500
 _TYPES = {"VARCHAR": "string", "BIGINT": "long", "UBIGINT": "long", "DOUBLE": "real", "BOOLEAN": "bool"}
@@ -24,7 +26,15 @@ def evaluate(pipeline: Pipeline, node: Node) -> None:
 def _bag_unpack(pipeline: Pipeline, node: Node, arguments: list[Node]) -> None:
     """Make a column of each key of a bag, with the type that its values have."""
     bag = pipeline.name(arguments[0])
-    prefix = string_value(arguments[1].text) if len(arguments) > 1 else ""
+    options = dict(
+        zip(("prefix", "columnsConflict", "ignoredProperties"), (each.text for each in arguments[1:]), strict=False)
+    )
+    for argument in arguments[1:]:
+        if argument.kind == "NamedExpression":
+            options = {name: text for name, text in options.items() if text != argument.text}
+            options[plain_name(argument.children[0].children[0])] = argument.children[1].text
+    prefix, conflict = string_value(options.get("prefix", "")), string_value(options.get("columnsConflict", "'error'"))
+    ignored = [string_value(each) for each in re.findall(r"'[^']*'|\"[^\"]*\"", options.get("ignoredProperties", ""))]
     rows, columns = pipeline.rows()
     if columns.get(bag) != "dynamic":
         raise error_at(node.start, f"bag_unpack needs a dynamic column, and '{bag}' is not one.", pipeline.query.kql)
@@ -39,7 +49,9 @@ def _bag_unpack(pipeline: Pipeline, node: Node, arguments: list[Node]) -> None:
         known = {_TYPES.get(kind, "dynamic") for kind in kinds if kind != "NULL"}
         kind = known.pop() if len(known) == 1 else "real" if known == {"long", "real"} else "dynamic"
         name = pipeline.query.names.inside(prefix + key)
-        if name.casefold() in {each.casefold() for each in others}:
+        if key in ignored or (name in others and conflict == "keep_source"):
+            continue
+        if name.casefold() in {each.casefold() for each in others} and conflict == "error":
             message = f"bag_unpack finds the key '{key}', and there is a column of this name: give a prefix."
             raise error_at(node.start, message, pipeline.query.kql)
         others[name] = kind

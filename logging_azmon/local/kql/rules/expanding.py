@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from ..pipeline import Pipeline
 from ..quoting import kql_name
 from ..translation import Node
+from .naming import require
 
 _CONVERSIONS = frozenset({"todynamic", "parse_json", "parsejson", "toobject", "tostring"})
 _NAMES = frozenset({"IdentifierName", "EscapedName"})
@@ -39,7 +40,7 @@ def expanded(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, str]]:
             clause = f" {child.children[1].text}"
             child = child.children[0]  # noqa: PLW2901 - the target within
         if child.kind in _NAMES:
-            yield pipeline.name(child), clause
+            yield require(pipeline, child, pipeline.columns() or {}), clause
             continue
         if child.kind == "NamedExpression":
             name, value = pipeline.name(child.children[0].children[0]), child.children[1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ..names import outside
 from ..pipeline import Pipeline
-from ..quoting import kql_name, string_value
+from ..quoting import kql_name, kql_string, string_value
 from ..scope import Function
 from ..standard import INGESTED
 from ..translation import Node
@@ -60,13 +61,63 @@ def _extract(_: Pipeline, arguments: list[str]) -> str | None:
     return f"to{kind[1]}(extract({', '.join(arguments[:3])}))" if kind else None
 
 
-def _take_any(pipeline: Pipeline, arguments: list[str]) -> str | None:
-    """Take the newest row of the group: any row will do, but column by column would mix rows."""
-    if arguments == ["*"] and "TimeGenerated" in (pipeline.columns() or {}):
-        return "arg_max(TimeGenerated, *)"
-    if len(arguments) > 1:
-        return ", ".join(f"take_any({each})" for each in arguments)
-    return None
+def _take_any(function: str) -> Rule:
+    def rule(pipeline: Pipeline, arguments: list[str]) -> str | None:
+        """Take the newest row of the group: any row will do, but column by column would mix rows."""
+        if arguments == ["*"] and "TimeGenerated" in (pipeline.columns() or {}):
+            return "arg_max(TimeGenerated, *)"
+        return ", ".join(f"{function}({each})" for each in arguments) if len(arguments) > 1 else None
+
+    return rule
+
+
+def _percentiles(_: Pipeline, arguments: list[str]) -> str:
+    return ", ".join(f"percentile({arguments[0]}, {each})" for each in arguments[1:])
+
+
+def _pairwise(name: str) -> Rule:
+    """Apply a function of two sets to more of them."""
+
+    def rule(_: Pipeline, arguments: list[str]) -> str | None:
+        if len(arguments) < 3:
+            return None
+        written = arguments[0]
+        for each in arguments[1:]:
+            written = f"{name}({written}, {each})"
+        return written
+
+    return rule
+
+
+def _any_of(name: str) -> Rule:
+    """Ask for each of several values."""
+    return lambda _, arguments: "(" + " or ".join(f"{name}({arguments[0]}, {each})" for each in arguments[1:]) + ")"
+
+
+def _bin_at(_: Pipeline, arguments: list[str]) -> str | None:
+    if len(arguments) != 3:
+        return None
+    value, size, fixed = arguments
+    if re.match(r"datetime\b|now\b|ago\b|startof|todatetime", fixed):
+        return f"bin_at_time({value}, {size}, {fixed})"
+    return f"({fixed} + bin(({value}) - ({fixed}), {size}))"
+
+
+def _pack_all(pipeline: Pipeline, arguments: list[str]) -> str | None:
+    columns = pipeline.columns()
+    if not columns or arguments not in ([], ["false"]):
+        return None
+    return f"bag_pack({', '.join(f'{kql_string(outside(name))}, {kql_name(name)}' for name in columns)})"
+
+
+def _with_prefix(name: str) -> Rule:
+    """Choose the form of an address function that takes a prefix."""
+    return lambda _, arguments: f"{name}3({', '.join(arguments)})" if len(arguments) == 3 else None
+
+
+def _extract_json(_: Pipeline, arguments: list[str]) -> str | None:
+    kind = re.fullmatch(r"typeof\(\s*(\w+)\s*\)", arguments[2]) if len(arguments) == 3 else None
+    return f"to{kind[1]}(extract_json({arguments[0]}, {arguments[1]}))" if kind else None
 
 
 def _split(_: Pipeline, arguments: list[str]) -> str | None:
@@ -82,16 +133,31 @@ def _renamed(name: str) -> Rule:
 
 
 FUNCTIONS: dict[str, Rule] = {
-    "any": lambda pipeline, arguments: _take_any(pipeline, arguments) or f"take_any({', '.join(arguments)})",
+    "any": _take_any("any"),
     "base64_decodestring": _renamed("base64_decode_tostring"),
     "base64_encodestring": _renamed("base64_encode_tostring"),
+    "bin_at": _bin_at,
     "column_ifexists": _if_exists,
     "columnifexists": _if_exists,
     "extract": _extract,
+    "extract_json": _extract_json,
+    "extractjson": _extract_json,
+    "has_any_ipv4": _any_of("has_ipv4"),
+    "has_any_ipv4_prefix": _any_of("has_ipv4_prefix"),
     "ingestion_time": _ingestion_time,
+    "ipv4_compare": _with_prefix("ipv4_compare"),
+    "ipv4_is_in_any_range": _any_of("ipv4_is_in_any_range"),
+    "ipv4_is_match": _with_prefix("ipv4_is_match"),
     "makelist": _renamed("make_list"),
     "makeset": _renamed("make_set"),
     "pack": _renamed("bag_pack"),
+    "pack_all": _pack_all,
+    "parseurl": _renamed("parse_url"),
+    "percentiles": _percentiles,
+    "range": _renamed("range_"),
+    "set_difference": _pairwise("set_difference"),
+    "set_intersect": _pairwise("set_intersect"),
+    "set_union": _pairwise("set_union"),
     "split": _split,
-    "take_any": _take_any,
+    "take_any": _take_any("take_any"),
 }

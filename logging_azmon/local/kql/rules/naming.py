@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from ..errors import error_at
+from ..errors import error_at, unknown_name
 from ..names import outside
 from ..pipeline import Pipeline, listed
-from ..translation import Node, plain_name
+from ..translation import Columns, Node, plain_name
 
 
 def column(pipeline: Pipeline, node: Node) -> str | None:
@@ -64,6 +64,24 @@ def project_reorder(pipeline: Pipeline, node: Node) -> None:
     pipeline.then(f"project {listed({name: columns[name] for name in order})}")
 
 
+def project_rename(pipeline: Pipeline, node: Node) -> None:
+    """Refuse a column that does not exist, which the engine passes over."""
+    for child in node.children:
+        if child.kind == "NamedExpression":
+            require(pipeline, child.children[1], pipeline.columns() or {})
+    pipeline.plain(node)
+
+
+def require(pipeline: Pipeline, node: Node, columns: Columns) -> str:
+    """Return the name of a column that must exist."""
+    name = pipeline.name(node)
+    if name not in columns:
+        known = [outside(each) for each in columns]
+        message = unknown_name(plain_name(node), pipeline.query.kql, known).message
+        raise error_at(node.start, message, pipeline.query.kql)
+    return name
+
+
 def _chosen(pipeline: Pipeline, node: Node) -> list[str]:
     """Return the columns that names and patterns match, in the order of the patterns."""
     columns = pipeline.columns() or {}
@@ -77,12 +95,9 @@ def _chosen(pipeline: Pipeline, node: Node) -> list[str]:
         if "*" in pattern:
             found = [each for each in columns if fnmatchcase(outside(each), pattern)]
         else:
-            found = [each for each in columns if each == pipeline.name(name)]
+            found = [require(pipeline, name, columns)]
         if ordered:
             found = _in_order(found, target.children[1].text)
-        if not found and "*" not in pattern:
-            message = f"Failed to resolve table, column or scalar expression named '{pattern}'."
-            raise error_at(target.start, message, pipeline.query.kql)
         picked.extend(each for each in found if each not in picked)
     return picked
 
