@@ -74,11 +74,11 @@ def _grouped(pipeline: Pipeline, node: Node, key: str) -> None:
         if node.kind == "TopOperator":
             pipeline.then(f"sort by {key} asc, {pipeline.write(node.children[3])}", same=True)
         rows, columns = pipeline.rows()
-        number = f"row_number() OVER (PARTITION BY {key} ORDER BY _at) AS _number"
-        ordered = f"SELECT *, {number} FROM (SELECT *, row_number() OVER () AS _at FROM {rows})"
+        number = f"row_number() OVER (PARTITION BY {key} ORDER BY _hidden_at) AS _hidden_number"
+        ordered = f"SELECT *, {number} FROM (SELECT *, row_number() OVER () AS _hidden_at FROM {rows})"
         values = ", ".join(map(sql_name, columns))
-        first = f"_number <= {int(node.children[1].text)}"
-        pipeline.select(f"SELECT {values} FROM ({ordered}) WHERE {first} ORDER BY _at", columns)
+        first = f"_hidden_number <= {int(node.children[1].text)}"
+        pipeline.select(f"SELECT {values} FROM ({ordered}) WHERE {first} ORDER BY _hidden_at", columns)
     else:
         name = node.text.split(maxsplit=1)[0]
         message = f"'{name}' is not available inside mv-apply or partition in the local workspace."

@@ -29,15 +29,17 @@ def window(pipeline: Pipeline, function: str, node: Node, arguments: list[str]) 
     kind = columns.pop(name, "long")
     expression = _expression(function, name, arguments, kind)
     kept = ", ".join(map(sql_name, columns))
-    part = f"count(*) FILTER (WHERE {name}_restart) OVER (ROWS UNBOUNDED PRECEDING) AS _part"
-    numbered = f"SELECT *, {part}, row_number() OVER () AS _at FROM {rows}"
-    pipeline.select(f"SELECT {kept}, {expression} AS {name} FROM ({numbered}) ORDER BY _at", {**columns, name: kind})
+    part = f"count(*) FILTER (WHERE {name}_restart) OVER (ROWS UNBOUNDED PRECEDING) AS _hidden_part"
+    numbered = f"SELECT *, {part}, row_number() OVER () AS _hidden_at FROM {rows}"
+    pipeline.select(
+        f"SELECT {kept}, {expression} AS {name} FROM ({numbered}) ORDER BY _hidden_at", {**columns, name: kind}
+    )
     pipeline.hidden.append(name)
     return name
 
 
 def _expression(function: str, name: str, arguments: list[str], kind: str) -> str:
-    over = "OVER (PARTITION BY _part ORDER BY _at ROWS UNBOUNDED PRECEDING)"
+    over = "OVER (PARTITION BY _hidden_part ORDER BY _hidden_at ROWS UNBOUNDED PRECEDING)"
     if function == "row_number":
         start = arguments[0] if arguments else "1"
         return f"CAST(row_number() {over} + ({_number(start)}) - 1 AS BIGINT)"
@@ -45,7 +47,7 @@ def _expression(function: str, name: str, arguments: list[str], kind: str) -> st
         return f"sum({name}) {over}"
     offset = _number(arguments[1]) if len(arguments) > 1 else 1
     default = _literal(arguments[2]) if len(arguments) > 2 else "''" if kind == "string" else "NULL"
-    return f"{'lag' if function == 'prev' else 'lead'}({name}, {offset}, {default}) OVER (ORDER BY _at)"
+    return f"{'lag' if function == 'prev' else 'lead'}({name}, {offset}, {default}) OVER (ORDER BY _hidden_at)"
 
 
 def _number(written: str) -> int:
