@@ -27,6 +27,7 @@ def mend() -> None:
             _write_each_text_once(translate)
             _stream_ranges(translate)
             _read_unicode_escapes(lower)
+            _look_for_terms_fast(translate)
             _add_functions()
             _is_mended = True
 
@@ -71,6 +72,24 @@ def _read_unicode_escapes(lower: Any) -> None:
     from .quoting import string_value
 
     lower._string_value = string_value  # noqa: SLF001 - pinned
+
+
+def _look_for_terms_fast(translate: Any) -> None:
+    """Compare the letters before a regular expression looks for the whole term: most rows do not even have those."""
+    original = translate.term_match_sql
+
+    def match(
+        haystack: str, needle: str, *, case_sensitive: bool = False, needle_text: str | None = None, **edges: Any
+    ) -> str:
+        sql = str(original(haystack, needle, case_sensitive=case_sensitive, needle_text=needle_text, **edges))
+        if not needle_text or not needle_text.isascii() or len(haystack) > _INLINE:
+            return sql
+        literal = translate.quote_string(needle_text if case_sensitive else needle_text.lower())
+        found = f"contains({haystack if case_sensitive else f'lower({haystack})'}, {literal})"
+        # Only CASE leaves the other rows alone; AND would compute both sides for each.
+        return f"CASE WHEN {found} THEN {sql} ELSE false END"
+
+    translate.term_match_sql = match
 
 
 def _add_functions() -> None:

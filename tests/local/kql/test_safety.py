@@ -55,8 +55,9 @@ def test_first_queries_that_come_concurrently_mend_the_engine_once(monkeypatch):
 
     monkeypatch.setattr(engine, "_is_mended", False)
     monkeypatch.setattr(engine, "_write_each_text_once", mending)
-    for name in ("_stream_ranges", "_read_unicode_escapes"):
+    for name in ("_stream_ranges", "_read_unicode_escapes", "_look_for_terms_fast"):
         monkeypatch.setattr(engine, name, lambda _: None)
+    monkeypatch.setattr(engine, "_add_functions", lambda: None)
     threads = [threading.Thread(target=engine.mend) for _ in range(2)]
     threads[0].start()
     assert begun.wait(LIMIT_SECONDS)

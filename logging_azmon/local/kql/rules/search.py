@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 _LOGICAL = frozenset({"LogicalOrExpression", "LogicalAndExpression", "LogicalOrOperation", "LogicalAndOperation"})
 
+_LETTERS = {
+    "int": frozenset("-0123456789"),
+    "long": frozenset("-0123456789"),
+    "datetime": frozenset("-0123456789tz:."),
+}
+"""The characters that the texts of a type consist of: other terms are not looked for there."""
+
 
 def search_source(query: Rewriter, node: Node, scope: Scope) -> Pipeline:
     """Search in tables, and name each row's table in `$table`, the first column."""
@@ -53,7 +60,7 @@ def any_column(pipeline: Pipeline, node: Node) -> str:
     """Apply `* has …` to each column."""
     columns = pipeline.columns() or {}
     rest = pipeline.query.kql[node.children[1].start : node.stop]
-    return "(" + " or ".join(f"tostring({kql_name(name)}) {rest}" for name in columns) + ")"
+    return _each(columns, rest)
 
 
 def _named(node: Node) -> Iterator[str]:
@@ -89,7 +96,15 @@ def _anywhere(value: str, columns: Columns, *, case_sensitive: bool) -> str:
     if not value.strip("*"):
         return "true"
     operator, term = _term(value, case_sensitive=case_sensitive)
-    return "(" + " or ".join(f"tostring({kql_name(name)}) {operator} {term}" for name in columns) + ")"
+    letters = set(value.casefold()) - {"*"}
+    possible = {name: kind for name, kind in columns.items() if letters <= _LETTERS.get(kind, letters)}
+    return _each(possible, f"{operator} {term}") if possible else "false"
+
+
+def _each(columns: Columns, condition: str) -> str:
+    """Return a condition on the text of each column; a string is its text."""
+    texts = (kql_name(name) if kind == "string" else f"tostring({kql_name(name)})" for name, kind in columns.items())
+    return "(" + " or ".join(f"{text} {condition}" for text in texts) + ")"
 
 
 def _term(value: str, *, case_sensitive: bool) -> tuple[str, str]:
