@@ -133,6 +133,11 @@ class Rewriter:
         self._lets[inside] = f"let {inside} = {parameters}{written}"
         return inside
 
+    def bound(self, name: str) -> str | None:
+        """Return the KQL of a value that is bound to a name; None if there is none."""
+        statement = self._lets.get(name.strip())
+        return statement.partition("=")[2].strip() if statement else None
+
     def _function(self, node: Node, name: str, scope: Scope) -> None:
         body = node.children[-1]
         statements = [each for each in body.children[1:-1] if each.text != ";"]
@@ -153,6 +158,9 @@ class Rewriter:
         scope.hide(name)
         if self.is_tabular(statements[-1], inner):
             scope.functions[name] = function
+        elif any(each.kind == "ToScalarExpression" for each in body.walk()):
+            # The table within may depend on the arguments: `expand` computes it for each call.
+            scope.calls[name] = function
         else:
             inner.tables = {key: table for key, table in inner.tables.items() if table}
             written = Pipeline(self, inner, None).write(body)
@@ -242,8 +250,7 @@ class Rewriter:
 
     def _named_table(self, node: Node, scope: Scope) -> Pipeline:
         written = node.children[2].text
-        bound = self._lets.get(scope.scalars.get(written, ""), "")
-        name = string_value(bound.partition("=")[2] if bound else written)
+        name = string_value(self.bound(scope.scalars.get(written, "")) or written)
         if name not in self.tables:
             raise error_at(node.start, f"table() needs the name of a table, and '{name}' is not one.", self.kql)
         return self.stored(name, scope)
@@ -276,6 +283,16 @@ class Rewriter:
             self._calls[call] = self.tabular(function.value, inner).cut()
         stage = self._calls[call]
         return Pipeline(self, scope, stage, stage)
+
+    def expand(self, function: Function, arguments: list[str]) -> str:
+        """Return the KQL of a call of a function that yields a value."""
+        inner = function.scope.inner()
+        for parameter, written in zip(function.parameters, arguments, strict=True):
+            inner.hide(parameter.name)
+            inner.scalars[parameter.name] = f"({written})"
+        for statement in function.statements:
+            self._statement(statement, inner)
+        return f"({Pipeline(self, inner, None).write(function.value)})"
 
     # The engine
 

@@ -323,6 +323,8 @@ QUERIES = {
     # the KQL reference: user-defined functions, named arguments in any order, and defaults
     "let f = (a: long, b: string = 'b.default', c: long = 0) { strcat(a, '-', b, '-', c) }; print f(c=7, a=12)": [("12-b.default-7",)],
     "App_CL | where Sequence == 1 | as Seen | join kind=inner (Seen) on Sequence | project Level, Level1": [("INFO", "INFO")],
+    "let newest = (logger: string, add: long = 1) { let extra = add; toscalar(App_CL | where Logger == logger | summarize max(Sequence)) + extra };"
+    " Owner_CL | where Logger == 'db' | extend n = newest('db') + newest('web', 0), s = newest('cache', strlen(Team)) | project n, s": [(10, 10)],
     "let f = () { let t = App_CL | take 2; let u = 5; t }; f() | count": [(2,)],
     "let f = (x: long) { x + 1 }; let unused = App_CL | take 1; print f(1), toscalar(1)": [(2, 1)],
     # union: a column of several types becomes one for each
@@ -389,6 +391,10 @@ QUERIES = {
     "App_CL | project Level | evaluate pivot(Level)": [(1, 2, 2, 1)],
     "print a = 1, b = 'x' | evaluate narrow()": [(0, "a", "1"), (0, "b", "x")],
     # small operators and functions
+    "let n = 2; let m = n; App_CL | top n by Sequence | take m | sample m | project Sequence": [(6,), (5,)],
+    "let n = 1; App_CL | partition by Level (take n) | count": [(4,)],
+    "App_CL | summarize n = count(Level) by Logger | where Logger == 'web'": [("web", 3)],
+    "print range(1, 3)": [([1, 2, 3],)],
     "App_CL | sort by Sequence asc | serialize | extend n = row_number() | where n == 1 | project Sequence": [(1,)],
     "App_CL | sample-distinct 2 of Level | count": [(2,)],
     "App_CL | summarize take_any(Level, Logger) by Sequence | where Sequence == 6": [(6, "DEBUG", "cache")],
@@ -400,6 +406,9 @@ QUERIES = {
     "print s = 'k=v' | parse s with * 'k=' ['the value'] | project ['the value']": [("v",)],
     "datatable (t: datetime) [datetime(2026-01-01)] | summarize l = make_list(t)": [(["2026-01-01T00:00:00.0000000Z"],)],
     # make-series in its other forms
+    "App_CL | take 0 | make-series kind=nonempty n=count() default=7 on TimeGenerated from datetime(2026-03-10) to datetime(2026-03-12) step 1d"
+    " | project n": [([7, 7],)],
+    "App_CL | take 0 | make-series n=count() on TimeGenerated from datetime(2026-03-10) to datetime(2026-03-12) step 1d": [],
     "App_CL | make-series s=sum(Sequence) default=0 on TimeGenerated in range(datetime(2026-03-10 09:00), datetime(2026-03-10 11:00), 1h) | project s": [
         ([6, 9, 6],)
     ],

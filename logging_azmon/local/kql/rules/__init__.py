@@ -40,9 +40,12 @@ OPERATORS: dict[str, Operator] = {
     "SearchOperator": search.search,
     "SerializeOperator": chains.serialize,
     "SummarizeOperator": chains.summarize,
+    "TakeOperator": chains.take,
+    "TopOperator": chains.take,
     "UnionOperator": combining.union,
 }
 EXPRESSIONS: dict[str, Expression] = {
+    "CountExpression": chains.count_of,
     "EqualityExpression": comparing.equality,
     "EscapedName": naming.column,
     "FunctionCallOrPathPathExpression": naming.path,

@@ -20,15 +20,37 @@ def consume(pipeline: Pipeline, _: Node) -> None:
     pipeline.then("take 0")
 
 
+def take(pipeline: Pipeline, node: Node) -> None:
+    """Write a number that `let` binds: the engine wants it as a literal."""
+    parts = [pipeline.write(child) for child in node.children]
+    parts[1] = number(pipeline, node.children[1])
+    pipeline.finish(node, pipeline.assemble(node, parts))
+
+
+def number(pipeline: Pipeline, node: Node) -> str:
+    """Return a number, or the one that `let` binds to a name."""
+    written = pipeline.write(node)
+    bound = pipeline.query.bound(written)
+    while bound is not None:
+        written, bound = bound, pipeline.query.bound(bound)
+    return written
+
+
+def count_of(pipeline: Pipeline, node: Node) -> str:
+    """Write `count(x)` as `count()`: both count the rows."""
+    del pipeline, node
+    return "count()"
+
+
 def sample(pipeline: Pipeline, node: Node) -> None:
     """Take the first rows: any will do."""
-    pipeline.then(f"take {pipeline.write(node.children[-1])}", same=True)
+    pipeline.then(f"take {number(pipeline, node.children[-1])}", same=True)
 
 
 def sample_distinct(pipeline: Pipeline, node: Node) -> None:
     """Take the first distinct values: any will do."""
     pipeline.then(f"distinct {pipeline.write(node.children[-1])}")
-    pipeline.then(f"take {pipeline.write(node.children[1])}")
+    pipeline.then(f"take {number(pipeline, node.children[1])}")
 
 
 def serialize(pipeline: Pipeline, node: Node) -> None:

@@ -42,8 +42,10 @@ def _own(pipeline: Pipeline, name: str, function: Function, nodes: list[Node]) -
     bound = [given for _, given in bind(function.parameters, nodes)]
     if None in bound:
         return None
-    written = ", ".join(pipeline.write(each) for each in bound if each is not None)
-    return f"{pipeline.scope.scalars[name]}({written})"
+    written = [pipeline.write(each) for each in bound if each is not None]
+    if name not in pipeline.scope.scalars:
+        return pipeline.query.expand(function, written)
+    return f"{pipeline.scope.scalars[name]}({', '.join(written)})"
 
 
 def _if_exists(pipeline: Pipeline, arguments: list[str]) -> str | None:
@@ -154,7 +156,7 @@ FUNCTIONS: dict[str, Rule] = {
     "pack_all": _pack_all,
     "parseurl": _renamed("parse_url"),
     "percentiles": _percentiles,
-    "range": _renamed("range_"),
+    "range": lambda _, arguments: f"range_({', '.join([*arguments, '1'][:3])})",
     "set_difference": _pairwise("set_difference"),
     "set_intersect": _pairwise("set_intersect"),
     "set_union": _pairwise("set_union"),

@@ -10,7 +10,9 @@ from ..errors import error_at
 from ..pipeline import Pipeline
 from ..quoting import sql_name
 from ..translation import Node
+from .chains import number
 from .expanding import expand, expanded
+from .windows import integer
 
 _ROW_BY_ROW = frozenset(
     {
@@ -74,10 +76,10 @@ def _grouped(pipeline: Pipeline, node: Node, key: str) -> None:
         if node.kind == "TopOperator":
             pipeline.then(f"sort by {key} asc, {pipeline.write(node.children[3])}", same=True)
         rows, columns = pipeline.rows()
-        number = f"row_number() OVER (PARTITION BY {key} ORDER BY _hidden_at) AS _hidden_number"
-        ordered = f"SELECT *, {number} FROM (SELECT *, row_number() OVER () AS _hidden_at FROM {rows})"
+        place = f"row_number() OVER (PARTITION BY {key} ORDER BY _hidden_at) AS _hidden_number"
+        ordered = f"SELECT *, {place} FROM (SELECT *, row_number() OVER () AS _hidden_at FROM {rows})"
         values = ", ".join(map(sql_name, columns))
-        first = f"_hidden_number <= {int(node.children[1].text)}"
+        first = f"_hidden_number <= {integer(number(pipeline, node.children[1]))}"
         pipeline.select(f"SELECT {values} FROM ({ordered}) WHERE {first} ORDER BY _hidden_at", columns)
     else:
         name = node.text.split(maxsplit=1)[0]

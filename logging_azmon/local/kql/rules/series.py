@@ -26,6 +26,8 @@ class Series:
     bounds: dict[str, str] = field(default_factory=dict)
     """`step`, and `from` and `to` if they are given."""
     keys: list[tuple[str, str]] = field(default_factory=list)
+    nonempty: bool = False
+    """Whether there is a series of defaults if there are no rows."""
 
     def bounds_kql(self) -> str:
         """Return the KQL that computes the bounds, once."""
@@ -64,6 +66,8 @@ class Series:
         high = f"(SELECT _last FROM {bounds})" if "to" in self.bounds else f"(SELECT max(_slot) FROM {data}) + {step}"
         listed = ", ".join(f"d.{sql_name(key)}" for key in keys)
         groups = f"SELECT DISTINCT {listed} FROM {data} d" if keys else f"SELECT 1 AS _one FROM {data} LIMIT 1"
+        if self.nonempty and not keys:
+            groups = "SELECT 1 AS _one"
         same = ["d._slot = s._slot", *(f"d.{sql_name(key)} IS NOT DISTINCT FROM g.{sql_name(key)}" for key in keys)]
         slot_text = "strftime(s._slot, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if columns["_slot"] == "datetime" else "s._slot"
         outputs = [f"g.{sql_name(key)}" for key in keys]
@@ -106,6 +110,7 @@ def read_series(pipeline: Pipeline, node: Node) -> Series:
     prefix = ""
     for child in node.children[1:]:
         if child.kind == "RelaxedQueryOperatorParameter":
+            series.nonempty = series.nonempty or child.text.replace(" ", "") == "kind=nonempty"
             prefix = "" if child.children[0].text == "kind" else child.text
         elif child.kind == "MakeSeriesOperatorOnClause":
             series.axis = pipeline.name(child.children[1])

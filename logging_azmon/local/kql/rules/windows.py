@@ -42,15 +42,16 @@ def _expression(function: str, name: str, arguments: list[str], kind: str) -> st
     over = "OVER (PARTITION BY _hidden_part ORDER BY _hidden_at ROWS UNBOUNDED PRECEDING)"
     if function == "row_number":
         start = arguments[0] if arguments else "1"
-        return f"CAST(row_number() {over} + ({_number(start)}) - 1 AS BIGINT)"
+        return f"CAST(row_number() {over} + ({integer(start)}) - 1 AS BIGINT)"
     if function == "row_cumsum":
         return f"sum({name}) {over}"
-    offset = _number(arguments[1]) if len(arguments) > 1 else 1
+    offset = integer(arguments[1]) if len(arguments) > 1 else 1
     default = _literal(arguments[2]) if len(arguments) > 2 else "''" if kind == "string" else "NULL"
     return f"{'lag' if function == 'prev' else 'lead'}({name}, {offset}, {default}) OVER (ORDER BY _hidden_at)"
 
 
-def _number(written: str) -> int:
+def integer(written: str) -> int:
+    """Return a literal number, which becomes SQL."""
     if not re.fullmatch(r"-?\d{1,18}", written):
         raise QueryError(f"'{written}' must be an integer literal in the local workspace.", code="Unsupported")
     return int(written)
@@ -58,4 +59,4 @@ def _number(written: str) -> int:
 
 def _literal(written: str) -> str:
     value = re.fullmatch(r"""(['"])([^'"\\]*)\1""", written)
-    return "'" + value[2] + "'" if value else str(_number(written))
+    return "'" + value[2] + "'" if value else str(integer(written))
