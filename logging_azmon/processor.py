@@ -76,6 +76,9 @@ class AzureMonitorProcessor:
             stands for; without `dcr`, the preset "default".
         dcr: Data collection rule to read column names and types from: the path of its JSON file, or the
             rule as a mapping. Default: none.
+        redact: What to replace before a row is written anywhere: "secrets", "personal", a list of these
+            and of regular expressions, or a mapping of "presets", "patterns" and "keys". Default:
+            nothing.
         batch_bytes: Maximum bytes of JSON in one request, before compression. Default: 1_000_000, from
             4_096 to 52_428_800.
         batch_seconds: Maximum seconds that a row waits for its batch to fill. The first row after a

@@ -34,6 +34,8 @@ class Stats:
     """Adopted rows that were left in the spool for the next process."""
     misfits: int = 0
     """Values that did not fit their column."""
+    redacted: int = 0
+    """Secrets and the like that were replaced in values."""
     requests: int = 0
     """Requests that were sent."""
     retries: int = 0

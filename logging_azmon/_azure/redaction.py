@@ -14,6 +14,8 @@ _REMOVED = "(not shown)"
 _TOKEN = re.compile(r"(?i)\bbearer\s+[^\s'\"]+|\beyJ[\w-]{8,}(?:\.[\w-]+)*")
 # The login of any URL.
 _LOGIN = re.compile(r"(?<=//)[^/\s'\"]*@")
+# What urllib3 says of a URL; the endpoint was checked before, so it is a proxy's, and quotes pieces of its password.
+_UNPARSED = re.compile(r"Failed to parse: .*")
 _PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy")
 # Removing a shorter piece of a password would tear apart the words of the message.
 _SHORTEST_PIECE = 3
@@ -21,7 +23,7 @@ _SHORTEST_PIECE = 3
 
 def without_secrets(text: str) -> str:
     """Return a text without tokens, without the logins of URLs, and without the passwords of the proxies in use."""
-    text = _LOGIN.sub("", _TOKEN.sub(_REMOVED, text))
+    text = _LOGIN.sub("", _TOKEN.sub(_REMOVED, _UNPARSED.sub(f"a proxy's URL cannot be parsed {_REMOVED}", text)))
     for piece in sorted(_password_pieces(), key=len, reverse=True):
         text = text.replace(piece, _REMOVED)
     return text

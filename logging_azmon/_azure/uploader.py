@@ -6,8 +6,9 @@ elsewhere, logging writes a line for each request, and tracing makes a span for 
 
 Rules:
 - A delivering thread imports the SDK, and builds the client and its credential, at the first upload.
-- Both happen under `building`, which a fork waits for: a child forked during an import could never finish it.
-  It is re-entrant, because building the client may fork.
+- The first of each kind is built under `importing`, which a fork waits for: a child forked during an import could never
+  finish it. Later ones import nothing, so no fork waits for them. The locks are re-entrant, because building the client
+  may fork.
 - A forked child builds its own client and leaves the parent's connections alone.
 """
 
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from .._config.clouds import CLOUDS
@@ -38,16 +39,18 @@ _IMPORTED_BY_REQUESTS = (
     "azure.core.rest._http_response_impl",
 )
 
-building = RLock()
+importing = RLock()
+# The kinds of credential with which a connection was built in this process.
+_imported: set[str] = set()
 
 
 def restart() -> None:
     """Replace the lock in a forked child, where a thread that held it does not exist."""
-    global building  # noqa: PLW0603 - one lock per process
-    building = RLock()
+    global importing  # noqa: PLW0603 - one lock per process
+    importing = RLock()
 
 
-at_fork.register(at_fork.Turn.SDK_IMPORT, locks=lambda: [building], restart=restart)
+at_fork.register(at_fork.Turn.SDK_IMPORT, locks=lambda: [importing], restart=restart)
 
 
 class Uploader:
@@ -56,6 +59,7 @@ class Uploader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection: _Connection | None = None
+        self._building = RLock()
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
         """Upload rows, one JSON object per line; `seconds` shortens the timeouts of the settings."""
@@ -77,6 +81,8 @@ class Uploader:
                     read_timeout=max(0.01, min(settings.read_seconds, limit)),
                     tracing_options={"enabled": False},
                 )
+            except MemoryError:
+                raise  # it says nothing of the service
             except Exception as error:  # noqa: BLE001 - any error is an answer: the rows are kept, and it is reported
                 return answer_to(error)
         return Answer(status=204)
@@ -90,14 +96,18 @@ class Uploader:
     def forget(self) -> None:
         """Drop the connections without closing them: in a forked child they are the parent's."""
         self._connection = None
+        self._building = RLock()
 
     def _connected(self) -> _Connection:
         connection = self._connection
         if connection is None:
-            with building:
+            with self._building:
                 connection = self._connection
                 if connection is None:
-                    connection = self._connection = _Connection(self._settings)
+                    kind = _kind(self._settings.credential)
+                    with importing if kind not in _imported else nullcontext():
+                        connection = self._connection = _Connection(self._settings)
+                    _imported.add(kind)
         return connection
 
 
@@ -107,7 +117,7 @@ class _Connection:
     def __init__(self, settings: Settings) -> None:
         if real_threads.is_patched():
             _spare_platform_a_program()
-        # All imports are made first, under `building`, including those that the first request would make.
+        # All imports are made first, including those that the first request would make.
         for module in _IMPORTED_BY_REQUESTS:
             with suppress(ImportError):
                 importlib.import_module(module)
@@ -151,6 +161,15 @@ class _Connection:
     def close(self) -> None:
         self.client.close()
         self._credential.close()
+
+
+def _kind(credential: Any) -> str:
+    """Return what decides which modules a credential imports: the names in it, but not its options."""
+    if isinstance(credential, Mapping):
+        return str([(name, _kind(value) if not isinstance(value, str) else "") for name, value in credential.items()])
+    if isinstance(credential, list | tuple):
+        return str([_kind(each) for each in credential])
+    return credential if isinstance(credential, str) else type(credential).__name__
 
 
 def _array(lines: bytes | bytearray) -> bytearray:

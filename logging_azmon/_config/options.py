@@ -9,7 +9,7 @@ Annotations are evaluated here, hence no ``from __future__ import annotations``:
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
 
@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     enabled: bool | None
     columns: str | Mapping[str, Any] | Table | None
     dcr: str | Path | Mapping[str, Any] | None
+    redact: str | Sequence[Any] | Mapping[str, Any] | None
     batch_bytes: int | None
     batch_seconds: float | None
     queue_bytes: int | None
@@ -141,6 +142,11 @@ _TABLE = (
         "dcr",
         "Data collection rule to read column names and types from: the path of its JSON file, or the rule as a mapping."
         " Default: none.",
+    ),
+    Argument(
+        "redact",
+        'What to replace before a row is written anywhere: "secrets", "personal", a list of these and of regular'
+        ' expressions, or a mapping of "presets", "patterns" and "keys". Default: nothing.',
     ),
     Argument(
         "batch_bytes",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ..table import Source, Table
 from . import validators
 from .credential_checks import check_credential
 from .options import ARGUMENTS, DISABLED, Options
+from .redaction import Redaction, read_redaction
 
 if TYPE_CHECKING:
     from .dcr import Streams
@@ -27,8 +28,6 @@ ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 _NOT_NEEDED_IF_OFF = ("credential", "spool")
 _numbers = itertools.count(1)
-# Maximum bytes of the first lines of two files in a spool, which come on top of the two batches in them.
-_FIRST_LINES_BYTES = 16_384
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,7 @@ class Settings:
     table: Table = dataclasses.field(repr=False)
     credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
     enabled: bool = ARGUMENTS["enabled"].default
+    redact: Redaction | None = None
     batch_bytes: int = ARGUMENTS["batch_bytes"].default
     batch_seconds: float = ARGUMENTS["batch_seconds"].default
     queue_bytes: int = ARGUMENTS["queue_bytes"].default
@@ -122,9 +122,16 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
         raise ConfigurationError(problems)
     if enabled:
         address["endpoint"] = validators.normal_endpoint(address["endpoint"])
+    return Settings(**address, **_normalized(options), enabled=enabled, table=table)
+
+
+def _normalized(options: dict[str, Any]) -> dict[str, Any]:
+    """Return checked options as they are used."""
     if "spool" in options:
         options["spool"] = os.path.abspath(os.path.expanduser(os.fspath(options["spool"])))
-    return Settings(**address, **options, enabled=enabled, table=table)
+    if "redact" in options:
+        options["redact"], _ = read_redaction(options["redact"])
+    return options
 
 
 def switched_off_by(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -177,6 +184,14 @@ def _resolved(value: Any) -> Any:
     return [_resolved(value[index]) for index in range(len(value))]
 
 
+_CHECKS: Mapping[str, Callable[[Any], Iterable[str]]] = {
+    "credential": check_credential,
+    "redact": lambda redact: read_redaction(redact)[1],
+    "report": validators.check_report,
+    "spool": lambda spool: validators.check_directory("spool", spool),
+}
+
+
 def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
     checked: dict[str, list[str]] = {}
     for name, value in options.items():
@@ -186,20 +201,16 @@ def _option_problems(options: Mapping[str, Any]) -> Iterator[str]:
         elif argument.limits is not None:
             checked[name] = list(validators.check_number(name, value, argument.limits, is_whole=argument.is_whole))
         yield from checked.get(name, ())
-    if "credential" in options:
-        yield from check_credential(options["credential"])
-    if "report" in options:
-        yield from validators.check_report(options["report"])
-    if "spool" in options:
-        yield from validators.check_directory("spool", options["spool"])
+    for name, check in _CHECKS.items():
+        if name in options:
+            yield from check(options[name])
     for name in ("queue_bytes", "spool_bytes") if "spool" in options else ("queue_bytes",):
         if not (checked.get(name) or checked.get("batch_bytes")):
             capacity, batch_bytes = (options.get(each, ARGUMENTS[each].default) for each in (name, "batch_bytes"))
-            least = 2 * batch_bytes + (_FIRST_LINES_BYTES if name == "spool_bytes" else 0)
+            least = 2 * batch_bytes
             if capacity < least:
-                files = f" and {_FIRST_LINES_BYTES} bytes more" if name == "spool_bytes" else ""
                 yield (
-                    f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes}{files};"
+                    f"{name}={capacity} is too small: it must hold two batches of batch_bytes={batch_bytes};"
                     f" give at least {least}"
                 )
 

@@ -61,6 +61,16 @@ def check_directory(name: str, path: Any) -> Iterator[str]:
         yield f"{name}={shown(path)} begins with the home directory of a user who is not known; give an absolute path"
     elif "\0" in (written := home) or (os.path.exists(written) and not os.path.isdir(written)):
         yield f"{name}={shown(path)} is not a directory"
+    elif not os.path.isabs(written) and not _has_working_directory():
+        yield f"{name}={shown(path)} is relative to a working directory that was deleted; give an absolute path"
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def check_report(report: Any) -> Iterator[str]:
@@ -132,7 +142,9 @@ def check_rule_id(rule_id: Any) -> Iterator[str]:
 def check_stream(stream: Any) -> Iterator[str]:
     """Check the stream's name."""
     if not isinstance(stream, str) or not _STREAM.fullmatch(stream):
-        yield f"stream={shown(stream)} is not accepted; give the stream's name as the rule declares it, Custom-…"
+        meant = "Custom-" + re.sub("^custom-", "", str(stream), flags=re.IGNORECASE)
+        near = f" (did you mean {meant!r}?)" if isinstance(stream, str) and _STREAM.fullmatch(meant) else ""
+        yield f"stream={shown(stream)} is not accepted; give the stream's name as the rule declares it, Custom-…{near}"
 
 
 def _split(endpoint: Any) -> SplitResult | None:

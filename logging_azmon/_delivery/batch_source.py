@@ -22,6 +22,11 @@ class BatchSource(Protocol):
         """Return whether no row waits or is in flight."""
         ...
 
+    @property
+    def is_flushing(self) -> bool:
+        """Return whether a flush or close waits for rows."""
+        ...
+
     def refresh(self, now: float) -> None:
         """Look for rows that other processes left; called before `take`."""
         ...

@@ -17,7 +17,7 @@ from typing import Any
 from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
-from .._queue.batch import Batch, by_time, halves, shrunk
+from .._queue.batch import Batch, by_time, halves, shrunk, unjoined
 from .._queue.ledger import Ledger
 from ..trouble import Kind, Trouble, count, described, utc_time
 from .answer import Answer, Failure
@@ -36,8 +36,8 @@ SPLITS_PER_MINUTE = QUOTA_REQUESTS // 20
 _GZIP_OVERHEAD = 1_024
 # Rows are not shrunk below this: a row with hardly any text is worth less than a report of its rejection.
 _MIN_SHRUNK_BYTES = 4_096
-# The longest wait before a retry while the pipeline closes.
-_DRAINING_RETRY_SECONDS = 1.0
+# The longest wait before a retry while a flush waits, or the pipeline closes.
+_HURRIED_RETRY_SECONDS = 1.0
 
 
 class Delivery:
@@ -146,7 +146,8 @@ class Delivery:
             return smaller if answer.failure is not None or self._may_split(len(smaller)) else None
         if action is Action.SPLIT_BY_TIME and (smaller := by_time(part)):
             return smaller if self._may_split(len(smaller)) else None
-        return halves(part) if self._may_isolate(part) else []
+        # Dead processes' batches, which were joined to save requests, are not rejected for each other's rows.
+        return halves(part) if self._may_isolate(part) else unjoined(part)
 
     def _may_split(self, requests: int) -> bool:
         return self._splits.grant(requests, self._clock.monotonic())
@@ -174,7 +175,7 @@ class Delivery:
         is_shared = reason in ("outage", "throttled")
         failures = self._scheduler.failures_with(tickets, is_shared=is_shared)
         delay = self._delay(reason or "configuration", answer, failures)
-        self._back_off(part, tickets, delay, is_shared=is_shared, is_throttled=reason == "throttled")
+        wait = self._back_off(part, tickets, delay, is_shared=is_shared, is_throttled=reason == "throttled")
         stats = self._ledger.snapshot()
         waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
         lost = f", {count(dropped)} dropped so far" if dropped else ""
@@ -182,8 +183,9 @@ class Delivery:
         why = self._explain(answer)
         if reason is None:
             why = f"{why}; splitting has used up its {SPLITS_PER_MINUTE} requests a minute"
-        soon = f"{delay.seconds:.{0 if delay.seconds >= 10 else 1}f} s"
-        text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon}"
+        # Other rows may be sent before this part is tried again.
+        soon = delay.seconds if waiting > part.rows else wait
+        text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon:.{0 if soon >= 10 else 1}f} s"
         self._say(reason or "throttled", text, answer, rows=waiting)
 
     def _delay(self, reason: RetryReason, answer: Answer, failures: int) -> Delay:
@@ -198,16 +200,22 @@ class Delivery:
 
     def _longest_wait(self) -> float:
         longest = self._settings.retry_seconds
-        return min(longest, _DRAINING_RETRY_SECONDS) if self._scheduler.is_draining else longest
+        return min(longest, _HURRIED_RETRY_SECONDS) if self._scheduler.is_hurried else longest
 
     def _back_off(
         self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
-    ) -> None:
-        """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others."""
-        if part.attempts.tries > 2 and not self._scheduler.is_draining:
-            wait = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            part.attempts.not_before = self._clock.monotonic() + max(delay.seconds, wait)
+    ) -> float:
+        """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others.
+
+        Return how many seconds the part waits.
+        """
+        wait = delay.seconds
+        if part.attempts.tries > 2 and not self._scheduler.is_hurried:
+            longer = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            wait = max(wait, longer)
+            part.attempts.not_before = self._clock.monotonic() + wait
         self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled)
+        return wait
 
     def _explain(self, answer: Answer) -> str:
         settings = self._settings

@@ -62,8 +62,13 @@ class Scheduler:
 
     @property
     def is_draining(self) -> bool:
-        """Return whether every waiting row is due and retries come sooner, because no more rows are taken."""
+        """Return whether every waiting row is due, because no more rows are taken."""
         return not self._state.takes_rows
+
+    @property
+    def is_hurried(self) -> bool:
+        """Return whether retries come sooner, because a flush waits for them, or the pipeline is about to close."""
+        return self.is_draining or self._queue.is_flushing
 
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Call this bound method, as long as its object is alive, whenever a pause changes or a probe ends."""

@@ -28,6 +28,7 @@ from .._process.registry import Registry
 from .._queue.batch_queue import EVERYTHING
 from .._queue.pipeline_state import PipelineState, State
 from .._rows.encoder import Encoder
+from .._rows.redaction.redactor import Redactor
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
@@ -61,7 +62,12 @@ class Lifecycle:
         self._pipelines = pipelines
         self._background = background
         self._report = Reporter(settings.report, clock.monotonic)
-        self.encoder = Encoder(settings.table, max_line_bytes=settings.batch_bytes - 1, on_misfit=self._count_misfit)
+        self.encoder = Encoder(
+            settings.table,
+            max_line_bytes=settings.batch_bytes - 1,
+            on_misfit=self._count_misfit,
+            redactor=None if settings.redact is None else Redactor(settings.redact, self._count_redacted),
+        )
         self._state = PipelineState()
         self._front_doors = FrontDoors(self._close_unused)
         self._is_table_reported = False
@@ -105,6 +111,9 @@ class Lifecycle:
     def _count_misfit(self) -> None:
         # Looked up at each call, because a forked child has a new ledger.
         self.ledger.misfit()
+
+    def _count_redacted(self, replacements: int) -> None:
+        self.ledger.redact(replacements)
 
     @property
     def state(self) -> State:

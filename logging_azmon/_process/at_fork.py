@@ -42,8 +42,9 @@ class Turn(IntEnum):
     LOGGING = 2
     # Modules whose state has no lock.
     PROCESS = 3
-    SPOOL_OWNERSHIP = 4
-    PIPELINES = 5
+    PIPELINES = 4
+    # Held for a moment only, perhaps by a log call that has interrupted another one, which holds its pipeline's lock.
+    FILE_LOCKS = 5
 
 
 class _Registered(NamedTuple):

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from .._process.real_threads import SimpleQueue
 from .batch import Batch
@@ -70,7 +71,12 @@ class Backlog:
         """Remove a batch that was settled, divided or inserted again from the taken ones."""
         self._taken.discard(batch)
 
-    def divide(self, batch: Batch, parts: list[Batch]) -> None:
+    def join(self, members: list[Batch], batch: Batch) -> None:
+        """Replace taken batches by the one that was joined of them."""
+        self._taken.add(batch)
+        self._taken.difference_update(members)
+
+    def divide(self, batch: Batch, parts: Sequence[Batch]) -> None:
         """Replace a taken batch by its parts, which are taken as well."""
         self._taken.update(parts)
         self._taken.discard(batch)

@@ -1,11 +1,13 @@
 """A batch of rows, the attempts to deliver it, and its division into parts. Pure.
 
-Division is lossless: each row of the batch is in exactly one part, and a part keeps its rows in order.
+Division is lossless: each row of the batch is in exactly one part, and a part keeps its rows in order. A batch that was
+joined of several is divided between these, so that each row stays with the file that holds it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,6 +61,8 @@ class Batch:
     attempts: Attempts = field(default_factory=Attempts)
     # The place of its rows on disk, a `Stored` of the spool; None in memory. No other module looks into it.
     stored: Any = None
+    # The loaded batches that are sent together as this one; empty unless it was joined.
+    members: tuple[Batch, ...] = ()
 
     @property
     def has_rows(self) -> bool:
@@ -71,8 +75,38 @@ class Batch:
         return f"<Batch {self.place}{state} first_row={self.first_row} {counts}>"
 
 
+def joined(members: Sequence[Batch], attempts: Attempts | None = None) -> Batch:
+    """Return one batch of loaded ones, oldest first; its attempts are those of the first unless others are given."""
+    first = members[0]
+    if attempts is None:
+        attempts = replace(first.attempts)
+    if len(members) == 1:
+        first.attempts = attempts
+        return first
+    data = b"".join(member.data for member in members)
+    rows = sum(member.rows for member in members)
+    return replace(first, data=data, rows=rows, attempts=attempts, stored=None, members=tuple(members))
+
+
+def separated(batch: Batch) -> tuple[Batch, ...]:
+    """Return the batches of which one was joined, each with its attempts; or the batch itself."""
+    for member in batch.members:
+        member.attempts = replace(batch.attempts)
+    return batch.members or (batch,)
+
+
+def unjoined(batch: Batch) -> list[Batch]:
+    """Return the batches of which one was joined, each as if it had not been sent; no batch if it was not joined."""
+    for member in batch.members:
+        member.attempts = Attempts(first_try=batch.attempts.first_try)
+    return list(batch.members)
+
+
 def halves(batch: Batch) -> list[Batch]:
     """Divide a batch of several rows in two."""
+    if members := batch.members:
+        middle = len(members) // 2
+        return [joined(part, replace(batch.attempts, tries=0)) for part in (members[:middle], members[middle:])]
     lines = _lines(batch)
     middle = len(lines) // 2
     return [_part(batch, lines[:middle], batch.first_row), _part(batch, lines[middle:], batch.first_row + middle)]
@@ -80,6 +114,8 @@ def halves(batch: Batch) -> list[Batch]:
 
 def by_time(batch: Batch) -> list[Batch]:
     """Divide a batch into groups of rows less than 30 minutes apart; return no group if all rows are."""
+    if batch.members:
+        return halves(batch)
     lines = _lines(batch)
     moments = [_moment(line) for line in lines]
     groups: list[list[int]] = []

@@ -19,7 +19,7 @@ from typing import Any
 from .._process.clock import Clock
 from .._process.real_threads import SimpleQueue
 from .backlog import Backlog
-from .batch import Batch
+from .batch import Batch, joined, separated
 from .ledger import Ledger, Reason
 from .overflow import Overflow
 from .pipeline_state import PipelineState, State
@@ -61,6 +61,8 @@ class BatchQueue:
         # When the store is to be refreshed next; None if never.
         self._next_refresh: float | None = None
         self.settled_batches = 0
+        # How many threads wait in a flush or close.
+        self._flushes = 0
 
     def __repr__(self) -> str:
         return f"<BatchQueue {self._state.state.value} {self._backlog!r} store={self._store!r}>"
@@ -84,7 +86,8 @@ class BatchQueue:
     def put_within(self, line: bytes, seconds: float) -> bool:
         """Take a row as soon as there is room; return False, and count nothing, if there is none within this time."""
         wakeups: SimpleQueue[None] = SimpleQueue()
-        self.watch(wakeups)
+        with self.lock:
+            self._backlog.watch(wakeups)
         deadline = self._clock.monotonic() + seconds
         try:
             while not self._store.append(line):
@@ -93,7 +96,8 @@ class BatchQueue:
                     return False
                 self._clock.wait(wakeups, left)
         finally:
-            self.unwatch(wakeups)
+            with self.lock:
+                self._backlog.unwatch(wakeups)
         return True
 
     def drop_oldest(self, size: int) -> bool:
@@ -129,20 +133,47 @@ class BatchQueue:
                     return None
                 if batch.is_open:
                     self._store.close_open()
-                self._backlog.take(batch)
-                self._ledger.take(batch.rows, batch.place)
-            try:
-                loaded = self._store.load(batch)
-            except BaseException:
-                # MemoryError, Ctrl-C: the rows are still in the store.
-                self.give_back(batch)
-                raise
-            if loaded is Loaded.READY:
-                return batch
-            if loaded is Loaded.LATER:
-                self.give_back(batch)
-            else:
-                self.settle(batch, lost="unreadable" if loaded is Loaded.UNREADABLE else None)
+                self._take(batch)
+            if self._load(batch):
+                return self._joined(batch, now)
+
+    def _take(self, batch: Batch) -> None:
+        self._backlog.take(batch)
+        self._ledger.take(batch.rows, batch.place)
+
+    def _load(self, batch: Batch) -> bool:
+        """Load a taken batch; return False, and settle it or give it back, if it has no rows to send now."""
+        try:
+            loaded = self._store.load(batch)
+        except BaseException:
+            # MemoryError, Ctrl-C: the rows are still in the store.
+            self.give_back(batch)
+            raise
+        if loaded is Loaded.LATER:
+            self.give_back(batch)
+        elif loaded is not Loaded.READY:
+            self.settle(batch, lost="unreadable" if loaded is Loaded.UNREADABLE else None)
+        return loaded is Loaded.READY
+
+    def _joined(self, batch: Batch, now: float) -> Batch:
+        """Join a batch that a dead process left with others, so that many small files cost few requests."""
+        if self._durable is None or not batch.is_adopted:
+            return batch
+        with self.lock:
+            others = self._durable.companions(batch, now)
+            for other in others:
+                self._take(other)
+        try:
+            members = [batch, *[other for other in others if self._load(other)]]
+            whole = joined(members)
+        except BaseException:
+            for other in reversed([batch, *others]):
+                self.give_back(other)
+            raise
+        if whole is not batch:
+            with self.lock:
+                self._backlog.join(members, whole)
+        return whole
 
     def _first(self, now: float, *, is_due: bool) -> Batch | None:
         """Return the oldest batch that may be sent; while a flush waits, its batches go before adopted ones."""
@@ -179,20 +210,28 @@ class BatchQueue:
         """Return a taken batch to its place in the order; once closed, hand it over or count it as lost."""
         if not self._backlog.is_taken(batch):
             return
-        self._store.unload(batch)
+        batches = separated(batch)
+        for each in batches:
+            self._store.unload(each)
         with self.lock:
-            if not self._state.is_closed:
-                self._backlog.insert(batch)
-                # Count first, remove from the taken ones second. Until it is removed, `oldest` skips the batch, so no
-                # other call can drop it while the counters are wrong.
-                self._ledger.give_back(batch.rows, batch.place)
-                self._backlog.untake(batch)
-            else:
-                self._leave_given_back(batch)
+            if batch.members:
+                self._backlog.divide(batch, batches)
+            for each in reversed(batches):
+                self._give_back(each)
         if self._state.is_closed:
             self.release_ownership()
         else:
             self._wake()
+
+    def _give_back(self, batch: Batch) -> None:
+        if not self._state.is_closed:
+            self._backlog.insert(batch)
+            # Count first, remove from the taken ones second. Until it is removed, `oldest` skips the batch, so no other
+            # call can drop it while the counters are wrong.
+            self._ledger.give_back(batch.rows, batch.place)
+            self._backlog.untake(batch)
+        else:
+            self._leave_given_back(batch)
 
     def _leave_given_back(self, batch: Batch) -> None:
         """End a batch that is given back once the pipeline is closed."""
@@ -213,7 +252,9 @@ class BatchQueue:
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
         """Replace a taken batch by its parts."""
         with self.lock:
-            self._store.divide(batch, parts)
+            # The parts of a joined batch have files of their own.
+            if not batch.members:
+                self._store.divide(batch, parts)
             self._backlog.divide(batch, parts)
 
     def settle(self, batch: Batch, *, is_rejected: bool = False, lost: Reason | None = None) -> None:
@@ -221,7 +262,8 @@ class BatchQueue:
         if not self._backlog.is_taken(batch):
             return
         # Released before it is counted, so that no other process finds rows on disk that are counted as settled.
-        self._store.release(batch)
+        for each in batch.members or (batch,):
+            self._store.release(each)
         with self.lock:
             self._backlog.untake(batch)
             if lost:
@@ -273,14 +315,21 @@ class BatchQueue:
         return not self._backlog.has_rows()
 
     def watch(self, wakeups: SimpleQueue[None]) -> None:
-        """Put a wake-up into this queue whenever a batch is settled."""
+        """Put a wake-up into this queue whenever a batch is settled, because a flush waits for it."""
         with self.lock:
             self._backlog.watch(wakeups)
+            self._flushes += 1
 
     def unwatch(self, wakeups: SimpleQueue[None]) -> None:
         """Put no more wake-ups into this queue."""
         with self.lock:
+            self._flushes -= 1
             self._backlog.unwatch(wakeups)
+
+    @property
+    def is_flushing(self) -> bool:
+        """Return whether a flush or close waits for rows."""
+        return self._flushes > 0
 
     def begin_closing(self) -> bool:
         """Note that the pipeline will close once dictConfig is done; return False if it does not take rows any more."""

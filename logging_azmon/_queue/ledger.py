@@ -45,7 +45,7 @@ class Ledger:
         self.catch_up: Callable[[], object] = lambda: None
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
-        self.misfits = self.requests = self.retries = self.sent_bytes = 0
+        self.misfits = self.redacted = self.requests = self.retries = self.sent_bytes = 0
         # A defaultdict makes no Python call, so no signal handler or finalizer can interrupt the counting.
         self.dropped: defaultdict[str, int] = defaultdict(int)
         # How often `dropped` has changed.
@@ -147,6 +147,11 @@ class Ledger:
         with self.lock:
             self.misfits += 1
 
+    def redact(self, replacements: int) -> None:
+        """Count what was replaced in a value."""
+        with self.lock:
+            self.redacted += replacements
+
     def sent(self, size: int, *, is_retry: bool) -> None:
         """Count a request, and the bytes of its rows."""
         with self.lock:
@@ -194,6 +199,7 @@ class Ledger:
                     spooled=self.spooled,
                     handed_over=self.handed_over,
                     misfits=self.misfits,
+                    redacted=self.redacted,
                     requests=self.requests,
                     retries=self.retries,
                     sent_bytes=self.sent_bytes,

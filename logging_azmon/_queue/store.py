@@ -112,6 +112,10 @@ class Durable(Protocol):
         """
         ...
 
+    def companions(self, batch: Batch, now: float) -> list[Batch]:
+        """Return the waiting batches that fit into one request with a loaded one. The ledger's lock is held."""
+        ...
+
     def keep_rejected(self, batch: Batch, answer: dict[str, Any]) -> str:
         """Keep rejected rows with the service's answer, and return the file; "" if that is not possible."""
         ...

@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from .._config.service_limits import MAX_VALUE_BYTES
 from ..table import Column, Constant, Table
 from .column_cache import ColumnCache, join_columns, refuse_misfits, sequence_template
 from .column_writer import ColumnWriter
@@ -32,7 +33,8 @@ from .jsonable import convert, text
 from .layout import Layout, Slot
 from .read_event import EventReader
 from .read_record import RecordReader, carries_event, template_text
-from .shrink import shrink_row
+from .redaction.redactor import MAX_TEXT, Redactor
+from .shrink import cut_inside, shrink_row
 from .timestamps import SecondCache, utc_text
 from .tracebacks import exception_text
 from .values import LENIENT, as_datetime, as_string
@@ -57,17 +59,19 @@ class Encoder:
         max_line_bytes: int,
         on_misfit: Callable[[], None],
         beside: Encoder | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         """Prepare for a table; `on_misfit` is called for each value that does not fit its column.
 
         `record` encodes a LogRecord with a formatter or None; `event` encodes an event dict; the encoder itself is
         called with fields that have been read already. An encoder `beside` another is for event dicts alone, and
-        numbers its rows together with those of the other.
+        numbers its rows together with those of the other. With a `redactor`, nothing is encoded before it is redacted.
         """
         self._max_line_bytes = max_line_bytes
         self._on_misfit = on_misfit
         self._beside = beside
-        self._layout = layout = Layout.of(table, for_events=beside is not None)
+        self._redactor = redactor
+        self._layout = layout = Layout.of(table, for_events=beside is not None, redactor=redactor)
         self.event_reader = EventReader(layout.wanted)
         self.record_reader = RecordReader(layout.wanted, self.event_reader)
         self._message = layout.message.json if layout.message else None
@@ -86,7 +90,9 @@ class Encoder:
         self.restart()
         # LogRecord's own names are keys like any other in an event dict, so a table that uses them has two layouts.
         if beside is None and any(isinstance(c.source, str) and c.source != c.field for c in table):
-            self._for_events = Encoder(table, max_line_bytes=max_line_bytes, on_misfit=on_misfit, beside=self)
+            self._for_events = Encoder(
+                table, max_line_bytes=max_line_bytes, on_misfit=on_misfit, beside=self, redactor=redactor
+            )
             self.event = self._for_events.event
 
     def restart(self) -> None:
@@ -100,9 +106,12 @@ class Encoder:
         self._threads = ColumnCache(self._fixed, layout.thread)
         self._sites = ColumnCache(b"", layout.site)
         self.next_number: Callable[[], int] = itertools.count().__next__ if beside is None else beside.next_number
-        caches = Caches(self._threads, self._sites, self.next_number, self._encode_spans, self._limit)
-        self.record = make_record_encoder(layout, caches, self._encode_record)
-        self.event = make_event_encoder(layout, caches, self._encode_event)
+        if self._redactor is None:
+            caches = Caches(self._threads, self._sites, self.next_number, self._encode_spans, self._limit)
+            self.record = make_record_encoder(layout, caches, self._encode_record)
+            self.event = make_event_encoder(layout, caches, self._encode_event)
+        else:
+            self.record, self.event = self._encode_record, self._encode_event
         if self._for_events is not None:
             self._for_events.restart()
             self.event = self._for_events.event
@@ -149,6 +158,8 @@ class Encoder:
         if leftover:
             message = self._put_leftover(parts, leftover, message)
         if message is not None and self._message is not None:
+            if self._redactor is not None:
+                message = self._redactor.string(message)
             parts += (self._message, as_string(message), b",")
 
         return self._limit(b"{%b}\n" % b"".join(parts)[:-1])
@@ -223,7 +234,7 @@ class Encoder:
             leftover = self._put(parts, writer, name, value, leftover)
         for writer in columns.templates:
             if writer not in filled and template is not None:
-                parts += (writer.json, as_string(template_text(template)), b",")
+                parts += (writer.json, writer.encode(template_text(template)) or b'""', b",")
         if self._defaults:
             parts.append(
                 join_columns((writer, value) for writer, value in columns.defaults.items() if writer not in filled)
@@ -234,11 +245,17 @@ class Encoder:
         """Write the columns of an exception; if none of them holds all of it, its text becomes a leftover."""
         is_complete = False
         for writer, get in self._layout.exception:
-            value = _value_or_error(get, exception)
+            value = _value_or_error(get if get is not exception_text else self._exception_text, exception)
             leftover = self._put(parts, writer, writer.field, value, leftover)
             is_complete = is_complete or (value is not None and writer.field in ("exception", "exceptions"))
-        rendered = None if is_complete else _value_or_error(exception_text, exception)
+        rendered = None if is_complete else _value_or_error(self._exception_text, exception)
         return leftover if rendered is None else merge({"exception": rendered}, leftover)
+
+    def _exception_text(self, exception: Any) -> str:
+        """Render an exception; if it is redacted, it is cut only after that."""
+        if self._redactor is None:
+            return exception_text(exception)
+        return cut_inside(self._redactor.text(exception_text(exception, MAX_TEXT)), MAX_VALUE_BYTES)
 
     def _put_rare(self, parts: list[bytes], fields: Fields, leftover: Leftover) -> Leftover:
         """Write a stack, which few rows have, and the columns that are computed for each row."""
@@ -285,6 +302,8 @@ class Encoder:
         if rest is not None:
             parts += (rest.json, rest.encode(leftover) or b"null", b",")
             return message
+        if self._redactor is not None:
+            leftover = self._redactor.value(leftover)
         written = "" if message is None else text(message)
         # A formatter may have put the traceback into the message already.
         lines = [f"{text(name)}: {line}" for name, value in leftover.items() if (line := text(value)) not in written]

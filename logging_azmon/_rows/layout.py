@@ -26,6 +26,7 @@ from .extra_columns import ExtraColumns
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
 from .levels import DERIVED_FIELDS
 from .read_event import FIELD_OF_KEY
+from .redaction.redactor import Redactor
 from .values import ENCODERS
 
 TEXT_TYPES = ("string", "dynamic")
@@ -56,11 +57,12 @@ class Layout:
     rest: ColumnWriter | None = None
     always: list[tuple[ColumnWriter, Callable[[Fields], Any]]] = field(default_factory=list)
     wanted: WantedFields = field(init=False)
+    redactor: Redactor | None = None
 
     @classmethod
-    def of(cls, table: Table, *, for_events: bool = False) -> Layout:
+    def of(cls, table: Table, *, for_events: bool = False, redactor: Redactor | None = None) -> Layout:
         """Sort a table's columns, for records or for event dicts, in which a LogRecord's names are ordinary keys."""
-        layout = cls()
+        layout = cls(redactor=redactor)
         columns = [(column, _source(column, for_events=for_events)) for column in table]
         layout.wanted = WantedFields(
             (source for _, source in columns if isinstance(source, str)),
@@ -77,7 +79,8 @@ class Layout:
 
     def _place(self, column: Column, source: Source) -> None:
         name = source if isinstance(source, str) else column.name
-        writer = ColumnWriter(b'"%b":' % column.name.encode(), ENCODERS[column.type], column.type, name)
+        encode = self._encoder(column, source)
+        writer = ColumnWriter(b'"%b":' % column.name.encode(), encode, column.type, name)
         if isinstance(source, Extra):
             self._place_extra(writer, source)
         elif isinstance(source, Constant):
@@ -86,6 +89,17 @@ class Layout:
             self._place_field(writer, source)
         else:
             self.always.append((writer, lambda fields: _call(source, origin_of(fields))))
+
+    def _encoder(self, column: Column, source: Source) -> Callable[[Any], bytes | None]:
+        """Return a column's encoder, which redacts what comes from the application."""
+        encode, redactor = ENCODERS[column.type], self.redactor
+        if redactor is None or isinstance(source, Constant) or (isinstance(source, str) and source not in _REDACTED):
+            return encode
+        names = (column.name, *(source.names if isinstance(source, Extra) else ()))
+        if any(redactor.is_secret(name) or redactor.is_secret(name.rpartition(".")[2]) for name in names):
+            return lambda _: encode(redactor.whole()) or b"null"
+        prepare = {"string": redactor.string, "dynamic": redactor.value}.get(column.type)
+        return encode if prepare is None else lambda value: encode(prepare(value))
 
     def _place_extra(self, writer: ColumnWriter, source: Extra) -> None:
         """Place a column that extras fill; its field, if there is one, fills it only if its values fit the column."""
@@ -126,6 +140,10 @@ class Layout:
             self.message = writer
         else:
             self.always.append((writer, _COMPUTED[source]))
+
+
+# The fields that hold what the application says; the others are names, numbers and ids of the process.
+_REDACTED = frozenset({"message", "template", "exception", "exception_message", "exceptions", "stack", "*"})
 
 
 def _source(column: Column, *, for_events: bool) -> Source:

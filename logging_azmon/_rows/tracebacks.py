@@ -38,8 +38,8 @@ def _is_none(exception: Any) -> bool:
     return type(exception) is tuple and all(part is None for part in exception)
 
 
-def exception_text(exception: Any) -> str:
-    """Render an exception as the standard library does."""
+def exception_text(exception: Any, limit: int = MAX_VALUE_BYTES) -> str:
+    """Render an exception as the standard library does, cut inside to this many bytes."""
     raised = _raised(exception)
     if raised is not None:
         rendered = format_exception(raised, exception[2]).rstrip("\n")
@@ -47,7 +47,7 @@ def exception_text(exception: Any) -> str:
         rendered = _rendered(exception)
     else:
         rendered = text(exception)
-    return cut_inside(rendered, MAX_VALUE_BYTES)
+    return cut_inside(rendered, limit)
 
 
 def exception_type(exception: Any) -> str | None:

@@ -12,8 +12,8 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,15 @@ from .segment import (
 REJECTED = "rejected"
 _REJECTED_LOCK_SECONDS = 1.0
 _TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Say how many other owners have segments in a directory, how many bytes these are, and how many files it has."""
+
+    owners: int = 0
+    size: int = 0
+    files: int = 0
 
 
 class Directory:
@@ -84,53 +93,51 @@ class Directory:
         """Return whether an owner's lock file still exists, so that other processes respect the lock."""
         return os.path.exists(self.path_of(lock_name(owner.name)))
 
-    def used(self, mine: set[str]) -> int:
-        """Return the bytes of rejected rows and of all segments except those of these owners."""
-        entries = self.files.entries(self.path)
-        others = sum(size for name, size in entries.items() if is_segment(name) and owner_of(name) not in mine)
-        return others + self.rejected_bytes()
+    def others(self, mine: set[str]) -> Others:
+        """Measure the segments of all owners except these, and rejected rows."""
+        try:
+            entries = self.files.entries(self.path)
+        except FileNotFoundError:
+            return Others()
+        sizes = [(owner_of(name), size) for name, size in entries.items() if is_segment(name)]
+        others = [(owner, size) for owner, size in sizes if owner not in mine]
+        size = sum(size for _, size in others) + self.rejected_bytes()
+        return Others(owners=len({owner for owner, _ in others}), size=size, files=len(entries))
 
     # Orphans.
 
-    def adopt(self, mine: set[str]) -> Iterator[tuple[Owner, list[tuple[Segment, int]]]]:
-        """Adopt the orphans that are for this target, oldest first; yield segments with the offset of their first row.
+    def orphans(self, mine: set[str]) -> list[tuple[str, list[str]]]:
+        """Return the owners that may be dead and have segments for this target, the oldest last, with these.
 
-        If an owner cannot be adopted, the others still are, and the error is raised after them.
+        Live owners are among them. An owner whose lock alone is left has no segments, and comes first.
         """
         names = sorted(self.files.entries(self.path))
-        orphans: dict[str, None] = {}
+        self._not_ours &= set(names)
+        owners: dict[str, list[str]] = {}
         for name in sorted(names, key=lambda name: not is_segment(name)):
             owner = owner_of(name)
             if owner is not None and owner not in mine:
-                orphans[owner] = None
-        self._not_ours &= set(names)
-        failure: OSError | None = None
-        for owner in orphans:
-            # The owner of a segment that is known not to be ours need not be locked again.
-            if not any(name in self._not_ours for name in names if owner_of(name) == owner):
-                try:
-                    adopted = self._adopt(owner)
-                except OSError as error:
-                    failure, adopted = error, None
-                if adopted is not None:
-                    yield adopted
-        if failure is not None:
-            raise failure
+                segments = owners.setdefault(owner, [])
+                if is_segment(name):
+                    segments.append(name)
+        # The owner of a segment that is known not to be ours need not be locked again.
+        found = [item for item in owners.items() if self._not_ours.isdisjoint(item[1])]
+        return found[::-1]
 
-    def _adopt(self, name: str) -> tuple[Owner, list[tuple[Segment, int]]] | None:
+    def adopt(self, name: str, names: list[str]) -> tuple[Owner, list[tuple[Segment, int]]] | None:
+        """Adopt an owner if it is dead; return its segments of these names, each with the offset of its first row."""
         lock = self.files.lock(self.path_of(lock_name(name)))
         if lock is None:
             return None
         owner = self._owner(name, lock)
         segments: list[tuple[Segment, int]] = []
         try:
-            for entry, size in sorted(self.files.entries(self.path).items()):
-                if is_segment(entry) and owner_of(entry) == name:
-                    owner.add_segment()
-                    segment = Segment(self.path_of(entry), owner, size)
-                    start = self._find_rows(segment)
-                    if start is not None:
-                        segments.append((segment, start))
+            for entry in names:
+                owner.add_segment()
+                segment = Segment(self.path_of(entry), owner, 0)
+                start = self._find_rows(segment)
+                if start is not None:
+                    segments.append((segment, start))
         except BaseException:
             owner.release()
             raise
@@ -142,7 +149,11 @@ class Directory:
     def _find_rows(self, segment: Segment) -> int | None:
         """Return the offset of a segment's first row; None if it has no rows or is not ours."""
         try:
-            line = self.first_line(segment.path)
+            line, segment.size = self._first_line(segment.path)
+        except FileNotFoundError:
+            # Listed before its owner, or another that adopted it, had removed it.
+            segment.owner.remove_segment()
+            return None
         except OSError as error:
             if error.errno in TRANSIENT:
                 raise
@@ -161,10 +172,14 @@ class Directory:
 
     def first_line(self, path: str) -> bytes:
         """Read a segment's first line, with the newline if there is one."""
+        return self._first_line(path)[0]
+
+    def _first_line(self, path: str) -> tuple[bytes, int]:
+        """Return a segment's first line and the size of the segment."""
         fd = self.files.open(path)
         try:
             line, end, _ = self.files.read(fd, 0, MAX_HEADER_BYTES).partition(b"\n")
-            return line + end
+            return line + end, self.files.size(fd)
         finally:
             self.files.close(fd)
 

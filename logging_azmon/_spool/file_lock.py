@@ -4,8 +4,8 @@ The best maintained library, filelock, is not used: from 4.2 on it releases all 
 delivered, and it logs, so that its own records would become rows. (It handles forks correctly from 3.30 on.)
 
 Rules: a lock belongs to the process that took it. A forked child has a copy of the descriptor, which it closes without
-unlocking, because unlocking would release the parent's lock. A descriptor is registered before it is locked, so that a
-fork finds it.
+unlocking, because unlocking would release the parent's lock. A descriptor is opened and registered under `_opening`,
+which a fork waits for, and is locked after that. So the child finds each that may be locked.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from .._process import at_fork
+from .._process.real_threads import RLock
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _POLL_SECONDS = 0.02
 
+_opening = RLock()
 # All open locks, by descriptor.
 _open: weakref.WeakValueDictionary[int, FileLock] = weakref.WeakValueDictionary()
 
@@ -34,9 +36,10 @@ class FileLock:
     _fd = -1
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, _FLAGS, 0o600)
         self._process = os.getpid()
-        _open[self._fd] = self
+        with _opening:
+            self._fd = os.open(path, _FLAGS, 0o600)
+            _open[self._fd] = self
 
     @classmethod
     def take(cls, path: str, seconds: float = 0.0) -> FileLock | None:
@@ -109,8 +112,12 @@ else:
 
 def restart() -> None:
     """Close the parent's locks in a forked child, without unlocking them."""
+    global _opening  # noqa: PLW0603 - one lock per process
+    _opening = RLock()
     for lock in list(_open.values()):
         lock.close()
 
 
+at_fork.register(at_fork.Turn.FILE_LOCKS, locks=lambda: [_opening])
+# Before pipelines restart, which may take locks of their own.
 at_fork.register(at_fork.Turn.PROCESS, restart=restart)

@@ -1,7 +1,8 @@
 """The owners whose segments this pipeline holds: the one that it writes as, and those that it has adopted.
 
 Rules: a thread holds `lock` while it creates an owner, looks for orphans, or takes or releases owners' locks. The order
-of locks is ownership, then ledger: a thread that holds the ledger's lock only tries this one. A fork waits for it.
+of locks is ownership, then ledger: a thread that holds the ledger's lock only tries this one. A fork does not wait for
+it: a search may take long, and a forked child makes another ownership.
 
 A log call never waits for `lock`, because a search for orphans may take long. It waits only for another log call that
 creates the owner, by a lock of its own, so that rows which are logged at the same time are all on disk.
@@ -11,17 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._process import at_fork
 from .._process.may_wait import holds
 from .._process.real_threads import RLock
-from .._process.registry import Registry
 from .deferred_reports import DeferredReports
 from .directory import Directory
 from .owner import Owner
 
 _LOCK_SECONDS = 1.0
-
-_ownerships: Registry[Ownership] = Registry()
 
 
 class Ownership:
@@ -29,7 +26,7 @@ class Ownership:
 
     def __init__(self, directory: Directory, ledger_lock: RLock, reports: DeferredReports) -> None:
         self.lock = RLock()
-        # Held by a log call that creates the owner. A forked child makes another ownership, so no fork waits for it.
+        # Held by a log call that creates the owner.
         self._creating = RLock()
         # The owner that this pipeline writes as.
         self.writer: Owner | None = None
@@ -40,7 +37,6 @@ class Ownership:
         self._directory = directory
         self._ledger_lock = ledger_lock
         self._reports = reports
-        _ownerships.add(self)
 
     def __repr__(self) -> str:
         return f"<Ownership writer={self.writer!r} owners={len(self.owners)}>"
@@ -104,6 +100,3 @@ class Ownership:
                 owner.release()
             except OSError as error:
                 self._reports.add("disk", f"a lock in {self._directory.path} cannot be released ({error})")
-
-
-at_fork.register(at_fork.Turn.SPOOL_OWNERSHIP, locks=lambda: [ownership.lock for ownership in _ownerships.alive()])

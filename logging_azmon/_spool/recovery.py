@@ -1,4 +1,4 @@
-"""Read rows back from disk: those of this process's segments, and of orphans, the segments that dead owners have left.
+"""Read rows back from disk: those of this process's segments, and of those that it has adopted.
 
 Rules: delivering threads call this module. The thread that has taken a batch reads and writes files without the
 ledger's lock; counters, batches and the backlog change under it.
@@ -11,25 +11,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .._config.service_limits import MAX_AGE, MAX_DECOMPRESSED_BYTES
-from .._queue.batch import Batch
+from .._queue.batch import Attempts, Batch
 from .._queue.store import Loaded
 from ..trouble import count
 from .components import SpoolComponents
 from .files import TRANSIENT
-from .owner import Owner
-from .segment import Segment, Stored, begun_at, good_lines
+from .segment import Stored, begun_at, good_lines
 from .space import Space
 
-LOOK_SECONDS = 5.0
-# Each adopted owner's lock is an open descriptor, so only a few are held at a time.
-MAX_ADOPTED = 8
-# Adopted batches are numbered in these steps, which leaves numbers for their parts.
-_STEP = 2**32
-_FIRST_ADOPTED = -(2**62)
+# How long rows wait that cannot be read now.
+RETRY_SECONDS = 5.0
+# As many batches are sent in one request at most, because loading them is not limited by a flush's deadline.
+MAX_JOINED = 256
 
 
 class Recovery:
-    """Load batches from disk, and adopt orphans."""
+    """Load batches from disk."""
 
     def __init__(self, components: SpoolComponents, space: Space, *, batch_bytes: int, syncs: bool) -> None:
         self._ledger = components.ledger
@@ -42,56 +39,8 @@ class Recovery:
         self._space = space
         self._batch_bytes = batch_bytes
         self._syncs = syncs
-        self._next_adopted = _FIRST_ADOPTED
 
-    # Orphans.
-
-    def adopt_orphans(self, now: float, *, waits: bool) -> None:
-        """Release owners that have no segments, and adopt a few dead ones.
-
-        Do nothing if another thread holds the ownership lock; `waits` gives it a moment to release the lock.
-        """
-        lock = self._ownership.lock
-        if self._ownership.try_lock() if waits else lock.acquire(blocking=False):
-            try:
-                self._search(now)
-            finally:
-                lock.release()
-
-    def _search(self, now: float) -> None:
-        path = self._directory.path
-        self._ownership.next_look = now + LOOK_SECONDS
-        not_ours = self._directory.not_ours
-        owners = self._ownership.owners
-        try:
-            self._ownership.release_idle()
-            if len(owners) <= MAX_ADOPTED:
-                for owner, segments in self._directory.adopt(set(owners)):
-                    self._adopt(owner, segments)
-                    if len(owners) > MAX_ADOPTED:
-                        break
-        except FileNotFoundError:
-            return  # nothing was ever written there
-        except OSError as error:
-            self._reports.add("disk", f"the spool {path} cannot be searched ({error})")
-            return
-        if self._directory.not_ours - not_ours:
-            files = len(self._directory.not_ours)
-            text = f"{files} of the files in the spool {path} are for another endpoint, rule or stream, or unreadable"
-            self._reports.add("foreign", f"{text}; see: logging-azmon spool {path}")
-
-    def _adopt(self, owner: Owner, segments: list[tuple[Segment, int]]) -> None:
-        with self._ledger.lock:
-            self._ownership.owners[owner.name] = owner
-            batches = []
-            for segment, start in segments:
-                stored = Stored(segment, start, segment.size - start)
-                batch = Batch(b"", 0, self._next_adopted, place="spooled", is_adopted=True, stored=stored)
-                batch.is_uncounted = batch.is_announced = True
-                batches.append(batch)
-                self._next_adopted += _STEP
-                self._space.adopt(segment)
-            self._backlog.insert_adopted(batches)
+    # Dropping.
 
     def drop_oldest(self, seal: Callable[[], None]) -> bool:
         """Seal the open segment, then drop the oldest that waits; return False if none waits."""
@@ -123,6 +72,24 @@ class Recovery:
 
     # Loading.
 
+    def companions(self, batch: Batch, now: float) -> list[Batch]:
+        """Return the adopted batches that fit into one request with a loaded one; the ledger's lock is held.
+
+        They follow it without a gap, unless they wait for a retry, and were tried as often as it was.
+        """
+        found: list[Batch] = []
+        if batch.stored.is_part:
+            return found
+        size = len(batch.data)
+        for other in list(self._backlog.waiting):
+            if not other.is_adopted or other.stored.is_part or not _alike(other.attempts, batch.attempts):
+                break
+            size += other.stored.size
+            if other.attempts.not_before > now or size > self._batch_bytes or len(found) + 1 >= MAX_JOINED:
+                break
+            found.append(other)
+        return found
+
     def load(self, batch: Batch) -> Loaded:
         """Read a taken batch's rows, and count those that were not counted yet."""
         stored: Stored = batch.stored
@@ -143,7 +110,7 @@ class Recovery:
     def _failed(self, batch: Batch, error: OSError) -> Loaded:
         if error.errno in TRANSIENT:
             self._reports.add("disk", f"rows in the spool cannot be read now ({error}); they wait")
-            batch.attempts.not_before = self._clock.monotonic() + LOOK_SECONDS
+            batch.attempts.not_before = self._clock.monotonic() + RETRY_SECONDS
             return Loaded.LATER
         # The file is kept if it exists, because another process may be able to read it.
         batch.stored.is_unreadable = not isinstance(error, FileNotFoundError)
@@ -245,3 +212,7 @@ class Recovery:
             self._space.add(segment)
             stored.segment, stored.start, stored.size, stored.is_part = segment, start, size, False
         return True
+
+
+def _alike(one: Attempts, other: Attempts) -> bool:
+    return (one.tries, one.first_try) == (other.tries, other.first_try)

@@ -80,6 +80,8 @@ class Segment:
     fd: int = -1
     # How many unsettled batches have rows in it; it is removed with the last of them.
     parts: int = 1
+    # Whether a dead owner left it.
+    is_adopted: bool = False
 
     def share(self, more: int) -> None:
         """Count this many more batches that have rows in it."""

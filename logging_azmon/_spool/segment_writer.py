@@ -139,11 +139,10 @@ class SegmentWriter:
         owner = self._ownership.writer
         if owner is None or not self._space.is_usable(now):
             return None
-        capacity = max(self._batch_bytes, size)
         start = len(self._directory.header)
-        most = start + capacity
         try:
-            if not self._space.check_room(most, now):
+            most = self._space.room(start + size, start + max(self._batch_bytes, size))
+            if not most:
                 return None
             if not self._directory.holds(owner):
                 # The lock file was removed, so other processes may adopt our segments: go on as another owner.
@@ -155,7 +154,7 @@ class SegmentWriter:
         except OSError as error:
             self._space.fail(error)
             return None
-        stored = Stored(segment, start, 0, capacity)
+        stored = Stored(segment, start, 0, most - start)
         self._space.add(segment)
         batch = Batch(b"", 0, 0, place="spooled", is_uncounted=True, is_open=True, stored=stored)
         self._begun = now

@@ -17,6 +17,7 @@ from .._queue.batch import Batch
 from .._queue.ledger import Reason
 from .._queue.memory_store import MemoryStore
 from .._queue.store import Loaded, Put
+from .adoption import Adoption
 from .components import SpoolComponents
 from .recovery import Recovery
 from .segment import Stored
@@ -45,6 +46,7 @@ class SpoolStore:
         self._spool_bytes = spool_bytes
         self._space = Space(components, spool_bytes=spool_bytes)
         self._recovery = Recovery(components, self._space, batch_bytes=self._batch_bytes, syncs=fsync != "never")
+        self._adoption = Adoption(components, self._space, batch_bytes=self._batch_bytes)
         self._writer = SegmentWriter(
             components, self._space, batch_bytes=self._batch_bytes, fsync=fsync, on_new_batch=self._add
         )
@@ -95,22 +97,23 @@ class SpoolStore:
         """Drop the oldest waiting segments until a new one fits; or rows in memory, if memory is full."""
         if not self._space.is_full:
             return self._memory.make_room(size)
-        most = len(self._directory.header) + max(self._batch_bytes, size)
-        while not self._space.fits(most):
-            # Other processes' segments are not dropped: if they leave no room, dropping ours would not help.
-            if not self._space.can_make_room(most) or not self._recovery.drop_oldest(self._writer.seal):
-                return False
-        return True
+        start = len(self._directory.header)
+        # Other processes' segments are not dropped: if they leave no room, dropping ours would not help.
+        most = min(start + max(self._batch_bytes, size), self._space.own_limit)
+        if start + size <= most:
+            while not self._space.fits(most) and self._recovery.drop_oldest(self._writer.seal):
+                pass
+        return self._space.fits(start + size)
 
     # The delivering side.
 
     def refresh(self, now: float, *, is_urgent: bool, adopts: bool) -> float | None:
         """Report noted trouble, and adopt orphans: periodically, or immediately if that is urgent."""
         if adopts and is_urgent:
-            self._recovery.adopt_orphans(now, waits=True)
+            self._adoption.adopt_orphans(now, is_urgent=True)
         self._reports.report()
         if adopts and now >= self.ownership.next_look:
-            self._recovery.adopt_orphans(now, waits=False)
+            self._adoption.adopt_orphans(now, is_urgent=False)
         return None if self._writes_for_next else self.ownership.next_look
 
     def open_since(self) -> float | None:
@@ -128,6 +131,10 @@ class SpoolStore:
     def load(self, batch: Batch) -> Loaded:
         """Read the rows of a batch on disk, unless they were read already."""
         return Loaded.READY if batch.stored is None or batch.data else self._recovery.load(batch)
+
+    def companions(self, batch: Batch, now: float) -> list[Batch]:
+        """Return the waiting batches that fit into one request with a loaded one; the ledger's lock is held."""
+        return self._recovery.companions(batch, now)
 
     def unload(self, batch: Batch) -> None:
         """Free the memory of a batch on disk; a part of a divided batch gets a segment of its own first."""

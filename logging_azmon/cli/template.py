@@ -13,8 +13,9 @@ from pathlib import Path
 
 from .._config.settings import ENVIRONMENT
 from ..errors import ConfigurationError
-from ..infra import COMMANDS, RENDERERS, VALUES, Design
+from ..infra import COMMANDS, OPERATED, RENDERERS, VALUES, Design, left_out
 from ..infra.az import missing_variables
+from ..infra.design import PRINCIPAL_TYPES
 from ..infra.naming import PLANS
 from ._shared.options import add_column_options, pipeline_arguments
 from ._shared.rule_design import base_of, default_table, stream_and_table, table_of
@@ -25,6 +26,7 @@ EXAMPLES = (
     "logging-azmon template bicep --table Shop_CL -o shop.bicep",
     "logging-azmon template terraform --config logging.json",
     "logging-azmon template arm --columns syslog --dce",
+    "logging-azmon template bicep --diagnostics --alerts ops@example.com --workbook -o logs.bicep",
 )
 
 
@@ -56,18 +58,48 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="",
         help="create a data collection endpoint, which private link needs; default: the rule has its own endpoint",
     )
+    group.add_argument(
+        "--dce-id",
+        metavar="ID",
+        help="use this data collection endpoint, by its resource id; a workspace's own takes part in its replication",
+    )
     group.add_argument("--workspace", metavar="NAME", help="existing Log Analytics workspace")
     group.add_argument("--resource-group", metavar="NAME", help="resource group of the workspace (terraform and az)")
     group.add_argument(
         "--location", metavar="REGION", help="region of the workspace; default: that of the resource group or workspace"
     )
     group.add_argument("--principal-id", metavar="ID", help="object id of the identity that sends rows")
+    group.add_argument(
+        "--principal-type",
+        metavar="TYPE",
+        default=PRINCIPAL_TYPES[0],
+        help=f"kind of that identity: {', '.join(PRINCIPAL_TYPES)} (%(default)s)",
+    )
+    watching = parser.add_argument_group("operations", "in bicep and arm: what watches the rows once they flow")
+    watching.add_argument(
+        "--diagnostics",
+        action="store_true",
+        help="collect the rule's errors in the workspace, in the table DCRLogErrors",
+    )
+    watching.add_argument(
+        "--alerts",
+        metavar="TO",
+        help="alert this e-mail address, or this action group by its resource id, when rows are dropped, lost, missing"
+        " or no longer arrive, and near the rule's quota",
+    )
+    watching.add_argument(
+        "--workbook", action="store_true", help="a workbook: rows by level and source, losses, gaps, slowest, volume"
+    )
     add_column_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the template; return 0."""
     design = _design(arguments)
+    if arguments.language not in OPERATED and (design.diagnostics or design.alerts or design.workbook):
+        known = " and ".join(OPERATED)
+        text = f"--diagnostics, --alerts and --workbook are written in {known}, not {arguments.language}"
+        raise ConfigurationError([text])
     text = RENDERERS[arguments.language](design)
     if arguments.output is None:
         print(text, end="", flush=True)
@@ -93,10 +125,15 @@ def _design(arguments: argparse.Namespace) -> Design:
         retention_days=arguments.retention_days,
         total_retention_days=arguments.total_retention_days,
         dce=f"dce-{name}"[:44].strip("-") if arguments.dce == "" else arguments.dce,
+        dce_id=arguments.dce_id,
         resource_group=arguments.resource_group,
         workspace=arguments.workspace,
         location=arguments.location,
         principal_id=arguments.principal_id,
+        principal_type=arguments.principal_type,
+        diagnostics=arguments.diagnostics,
+        alerts=arguments.alerts,
+        workbook=arguments.workbook,
     )
 
 
@@ -122,6 +159,8 @@ def _next_steps(arguments: argparse.Namespace, design: Design) -> str:
     lines.append(f"  {ENVIRONMENT['stream']}={design.stream}")
     if source := filled(VALUES[arguments.language]):
         lines.append(f"  (printed by: {source})")
+    if missing := left_out(design):
+        lines += ["Left out:", *(f"  {each}" for each in missing)]
     lines.append("Then check whether rows arrive: logging-azmon check --send --wait")
     if design.table != default_table(design.stream):
         lines.append(f"Follow them: logging-azmon tail {design.table}")

@@ -1,6 +1,7 @@
 """Render templates for everything that a handler needs in Azure, from exactly the columns that it sends.
 
 `Design` describes the resources in Azure's terms and refuses what Azure would refuse; `naming` has the rules for names.
+`operations` adds what watches the rows, and `queries` its KQL.
 `arm`, `az`, `bicep` and `terraform` each render a design in one language. The same design always gives the same text.
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Callable, Mapping
 
 from ..infra import arm, az, bicep, terraform
 from .design import Design
+from .operations import left_out
 
-__all__ = ["COMMANDS", "RENDERERS", "VALUES", "Design"]
+__all__ = ["COMMANDS", "OPERATED", "RENDERERS", "VALUES", "Design", "left_out"]
 
 RENDERERS: Mapping[str, Callable[[Design], str]] = {
     "bicep": bicep.render,
@@ -19,6 +21,9 @@ RENDERERS: Mapping[str, Callable[[Design], str]] = {
     "terraform": terraform.render,
     "az": az.render,
 }
+
+# The languages in which a design's diagnostic setting, alerts and workbook are rendered.
+OPERATED = ("bicep", "arm")
 
 # The command that deploys a template; FILE stands for the template's path.
 COMMANDS: Mapping[str, str] = {

@@ -50,7 +50,7 @@ def _parts(design: Design) -> Iterator[str]:
     yield "\n".join(
         [
             *(_variable(name, _NEEDED[name], value) for name, value in _known(design).items()),
-            _variable("PRINCIPAL_TYPE", "", "ServicePrincipal"),
+            _variable("PRINCIPAL_TYPE", "", design.principal_type),
             _variable("RULE_NAME", "", design.rule),
             *([_variable("ENDPOINT_NAME", "", design.dce)] if design.dce else []),
             *([_variable("PUBLIC_NETWORK_ACCESS", "", "Enabled")] if design.dce else []),
@@ -65,9 +65,10 @@ def _parts(design: Design) -> Iterator[str]:
             f"location={design.location}" if design.location else "location=$(show_workspace location | tr -d '\\r')",
             'rule_id="$group_id/providers/Microsoft.Insights/dataCollectionRules/$RULE_NAME"',
             *([_DCE] if design.dce else []),
+            *([f'endpoint_id="{design.dce_id}"'] if design.dce_id else []),
         ]
     )
-    if design.table_columns:
+    if design.changes_table:
         yield _table(design)
     if design.dce:
         body = {
@@ -77,7 +78,7 @@ def _parts(design: Design) -> Iterator[str]:
         yield _put("endpoint_id", body)
     body = {
         "location": "$location",
-        **({} if design.dce else {"kind": "Direct"}),
+        **({"kind": "Direct"} if design.is_direct else {}),
         "properties": design.rule_properties(workspace_id="$workspace_id", dce_id="$endpoint_id"),
     }
     yield _put("rule_id", body)
@@ -109,7 +110,8 @@ def _table(design: Design) -> str:
     if design.total_retention_days is not None:
         lines[1] += f" --total-retention-time {design.total_retention_days}"
     columns = [f"{name}={type_name}" for name, type_name in design.table_columns.items()]
-    lines += ["  --columns", *(f"    {column}" for column in columns)]
+    if columns:
+        lines += ["  --columns", *(f"    {column}" for column in columns)]
     return " \\\n".join(lines)
 
 
@@ -123,7 +125,7 @@ def _put(variable: str, body: object) -> str:
 
 def _values(design: Design) -> str:
     resource, query = (
-        ("endpoint_id", "logsIngestion.endpoint") if design.dce else ("rule_id", "endpoints.logsIngestion")
+        ("rule_id", "endpoints.logsIngestion") if design.is_direct else ("endpoint_id", "logsIngestion.endpoint")
     )
     return "\n".join(
         [

@@ -6,10 +6,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .design import ROLE_API, ROLE_ID, ROLE_NAME, RULE_API, TABLE_API, Design
+from . import operations
+from .design import PRINCIPAL_TYPES, ROLE_API, ROLE_ID, ROLE_NAME, RULE_API, TABLE_API, Design
 from .expression import Expression, is_column
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+_IDS = operations.Ids(
+    workspace=Expression("workspace.id"),
+    rule=Expression("rule.id"),
+    scope=Expression("rule"),
+    location=Expression("location"),
+    group=Expression("group.id"),
+    workbook=Expression("guid(rule.id, 'workbook')"),
+    named=lambda suffix: Expression(f"'${{ruleName}}{suffix}'"),
+    text_of=lambda value: Expression(f"string({_literal(value, '  ' * 2)})"),
+)
 
 
 def render(design: Design) -> str:
@@ -26,8 +39,8 @@ def _parts(design: Design) -> Iterator[list[str]]:
     yield _parameter("Name of the Log Analytics workspace, in this resource group", "workspaceName", design.workspace)
     yield _parameter("Object id of the identity that sends the rows", "principalId", design.principal_id)
     yield [
-        "@allowed(['ServicePrincipal', 'User', 'Group'])",
-        *_parameter("Kind of that identity", "principalType", "ServicePrincipal"),
+        f"@allowed([{', '.join(map(repr, PRINCIPAL_TYPES))}])",
+        *_parameter("Kind of that identity", "principalType", design.principal_type),
     ]
     yield _parameter("Region of the workspace", "location", design.location or Expression("resourceGroup().location"))
     yield _parameter("Name of the data collection rule", "ruleName", design.rule)
@@ -39,12 +52,14 @@ def _parts(design: Design) -> Iterator[list[str]]:
         ]
     yield _existing("workspace", f"Microsoft.OperationalInsights/workspaces@{TABLE_API}", Expression("workspaceName"))
     yield from _resources(design)
+    for resource in operations.resources(design, _IDS):
+        yield _resource(resource.symbol, f"{resource.kind}@{resource.api}", resource.body)
     yield _outputs(design)
 
 
 def _resources(design: Design) -> Iterator[list[str]]:
     depends_on: dict[str, Any] = {}
-    if design.table_columns:
+    if design.changes_table:
         body = {"parent": Expression("workspace"), "name": design.table, "properties": design.table_properties()}
         yield _resource("table", f"Microsoft.OperationalInsights/workspaces/tables@{TABLE_API}", body)
         depends_on = {"dependsOn": [Expression("table")]}
@@ -53,8 +68,12 @@ def _resources(design: Design) -> Iterator[list[str]]:
         access = {"networkAcls": {"publicNetworkAccess": Expression("publicNetworkAccess")}}
         body = {"name": Expression("endpointName"), **location, "properties": access}
         yield _resource("endpoint", f"Microsoft.Insights/dataCollectionEndpoints@{RULE_API}", body)
+    elif design.dce_id:
+        _, _, subscription, _, group, *_, endpoint = design.dce_id.split("/")
+        place = Expression(f"resourceGroup({_literal(subscription, '')}, {_literal(group, '')})")
+        yield _existing("endpoint", f"Microsoft.Insights/dataCollectionEndpoints@{RULE_API}", endpoint, scope=place)
     properties = design.rule_properties(workspace_id=Expression("workspace.id"), dce_id=Expression("endpoint.id"))
-    kind = {} if design.dce else {"kind": "Direct"}
+    kind = {"kind": "Direct"} if design.is_direct else {}
     body = {"name": Expression("ruleName"), **location, **kind, "properties": properties, **depends_on}
     yield _resource("rule", f"Microsoft.Insights/dataCollectionRules@{RULE_API}", body)
     role = Expression(f"subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{ROLE_ID}')")
@@ -75,10 +94,10 @@ def _resources(design: Design) -> Iterator[list[str]]:
 
 
 def _outputs(design: Design) -> list[str]:
-    endpoint = "endpoint.properties.logsIngestion.endpoint" if design.dce else "rule.properties.endpoints.logsIngestion"
+    own, other = "rule.properties.endpoints.logsIngestion", "endpoint.properties.logsIngestion.endpoint"
     return [
         "// The three values of the handler's configuration.",
-        f"output DATA_COLLECTION_ENDPOINT string = {endpoint}",
+        f"output DATA_COLLECTION_ENDPOINT string = {own if design.is_direct else other}",
         "output LOGS_DCR_RULE_ID string = rule.properties.immutableId",
         f"output LOGS_DCR_STREAM_NAME string = {_literal(design.stream, '')}",
     ]
@@ -89,8 +108,8 @@ def _parameter(description: str, name: str, default: str | None) -> list[str]:
     return [f"@description({_literal(description, '')})", f"param {name} string{known}"]
 
 
-def _existing(symbol: str, kind: str, name: Expression) -> list[str]:
-    return [f"resource {symbol} '{kind}' existing = {_literal({'name': name}, '')}"]
+def _existing(symbol: str, kind: str, name: str, **more: Expression) -> list[str]:
+    return [f"resource {symbol} '{kind}' existing = {_literal({'name': name, **more}, '')}"]
 
 
 def _resource(symbol: str, kind: str, body: Mapping[str, Any]) -> list[str]:
@@ -102,6 +121,10 @@ def _literal(value: Any, indent: str) -> str:
     inner = f"{indent}  "
     if isinstance(value, Expression):
         return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and "\n" in value:
+        return f"'''\n{value}'''"
     if isinstance(value, str):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
     if isinstance(value, Mapping):

@@ -24,6 +24,8 @@ TABLE_API = "2025-07-01"
 RULE_API = "2023-03-11"
 ROLE_API = "2022-04-01"
 
+PRINCIPAL_TYPES = ("ServicePrincipal", "User", "Group")
+
 # The rule's name for its workspace.
 DESTINATION = "workspace"
 CUSTOM_COLUMN = "_CF"
@@ -44,10 +46,18 @@ class Design:
     total_retention_days: int | None = None
     dce: str | None = None
     """Name of the data collection endpoint to create, for private link; by default the rule has its own endpoint."""
+    dce_id: str | None = None
+    """Resource id of the data collection endpoint to use, such as a workspace's own."""
     resource_group: str | None = None
     workspace: str | None = None
     location: str | None = None
     principal_id: str | None = None
+    principal_type: str = PRINCIPAL_TYPES[0]
+    diagnostics: bool = False
+    """Whether the rule's errors are collected in the table DCRLogErrors."""
+    alerts: str | None = None
+    """The e-mail address, or the resource id of an action group, to which alerts go; None makes no alerts."""
+    workbook: bool = False
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -58,6 +68,21 @@ class Design:
     def is_built_in(self) -> bool:
         """Return whether the table is Azure's own."""
         return not self.table.endswith("_CL")
+
+    @property
+    def is_direct(self) -> bool:
+        """Return whether the rule has an endpoint of its own."""
+        return self.dce is None and self.dce_id is None
+
+    @property
+    def changes_table(self) -> bool:
+        """Return whether the table is created or changed: one of Azure's own may stay as it is."""
+        return bool(self.table_columns or self.retention_days or self.total_retention_days)
+
+    @property
+    def is_mailed(self) -> bool:
+        """Return whether alerts go to an e-mail address, for which an action group is made."""
+        return self.alerts is not None and "@" in self.alerts
 
     @property
     def output(self) -> str:
@@ -108,11 +133,12 @@ class Design:
             properties["retentionInDays"] = self.retention_days
         if self.total_retention_days is not None:
             properties["totalRetentionInDays"] = self.total_retention_days
-        return properties | {"schema": {"name": self.table, "columns": _column_list(self.table_columns)}}
+        schema = {"name": self.table, "columns": _column_list(self.table_columns)}
+        return properties | ({"schema": schema} if self.table_columns else {})
 
     def rule_properties(self, *, workspace_id: Any, dce_id: Any) -> dict[str, Any]:
         """Return the rule's properties for Azure's REST API; the ids are written in the template's language."""
-        endpoint = {"dataCollectionEndpointId": dce_id} if self.dce else {}
+        endpoint = {} if self.is_direct else {"dataCollectionEndpointId": dce_id}
         return endpoint | {
             "streamDeclarations": {self.stream: {"columns": _column_list(self.stream_columns)}},
             "destinations": {"logAnalytics": [{"workspaceResourceId": workspace_id, "name": DESTINATION}]},
@@ -134,10 +160,16 @@ class Design:
     def _problems(self) -> Iterator[str]:
         yield from check_name("built-in" if self.is_built_in else "table", self.table)
         yield from check_name("stream", self.stream)
-        for kind in ("rule", "dce", "workspace", "resource_group", "location", "principal_id"):
+        if self.dce and self.dce_id:
+            yield "dce and dce-id exclude each other: one endpoint is created, the other exists"
+        if self.principal_type not in PRINCIPAL_TYPES:
+            yield f"principal-type {self.principal_type!r} is not known; Azure has {', '.join(PRINCIPAL_TYPES)}"
+        for kind in ("rule", "dce", "dce_id", "workspace", "resource_group", "location", "principal_id"):
             value = getattr(self, kind)
             if value is not None:
                 yield from check_name(kind, value)
+        if self.alerts is not None:
+            yield from check_name("alerts", self.alerts)
         yield from check_retention(self.plan, self.retention_days, self.total_retention_days)
         try:
             self.columns.check_names()
@@ -157,8 +189,8 @@ class Design:
                 f" only these are supported: {tables}"
             )
             return
-        if self.plan != "Analytics" or self.retention_days or self.total_retention_days:
-            yield f"{self.table} is one of Azure's own tables and has its plan and retention already: leave them out"
+        if self.plan != "Analytics":
+            yield f"{self.table} is one of Azure's own tables and has its plan already: leave it out"
         for name, type_name in self.stream_columns.items():
             if name in known and not _is_stored_whole(type_name, known[name]):
                 yield f"column {name!r} is sent as {type_name}, but is {known[name]} in {self.table}: change its type"

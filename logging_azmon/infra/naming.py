@@ -49,6 +49,17 @@ _RULES = {
     "location": _rule(
         "location", r"[a-z][a-z0-9]{2,49}", "a region's name as in 'az account list-locations', such as westeurope"
     ),
+    "alerts": _rule(
+        "alerts",
+        r"[\w.%+-]+@[\w-]+(\.[\w-]+)+"
+        r"|/subscriptions/[\w-]+/resourceGroups/[\w.()-]+/providers/Microsoft\.Insights/actionGroups/[\w .-]+",
+        "an e-mail address, or the resource id of an action group, /subscriptions/…/actionGroups/NAME",
+    ),
+    "dce_id": _rule(
+        "dce-id",
+        r"/subscriptions/[\w-]+/resourceGroups/[\w.()-]+/providers/Microsoft\.Insights/dataCollectionEndpoints/[\w-]+",
+        "the resource id of a data collection endpoint, /subscriptions/…/dataCollectionEndpoints/NAME",
+    ),
     "principal_id": _rule(
         "principal-id",
         r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
@@ -70,9 +81,10 @@ def check_retention(plan: str, interactive: int | None, total: int | None) -> It
     if plan not in PLANS:
         yield f"plan {plan!r} is not known; Azure has {', '.join(PLANS)}"
     if interactive is not None and plan != "Analytics":
+        period = "30 days" if plan == "Basic" else "as long as they are kept"
         yield (
-            f"retention-days {interactive} cannot be set for the plan {plan}, whose rows can always be queried for 30"
-            " days; set total-retention-days alone"
+            f"retention-days {interactive} cannot be set for the plan {plan}, whose rows can be queried for {period};"
+            " set total-retention-days alone"
         )
     elif interactive is not None and not 4 <= interactive <= MAX_INTERACTIVE_DAYS:
         yield f"retention-days {interactive} is not valid in Azure: give 4 to {MAX_INTERACTIVE_DAYS} days"

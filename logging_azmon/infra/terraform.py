@@ -15,6 +15,7 @@ from .design import DESTINATION, ROLE_NAME, RULE_API, TABLE_API, Design
 from .expression import Expression, is_column
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+_ENDPOINT = "azurerm_monitor_data_collection_endpoint"
 _PROVIDERS = """\
 terraform {
   required_version = ">= 1.5"
@@ -45,7 +46,7 @@ def _parts(design: Design) -> Iterator[str]:
     yield _variable("resource_group_name", "Resource group of the workspace", design.resource_group)
     yield _variable("workspace_name", "Name of the Log Analytics workspace", design.workspace)
     yield _variable("principal_id", "Object id of the identity that sends the rows", design.principal_id)
-    yield _variable("principal_type", "ServicePrincipal, User or Group", "ServicePrincipal")
+    yield _variable("principal_type", "ServicePrincipal, User or Group", design.principal_type)
     yield _variable("rule_name", "Name of the data collection rule", design.rule)
     if design.dce:
         yield _variable("endpoint_name", "Name of the data collection endpoint", design.dce)
@@ -63,13 +64,13 @@ def _parts(design: Design) -> Iterator[str]:
         yield f"locals {{\n  location = {_literal(design.location, '')}\n}}"
     else:
         yield "locals {\n  location = data.azurerm_log_analytics_workspace.workspace.location\n}"
-    if design.table_columns:
+    if design.changes_table:
         yield _table(design)
-    if design.dce:
-        yield _endpoint()
-        yield _rule_behind_endpoint(design)
-    else:
+    if design.is_direct:
         yield _direct_rule(design)
+    else:
+        yield _existing_endpoint(design.dce_id) if design.dce_id else _endpoint()
+        yield _rule_behind_endpoint(design)
     yield _role(design)
     yield from _outputs(design)
 
@@ -109,7 +110,7 @@ def _direct_rule(design: Design) -> str:
 
 def _endpoint() -> str:
     return _block(
-        'resource "azurerm_monitor_data_collection_endpoint" "endpoint"',
+        f'resource "{_ENDPOINT}" "endpoint"',
         {
             "name": Expression("var.endpoint_name"),
             "resource_group_name": Expression("var.resource_group_name"),
@@ -117,6 +118,15 @@ def _endpoint() -> str:
             "public_network_access_enabled": Expression("var.public_network_access_enabled"),
         },
     )
+
+
+def _existing_endpoint(dce_id: str) -> str:
+    *_, group, _, _, _, name = dce_id.split("/")
+    return _block(f'data "{_ENDPOINT}" "endpoint"', {"name": name, "resource_group_name": group})
+
+
+def _endpoint_of(design: Design) -> str:
+    return f"data.{_ENDPOINT}.endpoint" if design.dce_id else f"{_ENDPOINT}.endpoint"
 
 
 def _rule_behind_endpoint(design: Design) -> str:
@@ -130,7 +140,7 @@ resource "azurerm_monitor_data_collection_rule" "rule" {{
   name                        = var.rule_name
   resource_group_name         = var.resource_group_name
   location                    = local.location
-  data_collection_endpoint_id = azurerm_monitor_data_collection_endpoint.endpoint.id
+  data_collection_endpoint_id = {_endpoint_of(design)}.id
 
   stream_declaration {{
     stream_name = {_literal(design.stream, "")}
@@ -155,11 +165,11 @@ resource "azurerm_monitor_data_collection_rule" "rule" {{
 
 def _depends_on(design: Design) -> dict[str, Any]:
     kind = "azapi_update_resource" if design.is_built_in else "azapi_resource"
-    return {"depends_on": [Expression(f"{kind}.table")]} if design.table_columns else {}
+    return {"depends_on": [Expression(f"{kind}.table")]} if design.changes_table else {}
 
 
 def _rule(design: Design) -> str:
-    return "azurerm_monitor_data_collection_rule.rule" if design.dce else "azapi_resource.rule"
+    return "azapi_resource.rule" if design.is_direct else "azurerm_monitor_data_collection_rule.rule"
 
 
 def _role(design: Design) -> str:
@@ -182,11 +192,9 @@ def _outputs(design: Design) -> Iterator[str]:
         "LOGS_DCR_RULE_ID": Expression(f"{rule}.output.properties.immutableId"),
         "LOGS_DCR_STREAM_NAME": design.stream,
     }
-    if design.dce:
+    if not design.is_direct:
         values |= {
-            "DATA_COLLECTION_ENDPOINT": Expression(
-                "azurerm_monitor_data_collection_endpoint.endpoint.logs_ingestion_endpoint"
-            ),
+            "DATA_COLLECTION_ENDPOINT": Expression(f"{_endpoint_of(design)}.logs_ingestion_endpoint"),
             "LOGS_DCR_RULE_ID": Expression(f"{rule}.immutable_id"),
         }
     for name, value in values.items():

@@ -52,6 +52,7 @@ def test_a_proxys_password_is_removed_from_a_text_however_a_parser_cuts_it(proxy
     assert "s3cret" not in shown
     assert "'top'" not in shown
     assert "cret" not in shown
+    assert "'user:s" not in shown
 
 
 @pytest.mark.parametrize("url", ["", "http://proxy:8080", "http://u:x@proxy:8080"])

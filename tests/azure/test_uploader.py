@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -80,6 +81,16 @@ class TestWire:
             assert uploader.send(line("a" * 10_000)).status == 204
         assert gzip.decompress(server.requests[0].raw) == b"[%b]" % line("a" * 10_000)[:-1]
         assert len(server.requests[0].raw) < 1_000
+
+    def test_a_lack_of_memory_is_not_told_as_the_services_answer(self, server, monkeypatch):
+        """The advice to check the proxy would mislead. The rows are tried again, as after any unexpected error."""
+        monkeypatch.setattr("logging_azmon._azure.uploader._array", Mock(side_effect=[MemoryError, bytearray(b"[]")]))
+        bench = Bench(endpoint=server.url, destination=Uploader)
+        with closing(bench.destination):
+            bench.put_batch("a")
+            bench.run()
+        assert "unexpected MemoryError() while delivering; the rows are tried again" in bench.reported("internal")[0]
+        assert bench.stats.delivered == 1
 
     def test_no_lines_become_an_empty_array(self, server):
         """The `check` command sends none."""

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import trustme
@@ -26,6 +27,7 @@ from logging_azmon.cli._shared.workspace import WorkspaceQueryError
 from logging_azmon.cli.check.arrival import await_row, message_column
 from logging_azmon.cli.check.comparison import compare
 from logging_azmon.cli.check.identity import describe_identity, identity_claims, request_token
+from logging_azmon.cli.check.ingestion import ingestion_steps
 from logging_azmon.cli.check.probe import interpret_answer
 from logging_azmon.cli.check.resource_manager import ResourceManager as ResourceManagerClient
 from logging_azmon.cli.check.steps import Step, Steps
@@ -33,6 +35,7 @@ from logging_azmon.infra import RENDERERS, Design
 from logging_azmon.local import Workspace
 from logging_azmon.table import Table
 from support.endpoint import Endpoint, status
+from support.local_client import send
 from support.resource_manager import CUSTOMER_ID, WORKSPACE, ResourceManager
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -109,7 +112,8 @@ class TestLocalWorkspace:
 
         assert code == 0
         assert states(steps) == dict.fromkeys(
-            ["configuration", "name", "connection", "token", "rule", "stream", "columns", "send", "arrival"], "ok"
+            ["configuration", "name", "connection", "token", "rule", "stream", "columns", "send", "arrival", "errors"],
+            "ok",
         )
         assert steps["configuration"]["details"]["columns"] == 16
         assert steps["columns"]["seen"] == "16 sent, 16 declared, 16 in App_CL: nothing is lost"
@@ -936,6 +940,50 @@ class TestArrival:
         assert step.seen == "T cannot be queried: no such table"
         assert "Log Analytics Reader" in step.advice[0]
         assert waits == sorted(waits)
+
+    def test_errors_that_the_service_has_logged_are_told(self, check):
+        """The row arrived, but an application's rows did not."""
+        with Workspace() as workspace:
+            assert send(workspace, b"{not").status == 400
+            workspace.wait_for("DCRLogErrors")
+            code, steps = check(workspace.environment, "--send", "--wait", "30")
+
+        assert (code, steps["arrival"]["state"], steps["errors"]["state"]) == (0, "ok", "warning")
+        assert steps["errors"]["notes"][0].startswith("1 × Ingestion: ")
+
+    @pytest.mark.parametrize(
+        ("answers", "states"),
+        [
+            ([[], [[None, 0]]], ["ok", "ok"]),
+            ([[], []], ["ok", "ok"]),
+            ([[["Transformation", "no such column", 7]], [["2026-11-27T09:00:00Z", 2]]], ["warning", "problem"]),
+            ([WorkspaceQueryError("no table"), WorkspaceQueryError("no right")], ["warning", "warning"]),
+        ],
+        ids=["nothing", "no rows", "errors and a cap", "no answers"],
+    )
+    def test_azure_is_asked_for_errors_and_a_daily_cap(self, answers, states):
+        """A table that does not exist yet is told with what fills it."""
+
+        class Azure:
+            address = SimpleNamespace(is_local=False)
+            asked: ClassVar[list[str]] = []
+
+            def query(self, kql):
+                self.asked.append(kql)
+                answer = answers[len(self.asked) - 1]
+                if isinstance(answer, Exception):
+                    raise answer
+                return SimpleNamespace(rows=answer)
+
+        steps = list(ingestion_steps(Azure(), "Custom-App"))
+        assert [step.name for step in steps] == ["errors", "daily cap"]
+        assert [step.state for step in steps] == states
+        assert 'InputStreamId == "Custom-App"' in Azure.asked[0]
+        if states == ["warning", "problem"]:
+            assert steps[0].notes == ("7 × Transformation: no such column",)
+            assert "reached at 2026-11-27" in steps[1].seen
+        if states == ["warning", "warning"]:
+            assert "--diagnostics" in steps[0].advice[0]
 
     def test_without_a_workspace_the_arrival_step_is_a_problem(self, check, secured, monkeypatch):
         """Waiting was requested, so a missing workspace is a problem."""

@@ -98,6 +98,7 @@ class TestDefaults:
             "enabled": True,
             "cloud": "public",
             "report": None,
+            "redact": None,
             "batch_bytes": 1_000_000,
             "batch_seconds": 5.0,
             "queue_bytes": 64 * MIB,
@@ -374,14 +375,24 @@ class TestSpool:
         assert problem(spool=__file__) == f"spool={__file__!r} is not a directory"
         assert problem(spool="a\0b") == "spool='a\\x00b' is not a directory"
 
-    def test_the_spool_must_hold_two_batches(self, tmp_path):
-        """The first lines of their files count as well; without a spool, its size does not matter."""
-        said = problem(spool=tmp_path, spool_bytes=2_000_000)
-        assert said == (
-            "spool_bytes=2000000 is too small: it must hold two batches of batch_bytes=1000000 and 16384 bytes more;"
-            " give at least 2016384"
+    def test_a_relative_spool_needs_a_working_directory(self, tmp_path, monkeypatch):
+        """The directory may have been deleted, as after a deployment."""
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        assert problem(spool="relative") == (
+            "spool='relative' is relative to a working directory that was deleted; give an absolute path"
         )
-        assert settings(spool=tmp_path, spool_bytes=2_016_384).spool_bytes == 2_016_384
+        assert settings(spool=tmp_path).spool == str(tmp_path)
+
+    def test_the_spool_must_hold_two_batches(self, tmp_path):
+        """Without a spool, its size does not matter."""
+        said = problem(spool=tmp_path, spool_bytes=1_999_999)
+        assert said == (
+            "spool_bytes=1999999 is too small: it must hold two batches of batch_bytes=1000000; give at least 2000000"
+        )
+        assert settings(spool=tmp_path, spool_bytes=2_000_000).spool_bytes == 2_000_000
         assert settings(spool_bytes=32_768).spool is None
 
 
@@ -634,7 +645,10 @@ class TestRuleAndStream:
         """The message shows the form of a stream's name."""
         said = problems(stream=wrong, dcr=dcr)[0]
 
-        assert said == f"stream={wrong!r} is not accepted; give the stream's name as the rule declares it, Custom-…"
+        meant = " (did you mean 'Custom-App'?)" if wrong in ("App", "custom-App") else ""
+        assert said == (
+            f"stream={wrong!r} is not accepted; give the stream's name as the rule declares it, Custom-…{meant}"
+        )
 
     @pytest.mark.parametrize("stream", ["Custom-App", "Custom-App_CL", "Microsoft-Syslog", "Custom-a.b-c_1"])
     def test_every_form_of_a_streams_name_is_accepted(self, stream):

@@ -13,7 +13,7 @@ from logging_azmon._delivery.decision import TIME_RANGE
 from logging_azmon._delivery.delivery import SPLITS_PER_MINUTE
 from logging_azmon._queue.batch import SPLITS_PER_BATCH
 from logging_azmon.testing import Answer, Failure, FakeDestination
-from support.delivering import Bench, line, messages
+from support.delivering import Always, Bench, line, messages
 
 STORED = Answer(status=204)
 AWAY = Answer(status=503, code="ServiceUnavailable", message="away")
@@ -27,18 +27,6 @@ SPREAD = Answer(status=400, code=TIME_RANGE)
 def picky(is_bad, answer=BAD):
     """Refuse each batch that has a poison row."""
     return lambda rows: answer if any(is_bad(row) for row in rows) else STORED
-
-
-class Always(FakeDestination):
-    """Answer every request by calling the same function."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self._answer = answer
-
-    def send(self, lines, *, seconds=None):
-        self.play(self._answer)
-        return super().send(lines, seconds=seconds)
 
 
 class TestAnswers:
@@ -120,6 +108,18 @@ class TestAnswers:
         bench.put_batch("a")
         bench.step()
         assert "; 1 row is waiting, next try in" in bench.reported("outage")[0]
+
+    def test_report_of_an_outage_says_when_the_only_batch_is_sent_again(self):
+        """It waits longer than the pause of the pipeline if it has failed several times."""
+        bench = Bench(*[AWAY] * 12, retry_seconds=300.0)
+        bench.put_batch("a")
+        moments = []
+        for requests in range(1, 13):
+            bench.run_until(lambda: bench.stats.requests == requests)  # noqa: B023 - called before the next
+            moments.append(bench.clock.monotonic())
+        gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
+        told = [float(re.search(r"next try in ([\d.]+) s", text)[1]) for text in bench.reported("outage")]
+        assert told[: len(gaps)] == pytest.approx(gaps, abs=0.51)
 
     def test_retries_come_soon_at_first_and_up_to_retry_seconds_apart_later(self):
         bench = Bench(*[AWAY] * 30, retry_seconds=60.0)

@@ -85,7 +85,13 @@ EXPECTED = [
     ),
     (
         "data",
-        "How to hold it back",
+        "Redaction",
+        "",
+        messages("login of [redacted: pattern] with password=[redacted: secret] failed"),
+    ),
+    (
+        "data",
+        "Reducing what is sent",
         "",
         lambda rows: pick(rows, "Message", "Properties") == [("login failed", {"user": "ada", "password": "***"})],
     ),

@@ -86,6 +86,7 @@ def test_every_block_of_commands_is_listed_in_this_test():
         ("frameworks", "Frameworks"),
         ("spool", "The command"),
         ("commands", "`template`: what Azure needs"),
+        ("operations", "Alerts and a workbook"),
         ("troubleshooting", "Troubleshooting"),
     ]
 

@@ -22,10 +22,11 @@ from logging_azmon import AzureMonitorHandler, cli
 from logging_azmon._config.presets import BUILT_IN, PRESETS, preset
 from logging_azmon.cli.tail.command import table_name
 from logging_azmon.errors import ConfigurationError
-from logging_azmon.infra import RENDERERS, Design
+from logging_azmon.infra import OPERATED, RENDERERS, Design
 from logging_azmon.local import Workspace
 from logging_azmon.table import Table
 
+DCE = "providers/Microsoft.Insights/dataCollectionEndpoints"
 GOLDEN = Path(__file__).parent.parent / "data" / "templates"
 SUFFIXES = {"bicep": "bicep", "arm": "json", "terraform": "tf", "az": "sh"}
 MIXED = {"Time": "time", "SyslogMessage": "message", "Order": "order:long", "Shop_CF": "shop"}
@@ -48,8 +49,21 @@ DESIGNS = {
     "custom-columns": Design(columns=Table.from_mapping(MIXED), table="Syslog", stream="Custom-Mixed"),
     "custom-columns-dce": Design(columns=Table.from_mapping(MIXED), table="Syslog", stream="Custom-Mixed", dce="dce-x"),
     "kept": Design(columns=preset("lean"), retention_days=30, total_retention_days=365),
+    "existing-dce": Design(
+        columns=preset("syslog"),
+        table="Syslog",
+        stream="Custom-Syslog",
+        dce_id="/subscriptions/s-1/resourceGroups/rg-net/providers/Microsoft.Insights/dataCollectionEndpoints/dce-net",
+        principal_type="User",
+        total_retention_days=365,
+    ),
+    "watched": Design(
+        columns=preset("default"), rule="dcr-app", diagnostics=True, alerts="ops@example.com", workbook=True
+    ),
 }
-EVERY = [(design, language) for design in DESIGNS for language in RENDERERS]
+EVERY = [
+    (design, language) for design in DESIGNS for language in (OPERATED if DESIGNS[design].diagnostics else RENDERERS)
+]
 
 
 def rendered(design, language):
@@ -98,7 +112,8 @@ class TestArm:
 
         assert set(properties) <= known
         assert properties.get("plan", "Basic") in {each.value for each in workspace_models.TablePlanEnum}
-        assert {column["type"] for column in properties["schema"]["columns"]} <= types
+        columns = properties["schema"]["columns"] if "schema" in properties else []
+        assert {column["type"] for column in columns} <= types
 
     @pytest.mark.parametrize("design", DESIGNS)
     def test_every_parameter_is_declared_and_used(self, design):
@@ -113,6 +128,16 @@ class TestArm:
 
         assert "workspaces/tables" in needed
         assert "dependsOn" not in arm("syslog")["dataCollectionRules"]
+
+    def test_a_data_collection_endpoint_that_exists_is_used(self):
+        """A workspace's own, for instance, whose rules take part in its replication."""
+        resources = arm("existing-dce")
+        assert "dataCollectionEndpoints" not in resources
+        assert resources["dataCollectionRules"]["properties"]["dataCollectionEndpointId"].endswith("/dce-net")
+
+    def test_azures_own_table_may_get_a_retention(self):
+        """Its columns stay as they are."""
+        assert arm("existing-dce")["tables"]["properties"] == {"totalRetentionInDays": 365}
 
     def test_the_role_is_assigned_on_the_rule_only(self):
         """The permission to send to one rule must not extend to others."""
@@ -156,7 +181,7 @@ class TestOtherLanguages:
 
     def test_bicep_declares_the_resources_and_parameters_of_the_arm_template(self, design):
         text = rendered(design, "bicep")
-        kinds = re.findall(r"^resource \w+ '([\w./]+)@([\d-]+)' = ", text, re.MULTILINE)
+        kinds = re.findall(r"^resource \w+ '([\w./]+)@([\w-]+)' = ", text, re.MULTILINE)
         expected = {(resource["type"], resource["apiVersion"]) for resource in arm(design).values()}
         assert set(kinds) == expected
         parameters = set(re.findall(r"^param (\w+)", text, re.MULTILINE))
@@ -178,7 +203,7 @@ class TestOtherLanguages:
         columns = properties["streamDeclarations"][stream]["columns"]
         (flow,) = properties["dataFlows"]
 
-        if DESIGNS[design].dce:
+        if not DESIGNS[design].is_direct:
             rule = resources["azurerm_monitor_data_collection_rule"]['"rule"']
             declared = rule["stream_declaration"][0]
             assert [strings(column) for column in declared["column"]] == columns
@@ -350,6 +375,16 @@ REFUSED = {
     "retention": ({"retention_days": 731}, "4 to 730"),
     "total": ({"total_retention_days": 1000}, "1095, 1460"),
     "total less": ({"retention_days": 90, "total_retention_days": 30}, "less than retention-days 90"),
+    "retention of Auxiliary": (
+        {"plan": "Auxiliary", "retention_days": 60},
+        "can be queried for as long as they are kept",
+    ),
+    "endpoint's name as its id": ({"dce_id": "dce-net"}, "the resource id of a data collection endpoint"),
+    "two endpoints": (
+        {"dce": "dce-x", "dce_id": f"/subscriptions/s/resourceGroups/r/{DCE}/dce-x"},
+        "dce and dce-id exclude each other",
+    ),
+    "principal type": ({"principal_type": "Robot"}, "ServicePrincipal, User, Group"),
     "plan of Azure's": ({"table": "Syslog", "columns": preset("syslog"), "plan": "Basic"}, "has its plan"),
     "type of Azure's": (
         {"table": "Syslog", "columns": Table.from_mapping({"ProcessID": "pid:string"})},

@@ -138,6 +138,25 @@ class TestFlush:
                 assert pipeline.flush() is True
             pipeline.close()
 
+    @pytest.mark.parametrize("is_exit", [False, True], ids=["flush", "exit"])
+    def test_retries_come_each_second_while_a_flush_or_the_exit_waits(self, is_exit: bool) -> None:
+        """Otherwise a service that is back in a quarter of the time that they have would be asked too late."""
+        with FakeDestination(*[OUTAGE] * 20) as destination:
+            clock = ManualClock(jumps=True)
+            begun = clock.monotonic()
+            pipeline = Pipeline(
+                *address(), destination=destination, clock=clock, background=False, retry_seconds=300, close_seconds=80
+            )
+            with logging_to(pipeline) as logger:
+                logger.error("row")
+                if is_exit:
+                    lifecycle_of(pipeline).finish_at_exit(is_last=False)
+                else:
+                    assert pipeline.flush()
+                assert pipeline.stats().delivered == 1
+                assert clock.monotonic() - begun <= 20
+            pipeline.close()
+
     def test_flush_without_listeners_times_out_during_a_longer_pause(self) -> None:
         """A pause that the service asked for may be longer than the timeout."""
         with FakeDestination(Answer(status=429, retry_after="120")) as destination:

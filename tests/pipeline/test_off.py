@@ -292,7 +292,7 @@ def test_rows(azmon_rows):
                 logger.addHandler(AzureMonitorHandler(pipeline=pipeline))
             logger.error("hello")
 
-            assert not first.flush(60)
+            assert not first.flush(10)
             assert second.flush(0.1)
 
     def test_a_destination_does_not_excuse_a_stream_that_is_not_chosen(self):

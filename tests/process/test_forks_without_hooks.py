@@ -88,7 +88,7 @@ from logging_azmon._delivery import breaker
 handler = handle()
 log.info('parent')
 assert handler.flush()
-for lock in (ledger_lock(handler), breaker._breakers._lock, uploader.building): hold_for_ever(lock)
+for lock in (ledger_lock(handler), breaker._breakers._lock, uploader.importing): hold_for_ever(lock)
 join(fork(lambda: log.info('child')))
 os._exit(0)
 """

@@ -57,12 +57,12 @@ class TestFork:
         log = []
         register(Turn.PIPELINES, locks=lambda: [Lock("ledger", log)])
         register(Turn.SDK_IMPORT, locks=lambda: [Lock("import", log)])
-        register(Turn.SPOOL_OWNERSHIP, locks=lambda: [Lock("first spool", log), Lock("second spool", log)])
+        register(Turn.LOGGING, locks=lambda: [Lock("first", log), Lock("second", log)])
         fork()
 
         assert log == [
-            *("take import", "take first spool", "take second spool", "take ledger"),
-            *("release ledger", "release second spool", "release first spool", "release import"),
+            *("take import", "take first", "take second", "take ledger"),
+            *("release ledger", "release second", "release first", "release import"),
         ]
 
     def test_a_fork_goes_on_without_a_lock_that_is_not_free_in_time(self, register):

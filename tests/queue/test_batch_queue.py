@@ -151,7 +151,9 @@ class TestFlushing:
         queue.settle(first)
         queue.settle(second, lost="gave_up")
         assert wakeups.qsize() == 2
+        assert queue.is_flushing
         queue.unwatch(wakeups)
+        assert not queue.is_flushing
         queue.put(ROW)
         queue.settle(queue.take(0.0, is_due=True))
         assert wakeups.qsize() == 2

@@ -4,6 +4,7 @@
 
 import errno
 import json
+import shutil
 
 from logging_azmon.testing import Answer
 from support.crashing import CrashingDisk
@@ -93,7 +94,7 @@ class TestBound:
 
     def test_drop_old_drops_the_new_row_if_all_others_are_in_flight(self, directory):
         bench = directory.process(**SMALL, overflow="drop_old")
-        while self.used(directory) < 32_768 - BATCH_BYTES:
+        while self.used(directory) < 32_768 - 1_000:
             bench.put(line("taken", 100))
         bench.queue.make_all_due()
         while bench.queue.take(bench.clock.monotonic(), is_due=True):
@@ -126,6 +127,35 @@ class TestBound:
         first.run()
         directory.clock.advance(2)
         assert second.put("room") == [True]
+
+    def test_the_last_segment_takes_what_is_left(self, directory):
+        """A spool of two batches holds two batches, although each of its files has a first line besides."""
+        bench = directory.process(batch_bytes=16_384, spool_bytes=32_768)
+        while bench.put(line("row", 100)) == [True]:
+            assert self.used(directory) <= 32_768
+        assert self.used(directory) > 32_768 - 200
+        assert len(directory.segments()) == 2
+
+    def test_a_directory_that_was_deleted_is_empty(self, directory):
+        """It is made again, rather than reported as a broken disk."""
+        bench = directory.process(**SMALL)
+        bench.put("deleted")
+        shutil.rmtree(directory.path)
+        directory.clock.advance(1)
+        bench.put(*[line(number, 1_000) for number in range(8)])
+        assert self.used(directory)
+        assert bench.reported("spool") == []
+
+    def test_processes_divide_the_room_among_them(self, directory):
+        """None can know what the others are about to write, so each begins segments of a share of what is free."""
+        benches = [directory.process(**SMALL) for _ in range(8)]
+        for number in range(400):
+            for bench in benches:
+                bench.put(line(number, 100))
+            directory.clock.advance(0.01)
+        assert self.used(directory) <= 32_768 * 1.25
+        spooled = [bench.stats.spooled for bench in benches]
+        assert min(spooled) >= max(spooled) / 4
 
 
 class TestRejected:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from logging_azmon._spool.files import Files
+from logging_azmon._spool.segment import new_owner
 from logging_azmon.testing import Answer
 from support.crashing import CrashingDisk
 from support.delivering import line
@@ -199,24 +200,31 @@ class TestTrouble:
         assert directory.arrived == ["good"]
 
     def test_a_search_for_orphans_that_fails_keeps_no_lock(self, directory):
-        directory.leave(line("good"))
+        """It fails in the middle of an owner's segments, or before there are any."""
+        owner = new_owner()
+        for number in (1, 2):
+            directory.leave(line(f"good {number}"), owner=owner, number=number)
         disk = CrashingDisk({})
-        looks = []
+        reads = []
 
-        def entries(path):
-            looks.append(path)
-            if len(looks) == 2:
-                raise OSError(errno.EIO, "broken")
-            return Files.entries(disk, path)
+        def read(fd, start, length):
+            reads.append(fd)
+            if len(reads) == 2:
+                raise OSError(errno.ENOMEM, "no memory")
+            return Files.read(disk, fd, start, length)
 
-        disk.entries = entries
+        disk.read = read
         bench = directory.process(disk=disk)
         bench.queue.make_all_due()
         assert disk.locks == {}
         assert "cannot be searched" in text(bench)
+        disk.faults["entries"] = errno.EIO
+        bench.queue.make_all_due()
+        assert disk.locks == {}
+        disk.faults.clear()
         bench.queue.make_all_due()
         bench.run()
-        assert directory.arrived == ["good"]
+        assert directory.arrived == ["good 1", "good 2"]
 
     def test_appending_to_a_file_is_all_or_nothing(self, tmp_path):
         class Short(Files):

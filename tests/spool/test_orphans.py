@@ -8,12 +8,15 @@ import os
 
 import pytest
 
+from logging_azmon._delivery.decision import TIME_RANGE
+from logging_azmon._queue import batch as queue_batch
 from logging_azmon._spool import recovery
-from logging_azmon._spool.recovery import MAX_ADOPTED
+from logging_azmon._spool.adoption import LOOK_SECONDS, MAX_ADOPTED
+from logging_azmon._spool.files import Files
 from logging_azmon._spool.segment import new_owner, segment_name
-from logging_azmon.testing import FakeDestination
+from logging_azmon.testing import Answer, FakeDestination
 from support.crashing import CrashingDisk
-from support.delivering import line, messages
+from support.delivering import Always, line, messages
 from support.spools import AWAY, BATCH_BYTES, LONG_AGO, OTHER, TARGET, text
 
 
@@ -72,6 +75,15 @@ class TestOrphans:
             directory.clock.advance(bench.step())
         assert directory.arrived == [str(number) for number in range(3 * MAX_ADOPTED)]
         assert directory.locks() == []
+
+    def test_eight_dead_owners_are_adopted_if_they_hold_much(self, directory):
+        """The other processes that share the directory take the rest."""
+        for number in range(20):
+            directory.leave(*[line(number, 1_000)] * 4, when=LONG_AGO + number)
+        first, second = directory.process(), directory.process()
+        first.queue.make_all_due()
+        second.queue.make_all_due()
+        assert [len(bench.queue._store.ownership.owners) for bench in (first, second)] == [9, 9]
 
     def test_rows_that_a_flush_waits_for_are_sent_before_adopted_ones(self, directory):
         dead = directory.process()
@@ -139,6 +151,211 @@ class TestOrphans:
         theirs.run()
         assert messages(theirs.destination.rows) == ["other"]
         assert not path.exists()
+
+    def test_a_thousand_dead_owners_cost_few_looks_at_the_directory(self, directory):
+        """One list of the directory serves until all that it names are adopted."""
+        for number in range(1_000):
+            directory.leave(line(number), when=LONG_AGO + number)
+        disk = CrashingDisk({})
+        looks = []
+
+        def entries(path):
+            looks.append(path)
+            return Files.entries(disk, path)
+
+        disk.entries = entries
+        bench = directory.process(disk=disk)
+        while len(directory.arrived) < 1_000:
+            bench.step()
+        assert [int(message) for message in directory.arrived] == list(range(1_000))
+        assert len(looks) == 1
+        assert len(directory.destination.batches) <= 1_000 // MAX_ADOPTED + 1
+        assert directory.segments() == []
+
+    def test_what_was_written_or_removed_after_the_list_was_made_is_found(self, directory):
+        """An owner may live on while a list waits, and die later."""
+        for number in range(MAX_ADOPTED + 1):
+            directory.leave(line(number), when=LONG_AGO + number)
+        late, gone = new_owner(), new_owner()
+        path = directory.leave(line("before"), owner=late, when=LONG_AGO + 1_000)
+        removed = directory.leave(line("gone"), owner=gone, when=LONG_AGO + 1_001)
+        bench = directory.process()
+        bench.queue.refresh(directory.clock.monotonic())
+        with path.open("ab") as file:
+            file.write(line("grown"))
+        removed.unlink()
+        directory.leave(line("after"), owner=late, number=2, when=LONG_AGO + 1_002)
+        assert repr(bench.queue._store._adoption) == "<Adoption found=2>"
+        bench.run(2)
+        bench.queue.refresh(directory.clock.monotonic())
+        bench.run(2)
+        assert repr(bench.queue._store._adoption) == "<Adoption found=0>"
+        assert directory.arrived == [*map(str, range(MAX_ADOPTED + 1)), "before", "grown"]
+        directory.clock.advance(LOOK_SECONDS)
+        bench.queue.refresh(directory.clock.monotonic())
+        bench.run()
+        assert directory.arrived == [*map(str, range(MAX_ADOPTED + 1)), "before", "grown", "after"]
+        assert bench.stats.dropped == {}
+        bench.queue.refresh(directory.clock.monotonic())
+        assert directory.locks() == [], "they are released by the next look"
+
+
+class TestJoining:
+    """Small segments that dead processes left are sent together, and each keeps its own fate."""
+
+    def leave(self, directory, rows=6):
+        return [directory.leave(line(number), when=LONG_AGO + number) for number in range(rows)]
+
+    def test_small_segments_are_sent_in_one_request_in_their_order(self, directory):
+        self.leave(directory)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.run()
+        assert [messages(batch) for batch in directory.destination.batches] == [[*map(str, range(6))]]
+        assert (bench.stats.adopted, bench.stats.delivered, bench.stats.requests) == (6, 6, 1)
+
+    def test_a_request_holds_no_more_than_batch_bytes(self, directory):
+        for number in range(10):
+            directory.leave(line(number, 1_000), when=LONG_AGO + number)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.run()
+        assert [len(batch) for batch in directory.destination.batches] == [4, 4, 2]
+
+    def test_a_request_joins_a_bounded_number_of_segments(self, directory, monkeypatch):
+        monkeypatch.setattr(recovery, "MAX_JOINED", 4)
+        self.leave(directory)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.run()
+        assert [len(batch) for batch in directory.destination.batches] == [4, 2]
+
+    def test_many_poison_rows_cost_no_good_row_of_another_segment(self, directory, monkeypatch):
+        """When the requests for finding them are used up, each segment is sent by itself."""
+        monkeypatch.setattr(queue_batch, "SPLITS_PER_BATCH", 8)
+        poison = set(range(0, 60, 4))
+        for number in range(60):
+            directory.leave(line(number))
+        bad = Answer(status=400, code="InvalidPayload", message="a row is bad")
+        stored = Answer(status=204)
+        directory.destination = Always(
+            lambda rows: (
+                bad if any(row["Message"].isdigit() and int(row["Message"]) in poison for row in rows) else stored
+            )
+        )
+        bench = directory.process()
+        for _ in range(20):
+            directory.clock.advance(60)
+            bench.queue.make_all_due()
+            bench.run(3_600)
+        assert bench.stats.rejected == len(poison)
+        assert sorted(map(int, directory.arrived)) == sorted(set(range(60)) - poison)
+
+    def test_segments_stay_on_disk_until_their_request_is_accepted(self, directory):
+        paths = self.leave(directory)
+        directory.destination.play(AWAY)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.step()
+        assert directory.segments() == paths
+        assert (bench.stats.spooled, bench.stats.in_flight) == (6, 0)
+        assert all(not batch.data for batch in bench.queue._backlog.waiting)
+        bench.run()
+        assert [messages(batch) for batch in directory.destination.batches][-1] == [*map(str, range(6))]
+        assert directory.segments() == []
+
+    def test_a_rejected_row_costs_no_other_segment(self, directory):
+        """The batch is divided between its segments, so that each file goes when its own rows are settled."""
+        self.leave(directory)
+        bad = Answer(status=400, code="InvalidPayload")
+        directory.destination.play(bad, bad, bad)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.run()
+        assert directory.arrived == ["1", "2", "3", "4", "5"]
+        assert (bench.stats.rejected, bench.stats.delivered) == (1, 5)
+        assert directory.segments() == []
+
+    def test_rows_too_far_apart_in_time_are_divided_between_their_segments(self, directory):
+        self.leave(directory, 3)
+        directory.destination.play(Answer(status=400, code=TIME_RANGE))
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.run()
+        assert directory.arrived == ["0", "1", "2"]
+        assert directory.segments() == []
+
+    def test_parts_that_an_outage_interrupts_go_back_to_their_files(self, directory):
+        paths = self.leave(directory)
+        directory.destination.play(Answer(status=413), AWAY)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        bench.step()
+        assert directory.segments() == paths
+        assert bench.stats.spooled == 6
+        bench.run()
+        assert directory.arrived == [*map(str, range(6))]
+
+    def test_a_part_that_has_no_file_of_its_own_is_sent_alone(self, directory):
+        """The disk is full, so the rows of a divided segment wait in memory, and its file holds more than they are."""
+        directory.leave(line("a"), line("b"))
+        directory.leave(line("c"), when=LONG_AGO + 1)
+        disk = CrashingDisk({})
+        directory.destination.play(Answer(status=413), Answer(status=413), AWAY)
+        bench = directory.process(disk=disk)
+        bench.queue.make_all_due()
+        disk.faults["create"] = errno.ENOSPC
+        bench.run()
+        assert directory.arrived == ["a", "b", "c"]
+        assert [messages(batch) for batch in directory.destination.batches][-3:] == [["a"], ["b"], ["c"]]
+        assert directory.segments() == []
+
+    def test_a_segment_that_cannot_be_read_is_left_out(self, directory):
+        paths = self.leave(directory)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        paths[2].write_bytes(TARGET.header())
+        paths[3].unlink()
+        bench.run()
+        assert directory.arrived == ["0", "1", "4", "5"]
+        assert bench.queue.is_empty
+
+    def test_an_interrupted_read_gives_all_segments_back(self, directory):
+        """Ctrl-C comes while the third of them is read."""
+        self.leave(directory)
+        disk = CrashingDisk({})
+        bench = directory.process(disk=disk)
+        bench.queue.make_all_due()
+        reads = []
+
+        def read(fd, start, length):
+            reads.append(fd)
+            if len(reads) == 3:
+                raise KeyboardInterrupt
+            return Files.read(disk, fd, start, length)
+
+        disk.read = read
+        with pytest.raises(KeyboardInterrupt):
+            bench.step()
+        assert bench.stats.in_flight == 0
+        bench.run()
+        assert directory.arrived == [*map(str, range(6))]
+
+    def test_a_joined_batch_that_the_close_interrupts_is_handed_over(self, directory):
+        paths = self.leave(directory)
+        bench = directory.process()
+        bench.queue.make_all_due()
+        work, _ = bench.scheduler.next_batch()
+        bench.queue.begin_drain()
+        bench.queue.close()
+        bench.queue.give_back(work.batch)
+        bench.scheduler.release(work.tickets)
+        assert (bench.stats.adopted, bench.stats.handed_over) == (6, 6)
+        assert directory.segments() == paths
+        after = directory.process()
+        after.queue.make_all_due()
+        after.run()
+        assert directory.arrived == [*map(str, range(6))]
 
 
 GOOD = line("good")
@@ -275,7 +492,7 @@ class TestForeignFiles:
         assert bench.steps() <= 1, "what is written now is open already"
         assert text(bench)
         disk.faults.clear()
-        directory.clock.advance(recovery.LOOK_SECONDS)
+        directory.clock.advance(LOOK_SECONDS)
         bench.queue.make_all_due()
         bench.run()
         assert sorted(directory.arrived) == sorted([*map(str, range(300)), "left"])

@@ -6,16 +6,19 @@ import logging.config
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from logging_azmon import AzureMonitorHandler, Pipeline
+from logging_azmon._process import at_fork
 from logging_azmon.pipeline import lifecycle_of
 from logging_azmon.testing import Answer, FakeDestination, ManualClock
 from support.delivering import a_rule, leave_in_spool
 from support.endpoint import STORED, Endpoint, status
 from support.lifecycle import assert_each_once, messages, run, running
+from support.spools import Directory, ownership_held
 
 IMPORTED = "import requests, isal.igzip, azure.monitor.ingestion, azure.core.pipeline.transport._requests_basic\n"
 NO_FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
@@ -243,6 +246,19 @@ signal.pause()
                 assert after.stats().adopted == 1
                 program.go_on()
         assert messages(endpoint.rows) == ["parent"]
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    def test_a_fork_does_not_wait_for_a_search_for_orphans(self, tmp_path):
+        """A search of a large directory takes long; the child has no use for it."""
+        directory = Directory(tmp_path / "spool")
+        bench = directory.process()
+        with ownership_held(bench):
+            begun = time.monotonic()
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            assert time.monotonic() - begun < at_fork.WAIT_SECONDS / 2
+            assert os.waitpid(child, 0)[1] == 0
 
     def test_no_row_is_lost_when_a_process_forks_while_threads_write(self, spool):
         """Children forked while other threads are in log calls do not hang."""

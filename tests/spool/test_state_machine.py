@@ -78,7 +78,7 @@ class Spools(RuleBasedStateMachine):
         # How many rows were counted as lost.
         self.lost = 0
         self.crashes = 0
-        self.cannot_remove = False
+        self.may_repeat = False
         self.processes = [None, None]
         for who in (0, 1):
             self.open(who)
@@ -159,8 +159,9 @@ class Spools(RuleBasedStateMachine):
     @rule(who=WHO, fault=st.sampled_from(sorted(FAULTS)), room=st.none() | st.integers(0, 3_000))
     def breaks(self, who, fault, room):
         disk = self.processes[who].disk
-        # If a segment cannot be removed, its rows are sent again.
-        self.cannot_remove |= room is None and fault == "remove"
+        # Rows are sent again if their segment cannot be removed, or if the rest of a batch that was delivered in part
+        # cannot be written to a segment of its own.
+        self.may_repeat |= room is not None or fault in ("remove", "create", "write")
         if room is None:
             disk.faults[fault] = FAULTS[fault]
         else:
@@ -234,7 +235,7 @@ class Spools(RuleBasedStateMachine):
         missing = self.promised - set(arrived) - {int(number) for number in self.rejected if number.isdigit()}
         assert len(missing) <= self.lost, missing
         # Each crash may duplicate the rows of one batch, which was delivered but not removed yet.
-        assert arrived.total() - len(arrived) <= self.crashes * MAX_ROWS or self.cannot_remove
+        assert arrived.total() - len(arrived) <= self.crashes * MAX_ROWS or self.may_repeat
         assert not list(Path(self.directory).glob("*-*.ndjson")), "everything is removed in the end"
         shutil.rmtree(self.directory)
 

@@ -143,6 +143,18 @@ class Bench:
         return [str(trouble) for trouble in self.troubles if trouble.kind == kind]
 
 
+class Always(FakeDestination):
+    """Answer every request by calling the same function."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self._answer = answer
+
+    def send(self, lines, *, seconds=None):
+        self.play(self._answer)
+        return super().send(lines, seconds=seconds)
+
+
 def leave_in_spool(path: Any, url: str, *rows: object, stream: str = "Custom-App_CL") -> Stats:
     """Log rows like a process that has no time to deliver them: all are left in the spool."""
     pipeline = Pipeline(

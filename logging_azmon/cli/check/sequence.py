@@ -24,6 +24,7 @@ from .._shared.workspace import VARIABLE, WorkspaceClient, find_workspace, is_lo
 from . import arrival, identity, network, probe
 from .comparison import compare
 from .deployed import Deployed, from_file, from_manager
+from .ingestion import ingestion_steps
 from .resource_manager import ManagerError, ResourceManager
 from .steps import State, Step, Steps
 
@@ -184,23 +185,27 @@ class Check:
             is_sent = self._steps.add(arrival.send_marked_row(self._pipeline_arguments, mark))
         if is_sent and self._arguments.wait is not None:
             with self._steps.status("waiting for the row in the workspace"), self._reporting("arrival"):
-                self._steps.add(self._await_row(settings, mark, began))
+                for step in self._await_row(settings, mark, began):
+                    self._steps.add(step)
 
-    def _await_row(self, settings: Settings, mark: str, began: float) -> Step:
+    def _await_row(self, settings: Settings, mark: str, began: float) -> Iterator[Step]:
         deployed = self._deployed
         table = deployed.table_name if deployed is not None and deployed.output else default_table(settings.stream)
         column = arrival.message_column(settings.table, deployed.table if deployed else None)
         if column is None or not table.replace("_", "a").isalnum():
             seen = f"no column of {table} holds the message, so the row cannot be recognised"
-            return Step(name="arrival", state="skipped", seen=seen)
+            yield Step(name="arrival", state="skipped", seen=seen)
+            return
         try:
             workspace = WorkspaceClient(find_workspace(self._workspace_options(settings)))
         except (ConfigurationError, ManagerError) as error:
-            return Step(name="arrival", state="problem", seen=f"no workspace to query: {error}")
+            yield Step(name="arrival", state="problem", seen=f"no workspace to query: {error}")
+            return
         try:
-            return arrival.await_row(
+            yield arrival.await_row(
                 workspace, table, column, mark, since=began, seconds=self._arguments.wait, wait=self._wait
             )
+            yield from ingestion_steps(workspace, settings.stream)
         finally:
             workspace.close()
 

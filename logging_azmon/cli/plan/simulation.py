@@ -204,6 +204,11 @@ class Tally:
         """Return False: a simulated process never ends."""
         return False  # pragma: no cover - only listeners ask, and a simulation has none
 
+    @property
+    def is_flushing(self) -> bool:
+        """Return False: a simulated process never flushes."""
+        return False
+
     def refresh(self, now: float) -> None:
         """Do nothing, because there is no spool."""
 
