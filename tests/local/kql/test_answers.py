@@ -390,6 +390,11 @@ QUERIES = {
     "App_CL | evaluate pivot(Level, max(Sequence), Logger) | where Logger == 'db'": [("db", None, None, 3, 4)],
     "App_CL | project Level | evaluate pivot(Level)": [(1, 2, 2, 1)],
     "print a = 1, b = 'x' | evaluate narrow()": [(0, "a", "1"), (0, "b", "x")],
+    # the page on timespans: they are divided and averaged
+    "print 1d / 8, 6 / 3 * 2": [(dt.timedelta(hours=3), 4)],
+    "datatable (d: timespan) [1d, 3d] | summarize avg(d), sum(d) | project avg_d, sum_d, h = avg_d / 2": [
+        (dt.timedelta(days=2), dt.timedelta(days=4), dt.timedelta(days=1))
+    ],
     # small operators and functions
     "let n = 2; let m = n; App_CL | top n by Sequence | take m | sample m | project Sequence": [(6,), (5,)],
     "let n = 1; App_CL | partition by Level (take n) | count": [(4,)],

@@ -52,6 +52,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "IdentifierName": naming.column,
     "LegacyFunctionCallOrPathElementOperation": naming.legacy_index,
     "ListEqualityExpression": comparing.in_table,
+    "MultiplicativeExpression": comparing.divide,
     "NamedFunctionCallExpression": functions.call,
     "RelaxedQueryOperatorParameter": chains.parameter,
     "StrictQueryOperatorParameter": chains.parameter,

@@ -32,6 +32,21 @@ def equality(pipeline: Pipeline, node: Node) -> str | None:
     return None
 
 
+def divide(pipeline: Pipeline, node: Node) -> str | None:
+    """Divide or multiply a timespan by a number, which the engine takes for a number itself."""
+    left, operation = node.children[0], node.children[1]
+    operator, right = operation.children[0].text, operation.children[1]
+    if len(node.children) != 2 or operator != "/" or not _is_number(right) or not _is_span(pipeline, left):
+        return None
+    return f"span_divided({pipeline.write(left)}, {pipeline.write(right)})"
+
+
+def _is_span(pipeline: Pipeline, node: Node) -> bool:
+    if node.kind in _NAMES and plain_name(node) not in pipeline.scope.scalars:
+        return (pipeline.columns() or {}).get(pipeline.name(node)) == "timespan"
+    return node.kind == "TimeSpanLiteralExpression"
+
+
 def in_table(pipeline: Pipeline, node: Node) -> str | None:
     """Compare with the first column of a table, which is a stage of its own."""
     parts = []

@@ -73,6 +73,16 @@ def _take_any(function: str) -> Rule:
     return rule
 
 
+def _of_spans(name: str) -> Rule:
+    """Choose the form of an aggregate that takes timespans."""
+
+    def rule(pipeline: Pipeline, arguments: list[str]) -> str | None:
+        kind = (pipeline.columns() or {}).get(arguments[0]) if len(arguments) == 1 else None
+        return f"{name}_of_spans({arguments[0]})" if kind == "timespan" else None
+
+    return rule
+
+
 def _percentiles(_: Pipeline, arguments: list[str]) -> str:
     return ", ".join(f"percentile({arguments[0]}, {each})" for each in arguments[1:])
 
@@ -136,6 +146,7 @@ def _renamed(name: str) -> Rule:
 
 FUNCTIONS: dict[str, Rule] = {
     "any": _take_any("any"),
+    "avg": _of_spans("avg"),
     "base64_decodestring": _renamed("base64_decode_tostring"),
     "base64_encodestring": _renamed("base64_encode_tostring"),
     "bin_at": _bin_at,
@@ -161,5 +172,6 @@ FUNCTIONS: dict[str, Rule] = {
     "set_intersect": _pairwise("set_intersect"),
     "set_union": _pairwise("set_union"),
     "split": _split,
+    "sum": _of_spans("sum"),
     "take_any": _take_any("take_any"),
 }
