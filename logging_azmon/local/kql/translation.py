@@ -186,9 +186,9 @@ def check_select(sql: str) -> None:
 def _unsupported(kql: str, error: Any) -> QueryError:
     construct = str(error.construct)
     hint = str(error.hint or "")
-    if construct.startswith("function:"):
-        name = construct.removeprefix("function:")
-        message = f"The function '{name}' is not available in the local workspace."
+    kind, _, name = construct.partition(":")
+    if kind in {"function", "aggregate"}:
+        message = f"The {kind} '{name}' is not available in the local workspace."
         return error_at_name(name, message, kql, "Unsupported")
     # Hints about the engine's waves of development mean nothing to a user.
     reason = f" ({hint})" if hint and "wave" not in hint else ""

@@ -458,6 +458,7 @@ REFUSED = {
     "let f = (a: long) { App_CL | where Line == a }; f()": ("SemanticError", 1, 5),
     "declare query_parameters(a: long); App_CL | where Line == a": ("SemanticError", 1, 26),
     "union isfuzzy=true Nope": ("SemanticError", 1, 20),
+    "App_CL | summarize hll(Level)": ("Unsupported", 1, 20),
     "App_CL | project hash_xxhash64(Level)": ("Unsupported", 1, 18),
     "App_CL | extend x = current_principal()": ("Unsupported", 1, 21),
     "App_CL | project-keep Level | extend x = current_principal()": ("Unsupported", 1, 42),
@@ -505,3 +506,11 @@ def test_a_query_that_cannot_be_answered_is_refused_with_its_position(workspace,
     assert refused.value.code == code, refused.value
     if line is not None:
         assert (refused.value.line, refused.value.pos) == (line, pos), refused.value
+
+
+def test_a_name_in_another_case_is_refused_with_the_one_that_was_meant(workspace):
+    with pytest.raises(
+        QueryError, match=r"named 'level'\. Names are case-sensitive: did you mean 'Level'\?"
+    ) as refused:
+        workspace.query("App_CL | where level == 'x'")
+    assert (refused.value.line, refused.value.pos) == (1, 16)
