@@ -1,8 +1,8 @@
 """Count the instructions of a log call with valgrind: the count is the same on a busy machine as on an idle one.
 
 The count of a call is the difference between two runs of different lengths, so starting and importing cancel out. The
-gate compares a ratio: ours to `QueueHandler`, both above a handler that does nothing and counted in the same run. The
-ratio, unlike the count, holds from one build of an interpreter to another.
+gate compares ratios: ours, pure and compiled, to `QueueHandler`, all above a handler that does nothing and counted in
+the same run. A ratio, unlike a count, holds from one build of an interpreter to another.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ LIMIT_SECONDS = 900.0
 TOLERANCE = 0.10
 # Three arguments and three extras; the only scenario that is counted so far.
 SCENARIO = "plain"
-CONTENDERS = ("nothing", "queue_handler", "ours")
+CONTENDERS = ("nothing", "queue_handler", "ours", "compiled")
+# Our implementations: pure Python and, where it was built, the compiled one.
+OURS = {"ours": "python", "compiled": "compiled"}
 # The number of places that a profile keeps.
 _SHOWN = 10
+_COLUMNS = (*OURS, "queue_handler", "nothing")
 _VERSION = "{}.{}".format(*sys.version_info)
 
 
@@ -79,7 +83,7 @@ def _count(case: tuple[str, int]) -> Counter[str]:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "counted")
         under = [
-            "env", "PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1",
+            "env", "PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1", f"LOGGING_AZMON_IMPL={OURS.get(contender, '')}",
             "valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={path}",
         ]  # fmt: skip
         workers.ask("instructions:worker", before=under, limit=LIMIT_SECONDS, contender=contender, calls=calls)
@@ -93,7 +97,8 @@ def count() -> dict[str, Any]:
     """Count for this interpreter: each contender twice, in two lengths."""
     if shutil.which("valgrind") is None:
         raise CannotRun("valgrind is not installed")
-    cases = [(contender, calls) for contender in CONTENDERS for calls in (CALLS, 2 * CALLS)]
+    contenders = [name for name in CONTENDERS if name != "compiled" or find_spec("logging_azmon._compiled")]
+    cases = [(name, calls) for name in contenders for calls in (CALLS, 2 * CALLS)]
     # A second process does not affect a count.
     with ThreadPoolExecutor(2) as pool:
         counted = dict(zip(cases, pool.map(_count, cases), strict=True))
@@ -101,7 +106,7 @@ def count() -> dict[str, Any]:
     places = {place for found in counted.values() for place in found}
     a_call = {
         name: {place: (counted[name, 2 * CALLS][place] - counted[name, CALLS][place]) / CALLS for place in places}
-        for name in CONTENDERS
+        for name in contenders
     }
     counts = {name: round(sum(found.values())) for name, found in a_call.items()}
     dearest = sorted(places, key=lambda place: a_call["nothing"][place] - a_call["ours"][place])[:_SHOWN]
@@ -147,9 +152,9 @@ def read(path: Path) -> dict[str, Any]:
     return baseline | (json.loads(path.read_text("utf-8")) if path.exists() else {})
 
 
-def ratio(a_call: dict[str, int]) -> float:
-    """Compare ours with `QueueHandler`, both above a handler that does nothing."""
-    return significant((a_call["ours"] - a_call["nothing"]) / (a_call["queue_handler"] - a_call["nothing"]))
+def ratio(a_call: dict[str, int], name: str = "ours") -> float:
+    """Compare one of ours with `QueueHandler`, both above a handler that does nothing."""
+    return significant((a_call[name] - a_call["nothing"]) / (a_call["queue_handler"] - a_call["nothing"]))
 
 
 def check(path: Path) -> int:
@@ -168,13 +173,18 @@ def check(path: Path) -> int:
 
 
 def verdict(now: dict[str, int], before: dict[str, int], tolerance: float) -> int:
-    """Print by how much the ratio has grown; return 1 if that is more than the tolerance."""
-    growth = ratio(now) / ratio(before) - 1
-    print(
-        f"instructions: {now['ours']:,} a call on Python {_VERSION}, {ratio(now):g} ×"
-        f" QueueHandler's above nothing; baseline: {ratio(before):g} ×, so {growth:+.1%}"
-    )
-    if growth <= tolerance:
+    """Print by how much the ratios have grown; return 1 if one of them has by more than the tolerance."""
+    growths = []
+    for name, implementation in OURS.items():
+        if name not in now or name not in before:
+            print(f"instructions: {implementation}: {'no baseline' if name in now else 'not built'}, so not compared")
+            continue
+        growths.append(ratio(now, name) / ratio(before, name) - 1)
+        print(
+            f"instructions: {implementation}: {now[name]:,} a call on Python {_VERSION}, {ratio(now, name):g} ×"
+            f" QueueHandler's above nothing; baseline: {ratio(before, name):g} ×, so {growths[-1]:+.1%}"
+        )
+    if max(growths) <= tolerance:
         return 0
     print(
         f"instructions: that is more than {tolerance:.0%}. If it is intended, record it:"
@@ -189,8 +199,8 @@ def describe(result: dict[str, Any]) -> str:
     rows = [
         [
             version,
-            f"**{found['ratio']:.3f} ×**",
-            *(f"{found['a_call'][name]:,}" for name in ("ours", "queue_handler", "nothing")),
+            *(f"**{ratio(found['a_call'], name):.3f} ×**" if name in found["a_call"] else "" for name in OURS),
+            *(f"{found['a_call'][name]:,}" if name in found["a_call"] else "" for name in _COLUMNS),
         ]
         for version, found in result["counted"].items()
     ]
@@ -202,7 +212,16 @@ def describe(result: dict[str, Any]) -> str:
             " `benchmarks/baseline.json`."
         ),
         tables.markdown(
-            ["Python", "vs. `QueueHandler`", "ours", "`QueueHandler`", "a handler that does nothing"], rows
+            [
+                "Python",
+                "pure vs. `QueueHandler`",
+                "compiled vs. `QueueHandler`",
+                "pure",
+                "compiled",
+                "`QueueHandler`",
+                "a handler that does nothing",
+            ],
+            rows,
         ),
     ]
     # One profile is enough: the others are alike.

@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .._process import implementation
 from .._process.atomicity import is_straight_line_atomic
 from .._process.clock import Clock
 from .backlog import Backlog
@@ -31,7 +32,7 @@ from .ledger import Ledger, Reason
 from .store import Loaded, Put
 
 
-class OpenBatch:
+class PureOpenBatch:
     """Take rows for the open batch without a lock, and account for its bytes.
 
     One object serves all open batches of a store, one after the other.
@@ -64,6 +65,9 @@ class OpenBatch:
         # signal handler or finalizer can run in between. It is one line, so that a debugger cannot stop in between.
         if size <= self.reserved: self.data += line; self.reserved -= size; self.rows += 1; return True  # fmt: skip # noqa: E701, E702
         return self.put(line)
+
+
+OpenBatch: Any = PureOpenBatch if implementation.compiled is None else implementation.compiled.OpenBatch
 
 
 class MemoryStore:
@@ -113,7 +117,8 @@ class MemoryStore:
     def fast_path(self, put: Put) -> Put:
         """Return the open batch's own method, which calls `put` for a row that needs the lock."""
         self._open.put = put
-        return self._open.append
+        append: Put = self._open.append
+        return append
 
     def _choose_append(self) -> bool:
         """Choose how rows are added, and return whether straight-line code is atomic.

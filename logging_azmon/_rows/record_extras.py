@@ -16,6 +16,8 @@ from .fields import merge
 from .jsonable import text
 
 _DUMMY = tuple(logging.LogRecord("", 0, "", 0, "", None, None).__dict__)
+# In the order in which LogRecord sets them.
+STANDARD_NAMES = _DUMMY
 STANDARD_COUNT = len(_DUMMY)
 LAST_STANDARD = _DUMMY[-1]
 # Formatters of other handlers add `message` and `asctime`; a record pickled by a newer Python brings its `taskName`.

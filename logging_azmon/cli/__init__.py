@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pkgutil import iter_modules
 from types import ModuleType
 
+from .._process import implementation
 from ..errors import ConfigurationError
 from ._shared.help import WIDTH, Parser, format_examples, make_formatter, print_error, suggestion
 
@@ -51,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Send Python logs as typed rows to your own Log Analytics table.",
         formatter_class=make_formatter,
     )
-    parser.add_argument("--version", action="version", version=f"logging-azmon {version('logging-azmon')}")
+    shown = f"logging-azmon {version('logging-azmon')} ({implementation.name()})"
+    parser.add_argument("--version", action="version", version=shown)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name, module in find_commands():
         summary = (module.__doc__ or "").partition("\n")[0]

@@ -72,6 +72,22 @@ def test_a_call_may_take_a_tenth_more_instructions_and_no_more(ratio, status, ca
     assert ("record it" in printed.err) == bool(status)
 
 
+@pytest.mark.parametrize(("ratio", "status"), [(0.219, 0), (0.221, 1)])
+def test_the_compiled_implementation_has_a_gate_of_its_own(ratio, status, capsys):
+    before = counts(0.5) | {"compiled": 60_000}
+    now = counts(0.5) | {"compiled": round(50_000 + ratio * 50_000)}
+    assert instructions.verdict(now, before, 0.1) == status
+    assert "compiled: 6" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("missing", "reason"), [("now", "not built"), ("before", "no baseline")])
+def test_an_implementation_that_cannot_be_compared_is_reported_and_does_not_fail(missing, reason, capsys):
+    both = {"now": counts(0.5), "before": counts(0.5)}
+    both["before" if missing == "now" else "now"]["compiled"] = 60_000
+    assert instructions.verdict(both["now"], both["before"], 0.1) == 0
+    assert f"compiled: {reason}, so not compared" in capsys.readouterr().out
+
+
 def test_a_python_without_a_baseline_is_reported_and_does_not_fail(tmp_path, capsys):
     assert instructions.check(tmp_path / "none.json") == 0
     assert "so nothing is compared" in capsys.readouterr().out

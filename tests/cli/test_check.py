@@ -23,6 +23,7 @@ from logging_azmon._azure.credential import make_credential
 from logging_azmon._config.presets import BUILT_IN, LEAN, PRESETS, preset
 from logging_azmon._config.settings import read
 from logging_azmon._delivery.answer import Answer, Failure
+from logging_azmon._process import implementation
 from logging_azmon.cli._shared.workspace import WorkspaceQueryError
 from logging_azmon.cli.check.arrival import await_row, message_column
 from logging_azmon.cli.check.comparison import compare
@@ -116,6 +117,7 @@ class TestLocalWorkspace:
             "ok",
         )
         assert steps["configuration"]["details"]["columns"] == 16
+        assert steps["configuration"]["seen"].endswith(f"; 16 columns; {implementation.name()}")
         assert steps["columns"]["seen"] == "16 sent, 16 declared, 16 in App_CL: nothing is lost"
         mark = steps["send"]["details"]["mark"]
         (row,) = shared.query(f"App_CL | where Message has '{mark}'")
@@ -131,7 +133,9 @@ class TestLocalWorkspace:
         page = Path(__file__).parent.parent.parent.joinpath("docs", "commands.md").read_text("utf-8")
         (shown,) = re.findall(r"^```text\n(✓  configuration.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
-        changing = r"(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
+        changing = (
+            r"(?<=columns; )[a-zP ]+|(?<=127\.0\.0\.1:)\d+|(?<=after )\d+ ms|(?<=contains )\w+|[\d.]+ s(?= after)"
+        )
         assert re.sub(changing, "…", capsys.readouterr().out) == re.sub(changing, "…", shown)
 
     @pytest.mark.parametrize("switch", ["LOGGING_AZMON_DISABLED=true", "enabled=False"])

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from logging_azmon import cli
+from logging_azmon._process import implementation
 from logging_azmon.cli import completion
 from logging_azmon.cli._shared.help import formatter_class
 
@@ -97,9 +98,9 @@ def test_ctrl_c_ends_a_command_with_exit_code_130(plug_in):
 
 class TestWithoutACommand:
     def test_version_prints_the_version_of_the_distribution(self, capsys):
-        """The version is that of the installed distribution."""
+        """The version is that of the installed distribution; beside it stands whether its fast path is compiled."""
         assert refused("--version") == 0
-        assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')}\n"
+        assert capsys.readouterr().out == f"logging-azmon {version('logging-azmon')} ({implementation.name()})\n"
 
     def test_help_describes_the_command(self, capsys):
         """The help is on stdout, because it was requested."""
@@ -394,7 +395,8 @@ class TestFromAShell:
             [sys.executable, "-m", "logging_azmon", "--version"], capture_output=True, text=True, timeout=60, check=True
         )
 
-        assert (done.stdout, done.stderr) == (f"logging-azmon {version('logging-azmon')}\n", "")
+        shown = f"logging-azmon {version('logging-azmon')} ({implementation.name()})\n"
+        assert (done.stdout, done.stderr) == (shown, "")
 
     def test_the_exit_code_reaches_the_shell(self):
         """Nothing is on stdout, where a pipe would take it for a result."""

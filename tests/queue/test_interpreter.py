@@ -12,11 +12,12 @@ import time
 import pytest
 
 from logging_azmon._process.atomicity import is_tested
-from logging_azmon._queue.memory_store import MemoryStore, OpenBatch
+from logging_azmon._queue import memory_store
+from logging_azmon._queue.memory_store import MemoryStore, PureOpenBatch
 from support.batch_queues import queue_of
 from support.delivering import line
 
-STEPS = (OpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore._drop_first_rows)
+STEPS = (PureOpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore._drop_first_rows)
 SECONDS, LIMIT_SECONDS = 1.0, 60.0
 
 
@@ -71,6 +72,11 @@ def work(queue, is_enough=lambda: True):
 )
 class TestAtomicSteps:
     """If one of these fails on a new Python, the step is not atomic there: lower NEWEST_TESTED, and find out why."""
+
+    @pytest.fixture(autouse=True)
+    def _pure(self, monkeypatch):
+        """Take the steps in Python: in the compiled open batch, nothing can be let in."""
+        monkeypatch.setattr(memory_store, "OpenBatch", PureOpenBatch)
 
     @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no interval timers")
     def test_no_signal_handler_runs_inside_an_atomic_step(self):

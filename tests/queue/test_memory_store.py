@@ -15,7 +15,7 @@ from logging_azmon._queue import backlog, batch_queue, ledger, memory_store, ove
 from logging_azmon._queue import batch as batch_module
 from logging_azmon._queue.batch import Batch
 from logging_azmon._queue.ledger import Ledger
-from logging_azmon._queue.memory_store import MemoryStore, OpenBatch
+from logging_azmon._queue.memory_store import MemoryStore, PureOpenBatch
 from logging_azmon.testing import ManualClock
 from support.batch_queues import ROW, Jumping, lines_of, queue_of, stats_of, take_all
 from support.delivering import is_balanced, line
@@ -374,7 +374,7 @@ class TestAtomicSteps:
     """Related fields change in steps that no other thread, signal handler or finalizer can interrupt."""
 
     STEPS = (
-        OpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore.append_notice,
+        PureOpenBatch.append, MemoryStore._append, MemoryStore._count_open, MemoryStore.append_notice,
         MemoryStore._drop_first_rows,
     )  # fmt: skip
 
@@ -406,7 +406,8 @@ class TestAtomicSteps:
         has_reserve = function not in {MemoryStore.append_notice, MemoryStore._drop_first_rows}
         assert {"rows", "reserved" if has_reserve else "used_bytes"} <= names
         for name in names:
-            kinds = {type(vars(kind)[name]) for kind in (Batch, OpenBatch, MemoryStore, Ledger) if name in vars(kind)}
+            holders = (Batch, PureOpenBatch, MemoryStore, Ledger)
+            kinds = {type(vars(kind)[name]) for kind in holders if name in vars(kind)}
             assert kinds <= {types.MemberDescriptorType}, name
         queue.put(ROW)
         assert {
@@ -438,6 +439,7 @@ class TestAtomicSteps:
             assert queue._store._open.reserved == 0
             assert queue._store.used_bytes == len(queue._store._open.data) == rows * len(ROW)
 
+    @pytest.mark.skipif(memory_store.OpenBatch is not PureOpenBatch, reason="a debugger sees no compiled line")
     def test_a_debugger_on_one_thread_cannot_separate_a_row_from_its_count(self):
         """It may start when the batch has a reserve, and lets a listener take the batch between any two lines."""
         queue = queue_of(queue_bytes=10_000, batch_bytes=5_000)
@@ -449,7 +451,7 @@ class TestAtomicSteps:
                 queue.settle(batch)
 
         def trace(frame, event, _):
-            if frame.f_code is not OpenBatch.append.__code__:
+            if frame.f_code is not PureOpenBatch.append.__code__:
                 return None
             if event == "line":
                 lines.append(frame.f_lineno)

@@ -4,8 +4,7 @@ Each function takes a table's layout, the caches of an encoder, and the encoder'
 function that encodes a row. It must return the same bytes as the fallback, or call it: the `Encoder` is the definition.
 """
 
+from .compiled import make_event_encoder, make_record_encoder
 from .contract import Caches, EncodeEvent, EncodeRecord, Fallback
-from .event import make_event_encoder
-from .record import make_record_encoder
 
 __all__ = ["Caches", "EncodeEvent", "EncodeRecord", "Fallback", "make_event_encoder", "make_record_encoder"]

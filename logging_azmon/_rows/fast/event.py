@@ -23,10 +23,10 @@ from .extras import make_place_extras
 from .tail import TailCache, is_ordinary, make_finish
 
 # The keys that are read here; an event with any other key for a field is not ordinary.
-_READ = frozenset({"event", "timestamp", "level", "logger"})
-_SPECIAL = (
+READ = frozenset({"event", "timestamp", "level", "logger"})
+SPECIAL = (
     frozenset(key for keys in EVENT_KEYS.values() for key in keys) | STRUCTLOG_PRIVATE | {"positional_args"}
-) - _READ
+) - READ
 _THREAD_FIELDS = frozenset({"process_id", "thread_id", "thread_name"})
 
 
@@ -36,7 +36,7 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
     wanted = layout.wanted
     if not (is_ordinary(layout) and wanted.wants({"time", "level", "logger"}) and {*wanted.thread} <= _THREAD_FIELDS):
         return fallback
-    tails = _EventTailCache(TailCache(caches.threads, caches.sites, len(wanted.site)), (*wanted.site, *wanted.thread))
+    tails = make_tails(layout, caches)
     write_time = SecondCache().write
     time_column, message_column, rest_column, sequence_column = (
         writer.name if writer is not None else ""
@@ -44,7 +44,7 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
     )
     place_extras = make_place_extras(layout.extras) if layout.extras else None
     next_number, finish = caches.next_number, make_finish(layout, caches)
-    special, thread, ident = _SPECIAL, threading.current_thread, threading.get_ident
+    special, thread, ident = SPECIAL, threading.current_thread, threading.get_ident
     longest = MAX_VALUE_BYTES
 
     def encode(event: Any, method: Any, logger_name: str | None) -> bytes:  # noqa: C901, PLR0912
@@ -89,6 +89,12 @@ def make_event_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> En
         return fallback(event, method, logger_name, number)
 
     return encode
+
+
+def make_tails(layout: Layout, caches: Caches) -> dict[tuple[Any, ...], bytes]:
+    """Make a cache of rows' ends by level, method, logger, thread id and thread name."""
+    site, thread = layout.wanted.site, layout.wanted.thread
+    return _EventTailCache(TailCache(caches.threads, caches.sites, len(site)), (*site, *thread))
 
 
 class _EventTailCache(dict[tuple[Any, ...], bytes]):

@@ -28,7 +28,7 @@ from .extras import make_place_extras
 from .tail import TailCache, is_ordinary, make_finish
 
 # Attributes that another handler's formatter, a pickle from another Python, loguru and uvicorn add.
-_SPECIAL = NOT_EXTRA | {"extra", COLOURED}
+SPECIAL = NOT_EXTRA | {"extra", COLOURED}
 _THREE_DIGITS = [f"{number:03}" for number in range(1_000)]
 
 
@@ -50,7 +50,7 @@ def make_record_encoder(layout: Layout, caches: Caches, fallback: Fallback) -> E
     # Local variables are faster than globals and attributes.
     next_number, finish = caches.next_number, make_finish(layout, caches)
     plain, digits, standard, last = logging.LogRecord, _THREE_DIGITS, STANDARD_COUNT, STANDARD_COUNT - 1
-    special, longest = _SPECIAL, MAX_VALUE_BYTES
+    special, longest = SPECIAL, MAX_VALUE_BYTES
 
     def encode(record: logging.LogRecord, formatter: logging.Formatter | None) -> bytes:  # noqa: C901, PLR0912
         number: int | None = None

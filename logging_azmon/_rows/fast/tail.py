@@ -22,7 +22,7 @@ from .contract import Caches
 Finish = Callable[[dict[str, Any], bytes], bytes | None]
 
 # No table limits rows to fewer bytes (see `batch_bytes`), so a shorter row need not be checked.
-_ALWAYS_SHORT = 4_096 - 1
+ALWAYS_SHORT = 4_096 - 1
 
 
 def is_ordinary(layout: Layout) -> bool:
@@ -61,7 +61,7 @@ def make_finish(layout: Layout, caches: Caches) -> Finish:
         # Asked here, too, because encoding the ids of no span costs a tenth of a log call.
         if trace is not None and trace.get_current_span() is not trace.INVALID_SPAN:
             line = b"%b%b}\n" % (line[:-2], encode_spans())
-        if len(line) < _ALWAYS_SHORT:
+        if len(line) < ALWAYS_SHORT:
             return line
         return limit(line) if len(body) <= MAX_VALUE_BYTES else None
 

@@ -18,6 +18,7 @@ from ..._config.environment import unknown, used
 from ..._config.settings import ENVIRONMENT, Settings
 from ..._config.unfilled import remarks
 from ..._config.validators import check_endpoint
+from ..._process import implementation
 from ...errors import ConfigurationError
 from ...table import FIELD_TYPES, Extra, Table
 from .._shared.options import read_settings, require_enabled
@@ -97,8 +98,8 @@ class Check:
             return None
         columns = len(settings.table.columns)
         address = {name: getattr(settings, name) for name in ENVIRONMENT}
-        seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
-        details = {**address, "columns": columns}
+        seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns; {implementation.name()}"
+        details = {**address, "columns": columns, "implementation": implementation.name()}
         variables = used(os.environ)
         notes = tuple(_likely_fields(settings.table))
         if variables:
