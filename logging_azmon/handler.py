@@ -56,6 +56,8 @@ class AzureMonitorHandler(logging.Handler):
         redact: What to replace before a row is written anywhere: "secrets", "personal", a list of these
             and of regular expressions, or a mapping of "presets", "patterns" and "keys". Default:
             nothing.
+        before_send: Callable that gets each row as a dict, after it was redacted, and returns the row
+            to send, or None to drop it. If it raises, the row is dropped and reported. Default: none.
         batch_bytes: Maximum bytes of JSON in one request, before compression. Default: 1_000_000, from
             4_096 to 52_428_800.
         batch_seconds: Maximum seconds that a row waits for its batch to fill. The first row after a

@@ -148,6 +148,7 @@ class TestAzureMonitorHandler:
             "close_seconds",
             "cloud",
             "redact",
+            "before_send",
             "proxy",
             "ca_bundle",
             "report",

@@ -51,6 +51,7 @@ class Options(TypedDict, total=False):
     columns: str | Mapping[str, Any] | Table | None
     dcr: str | Path | Mapping[str, Any] | None
     redact: str | Sequence[Any] | Mapping[str, Any] | None
+    before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
     batch_bytes: int | None
     batch_seconds: float | None
     queue_bytes: int | None
@@ -153,6 +154,11 @@ _TABLE = (
         "redact",
         'What to replace before a row is written anywhere: "secrets", "personal", a list of these and of regular'
         ' expressions, or a mapping of "presets", "patterns" and "keys". Default: nothing.',
+    ),
+    Argument(
+        "before_send",
+        "Callable that gets each row as a dict, after it was redacted, and returns the row to send, or None to drop it."
+        " If it raises, the row is dropped and reported. Default: none.",
     ),
     Argument(
         "batch_bytes",

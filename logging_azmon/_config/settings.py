@@ -42,6 +42,7 @@ class Settings:
     credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
     enabled: bool = ARGUMENTS["enabled"].default
     redact: Redaction | None = None
+    before_send: Callable[[dict[str, Any]], Any] | None = None
     batch_bytes: int = ARGUMENTS["batch_bytes"].default
     batch_seconds: float = ARGUMENTS["batch_seconds"].default
     queue_bytes: int = ARGUMENTS["queue_bytes"].default
@@ -196,7 +197,8 @@ def _resolved(value: Any) -> Any:
 _CHECKS: Mapping[str, Callable[[Any], Iterable[str]]] = {
     "credential": check_credential,
     "redact": lambda redact: read_redaction(redact)[1],
-    "report": validators.check_report,
+    "before_send": lambda hook: validators.check_callable("before_send", hook),
+    "report": lambda report: validators.check_callable("report", report),
     "spool": validators.check_spool,
     "proxy": validators.check_proxy,
     "ca_bundle": validators.check_authorities,

@@ -73,6 +73,12 @@ def _has_working_directory() -> bool:
     return True
 
 
+def check_callable(name: str, value: Any) -> Iterator[str]:
+    """Check an argument that must be callable."""
+    if not callable(value):
+        yield f"{name}={shown(value)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
+
+
 def check_proxy(proxy: Any) -> Iterator[str]:
     """Check the URL of a proxy, which is never shown, because it may hold a password."""
     try:
@@ -101,12 +107,6 @@ def check_authorities(path: Any) -> Iterator[str]:
         yield f"ca_bundle={shown(path)} is not accepted; give the path of a file in PEM format, or of a directory"
     elif "\0" in written or not os.path.exists(os.path.expanduser(written)):
         yield f"ca_bundle={shown(path)} does not exist; give the path of a file in PEM format, or of a directory"
-
-
-def check_report(report: Any) -> Iterator[str]:
-    """Check the callable that receives each `Trouble`."""
-    if not callable(report):
-        yield f"report={shown(report)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
 
 
 def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:

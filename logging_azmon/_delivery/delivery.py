@@ -18,7 +18,7 @@ from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves, shrunk, unjoined
-from .._queue.ledger import Ledger
+from .._queue.ledger import Ledger, lost
 from ..trouble import Kind, Trouble, count, described, utc_time
 from .answer import Answer, Failure
 from .batch_source import BatchSource
@@ -189,12 +189,12 @@ class Delivery:
             why = f"{why}; splitting has used up its {SPLITS_PER_MINUTE} requests a minute"
         wait = self._back_off(part, tickets, delay, why, is_shared=is_shared, is_throttled=reason == "throttled")
         stats = self._ledger.snapshot()
-        waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
-        lost = f", {count(dropped)} dropped so far" if dropped else ""
+        waiting, dropped = stats.queued + stats.in_flight + stats.spooled, lost(stats.dropped)
+        so_far = f", {count(dropped)} dropped so far" if dropped else ""
         verb = "is" if waiting == 1 else "are"
         # Other rows may be sent before this part is tried again.
         soon = delay.seconds if waiting > part.rows else wait
-        text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon:.{0 if soon >= 10 else 1}f} s"
+        text = f"{why}; {count(waiting)} {verb} waiting{so_far}, next try in {soon:.{0 if soon >= 10 else 1}f} s"
         self._say(reason or "throttled", text, answer, rows=waiting)
 
     def _delay(self, reason: RetryReason, answer: Answer, failures: int) -> Delay:

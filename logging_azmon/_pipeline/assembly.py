@@ -20,6 +20,7 @@ from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
 from .._queue.pipeline_state import PipelineState
 from .._queue.store import Durable, Store
+from .._rows.before_send import HookedEncoder
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
 
@@ -43,7 +44,7 @@ def assemble(
     state: PipelineState,
     destination: Destination,
     reporter: Reporter,
-    encoder: Encoder,
+    encoder: Encoder | HookedEncoder,
     clock: Clock,
     breaker: CircuitBreaker,
     wake: Callable[[], object],

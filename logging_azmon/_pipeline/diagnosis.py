@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._config.settings import Settings
-from .._queue.ledger import LossReason
+from .._queue.ledger import LossReason, lost
 from ..health import Health, Place, Status
 from ..stats import Stats
 from ..trouble import count
@@ -78,6 +78,6 @@ def _waiting(rows: int, age: float) -> str:
 
 
 def _loss(stats: Stats, seconds: float, reason: LossReason) -> str:
-    lost = stats.rejected + sum(stats.dropped.values())
+    rows = stats.rejected + lost(stats.dropped)
     how = "rejected by the service" if reason == "rejected" else f"dropped: {reason}"
-    return f"{count(lost)} lost so far, the last {seconds:.0f} s ago ({how})"
+    return f"{count(rows)} lost so far, the last {seconds:.0f} s ago ({how})"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,20 @@ from .._process.real_threads import RLock
 from ..stats import Stats
 
 # Why rows are dropped. mypy checks the code against these values, and a test checks docs/operations.md.
-Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
+Reason = Literal[
+    "queue_full",
+    "spool_full",
+    "gave_up",
+    "closed",
+    "after_close",
+    "torn",
+    "unreadable",
+    "internal",
+    "hook_failed",
+    "filtered",
+]
+# Rows that were left out on purpose: counted, but no loss.
+ON_PURPOSE = frozenset({"filtered"})
 # Why rows are lost: the service may also reject them.
 LossReason = Reason | Literal["rejected"]
 # The counter that holds a waiting row: in memory or on disk.
@@ -38,6 +51,11 @@ class Loss:
     rows: int
     first: float
     last: float
+
+
+def lost(dropped: Mapping[str, int]) -> int:
+    """Return how many of the dropped rows are lost."""
+    return sum(rows for reason, rows in dropped.items() if reason not in ON_PURPOSE)
 
 
 class Ledger:
@@ -138,7 +156,8 @@ class Ledger:
     ) -> None:
         """Count rows as dropped; the keyword arguments say how many are new, or come from which counter.
 
-        The library's own notices are counted, but their loss causes no further notice.
+        The library's own notices are counted, but their loss causes no further notice; nor does leaving a row out on
+        purpose.
         """
         with self.lock:
             self.accepted += accepted
@@ -148,7 +167,7 @@ class Ledger:
             if rows:
                 self.dropped[reason] += rows
                 self.drops += 1
-            if rows and not is_notice:
+            if rows and not is_notice and reason not in ON_PURPOSE:
                 self.add_unreported(reason, rows, now)
 
     def add_unreported(self, reason: Reason, rows: int, now: float) -> None:

@@ -34,6 +34,7 @@ NOT_CALLABLE = 42
 VALUES = {
     "credential": ("managed_identity", "managed_identity"),
     "redact": ('["secrets", "personal"]', Redaction(("secrets", "personal"))),
+    "before_send": ("ext://json.dumps", json.dumps),
     "batch_bytes": ("500_000", 500_000),
     "batch_seconds": ("2.5", 2.5),
     "queue_bytes": ("10000000", 10_000_000),

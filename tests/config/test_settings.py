@@ -101,6 +101,7 @@ class TestDefaults:
             "ca_bundle": None,
             "report": None,
             "redact": None,
+            "before_send": None,
             "batch_bytes": 1_000_000,
             "batch_seconds": 5.0,
             "queue_bytes": 64 * MIB,

@@ -91,6 +91,12 @@ EXPECTED = [
     ),
     (
         "data",
+        "The last word",
+        "",
+        lambda rows: pick(rows, "Message", "Properties") == [("order 7 is late", {"Region": "west"})],
+    ),
+    (
+        "data",
         "Reducing what is sent",
         "",
         lambda rows: pick(rows, "Message", "Properties") == [("login failed", {"user": "ada", "password": "***"})],
