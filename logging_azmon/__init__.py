@@ -1,8 +1,8 @@
 """Send Python logs as typed rows to your own Log Analytics table.
 
 Start with `AzureMonitorHandler` (logging) or `AzureMonitorProcessor` (structlog); `Pipeline` shares one delivery;
-`Column` and `Table` define rows; `Stats` and `Trouble` say what happened. For tests: `logging_azmon.testing`,
-`logging_azmon.local`.
+`Column` and `Table` define rows; `Stats`, `Health` and `Trouble` say what happened. For tests:
+`logging_azmon.testing`, `logging_azmon.local`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import ConfigurationError
     from .handler import AzureMonitorHandler
+    from .health import Health, Place
     from .pipeline import Pipeline
     from .processor import AzureMonitorProcessor
     from .sigterm import exit_on_sigterm
@@ -25,7 +26,9 @@ __all__ = [
     "AzureMonitorProcessor",
     "Column",
     "ConfigurationError",
+    "Health",
     "Pipeline",
+    "Place",
     "Stats",
     "Table",
     "Trouble",
@@ -37,7 +40,9 @@ _HOMES = {
     "AzureMonitorProcessor": "processor",
     "Column": "table",
     "ConfigurationError": "errors",
+    "Health": "health",
     "Pipeline": "pipeline",
+    "Place": "health",
     "Stats": "stats",
     "Table": "table",
     "Trouble": "trouble",

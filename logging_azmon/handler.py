@@ -10,9 +10,10 @@ import logging
 from typing import Any, Unpack
 
 from ._config.options import Credential, Options, lists_options
-from ._front.pipeline_link import PipelineLink, level_problems
+from ._front.pipeline_link import PipelineLink, level_and_problems
 from ._process import feedback
 from .errors import ConfigurationError
+from .health import Health
 from .pipeline import HasPipeline, Pipeline
 from .stats import Stats
 
@@ -25,6 +26,8 @@ class AzureMonitorHandler(logging.Handler):
     and touches neither the network nor the disk, except to read the file that `dcr` names; the first row starts all
     that. Unknown arguments and bad values raise one `ConfigurationError` that lists them all.
 
+    A setting that is not given is taken from the environment: `batch_seconds` from LOGGING_AZMON_BATCH_SECONDS.
+
     Args:
         endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
             Default: the environment variable DATA_COLLECTION_ENDPOINT.
@@ -34,8 +37,10 @@ class AzureMonitorHandler(logging.Handler):
             one. Default: the environment variable LOGS_DCR_STREAM_NAME.
         credential: Identity to authenticate as: "default", "managed_identity", "workload_identity",
             "environment" or "azure_cli"; one of these with its options, as in {"managed_identity":
-            {"client_id": "…"}}; any TokenCredential; or "local", which sends no token, for a local
-            workspace. Default: "default".
+            {"client_id": "…"}}; with their options also "client_secret", "certificate",
+            "client_assertion" and "azure_pipelines"; several to try, as in {"chained":
+            ["workload_identity", "azure_cli"]}; any TokenCredential; or "local", which sends no token,
+            for a local workspace. Default: "default".
         level: Lowest level that becomes a row, as a number or a name. Default: 0.
         pipeline: Pipeline to share, given as a Pipeline, a handler or a processor, or in dictConfig as
             "cfg://handlers.NAME". Only `level`, and for a processor `drop`, may be given beside it. By
@@ -51,6 +56,8 @@ class AzureMonitorHandler(logging.Handler):
         redact: What to replace before a row is written anywhere: "secrets", "personal", a list of these
             and of regular expressions, or a mapping of "presets", "patterns" and "keys". Default:
             nothing.
+        before_send: Callable that gets each row as a dict, after it was redacted, and returns the row
+            to send, or None to drop it. If it raises, the row is dropped and reported. Default: none.
         batch_bytes: Maximum bytes of JSON in one request, before compression. Default: 1_000_000, from
             4_096 to 52_428_800.
         batch_seconds: Maximum seconds that a row waits for its batch to fill. The first row after a
@@ -78,6 +85,10 @@ class AzureMonitorHandler(logging.Handler):
         close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
             10.0, from 0 to 3_600.
         cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
+        proxy: URL of the proxy for rows and tokens, http://host:port; a local endpoint is reached
+            directly. Default: HTTPS_PROXY and NO_PROXY in the environment decide.
+        ca_bundle: File or directory of the certificate authorities to trust, in PEM format. Default:
+            REQUESTS_CA_BUNDLE in the environment, else those of certifi.
         report: Callable that receives each `Trouble`. By default, its text is printed on stderr.
 
     """
@@ -95,7 +106,8 @@ class AzureMonitorHandler(logging.Handler):
     ) -> None:
         """Take the arguments that the class documents."""
         arguments = {"endpoint": endpoint, "rule_id": rule_id, "stream": stream, "credential": credential, **options}
-        self._link = PipelineLink(pipeline, arguments, level_problems(level))
+        level, problems = level_and_problems(level)
+        self._link = PipelineLink(pipeline, arguments, problems)
         # Last, because this registers the handler with logging, which flushes it at exit.
         super().__init__(level)
 
@@ -154,3 +166,7 @@ class AzureMonitorHandler(logging.Handler):
     def stats(self) -> Stats:
         """Return a snapshot of the counters, which account for every row."""
         return self.pipeline.stats()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why; a probe can ask each second."""
+        return self.pipeline.health()

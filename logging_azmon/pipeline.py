@@ -7,10 +7,11 @@ pickled is defined here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, Self, Unpack
 
 from ._azure.uploader import Uploader
+from ._config.credential_checks import is_named
 from ._config.options import Credential, Options, lists_options
 from ._config.settings import Settings, read
 from ._delivery.destination import Destination
@@ -18,6 +19,7 @@ from ._pipeline.all_pipelines import pipelines
 from ._pipeline.lifecycle import Lifecycle
 from ._process.clock import Clock, SystemClock
 from ._process.registry import Registry
+from .health import Health
 from .stats import Stats
 
 
@@ -38,6 +40,8 @@ class Pipeline:
     ``AzureMonitorHandler(pipeline=pipeline)``. Whoever constructs it closes it; otherwise it is closed when the process
     exits.
 
+    A setting that is not given is taken from the environment: `batch_seconds` from LOGGING_AZMON_BATCH_SECONDS.
+
     Args:
         endpoint: URL of the rule's logs ingestion endpoint, or of its data collection endpoint (DCE).
             Default: the environment variable DATA_COLLECTION_ENDPOINT.
@@ -47,8 +51,10 @@ class Pipeline:
             one. Default: the environment variable LOGS_DCR_STREAM_NAME.
         credential: Identity to authenticate as: "default", "managed_identity", "workload_identity",
             "environment" or "azure_cli"; one of these with its options, as in {"managed_identity":
-            {"client_id": "…"}}; any TokenCredential; or "local", which sends no token, for a local
-            workspace. Default: "default".
+            {"client_id": "…"}}; with their options also "client_secret", "certificate",
+            "client_assertion" and "azure_pipelines"; several to try, as in {"chained":
+            ["workload_identity", "azure_cli"]}; any TokenCredential; or "local", which sends no token,
+            for a local workspace. Default: "default".
         destination: For tests: where batches go instead of Azure, such as a `testing.FakeDestination`.
         clock: For tests: the clock, such as a `testing.ManualClock`.
         background: For tests: False starts no threads, so that rows are delivered in `flush` and
@@ -64,6 +70,8 @@ class Pipeline:
         redact: What to replace before a row is written anywhere: "secrets", "personal", a list of these
             and of regular expressions, or a mapping of "presets", "patterns" and "keys". Default:
             nothing.
+        before_send: Callable that gets each row as a dict, after it was redacted, and returns the row
+            to send, or None to drop it. If it raises, the row is dropped and reported. Default: none.
         batch_bytes: Maximum bytes of JSON in one request, before compression. Default: 1_000_000, from
             4_096 to 52_428_800.
         batch_seconds: Maximum seconds that a row waits for its batch to fill. The first row after a
@@ -91,6 +99,10 @@ class Pipeline:
         close_seconds: Maximum seconds that `flush`, `close` and the exit of the process take. Default:
             10.0, from 0 to 3_600.
         cloud: Azure cloud that the rule is in. One of "public", "china", "usgov". Default: "public".
+        proxy: URL of the proxy for rows and tokens, http://host:port; a local endpoint is reached
+            directly. Default: HTTPS_PROXY and NO_PROXY in the environment decide.
+        ca_bundle: File or directory of the certificate authorities to trust, in PEM format. Default:
+            REQUESTS_CA_BUNDLE in the environment, else those of certifi.
         report: Callable that receives each `Trouble`. By default, its text is printed on stderr.
 
     """
@@ -123,7 +135,7 @@ class Pipeline:
         Unpickled in this process or a forked child, it is this pipeline. In another process, a new one is made once and
         reused for every later pickle.
         """
-        if not isinstance(self.settings.credential, str | Mapping):
+        if not is_named(self.settings.credential):
             raise TypeError(
                 "a pipeline with a credential object cannot be pickled: name the credential, as in"
                 " credential='managed_identity', or configure structlog in the other process"
@@ -166,6 +178,10 @@ class Pipeline:
     def stats(self) -> Stats:
         """Return a snapshot of the counters, which account for every row."""
         return self._lifecycle.stats()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why; a probe can ask each second."""
+        return self._lifecycle.health()
 
 
 _known: Registry[Pipeline] = Registry()

@@ -6,6 +6,7 @@ else until a test uses a fixture.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,17 @@ def azmon_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Run a local workspace; the mark ``azmon_workspace(dcr="dcr.json", …)`` takes the arguments of `Workspace`.
 
     ``DATA_COLLECTION_ENDPOINT`` and the other variables are set during the test, so that a handler made without
-    arguments finds the workspace; ``LOGGING_AZMON_DISABLED`` is not.
+    arguments finds the workspace; ``LOGGING_AZMON_DISABLED`` and the like, which would come first, are not.
     """
-    from ._config.options import DISABLED
+    from ._config.options import PREFIX
     from .local import Workspace
 
     mark = request.node.get_closest_marker("azmon_workspace")
     with Workspace(*mark.args, **mark.kwargs) if mark else Workspace() as workspace:
         for name, value in (workspace.environment | workspace.trust_environment).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.delenv(DISABLED, raising=False)
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            monkeypatch.delenv(name)
         yield workspace
 
 

@@ -18,14 +18,14 @@ DIRECTION = [
     {"processor"},
     {"handler", "testing", "typing"},
     {"_front"},
-    {"pipeline", "sigterm"},
+    {"metrics", "pipeline", "sigterm"},
     {"_pipeline"},
     {"_azure"},
     {"_delivery", "_spool"},
     {"_queue", "_rows"},
     {"_config"},
     {"table"},
-    {"_process", "errors", "stats", "trouble"},
+    {"_process", "errors", "health", "stats", "trouble"},
 ]
 LEVELS = {room: -row for row, rooms in enumerate(DIRECTION) for room in rooms}
 # Rooms that stand apart, with all that they may import. Only the commands and the fixtures import them.

@@ -23,7 +23,9 @@ PUBLIC = [
     "AzureMonitorProcessor",
     "Column",
     "ConfigurationError",
+    "Health",
     "Pipeline",
+    "Place",
     "Stats",
     "Table",
     "Trouble",
@@ -145,6 +147,10 @@ class TestAzureMonitorHandler:
             "read_seconds",
             "close_seconds",
             "cloud",
+            "redact",
+            "before_send",
+            "proxy",
+            "ca_bundle",
             "report",
         }
 
@@ -187,7 +193,13 @@ class TestPipeline:
                 "https://dce.example.org", "dcr-1", "Custom-App", destination=destination, background=False
             )
 
-        assert [name for name in dir(pipeline) if not name.startswith("_")] == ["close", "flush", "settings", "stats"]
+        assert [name for name in dir(pipeline) if not name.startswith("_")] == [
+            "close",
+            "flush",
+            "health",
+            "settings",
+            "stats",
+        ]
 
 
 class TestStats:
@@ -204,6 +216,7 @@ class TestStats:
             "spooled",
             "handed_over",
             "misfits",
+            "redacted",
             "requests",
             "retries",
             "sent_bytes",

@@ -20,6 +20,18 @@ def test_the_workspace_fixture_is_empty_and_the_environment_points_to_it(azmon_w
     assert azmon_workspace.query("App_CL | count") == [{"Count": 1}]
 
 
+@pytest.fixture
+def configured(monkeypatch):
+    """Configure the application in the environment, as in production."""
+    monkeypatch.setenv("LOGGING_AZMON_ENDPOINT", "https://production.example.org")
+    monkeypatch.setenv("LOGGING_AZMON_DISABLED", "1")
+
+
+def test_the_workspace_fixture_comes_before_the_variables_of_the_application(configured, azmon_workspace):
+    """They would come before the ones that it sets."""
+    assert AzureMonitorHandler().pipeline.settings.endpoint == azmon_workspace.endpoint
+
+
 @pytest.mark.azmon_workspace(faults=["503"], tls=True)
 def test_the_workspace_mark_takes_the_arguments_of_a_workspace(azmon_workspace):
     assert os.environ["REQUESTS_CA_BUNDLE"] == str(azmon_workspace.ca_path)

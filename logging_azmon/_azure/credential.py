@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .._config.clouds import CLOUDS
-from .._config.credential_checks import ASYNCHRONOUS
+from .._config.credential_checks import ASYNCHRONOUS, CHAINED, is_named
 from .._config.settings import Settings
 from .._process.real_threads import Lock
 from .wait_limit import wait_limit
@@ -27,9 +28,13 @@ _CREDENTIAL_CLASSES: Mapping[str, str] = {
     "workload_identity": "WorkloadIdentityCredential",
     "environment": "EnvironmentCredential",
     "azure_cli": "AzureCliCredential",
+    "client_secret": "ClientSecretCredential",
+    "certificate": "CertificateCredential",
+    "client_assertion": "ClientAssertionCredential",
+    "azure_pipelines": "AzurePipelinesCredential",
 }
-# These take no authority, because they do not log in to Microsoft Entra themselves.
-_WITHOUT_AUTHORITY = frozenset({"managed_identity", "azure_cli"})
+# These do not log in to Microsoft Entra themselves, so they take no authority and need no proxy.
+_WITHOUT_LOGIN = frozenset({"managed_identity", "azure_cli"})
 # Matches the lines of DefaultAzureCredential's error, one for each credential that it tried: its name and its error.
 _TRIED = re.compile(r"^\t(\w+Credential): (.*?)(?:\. .*|\.?)$", re.MULTILINE)
 
@@ -73,15 +78,29 @@ def token_problem(token: Any) -> str:
     return ""
 
 
+def http_options(proxy: str | None, ca_bundle: str | None) -> dict[str, Any]:
+    """Return the options for a client of the SDK that uses this proxy and these certificate authorities."""
+    options: dict[str, Any] = {}
+    if proxy is not None:
+        # Not for http, over which a machine's own endpoint issues tokens.
+        options["proxies"] = {"https": proxy}
+    if ca_bundle is not None:
+        options["connection_verify"] = ca_bundle
+    return options
+
+
 class TokenSource:
     """Get tokens from the real credential, one thread at a time, and raise its errors as `CredentialError`."""
 
     def __init__(self, settings: Settings | None) -> None:
         """Build the credential that the settings name; without settings, no token can be requested."""
         self._lock = Lock()
-        self._is_ours = settings is not None and isinstance(settings.credential, str | Mapping)
+        self._is_ours = settings is not None and is_named(settings.credential)
         try:
-            self._credential: Any = None if settings is None else make_credential(settings.credential, settings.cloud)
+            self._credential: Any = None
+            if settings is not None:
+                http = http_options(settings.proxy, settings.ca_bundle)
+                self._credential = make_credential(settings.credential, settings.cloud, http)
         except Exception as error:
             raise CredentialError(token_error_text(error)) from error
 
@@ -109,16 +128,49 @@ class TokenSource:
             self._credential.close()
 
 
-def make_credential(chosen: Any, cloud: str) -> Any:
-    """Build the named credential, or return the user's credential object."""
-    options: Mapping[str, Any] = {}
+def make_credential(chosen: Any, cloud: str, http: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Build the named credential, with these options for its HTTP client, or return the user's credential object."""
+    options: Any = {}
     if isinstance(chosen, Mapping):
         (chosen, options), *_ = chosen.items()
+        if chosen == CHAINED:
+            return _make_chain(options, cloud, http)
     if not isinstance(chosen, str):
         return chosen
-    if chosen not in _WITHOUT_AUTHORITY:
-        options = {"authority": CLOUDS[cloud].authority, **options}
+    if chosen not in _WITHOUT_LOGIN:
+        options = {"authority": CLOUDS[cloud].authority, **http, **options}
     # An import statement, so that PyInstaller finds the module.
     from azure import identity
 
     return getattr(identity, _CREDENTIAL_CLASSES[chosen])(**options)
+
+
+def _make_chain(members: Sequence[Any], cloud: str, http: Mapping[str, Any]) -> Any:
+    """Build a chain of credentials; one that cannot be built, because its surroundings are missing, is passed over."""
+    from azure import identity
+
+    credentials = []
+    for member in members:
+        try:
+            credentials.append(make_credential(member, cloud, http))
+        except Exception as error:  # noqa: BLE001 - a missing variable or file, and whatever else a constructor raises
+            name = next(iter(member)) if isinstance(member, Mapping) else member
+            # The chain tells the name of the class beside the reason.
+            kind = type(_CREDENTIAL_CLASSES[name], (_Unavailable,), {})
+            credentials.append(kind(token_error_text(error)))
+    return identity.ChainedTokenCredential(*credentials)
+
+
+class _Unavailable:
+    """Stand in a chain for a credential that could not be built, and say why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def get_token(self, *_: str, **__: Any) -> Any:
+        from azure.identity import CredentialUnavailableError
+
+        raise CredentialUnavailableError(message=self._reason)
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing; the chain calls it when it is closed."""

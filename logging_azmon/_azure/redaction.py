@@ -21,6 +21,15 @@ _PROXY_VARIABLES = ("https_proxy", "http_proxy", "all_proxy")
 _SHORTEST_PIECE = 3
 
 
+# The proxies that handlers name, each once.
+_named: dict[str, None] = {}
+
+
+def hide_login_of(proxy: str) -> None:
+    """Hide the password of this proxy from now on."""
+    _named[proxy] = None
+
+
 def without_secrets(text: str) -> str:
     """Return a text without tokens, without the logins of URLs, and without the passwords of the proxies in use."""
     text = _LOGIN.sub("", _TOKEN.sub(_REMOVED, _UNPARSED.sub(f"a proxy's URL cannot be parsed {_REMOVED}", text)))
@@ -30,13 +39,13 @@ def without_secrets(text: str) -> str:
 
 
 def _password_pieces() -> Iterator[str]:
-    """Yield the pieces into which a URL parser may cut the passwords of the proxies that the environment names.
+    """Yield the pieces into which a URL parser may cut the passwords of the proxies that are named.
 
     An unescaped ``#``, ``/`` or ``?`` ends the host for a parser, which then quotes a piece of it as host or port.
     """
-    for name in _PROXY_VARIABLES:
-        for proxy in (os.environ.get(name), os.environ.get(name.upper())):
-            login, at, _ = (proxy or "").rpartition("@")
-            if at:
-                password = login.rpartition("//")[2].partition(":")[2] or login
-                yield from (piece for piece in re.split("[:/?#@]", password) if len(piece) >= _SHORTEST_PIECE)
+    variables = (each for name in _PROXY_VARIABLES for each in (name, name.upper()))
+    for proxy in (*_named, *(os.environ.get(name, "") for name in variables)):
+        login, at, _ = proxy.rpartition("@")
+        if at:
+            password = login.rpartition("//")[2].partition(":")[2] or login
+            yield from (piece for piece in re.split("[:/?#@]", password) if len(piece) >= _SHORTEST_PIECE)

@@ -26,7 +26,8 @@ from .._config.settings import Settings
 from .._delivery.answer import Answer, Failure
 from .._process import at_fork, feedback, real_threads
 from .._process.real_threads import RLock
-from .credential import TokenSource
+from . import redaction
+from .credential import TokenSource, http_options
 from .sdk_errors import answer_to
 from .transport import bounded_adapter
 from .wait_limit import set_wait_limit
@@ -60,6 +61,8 @@ class Uploader:
         self._settings = settings
         self._connection: _Connection | None = None
         self._building = RLock()
+        if settings.proxy is not None:
+            redaction.hide_login_of(settings.proxy)
 
     def send(self, lines: bytes | bytearray, *, seconds: float | None = None) -> Answer:
         """Upload rows, one JSON object per line; `seconds` shortens the timeouts of the settings."""
@@ -145,15 +148,20 @@ class _Connection:
         session.trust_env = not settings.is_local
         # Without an `auth`, requests would replace the token by a password that ~/.netrc has for this host.
         session.auth = _unchanged
+        http = http_options(None if settings.is_local else settings.proxy, settings.ca_bundle)
         self.client = LogsIngestionClient(
             settings.endpoint,
             self._credential,
             credential_scopes=[scope],
-            transport=RequestsTransport(session=session, use_env_settings=not settings.is_local),
+            transport=RequestsTransport(
+                session=session,
+                use_env_settings=not settings.is_local,
+                connection_verify=http.pop("connection_verify", True),
+            ),
             policies=[
                 policies.RequestIdPolicy(),
                 policies.UserAgentPolicy(sdk_moniker=f"logging-azmon/{_version()}"),
-                policies.ProxyPolicy(),
+                policies.ProxyPolicy(**http),
                 authentication,
             ],
         )

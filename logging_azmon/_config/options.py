@@ -22,8 +22,10 @@ OverflowName = Literal["drop_new", "drop_old", "block"]
 FsyncName = Literal["never", "batch", "row"]
 CloudName = Literal["public", "china", "usgov"]
 
+# The beginning of our environment variables.
+PREFIX = "LOGGING_AZMON_"
 # Switches off every handler, processor and pipeline of the process.
-DISABLED = "LOGGING_AZMON_DISABLED"
+DISABLED = f"{PREFIX}DISABLED"
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
     columns: str | Mapping[str, Any] | Table | None
     dcr: str | Path | Mapping[str, Any] | None
     redact: str | Sequence[Any] | Mapping[str, Any] | None
+    before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
     batch_bytes: int | None
     batch_seconds: float | None
     queue_bytes: int | None
@@ -64,6 +67,8 @@ class Options(TypedDict, total=False):
     give_up_seconds: float | None
     close_seconds: float | None
     cloud: CloudName | None
+    proxy: str | None
+    ca_bundle: str | os.PathLike[str] | None
     report: Callable[[Trouble], object] | None
 
 
@@ -103,8 +108,10 @@ _TABLE = (
     Argument(
         "credential",
         'Identity to authenticate as: "default", "managed_identity", "workload_identity", "environment" or "azure_cli";'
-        ' one of these with its options, as in {"managed_identity": {"client_id": "…"}}; any TokenCredential; or'
-        ' "local", which sends no token, for a local workspace.',
+        ' one of these with its options, as in {"managed_identity": {"client_id": "…"}}; with their options also'
+        ' "client_secret", "certificate", "client_assertion" and "azure_pipelines"; several to try, as in {"chained":'
+        ' ["workload_identity", "azure_cli"]}; any TokenCredential; or "local", which sends no token, for a local'
+        " workspace.",
         default="default",
     ),
     Argument("level", "Lowest level that becomes a row, as a number or a name.", default=0),
@@ -147,6 +154,11 @@ _TABLE = (
         "redact",
         'What to replace before a row is written anywhere: "secrets", "personal", a list of these and of regular'
         ' expressions, or a mapping of "presets", "patterns" and "keys". Default: nothing.',
+    ),
+    Argument(
+        "before_send",
+        "Callable that gets each row as a dict, after it was redacted, and returns the row to send, or None to drop it."
+        " If it raises, the row is dropped and reported. Default: none.",
     ),
     Argument(
         "batch_bytes",
@@ -222,10 +234,22 @@ _TABLE = (
         limits=(0, 3_600),
     ),
     Argument("cloud", "Azure cloud that the rule is in.", default="public", choices=tuple(CLOUDS)),
+    Argument(
+        "proxy",
+        "URL of the proxy for rows and tokens, http://host:port; a local endpoint is reached directly. Default:"
+        " HTTPS_PROXY and NO_PROXY in the environment decide.",
+    ),
+    Argument(
+        "ca_bundle",
+        "File or directory of the certificate authorities to trust, in PEM format. Default: REQUESTS_CA_BUNDLE in the"
+        " environment, else those of certifi.",
+    ),
     Argument("report", "Callable that receives each `Trouble`. By default, its text is printed on stderr."),
 )
 
 ARGUMENTS: Mapping[str, Argument] = {argument.name: argument for argument in _TABLE}
+# The arguments for which Microsoft's samples have environment variables.
+ADDRESS = tuple(argument.name for argument in _TABLE if argument.variable is not None)
 
 
 def lists_options(front_door: _FrontDoor) -> _FrontDoor:

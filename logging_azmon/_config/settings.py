@@ -16,17 +16,18 @@ from ..errors import ConfigurationError
 from ..table import Source, Table
 from . import validators
 from .credential_checks import check_credential
-from .options import ARGUMENTS, DISABLED, Options
+from .environment import from_environment, with_origin
+from .options import ADDRESS, ARGUMENTS, DISABLED, Options
 from .redaction import Redaction, read_redaction
 
 if TYPE_CHECKING:
     from .dcr import Streams
 
-# The environment variables that stand in for missing arguments, by argument.
-ENVIRONMENT = {argument.name: argument.variable for argument in ARGUMENTS.values() if argument.variable is not None}
+# Microsoft's environment variables, by argument.
+ENVIRONMENT = {name: ARGUMENTS[name].variable or "" for name in ADDRESS}
 # Accepted values of the environment variable that switches pipelines off.
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
-_NOT_NEEDED_IF_OFF = ("credential", "spool")
+_NOT_NEEDED_IF_OFF = (*ADDRESS, "credential", "spool", "proxy", "ca_bundle")
 _numbers = itertools.count(1)
 
 
@@ -41,6 +42,7 @@ class Settings:
     credential: Any = dataclasses.field(default=ARGUMENTS["credential"].default, repr=False)
     enabled: bool = ARGUMENTS["enabled"].default
     redact: Redaction | None = None
+    before_send: Callable[[dict[str, Any]], Any] | None = None
     batch_bytes: int = ARGUMENTS["batch_bytes"].default
     batch_seconds: float = ARGUMENTS["batch_seconds"].default
     queue_bytes: int = ARGUMENTS["queue_bytes"].default
@@ -56,6 +58,9 @@ class Settings:
     give_up_seconds: float | None = None
     close_seconds: float = ARGUMENTS["close_seconds"].default
     cloud: str = ARGUMENTS["cloud"].default
+    # It may hold a password.
+    proxy: str | None = dataclasses.field(default=None, repr=False)
+    ca_bundle: str | None = None
     report: Callable[[Any], object] | None = None
 
     def as_arguments(self) -> dict[str, Any]:
@@ -86,17 +91,20 @@ ACCEPTED = (*ENVIRONMENT, "credential", *Options.__annotations__)
 def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destination: bool = False) -> Settings:
     """Check the arguments, and fill in the environment and the defaults; an argument that is None counts as missing.
 
-    With a destination of its own, a pipeline needs no address, and the environment does not switch it off. Raises a
+    With a destination of its own, as in a test, a pipeline needs no address, and our variables are not read. Raises a
     ConfigurationError with every mistake.
     """
     given = {name: _resolved(value) for name, value in arguments.items() if value is not None}
+    ours = {} if has_destination else environ
+    from_ours, faulty = from_environment(ours)
+    from_ours = {name: value for name, value in from_ours.items() if name not in given}
     problems = [_unknown(name) for name in arguments if name not in ACCEPTED]
-    enabled = _collect(problems, _is_enabled, given, {} if has_destination else environ)
-    options = {name: given[name] for name in SETTINGS if name in given and name != "enabled"}
-    if enabled is False:
-        # Not even looked at: where nothing is sent, they may be missing or wrong.
-        for name in _NOT_NEEDED_IF_OFF:
-            options.pop(name, None)
+    enabled = _collect(problems, _is_enabled, given, ours)
+    given |= from_ours
+    # Not even looked at if it is off: where nothing is sent, they may be missing or wrong.
+    ignored = _NOT_NEEDED_IF_OFF if enabled is False else ()
+    problems.extend(problem for name, problem in faulty.items() if name not in given and name not in ignored)
+    options = {name: given[name] for name in SETTINGS if name in given and name not in ("enabled", *ignored)}
     problems.extend(_option_problems(options))
 
     streams = _collect(problems, _declared_streams, given.get("dcr"))
@@ -119,7 +127,7 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
         columns, streams = "default" if columns is None else columns, None
     table = _collect(problems, _table, columns, streams, address["stream"], has_dcr=has_dcr)
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(with_origin(problem, from_ours) for problem in problems)
     if enabled:
         address["endpoint"] = validators.normal_endpoint(address["endpoint"])
     return Settings(**address, **_normalized(options), enabled=enabled, table=table)
@@ -127,8 +135,9 @@ def read(arguments: Mapping[str, Any], environ: Mapping[str, str], *, has_destin
 
 def _normalized(options: dict[str, Any]) -> dict[str, Any]:
     """Return checked options as they are used."""
-    if "spool" in options:
-        options["spool"] = os.path.abspath(os.path.expanduser(os.fspath(options["spool"])))
+    for name in ("spool", "ca_bundle"):
+        if name in options:
+            options[name] = os.path.abspath(os.path.expanduser(os.fspath(options[name])))
     if "redact" in options:
         options["redact"], _ = read_redaction(options["redact"])
     return options
@@ -184,11 +193,15 @@ def _resolved(value: Any) -> Any:
     return [_resolved(value[index]) for index in range(len(value))]
 
 
+# The checks of settings that are neither numbers nor words.
 _CHECKS: Mapping[str, Callable[[Any], Iterable[str]]] = {
     "credential": check_credential,
     "redact": lambda redact: read_redaction(redact)[1],
-    "report": validators.check_report,
-    "spool": lambda spool: validators.check_directory("spool", spool),
+    "before_send": lambda hook: validators.check_callable("before_send", hook),
+    "report": lambda report: validators.check_callable("report", report),
+    "spool": validators.check_spool,
+    "proxy": validators.check_proxy,
+    "ca_bundle": validators.check_authorities,
 }
 
 

@@ -53,16 +53,16 @@ def check_flag(name: str, value: Any) -> Iterator[str]:
         yield f"{name}={shown(value)} is not accepted; give True or False"
 
 
-def check_directory(name: str, path: Any) -> Iterator[str]:
+def check_spool(path: Any) -> Iterator[str]:
     """Check the path of a directory, which need not exist yet; only the first write shows whether it is writable."""
     if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:
-        yield f"{name}={shown(path)} is not accepted; give the path of a directory"
+        yield f"spool={shown(path)} is not accepted; give the path of a directory"
     elif (home := os.path.expanduser(written)).startswith("~"):
-        yield f"{name}={shown(path)} begins with the home directory of a user who is not known; give an absolute path"
+        yield f"spool={shown(path)} begins with the home directory of a user who is not known; give an absolute path"
     elif "\0" in (written := home) or (os.path.exists(written) and not os.path.isdir(written)):
-        yield f"{name}={shown(path)} is not a directory"
+        yield f"spool={shown(path)} is not a directory"
     elif not os.path.isabs(written) and not _has_working_directory():
-        yield f"{name}={shown(path)} is relative to a working directory that was deleted; give an absolute path"
+        yield f"spool={shown(path)} is relative to a working directory that was deleted; give an absolute path"
 
 
 def _has_working_directory() -> bool:
@@ -73,10 +73,40 @@ def _has_working_directory() -> bool:
     return True
 
 
-def check_report(report: Any) -> Iterator[str]:
-    """Check the callable that receives each `Trouble`."""
-    if not callable(report):
-        yield f"report={shown(report)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
+def check_callable(name: str, value: Any) -> Iterator[str]:
+    """Check an argument that must be callable."""
+    if not callable(value):
+        yield f"{name}={shown(value)} is not callable; give a callable, in dictConfig as 'ext://package.module.name'"
+
+
+def check_proxy(proxy: Any) -> Iterator[str]:
+    """Check the URL of a proxy, which is never shown, because it may hold a password."""
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        is_proxy = (
+            parts is not None
+            and parts.scheme in ("http", "https")
+            # An empty host, or an impossible label, raises a UnicodeError, which is a ValueError.
+            and bool((parts.hostname or "").encode("idna"))
+            and parts.port != 0
+            and proxy.isprintable()
+            and not (parts.path.rstrip("/") or parts.query or parts.fragment)
+        )
+    except ValueError:
+        is_proxy = False
+    if not is_proxy:
+        yield (
+            "proxy is not the URL of a proxy (not shown, it may hold a password); give http://host:port or"
+            " http://user:password@host:port, with %23, %2F, %3F and %40 for #, /, ? and @ in user and password"
+        )
+
+
+def check_authorities(path: Any) -> Iterator[str]:
+    """Check the path of the certificate authorities, whose content the delivering thread reads."""
+    if not isinstance(path, str | os.PathLike) or not isinstance(written := os.fspath(path), str) or not written:
+        yield f"ca_bundle={shown(path)} is not accepted; give the path of a file in PEM format, or of a directory"
+    elif "\0" in written or not os.path.exists(os.path.expanduser(written)):
+        yield f"ca_bundle={shown(path)} does not exist; give the path of a file in PEM format, or of a directory"
 
 
 def check_endpoint(endpoint: Any, credential: Any) -> Iterator[str]:

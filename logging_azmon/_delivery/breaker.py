@@ -54,8 +54,9 @@ class CircuitBreaker:
         self._wakes: tuple[weakref.WeakMethod[Callable[[], None]], ...] = ()
         # A count of failures, which also serves as the ticket: a ticket with a smaller number is stale.
         self._generation = 0
-        # The failures since the last success.
+        # The failures since the last success, and what the last one was.
         self._failures = 0
+        self._failure = ""
         # When the pause ends.
         self._resume_at = 0.0
         # Whether the service requested this pause; `end_pauses` leaves such a pause in place.
@@ -86,6 +87,12 @@ class CircuitBreaker:
     def is_failing(self) -> bool:
         """Return whether the last request failed, so that the breaker is open or half-open."""
         return self._failures > 0
+
+    @property
+    def failure(self) -> str:
+        """Return what failed last, in words; "" if the last request succeeded."""
+        with self._lock:
+            return self._failure if self._failures else ""
 
     def wait_seconds(self, now: float) -> float | None:
         """Return how long the pause still lasts; None while a probe is in flight, whose end wakes waiting threads."""
@@ -131,8 +138,10 @@ class CircuitBreaker:
         with self._lock:
             return self._failures + (ticket == self._generation)
 
-    def failed(self, ticket: int, now: float, seconds: float, *, from_server: bool, is_throttled: bool) -> None:
-        """Note a failure, and pause every sender for this long.
+    def failed(
+        self, ticket: int, now: float, seconds: float, *, from_server: bool, is_throttled: bool, failure: str = "failed"
+    ) -> None:
+        """Note a failure, in words for `health`, and pause every sender for this long.
 
         `from_server` says that the service asked for the pause, so that `end_pauses` must not cut it short.
         """
@@ -142,6 +151,7 @@ class CircuitBreaker:
                 if is_throttled:
                     self._throttle(now)
                 self._failures += 1
+                self._failure = failure
                 self._is_probing = False
             elif not from_server:
                 return

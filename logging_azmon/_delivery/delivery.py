@@ -18,7 +18,7 @@ from .._config.service_limits import MAX_BODY_BYTES, QUOTA_REQUESTS
 from .._config.settings import Settings
 from .._process.clock import Clock
 from .._queue.batch import Batch, by_time, halves, shrunk, unjoined
-from .._queue.ledger import Ledger
+from .._queue.ledger import Ledger, lost
 from ..trouble import Kind, Trouble, count, described, utc_time
 from .answer import Answer, Failure
 from .batch_source import BatchSource
@@ -55,8 +55,12 @@ class Delivery:
         clock: Clock,
         shrink: Callable[[bytes, int], bytes],
         on_delivered: Callable[[], None],
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`shrink` cuts a row down to a number of bytes; `on_delivered` is called after each delivery."""
+        """`shrink` cuts a row down to a number of bytes.
+
+        `on_delivered` is called after each delivery, and `on_end` after each batch, delivered or not.
+        """
         self._settings = settings
         self._queue = queue
         self._scheduler = scheduler
@@ -66,6 +70,7 @@ class Delivery:
         self._clock = clock
         self._shrink = shrink
         self._on_delivered = on_delivered
+        self._on_end = on_end
         self._splits = Budget(SPLITS_PER_MINUTE, 60.0)
 
     def deliver(self, batch: Batch, tickets: Tickets, *, seconds: float | None = None) -> None:
@@ -96,13 +101,15 @@ class Delivery:
             # A bug of ours must neither cost rows nor be repeated without a pause.
             if isinstance(error, Exception):
                 self._say("internal", f"unexpected {described(error)} while delivering; the rows are tried again")
-            self._back_off(parts[0] if parts else batch, tickets, self._delay("configuration", Answer(), 1))
+            delay = self._delay("configuration", Answer(), 1)
+            self._back_off(parts[0] if parts else batch, tickets, delay, f"unexpected {described(error)}")
             if not isinstance(error, Exception):
                 raise
         finally:
             for part in reversed(parts):
                 self._give_back(part)
             self._scheduler.release(tickets)
+            self._on_end()
 
     def _send(self, part: Batch, seconds: float | None) -> tuple[Answer, Decision]:
         """Send a part once, or twice if the token was refused."""
@@ -110,9 +117,11 @@ class Delivery:
         while True:
             part.attempts.tries += 1
             answer = self._destination.send(part.data, seconds=seconds)
+            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
             if answer.failure is not Failure.TOO_LARGE:
                 self._ledger.sent(len(part.data), is_retry=part.attempts.tries > 1)
-            decision = judge(answer, rows=part.rows, has_renewed=has_renewed, is_shrunk=part.attempts.is_shrunk)
+                outcome = answer.failure.value if answer.failure is not None else answer.status or "unreadable"
+                self._ledger.answered(outcome, is_retried=decision.action in {Action.RETRY, Action.RENEW})
             if decision.action is not Action.RENEW:
                 return answer, decision
             # The client has dropped the refused token, and requests a new one for the next try.
@@ -175,17 +184,17 @@ class Delivery:
         is_shared = reason in ("outage", "throttled")
         failures = self._scheduler.failures_with(tickets, is_shared=is_shared)
         delay = self._delay(reason or "configuration", answer, failures)
-        wait = self._back_off(part, tickets, delay, is_shared=is_shared, is_throttled=reason == "throttled")
-        stats = self._ledger.snapshot()
-        waiting, dropped = stats.queued + stats.in_flight + stats.spooled, sum(stats.dropped.values())
-        lost = f", {count(dropped)} dropped so far" if dropped else ""
-        verb = "is" if waiting == 1 else "are"
         why = self._explain(answer)
         if reason is None:
             why = f"{why}; splitting has used up its {SPLITS_PER_MINUTE} requests a minute"
+        wait = self._back_off(part, tickets, delay, why, is_shared=is_shared, is_throttled=reason == "throttled")
+        stats = self._ledger.snapshot()
+        waiting, dropped = stats.queued + stats.in_flight + stats.spooled, lost(stats.dropped)
+        so_far = f", {count(dropped)} dropped so far" if dropped else ""
+        verb = "is" if waiting == 1 else "are"
         # Other rows may be sent before this part is tried again.
         soon = delay.seconds if waiting > part.rows else wait
-        text = f"{why}; {count(waiting)} {verb} waiting{lost}, next try in {soon:.{0 if soon >= 10 else 1}f} s"
+        text = f"{why}; {count(waiting)} {verb} waiting{so_far}, next try in {soon:.{0 if soon >= 10 else 1}f} s"
         self._say(reason or "throttled", text, answer, rows=waiting)
 
     def _delay(self, reason: RetryReason, answer: Answer, failures: int) -> Delay:
@@ -203,7 +212,14 @@ class Delivery:
         return min(longest, _HURRIED_RETRY_SECONDS) if self._scheduler.is_hurried else longest
 
     def _back_off(
-        self, part: Batch, tickets: Tickets, delay: Delay, *, is_shared: bool = False, is_throttled: bool = False
+        self,
+        part: Batch,
+        tickets: Tickets,
+        delay: Delay,
+        failure: str,
+        *,
+        is_shared: bool = False,
+        is_throttled: bool = False,
     ) -> float:
         """Pause the senders; delay a part that fails repeatedly for longer, so that it does not hold up others.
 
@@ -214,7 +230,7 @@ class Delivery:
             longer = backoff(part.attempts.tries, self._longest_wait()) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             wait = max(wait, longer)
             part.attempts.not_before = self._clock.monotonic() + wait
-        self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled)
+        self._scheduler.failed(tickets, delay, is_shared=is_shared, is_throttled=is_throttled, failure=failure)
         return wait
 
     def _explain(self, answer: Answer) -> str:

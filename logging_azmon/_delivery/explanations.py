@@ -12,7 +12,7 @@ HINTS: dict[int | str, str] = {
     401: "the token is not accepted; check credential= and cloud=",
     403: "the identity lacks the role Monitoring Metrics Publisher on {rule}; once assigned, it can take 30 minutes",
     404: "rule_id={rule} is not known there; use the rule's immutable id, and the endpoint of that rule or of its DCE",
-    407: "a proxy requires a login; put it into HTTPS_PROXY, or have the endpoint bypass the proxy with NO_PROXY",
+    407: "a proxy requires a login; put it into proxy= or HTTPS_PROXY, or let NO_PROXY name the endpoint",
     415: "something on the way does not accept gzipped JSON",
     429: "the rule's quota is used up; rows wait, and requests become fewer and larger",
     "InvalidStream": "{stream} is not declared in {rule}; after an edit of the rule it can take 5 minutes",
@@ -33,7 +33,7 @@ def explain(answer: Answer, *, endpoint: str, rule_id: str, stream: str) -> str:
     if answer.failure is Failure.TLS:
         return (
             f"TLS to {endpoint} failed{detail}: check the certificate, the proxy and the clock of this machine;"
-            " if a proxy inspects TLS, name its certificate authority in REQUESTS_CA_BUNDLE"
+            " if a proxy inspects TLS, name its certificate authority in ca_bundle= or REQUESTS_CA_BUNDLE"
         )
     if answer.failure is Failure.CONNECTION:
         advice = _NAME_LOOKUP_ADVICE if answer.code == NAME_LOOKUP else ""

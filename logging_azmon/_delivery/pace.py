@@ -36,8 +36,11 @@ class Pace:
         is_quiet = self._last_taken is None or since - self._last_taken >= self._batch_seconds
         if is_quiet and stretch == 1.0:
             return since + min(_FIRST_ROW_SECONDS, self._batch_seconds)
-        interval = min(self._batch_seconds * stretch, max(self._batch_seconds, MAX_STRETCHED_SECONDS))
-        return since + interval * self._jitter
+        return since + self.interval(stretch) * self._jitter
+
+    def interval(self, stretch: float) -> float:
+        """Return the longest time that a batch waits to be filled."""
+        return min(self._batch_seconds * stretch, max(self._batch_seconds, MAX_STRETCHED_SECONDS))
 
     def taken(self, now: float) -> None:
         """Note that a batch was taken to be sent."""

@@ -80,6 +80,24 @@ class Scheduler:
         """Return whether the last request of this pipeline, or of one that shares its breaker, failed."""
         return self._shared_breaker.is_failing or self._own_breaker.is_failing
 
+    @property
+    def failure(self) -> str:
+        """Return what failed last, in words; "" unless `is_failing`."""
+        return self._shared_breaker.failure or self._own_breaker.failure
+
+    def retry_seconds(self) -> float | None:
+        """Return how long the pauses still last; None while a probe is in flight."""
+        pauses = self._pauses(self._clock.monotonic())
+        return None if None in pauses else max(pause or 0.0 for pause in pauses)
+
+    @property
+    def interval(self) -> float:
+        """Return the longest time that a row waits for its batch to fill."""
+        return self._pace.interval(self._shared_breaker.stretch)
+
+    def _pauses(self, now: float) -> list[float | None]:
+        return [breaker.wait_seconds(now) for breaker in (self._shared_breaker, self._own_breaker)]
+
     def end_pauses(self) -> None:
         """End pauses now, for a flush, unless the service asked for them."""
         now = self._clock.monotonic()
@@ -98,7 +116,7 @@ class Scheduler:
         """Return a batch to deliver now, or None and how many seconds to wait unless woken."""
         now = self._clock.monotonic()
         self._queue.refresh(now)
-        pauses = [breaker.wait_seconds(now) for breaker in (self._shared_breaker, self._own_breaker)]
+        pauses = self._pauses(now)
         # A pause of None means that another thread's probe is in flight: its end wakes this thread.
         if any(pause != 0.0 for pause in pauses):
             return None, max(_IDLE_SECONDS if pause is None else pause for pause in pauses)
@@ -148,11 +166,20 @@ class Scheduler:
             return self._shared_breaker.failures_with(tickets.shared)
         return self._own_breaker.failures_with(tickets.own)
 
-    def failed(self, tickets: Tickets, delay: Delay, *, is_shared: bool, is_throttled: bool = False) -> None:
+    def failed(
+        self, tickets: Tickets, delay: Delay, *, is_shared: bool, is_throttled: bool = False, failure: str = "failed"
+    ) -> None:
         """Note a failure, and pause every pipeline that shares the breaker, or only this one."""
         breaker, ticket = (self._shared_breaker, tickets.shared) if is_shared else (self._own_breaker, tickets.own)
         now = self._clock.monotonic()
-        breaker.failed(ticket, now, delay.seconds, from_server=delay.from_server, is_throttled=is_throttled)
+        breaker.failed(
+            ticket,
+            now,
+            delay.seconds,
+            from_server=delay.from_server,
+            is_throttled=is_throttled,
+            failure=failure,
+        )
 
     def release(self, tickets: Tickets) -> None:
         """Give back tickets, whether or not an outcome was noted."""

@@ -7,9 +7,11 @@ last of them.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .._config import environment
 from .._config.validators import shown
 from .._delivery.reporter import print_line
 from .._pipeline.intake import Intake
@@ -19,8 +21,14 @@ from ..pipeline import Pipeline, lifecycle_of
 from .dictconfig_reference import DictConfigReference
 
 
-def level_problems(level: Any) -> Iterator[str]:
-    """Check the level of a handler or processor."""
+def level_and_problems(given: Any) -> tuple[Any, list[str]]:
+    """Return the level of a handler or processor, which the environment may give, and what is wrong with it."""
+    level = environment.level(given, os.environ)
+    origin = "" if level is given else f" (it comes from {environment.LEVEL})"
+    return level, [f"{problem}{origin}" for problem in _level_problems(level)]
+
+
+def _level_problems(level: Any) -> Iterator[str]:
     names = logging.getLevelNamesMapping()
     if isinstance(level, int) or (isinstance(level, str) and level in names):
         return

@@ -20,6 +20,7 @@ from .._queue.memory_store import MemoryStore
 from .._queue.overflow import Block, DropNew, DropOld, Overflow
 from .._queue.pipeline_state import PipelineState
 from .._queue.store import Durable, Store
+from .._rows.before_send import HookedEncoder
 from .._rows.encoder import Encoder
 from .._rows.shrink import shrink_row
 
@@ -43,14 +44,19 @@ def assemble(
     state: PipelineState,
     destination: Destination,
     reporter: Reporter,
-    encoder: Encoder,
+    encoder: Encoder | HookedEncoder,
     clock: Clock,
     breaker: CircuitBreaker,
     wake: Callable[[], object],
+    on_end: Callable[[], None] = lambda: None,
     files: Files | None = None,
 ) -> Components:
-    """Assemble the components. `state` outlives a fork, other pipelines share `breaker`, and `files` is for tests."""
-    ledger = Ledger()
+    """Assemble the components.
+
+    `state` outlives a fork, other pipelines share `breaker`, `on_end` is called after each batch that was sent, and
+    `files` is for tests.
+    """
+    ledger = Ledger(clock.monotonic)
     backlog = Backlog()
     memory = MemoryStore(
         ledger, clock, backlog, wake=wake, queue_bytes=settings.queue_bytes, batch_bytes=settings.batch_bytes
@@ -117,6 +123,7 @@ def assemble(
         clock=clock,
         shrink=shrink_row,
         on_delivered=notices.put_if_due,
+        on_end=on_end,
     )
     return Components(ledger, queue, scheduler, notices, delivery)
 

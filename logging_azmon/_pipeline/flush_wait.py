@@ -13,7 +13,7 @@ from .._process.clock import Clock
 from .._process.may_wait import holds
 from .._process.real_threads import SimpleQueue
 from .._queue.batch_queue import BatchQueue
-from .._queue.ledger import Ledger
+from .._queue.ledger import Ledger, lost
 
 # Poll for a free listener at first after 5 ms, doubling to 0.5 s.
 _FIRST_POLL_SECONDS = 0.005
@@ -78,4 +78,4 @@ class FlushWait:
         return self._lost() == lost_before
 
     def _lost(self) -> int:
-        return sum(self._ledger.snapshot().dropped.values())
+        return lost(self._ledger.snapshot().dropped)

@@ -26,6 +26,7 @@ from .._process.fork_mark import mark
 from .._queue.batch_queue import BatchQueue
 from .._queue.ledger import Ledger
 from .._queue.store import Put
+from .._rows.before_send import FilteredError, HookedEncoder, HookError
 from .._rows.encoder import Encoder
 from ..trouble import Trouble, count, described
 from . import capture
@@ -38,7 +39,7 @@ class Intake:
     """Turn the application's log calls into rows of the queue."""
 
     def __init__(
-        self, encoder: Encoder, reporter: Reporter, clock: Clock, stream: str, *, enabled: bool = True
+        self, encoder: Encoder | HookedEncoder, reporter: Reporter, clock: Clock, stream: str, *, enabled: bool = True
     ) -> None:
         """Without `enabled`, only captures take rows."""
         self._enabled = enabled
@@ -121,6 +122,13 @@ class Intake:
                 self._fail(self.uncounted.popitem()[0])
 
     def _fail(self, error: Exception) -> None:
+        if isinstance(error, FilteredError):
+            self._ledger.drop("filtered", 1, self._clock.time(), accepted=1)
+            return
+        if isinstance(error, HookError):
+            self._ledger.drop("hook_failed", 1, self._clock.time(), accepted=1)
+            self._report(Trouble(kind="lost", text=f"1 row dropped: {error}", reason="hook_failed", rows=1))
+            return
         self._ledger.drop("internal", 1, self._clock.time(), accepted=1)
         text = f"a row could not be made: {described(error)}"
         self._report(Trouble(kind="internal", text=text, reason="internal", rows=1))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from typing import Any
 
 from .._config.settings import Settings
 from .._config.unfilled import remarks
@@ -27,12 +28,15 @@ from .._process.may_wait import holds_logging_lock
 from .._process.registry import Registry
 from .._queue.batch_queue import EVERYTHING
 from .._queue.pipeline_state import PipelineState, State
+from .._rows.before_send import HookedEncoder
 from .._rows.encoder import Encoder
 from .._rows.redaction.redactor import Redactor
+from ..health import Health
 from ..stats import Stats
 from ..trouble import Trouble, count
 from .assembly import assemble
 from .close_after_config import CloseAfterConfig
+from .diagnosis import SWITCHED_OFF, diagnose
 from .flush_wait import FlushWait
 from .front_doors import FrontDoors
 from .intake import Intake
@@ -62,12 +66,7 @@ class Lifecycle:
         self._pipelines = pipelines
         self._background = background
         self._report = Reporter(settings.report, clock.monotonic)
-        self.encoder = Encoder(
-            settings.table,
-            max_line_bytes=settings.batch_bytes - 1,
-            on_misfit=self._count_misfit,
-            redactor=None if settings.redact is None else Redactor(settings.redact, self._count_redacted),
-        )
+        self.encoder = self._make_encoder()
         self._state = PipelineState()
         self._front_doors = FrontDoors(self._close_unused)
         self._is_table_reported = False
@@ -93,6 +92,7 @@ class Lifecycle:
             clock=self._clock,
             breaker=shared_breaker(settings.endpoint, settings.rule_id),
             wake=self.intake.wake,
+            on_end=lambda: self._pipelines.changed(self),
         )
         self.listeners = Listeners(
             state=self._state,
@@ -107,6 +107,17 @@ class Lifecycle:
         )
         self._flush_wait = FlushWait(settings.close_seconds, self._clock, self.ledger, self.queue, self.listeners)
         self.intake.connect(self.queue, self.ledger, self.listeners, on_thread=lambda: self._pipelines.release(self))
+
+    def _make_encoder(self) -> Encoder | HookedEncoder:
+        settings = self.settings
+        options: dict[str, Any] = {
+            "max_line_bytes": settings.batch_bytes - 1,
+            "on_misfit": self._count_misfit,
+            "redactor": None if settings.redact is None else Redactor(settings.redact, self._count_redacted),
+        }
+        if settings.before_send is not None:
+            return HookedEncoder(settings.before_send, settings.table, **options)
+        return Encoder(settings.table, **options)
 
     def _count_misfit(self) -> None:
         # Looked up at each call, because a forked child has a new ledger.
@@ -135,6 +146,28 @@ class Lifecycle:
         at_fork.ensure_restarted()
         self.intake.count_failures()
         return self.ledger.snapshot()
+
+    def health(self) -> Health:
+        """Return whether rows are delivered, and if not, why."""
+        settings = self.settings
+        if not settings.enabled:
+            return SWITCHED_OFF
+        stats = self.stats()
+        scheduler = self.scheduler
+        since, ledger = self.queue.since(), self.ledger
+        return diagnose(
+            settings,
+            stats,
+            now=self._clock.monotonic(),
+            wall_time=self._clock.time(),
+            takes_rows=self._state.takes_rows,
+            oldest_row=since,
+            last_delivery=ledger.last_delivery,
+            last_loss=ledger.last_loss,
+            interval=scheduler.interval,
+            failure=scheduler.failure,
+            retry_seconds=scheduler.retry_seconds(),
+        )
 
     def flush(self, timeout: float | None = None) -> bool:
         """Deliver the waiting rows.

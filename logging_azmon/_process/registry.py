@@ -8,6 +8,7 @@ copying a dict is atomic while other threads add and remove.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,10 +20,13 @@ class Registry(Generic[T]):
     def __init__(self) -> None:
         self._known: dict[weakref.ref[T], None] = {}
         self._kept: dict[T, None] = {}
+        # Replaced, never changed.
+        self._watchers: tuple[Callable[[T], object], ...] = ()
 
     def add(self, known: T) -> None:
         """Register an object for as long as it is alive."""
         self._known[weakref.ref(known, self._forget)] = None
+        self.changed(known)
 
     def _forget(self, reference: weakref.ref[T]) -> None:
         self._known.pop(reference, None)
@@ -31,6 +35,15 @@ class Registry(Generic[T]):
         """Return all objects that are alive."""
         return [known for reference in list(self._known) if (known := reference()) is not None]
 
+    def watch(self, watcher: Callable[[T], object]) -> None:
+        """Call this, on any thread, whenever an object is added, released or changed; it must not raise."""
+        self._watchers = (*self._watchers, watcher)
+
+    def changed(self, known: T) -> None:
+        """Tell the watchers that an object has changed."""
+        for watcher in self._watchers:
+            watcher(known)
+
     def keep(self, known: T) -> None:
         """Hold an object strongly until it is released."""
         self._kept[known] = None
@@ -38,6 +51,7 @@ class Registry(Generic[T]):
     def release(self, known: T) -> None:
         """Hold an object only weakly again."""
         self._kept.pop(known, None)
+        self.changed(known)
 
     def release_all(self) -> None:
         """Hold all objects only weakly again, as in a forked child: they were kept for the parent's rows."""

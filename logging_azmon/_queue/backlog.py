@@ -91,6 +91,11 @@ class Backlog:
         """Return whether a thread has taken this batch, and has neither settled it nor given it back."""
         return batch in self._taken
 
+    @property
+    def taken(self) -> int:
+        """Return how many batches are in flight."""
+        return len(self._taken)
+
     def oldest(self, place: Place) -> Batch | None:
         """Return the oldest waiting batch in this place, memory or disk."""
         for batch in list(self.waiting):
@@ -98,6 +103,10 @@ class Backlog:
             if batch.has_rows and batch not in self._taken and batch.place == place:
                 return batch
         return None
+
+    def since(self) -> float | None:
+        """Return when the oldest row came that waits or is in flight; None if there is none."""
+        return min([batch.since for batch in self.all() if batch.has_rows], default=None)
 
     def has_rows(self) -> bool:
         """Return whether a row waits or is in flight."""

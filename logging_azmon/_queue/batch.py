@@ -46,6 +46,8 @@ class Batch:
     first_row: int
     # The ledger's counter that holds its rows while it waits.
     place: Place = "queued"
+    # When its first row came, on the monotonic clock; of adopted rows, when their file was begun.
+    since: float = 0.0
     # Whether it may hold rows beyond `rows`, which its store counts when it loads the batch.
     is_uncounted: bool = False
     # Whether a dead process left its rows.

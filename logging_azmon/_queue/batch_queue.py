@@ -266,11 +266,11 @@ class BatchQueue:
             self._store.release(each)
         with self.lock:
             self._backlog.untake(batch)
+            now = self._clock.time()
             if lost:
-                now = self._clock.time()
                 self._ledger.drop(lost, batch.rows, now, in_flight=batch.rows, is_notice=batch.is_notice)
             elif is_rejected:
-                self._ledger.reject(batch.rows)
+                self._ledger.reject(batch.rows, now)
             else:
                 self._ledger.deliver(batch.rows)
             self.settled_batches += 1
@@ -308,6 +308,17 @@ class BatchQueue:
             self._ledger.catch_up()
             first_rows = [batch.first_row for batch in self._backlog.all() if batch.first_row >= 0 and batch.has_rows]
             return min(first_rows, default=self._ledger.accepted)
+
+    def since(self) -> float | None:
+        """Return when the oldest row came that is not settled; None if every row is."""
+        with self.lock:
+            self._ledger.catch_up()
+            return self._backlog.since()
+
+    @property
+    def batches_in_flight(self) -> int:
+        """Return how many batches are being sent."""
+        return self._backlog.taken
 
     @property
     def is_empty(self) -> bool:

@@ -8,13 +8,15 @@ Rules:
   themselves.
 - A store that takes a new row changes the counters itself, not through a method: a row and its count must change in one
   atomic step.
+- The times of the last delivery and loss are noted after the counters, outside of any atomic step.
 - `catch_up`, which the memory store sets, counts the rows that were taken without the lock.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +24,22 @@ from .._process.real_threads import RLock
 from ..stats import Stats
 
 # Why rows are dropped. mypy checks the code against these values, and a test checks docs/operations.md.
-Reason = Literal["queue_full", "spool_full", "gave_up", "closed", "after_close", "torn", "unreadable", "internal"]
+Reason = Literal[
+    "queue_full",
+    "spool_full",
+    "gave_up",
+    "closed",
+    "after_close",
+    "torn",
+    "unreadable",
+    "internal",
+    "hook_failed",
+    "filtered",
+]
+# Rows that were left out on purpose: counted, but no loss.
+ON_PURPOSE = frozenset({"filtered"})
+# Why rows are lost: the service may also reject them.
+LossReason = Reason | Literal["rejected"]
 # The counter that holds a waiting row: in memory or on disk.
 Place = Literal["queued", "spooled"]
 
@@ -36,20 +53,33 @@ class Loss:
     last: float
 
 
+def lost(dropped: Mapping[str, int]) -> int:
+    """Return how many of the dropped rows are lost."""
+    return sum(rows for reason, rows in dropped.items() if reason not in ON_PURPOSE)
+
+
 class Ledger:
     """Hold the counters of one pipeline in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.lock = RLock()
+        self._monotonic = monotonic
         # Counts the rows that a store took in without the lock.
         self.catch_up: Callable[[], object] = lambda: None
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.redacted = self.requests = self.retries = self.sent_bytes = 0
+        # How many requests were answered so, by status or by what failed; and after how many rows were tried again.
+        self.answers: defaultdict[int | str, int] = defaultdict(int)
+        self.retried: defaultdict[int | str, int] = defaultdict(int)
         # A defaultdict makes no Python call, so no signal handler or finalizer can interrupt the counting.
         self.dropped: defaultdict[str, int] = defaultdict(int)
         # How often `dropped` has changed.
         self.drops = 0
+        # When rows were last delivered, on the monotonic clock.
+        self.last_delivery: float | None = None
+        # When rows were last lost, in wall time as in notices, and why.
+        self.last_loss: tuple[float, LossReason] | None = None
         # Losses that no notice has reported yet.
         self._unreported: dict[Reason, Loss] = {}
 
@@ -98,11 +128,14 @@ class Ledger:
         """Move rows in flight to delivered."""
         self.in_flight -= rows
         self.delivered += rows
+        if rows:
+            self.last_delivery = self._monotonic()
 
-    def reject(self, rows: int) -> None:
+    def reject(self, rows: int, now: float) -> None:
         """Move rows in flight to rejected."""
         self.in_flight -= rows
         self.rejected += rows
+        self.last_loss = (now, "rejected")
 
     def hand_over(self, rows: int) -> None:
         """Move adopted rows that wait on disk to handed over."""
@@ -123,7 +156,8 @@ class Ledger:
     ) -> None:
         """Count rows as dropped; the keyword arguments say how many are new, or come from which counter.
 
-        The library's own notices are counted, but their loss causes no further notice.
+        The library's own notices are counted, but their loss causes no further notice; nor does leaving a row out on
+        purpose.
         """
         with self.lock:
             self.accepted += accepted
@@ -133,11 +167,12 @@ class Ledger:
             if rows:
                 self.dropped[reason] += rows
                 self.drops += 1
-            if rows and not is_notice:
+            if rows and not is_notice and reason not in ON_PURPOSE:
                 self.add_unreported(reason, rows, now)
 
     def add_unreported(self, reason: Reason, rows: int, now: float) -> None:
         """Note dropped rows for the next notice."""
+        self.last_loss = (now, reason)
         loss = self._unreported.setdefault(reason, Loss(0, now, now))
         loss.rows += rows
         loss.last = now
@@ -158,6 +193,18 @@ class Ledger:
             self.requests += 1
             self.retries += is_retry
             self.sent_bytes += size
+
+    def answered(self, outcome: int | str, *, is_retried: bool) -> None:
+        """Count an answer, by its status or by what failed; `is_retried` says that the rows are tried again."""
+        with self.lock:
+            self.answers[outcome] += 1
+            if is_retried:
+                self.retried[outcome] += 1
+
+    def outcomes(self) -> tuple[dict[int | str, int], dict[int | str, int]]:
+        """Return copies of `answers` and `retried`."""
+        with self.lock:
+            return dict(self.answers), dict(self.retried)
 
     def take_unreported(self) -> dict[Reason, Loss]:
         """Return the losses that no notice has reported, and forget them."""

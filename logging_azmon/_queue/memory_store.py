@@ -168,7 +168,7 @@ class MemoryStore:
                     return False
                 # If the call is interrupted here, the batch stays empty or takes rows later; both are harmless.
                 begun = self._clock.monotonic()
-                batch = Batch(bytearray(), 0, 0, is_open=True)
+                batch = Batch(bytearray(), 0, 0, since=begun, is_open=True)
                 self._backlog.append(batch)
                 self._count_open(batch, max(self._batch_bytes, size), begun)
         if not batch.is_announced:
@@ -208,7 +208,7 @@ class MemoryStore:
         if self.is_writing or self.used_bytes + size > self._queue_bytes:
             return False
         ledger = self._ledger
-        batch = Batch(b"", 0, ledger.accepted, is_notice=True)
+        batch = Batch(b"", 0, ledger.accepted, since=self._clock.monotonic(), is_notice=True)
         self._backlog.append(batch)
         # Atomic: the row and its count.
         batch.data = line

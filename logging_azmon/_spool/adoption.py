@@ -8,11 +8,13 @@ next one.
 
 from __future__ import annotations
 
+import os
+
 from .._queue.batch import Batch
 from .components import SpoolComponents
 from .files import TRANSIENT
 from .owner import Owner
-from .segment import Segment, Stored
+from .segment import Segment, Stored, begun_at
 from .space import Space
 
 LOOK_SECONDS = 5.0
@@ -33,6 +35,7 @@ class Adoption:
         self._directory = components.directory
         self._ownership = components.ownership
         self._reports = components.reports
+        self._clock = components.clock
         self._space = space
         # More than this is not adopted at once, unless few owners hold it.
         self._most_bytes = _FEW_ADOPTED * batch_bytes
@@ -95,12 +98,15 @@ class Adoption:
             raise failure
 
     def _adopt(self, owner: Owner, segments: list[tuple[Segment, int]]) -> None:
+        # A segment's name says when it was begun, by the wall clock.
+        wall_to_monotonic = self._clock.monotonic() - self._clock.time()
         with self._ledger.lock:
             self._ownership.owners[owner.name] = owner
             batches = []
             for segment, start in segments:
                 stored = Stored(segment, start, segment.size - start)
                 batch = Batch(b"", 0, self._next_number, place="spooled", is_adopted=True, stored=stored)
+                batch.since = begun_at(os.path.basename(segment.path)) + wall_to_monotonic
                 batch.is_uncounted = batch.is_announced = True
                 batches.append(batch)
                 self._next_number += _STEP

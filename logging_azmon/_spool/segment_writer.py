@@ -156,7 +156,7 @@ class SegmentWriter:
             return None
         stored = Stored(segment, start, 0, most - start)
         self._space.add(segment)
-        batch = Batch(b"", 0, 0, place="spooled", is_uncounted=True, is_open=True, stored=stored)
+        batch = Batch(b"", 0, 0, place="spooled", since=now, is_uncounted=True, is_open=True, stored=stored)
         self._begun = now
         # If this is interrupted before `_open` is set, the empty batch waits, is loaded, and its segment is removed.
         self._on_new_batch(batch)

@@ -19,6 +19,7 @@ import pytest
 from urllib3.util import connection
 
 from logging_azmon import AzureMonitorHandler
+from logging_azmon._azure.redaction import without_secrets
 from logging_azmon._azure.uploader import Uploader
 from logging_azmon._config.service_limits import MAX_BODY_BYTES
 from logging_azmon._delivery.answer import Failure
@@ -206,6 +207,33 @@ class TestProxies:
         answer = self.send()
         assert answer.failure is Failure.CONNECTION
         assert [request.method for request in server.requests] == ["CONNECT"]
+
+    def test_proxy_of_the_handler_comes_before_all_that_the_environment_says(self, server, monkeypatch):
+        """One sender may need another proxy than the rest of the process."""
+        server.default = status(502)
+        with Endpoint() as other:
+            monkeypatch.setenv("HTTPS_PROXY", other.url)
+            monkeypatch.setenv("NO_PROXY", "*")
+            answer = self.send(proxy=server.url)
+            assert other.connections == 0
+        assert answer.failure is Failure.CONNECTION
+        assert [request.method for request in server.requests] == ["CONNECT"]
+
+    def test_password_of_the_handlers_proxy_is_sent_and_never_shown(self, server):
+        server.default = status(407)
+        answer = self.send(proxy=server.url.replace("//", "//user:hunter2@"))
+        assert answer.status == 407
+        assert "hunter2" not in repr(answer)
+        assert without_secrets("the host hunter2 is not known") == "the host (not shown) is not known"
+        assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
+
+    def test_local_endpoint_is_reached_directly_although_the_handler_has_a_proxy(self, server):
+        """One variable for a fleet must not break a developer's machine."""
+        with Endpoint() as proxy:
+            uploader = uploader_of(server, proxy=proxy.url)
+            with closing(uploader):
+                assert uploader.send(line("a")).status == 204
+            assert proxy.connections == 0
 
     def test_proxy_that_requires_a_login_is_a_407_without_the_password(self, server, monkeypatch):
         server.default = status(407)

@@ -151,6 +151,31 @@ class TestLocalWorkspace:
             f"{switch} switches the handler off, so that no row is sent: remove it first"
         ]
 
+    def test_variables_are_told_and_unknown_ones_pointed_out(self, check, shared, monkeypatch):
+        """A misspelt variable does nothing, and nobody else would say so."""
+        monkeypatch.setenv("LOGGING_AZMON_BATCH_SECONDS", "1")
+        monkeypatch.setenv("LOGGING_AZMON_ENABLED", "1")
+        monkeypatch.setenv("LOGGING_AZMON_SPOL", "/var/spool/shop")
+        code, steps = check(shared.environment)
+
+        assert (code, steps["configuration"]["state"]) == (0, "warning")
+        assert steps["configuration"]["notes"] == [
+            "from the environment, unless the code says otherwise: LOGGING_AZMON_BATCH_SECONDS"
+        ]
+        enabled, spol = steps["configuration"]["advice"]
+        assert enabled.startswith("LOGGING_AZMON_ENABLED does nothing: LOGGING_AZMON_DISABLED=1 switches off")
+        assert spol == "LOGGING_AZMON_SPOL does nothing: did you mean LOGGING_AZMON_SPOOL?"
+        monkeypatch.setenv("LOGGING_AZMON_COLUMNS", '{"Kind": {"value": "shop"}}')
+        assert check(shared.environment)[1]["configuration"]["state"] == "problem"
+
+    def test_a_bad_variable_is_a_problem(self, check, shared, monkeypatch):
+        """A handler would be refused as well."""
+        monkeypatch.setenv("LOGGING_AZMON_CLOUD", "mars")
+        code, steps = check(shared.environment)
+
+        assert (code, states(steps)) == (1, {"configuration": "problem"})
+        assert "LOGGING_AZMON_CLOUD" in steps["configuration"]["advice"][0]
+
     def test_without_send_no_row_is_sent(self, check, shared):
         """Without --send, a check changes nothing."""
         before = len(shared.rows("App_CL"))
@@ -528,6 +553,20 @@ class TestToken:
         with ResourceManager(context) as manager:
             yield manager
 
+    def test_the_authorities_of_the_handler_are_used_for_every_step(self, check, secured, shared, monkeypatch):
+        """For the endpoint, for Resource Manager, and for the query; a managed identity is asked over http."""
+        for name, value in shared.identity_environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("LOGGING_AZMON_CA_BUNDLE", str(secured.ca_path))
+        with self.manager(secured) as manager:
+            manager.rules["dcr-local"] = resource(LEAN)
+            manager.customer_id = "local"
+            words = ("--credential", "managed_identity", "--resource-manager", manager.url)
+            code, steps = check(secured.environment, *words, "--columns", "lean", "--send", "--wait", "30")
+
+        assert code == 0, steps
+        assert steps["columns"]["state"] == steps["arrival"]["state"] == "ok"
+
     @pytest.mark.usefixtures("trusting")
     def test_the_credential_chosen_from_several_is_named(self, check, secured):
         """The credential "default" tries several."""
@@ -808,7 +847,17 @@ class TestNetwork:
         assert steps["connection"]["seen"].startswith(
             "the proxy 127.0.0.1 cannot be reached: Tunnel connection failed: "
         )
-        assert "check HTTPS_PROXY" in steps["connection"]["advice"][0]
+        assert "check HTTPS_PROXY or proxy=" in steps["connection"]["advice"][0]
+        assert "geheim" not in json.dumps(steps)
+
+    def test_the_proxy_of_the_handler_is_named_as_such(self, check, monkeypatch):
+        """It comes before those of the environment, also before NO_PROXY."""
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:7")
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.setenv("LOGGING_AZMON_PROXY", "http://ada:geheim@127.0.0.1:9")
+        _, steps = check(environment("https://dce.example.org"), "--credential", "environment")
+
+        assert steps["proxy"]["seen"] == ("through the proxy 127.0.0.1:9, which looks up the name; set by proxy=")
         assert "geheim" not in json.dumps(steps)
 
     @pytest.mark.parametrize(("proxy", "where"), [("127.0.0.1:9", "127.0.0.1:9"), ("http://127.0.0.1", "127.0.0.1:80")])

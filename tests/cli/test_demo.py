@@ -29,7 +29,7 @@ def run(**environ):
 @pytest.fixture(scope="module")
 def told():
     # An application's switch does not concern the demo: nothing leaves this machine.
-    return run(PYTHONIOENCODING="utf-8", COLUMNS="110", LOGGING_AZMON_DISABLED="1")
+    return run(PYTHONIOENCODING="utf-8", COLUMNS="110", LOGGING_AZMON_DISABLED="1", LOGGING_AZMON_UPLOADS="0")
 
 
 @contextmanager

@@ -250,6 +250,8 @@ BROUGHT = {
     "azure-monitor-query": "azure.monitor.query",
     "duckdb": "duckdb",
     "duckdb-kql": "duckdb_kql",
+    "opentelemetry-api": "opentelemetry",
+    "prometheus-client": "prometheus_client",
     "pyyaml": "yaml",
     "rich": "rich",
     "rich-argparse": "rich_argparse",

@@ -141,6 +141,8 @@ class TestCommand:
             ("T_CL", {}, {}, "T_CL"),
             (None, {"stream": "Custom-App"}, {}, "App_CL"),
             (None, {}, {"LOGS_DCR_STREAM_NAME": "Custom-App_CL"}, "App_CL"),
+            (None, {}, {"LOGS_DCR_STREAM_NAME": "Custom-App_CL", "LOGGING_AZMON_STREAM": "Custom-Shop"}, "Shop_CL"),
+            (None, {}, {"LOGGING_AZMON_STREAM": "Custom-Log", "LOGGING_AZMON_COLUMNS": "syslog"}, "Syslog"),
             (None, {"stream": "Microsoft-Syslog"}, {}, "Syslog"),
         ],
     )

@@ -97,8 +97,11 @@ class TestDefaults:
             "credential": "default",
             "enabled": True,
             "cloud": "public",
+            "proxy": None,
+            "ca_bundle": None,
             "report": None,
             "redact": None,
+            "before_send": None,
             "batch_bytes": 1_000_000,
             "batch_seconds": 5.0,
             "queue_bytes": 64 * MIB,
@@ -656,6 +659,65 @@ class TestRuleAndStream:
         assert settings(stream=stream).stream == stream
 
 
+class TestProxyAndAuthorities:
+    @pytest.mark.parametrize(
+        "proxy", ["http://proxy:8080", "https://proxy", "http://user:p%40ss@10.0.0.1:3128/", "http://[::1]:8080"]
+    )
+    def test_the_url_of_a_proxy_is_accepted_and_not_in_the_repr(self, proxy):
+        """It may hold a password."""
+        found = settings(proxy=proxy)
+
+        assert found.proxy == proxy
+        assert proxy not in repr(found)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            "proxy:8080",
+            f"user:{SECRET}@proxy:8080",
+            f"http://user:{SECRET}#x@proxy:8080",
+            f"http://user:{SECRET}@proxy..example.org",
+            f"http://user:{SECRET}@proxy:99999",
+            f"http://user:{SECRET}@proxy:0",
+            f"http://proxy:8080/{SECRET}",
+            f"socks5://user:{SECRET}@proxy:1080",
+            f"http://user:{SECRET}@",
+            "",
+            8080,
+            {"https": SECRET},
+        ],
+    )
+    def test_any_other_proxy_is_refused_and_not_shown(self, wrong):
+        """The message says how it is written."""
+        found = problem(proxy=wrong)
+
+        assert found.startswith("proxy is not the URL of a proxy (not shown, it may hold a password); give http://")
+        assert SECRET not in found
+
+    def test_authorities_are_a_file_or_a_directory(self, tmp_path, monkeypatch):
+        """Relative to the directory and the home of the process."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        tmp_path.joinpath("ca.pem").write_text("", "utf-8")
+
+        for given in ("ca.pem", "~/ca.pem", tmp_path / "ca.pem"):
+            assert settings(ca_bundle=given).ca_bundle == str(tmp_path / "ca.pem")
+        assert settings(ca_bundle=tmp_path).ca_bundle == str(tmp_path)
+
+    @pytest.mark.parametrize("wrong", ["/nowhere/ca.pem", "a\0b", "", b"ca.pem", 7])
+    def test_authorities_that_do_not_exist_are_refused(self, wrong):
+        """The first upload would fail for a reason that nobody expects."""
+        assert problem(ca_bundle=wrong).startswith(f"ca_bundle={wrong!r} ")
+
+    def test_switched_off_neither_is_looked_at(self):
+        """An image is built without the authorities of where it will run."""
+        assert not settings(enabled=False, proxy=SECRET, ca_bundle="/nowhere/ca.pem").enabled
+
+
+IDS = {"tenant_id": "…", "client_id": "…"}
+SERVICE = {"client_secret": IDS | {"client_secret": "…"}}
+
+
 class TestCredential:
     @pytest.mark.parametrize(
         "credential",
@@ -663,6 +725,12 @@ class TestCredential:
             *CREDENTIALS,
             {"managed_identity": {"client_id": "…"}},
             {"default": {}},
+            SERVICE | {},
+            {"certificate": IDS | {"certificate_path": "/run/shop.pem", "password": "…"}},
+            {"certificate": IDS | {"certificate_data": b"key"}},
+            {"client_assertion": IDS | {"func": print}},
+            {"azure_pipelines": IDS | {"service_connection_id": "…", "system_access_token": "…"}},
+            {"chained": ["workload_identity", {"managed_identity": {"client_id": "…"}}, SERVICE, Credential()]},
             Credential(),
         ],
         ids=str,
@@ -671,7 +739,16 @@ class TestCredential:
         """No token is requested yet."""
         assert settings(credential=credential).credential is credential
 
-    @pytest.mark.parametrize(("wrong", "meant"), [("managed-identity", "managed_identity"), ("Default", "default")])
+    @pytest.mark.parametrize(
+        ("wrong", "meant"),
+        [
+            ("managed-identity", "managed_identity"),
+            ("Default", "default"),
+            ("clientsecret", "client_secret"),
+            ("client_certificate", "certificate"),
+            ("chain", "chained"),
+        ],
+    )
     def test_a_misspelt_name_comes_with_the_one_that_was_meant(self, wrong, meant):
         assert problem(credential=wrong) == f"credential={wrong!r} is not accepted; did you mean {meant!r}?"
 
@@ -692,11 +769,27 @@ class TestCredential:
                 {"workload_identity": {"client_secret": SECRET}},
                 "'client_secret' is not an option of 'workload_identity'",
             ),
+            ({"client_secret": IDS | {"client_secrets": SECRET}}, "'client_secret' needs 'client_secret' as well: {"),
+            ({"client_secret": IDS}, "needs 'client_secret' as well: {'client_id': '…', 'client_secret': '…', '"),
+            ({"certificate": {"client_id": SECRET}}, "'certificate' needs 'tenant_id' as well: {'certificate_path': "),
+            ({"certificate": IDS}, "'certificate' needs 'certificate_path', the path of a PEM or PKCS#12 file"),
+            ({"certificate": IDS | {"certificate_path": "x", "passwort": SECRET}}, "did you mean 'password'?"),
+            ({"client_assertion": IDS | {"func": SECRET}}, "'func' is not callable; give a callable that returns"),
+            ({"azure_pipelines": IDS | {"service_connection_id": SECRET}}, "needs 'system_access_token' as well"),
+            ({"managed-identity": {"client_id": SECRET}}, "'managed-identity' is not the name of a credential; did"),
+            ({"chained": "azure_cli"}, "'chained' takes a list of credentials, which are tried in this order: {"),
+            ({"chained": []}, "'chained' takes a list of credentials"),
+            ({"chained": ["azure_cli", "local"]}, "'local' cannot be in a chain; leave it out"),
+            ({"chained": [{"chained": ["azure_cli"]}]}, "another 'chained' cannot be in a chain; leave it out"),
+            ({"chained": [{"managed_identity": {"clientid": SECRET}}]}, "did you mean 'client_id'?"),
+            ({"chained": ["azure-cli"]}, "credential='azure-cli' is not accepted; did you mean 'azure_cli'?"),
+            ("client_secret", "credential='client_secret' needs its options: {'client_secret': {'client_id': '…', "),
+            ("chained", "credential='chained' needs the credentials that it tries: {'chained': ["),
         ],
     )
     def test_an_option_that_the_credential_would_ignore_is_refused(self, credential, said):
         """azure.identity would take the machine's identity, in silence."""
-        found = problem(credential=credential)
+        found = "; ".join(problems(credential=credential))
 
         assert said in found
         assert SECRET not in found

@@ -91,6 +91,12 @@ EXPECTED = [
     ),
     (
         "data",
+        "The last word",
+        "",
+        lambda rows: pick(rows, "Message", "Properties") == [("order 7 is late", {"Region": "west"})],
+    ),
+    (
+        "data",
         "Reducing what is sent",
         "",
         lambda rows: pick(rows, "Message", "Properties") == [("login failed", {"user": "ada", "password": "***"})],
@@ -111,6 +117,8 @@ EXPECTED = [
     ("testing", "With a workspace", "", messages()),
     ("testing", "With a workspace", "", messages()),
     ("operations", "Reports", "", messages("hello")),
+    ("operations", "Metrics", "", messages()),
+    ("operations", "Metrics", "", messages()),
 ]
 BLOCKS = [(name, heading, code) for name in NAMES for heading, code in blocks(name, "python")]
 

@@ -15,7 +15,7 @@ from logging_azmon._config.options import ARGUMENTS
 from logging_azmon._config.service_limits import MAX_BODY_BYTES
 from logging_azmon._config.settings import ACCEPTED, ENVIRONMENT, read
 from support.endpoint import Endpoint
-from support.pages import names, table
+from support.pages import blocks, names, table
 
 ADDRESS = {"endpoint": "https://dce.example.org", "rule_id": "dcr-1", "stream": "Custom-App"}
 SETTINGS = table("configuration", "Settings", "argument")
@@ -46,6 +46,27 @@ def test_every_documented_default_is_the_default_of_the_code(row):
 
     assert default == "none" if real is None else eval(names(default)[0]) == real
     assert read(ADDRESS | {"columns": "default"}, {}) == settings
+
+
+def test_the_variables_of_the_example_are_read():
+    """Once what stands for the reader's own is filled in."""
+    ((_, text),) = blocks("configuration", "ini")
+    filled = text.replace("https://…", "https://dce.example.org").replace("dcr-…", "dcr-1")
+    filled = filled.replace("ext://myapp.logs.report", "ext://builtins.print")
+    settings = read({}, dict(line.split("=", 1) for line in filled.splitlines()))
+
+    assert settings == read(
+        ADDRESS
+        | {
+            "stream": "Custom-Shop",
+            "credential": {"managed_identity": {"client_id": "…"}},
+            "spool": "/var/spool/shop",
+            "batch_seconds": 2.5,
+            "columns": {"TimeGenerated": "time", "Level": "level", "Message": "message", "Properties": "*"},
+            "report": print,
+        },
+        {},
+    )
 
 
 def test_the_page_names_every_accepted_word():

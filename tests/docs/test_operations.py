@@ -4,8 +4,9 @@ import re
 from dataclasses import fields
 from typing import get_args, get_type_hints
 
-from logging_azmon import Stats, Trouble
+from logging_azmon import Health, Stats, Trouble
 from logging_azmon._queue.ledger import Reason
+from logging_azmon.metrics._readings import INSTRUMENTS
 from support.pages import blocks, names, section, table
 
 
@@ -21,6 +22,28 @@ def test_the_page_names_every_kind_of_trouble():
 def test_the_page_names_every_reason_for_a_loss():
     """The page names no other reason."""
     assert [names(row[0])[0] for row in table("operations", "Counters", "reason")] == list(get_args(Reason))
+
+
+def test_the_page_names_every_status_of_health_in_order():
+    """The table has the statuses in the order in which they are tried."""
+    told = [names(row[0])[0] for row in table("operations", "Health", "status")]
+
+    assert told == list(get_args(get_type_hints(Health)["status"]))
+
+
+def test_the_page_names_every_field_of_health():
+    """Those of a place are described in words."""
+    assert {field.name for field in fields(Health)} <= set(names(section("operations", "Health")))
+
+
+def test_the_page_names_every_metric_with_its_attributes():
+    """In the order in which they are exported."""
+    rows = table("operations", "Metrics", "metric")
+
+    assert [names(row[0])[0] for row in rows] == [instrument.name for instrument in INSTRUMENTS]
+    assert ["server.address" in row[2] or row[2] == "the same" for row in rows] == [
+        instrument.is_exporter for instrument in INSTRUMENTS
+    ]
 
 
 def test_the_page_names_every_counter():

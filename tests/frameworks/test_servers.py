@@ -1,5 +1,6 @@
 """The examples for web frameworks and task queues run on their real servers, and their rows arrive."""
 
+import json
 import os
 import re
 import shutil
@@ -78,6 +79,12 @@ def get(url, **headers):
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+def json_from(url):
+    """Request a page, and return its JSON."""
+    with urllib.request.urlopen(url, timeout=LIMIT_SECONDS) as answer:
+        return json.loads(answer.read())
 
 
 def pick(rows, *columns, **wanted):
@@ -189,6 +196,8 @@ from flask_app import app
 client = app.test_client()
 ask = lambda path: client.get(f"{path}?token=secret", headers={"X-Request-Id": f"id of {path}"}).status_code
 assert [ask("/orders/7"), ask("/orders/2000"), ask("/broken")] == [200, 404, 500]
+health = client.get("/healthz")
+assert (health.status_code, health.json["status"], len(health.json["places"])) == (200, "ok", 1), health.json
 logging.getLogger("flask_app").info("outside")
 """
     with Endpoint() as endpoint:
@@ -236,6 +245,10 @@ def test_fastapi_on_uvicorn_answers_while_an_upload_hangs_and_delivers_its_last_
         # A request that waited for the upload would never be answered.
         assert [get(f"{url}/orders/{number}") for number in range(2, 22)] == [200] * 20
         assert [get(f"{url}/{path}") for path in ("orders/2000", "broken")] == [404, 500]
+        # The upload that hangs is not late yet; the row that it carries is the oldest.
+        health = json_from(f"{url}/healthz")
+        assert (health["status"], health["last_delivery_seconds"]) == ("ok", None)
+        assert health["oldest_row_seconds"] > 0
         held.go()
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=LIMIT_SECONDS)

@@ -569,6 +569,20 @@ class TestCommand:
         assert cli.main(["template", "terraform"]) == 0
         assert '"Orders_CL"' in capsys.readouterr().out
 
+    def test_stream_and_columns_come_from_the_variables_that_the_handler_reads(self, capsys, monkeypatch):
+        """An application that is configured by the environment alone gets its template, too."""
+        monkeypatch.setenv("LOGS_DCR_STREAM_NAME", "Custom-Orders")
+        monkeypatch.setenv("LOGGING_AZMON_STREAM", "Custom-Shop")
+        monkeypatch.setenv("LOGGING_AZMON_COLUMNS", '{"Text": "message"}')
+
+        assert cli.main(["template", "bicep"]) == 0
+        out = capsys.readouterr().out
+        assert "name: 'Shop_CL'" in out
+        assert "name: 'Text'" in out
+        monkeypatch.setenv("LOGGING_AZMON_COLUMNS", "syslog")
+        assert cli.main(["template", "bicep"]) == 0
+        assert "'Microsoft-Syslog'" in capsys.readouterr().out
+
     def test_columns_come_from_the_applications_configuration(self, tmp_path, capsys):
         """Columns and stream are those of the handler in --config."""
         azure = {"class": "logging_azmon.AzureMonitorHandler", "stream": "Custom-Shop", "columns": {"Text": "message"}}

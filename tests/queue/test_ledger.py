@@ -90,7 +90,7 @@ class TestLedger:
                 lambda: ledger.take(6, "queued"),
                 lambda: ledger.give_back(1, "queued"),
                 lambda: ledger.deliver(3),
-                lambda: ledger.reject(2),
+                lambda: ledger.reject(2, 0.0),
                 lambda: ledger.adopt(8),
                 lambda: ledger.take(4, "spooled"),
                 lambda: ledger.give_back(3, "spooled"),

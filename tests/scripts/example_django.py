@@ -23,6 +23,8 @@ log = logging.getLogger("test")
 log.info("begin")
 assert client.get("/orders/2000?token=secret").status_code == 404
 assert client.get("/mine").status_code == 403
+health = client.get("/healthz")
+assert (health.status_code, health.json()["status"]) == (200, "ok"), health.content
 
 
 async def ask():

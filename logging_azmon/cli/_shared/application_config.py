@@ -279,7 +279,7 @@ class _Configuration:
         try:
             return self._handlers[name][key]
         except Exception as error:
-            value = shown(dict.get(self._handlers[name], key)) if key != "credential" else "(not shown)"
+            value = shown(dict.get(self._handlers[name], key)) if key not in ("credential", "proxy") else "(not shown)"
             raise _error(
                 f"--config {self._source}: {key}={value} of the handler {name} cannot be resolved: {error}"
             ) from error

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..._config.dcr import LOCAL_RULE_ID, Document
+from ..._config.environment import setting
 from ..._config.presets import BUILT_IN
-from ..._config.settings import ENVIRONMENT
 from ...errors import ConfigurationError
 from ...infra.design import Design
 from ...table import Column, Table
@@ -42,8 +42,8 @@ def base_of(table: str) -> str:
 
 def stream_and_table(arguments: Mapping[str, Any], table: str | None = None) -> tuple[str, str]:
     """Return the names of stream and table; a stream that only the environment names gives way to a table's name."""
-    stream = arguments.get("stream") or ("" if table else os.environ.get(ENVIRONMENT["stream"], "").strip())
-    table = table or default_table(stream, arguments.get("columns"))
+    stream = arguments.get("stream") or ("" if table else setting("stream", {}, os.environ) or "")
+    table = table or default_table(stream, setting("columns", arguments, os.environ))
     return stream or f"Custom-{base_of(table)}", table
 
 
@@ -57,12 +57,12 @@ def rules_for(handlers: Iterable[Mapping[str, Any]]) -> list[Document]:
     documents: list[Document] = []
     streams: dict[str, dict[tuple[str, str], Table]] = {}
     for arguments in handlers:
-        document = arguments.get("dcr")
+        document = setting("dcr", arguments, os.environ)
         if isinstance(document, str | os.PathLike):
             documents.append(os.fspath(document))
             continue
         stream, table = stream_and_table(arguments)
-        rule_id = arguments.get("rule_id") or os.environ.get(ENVIRONMENT["rule_id"], "").strip() or LOCAL_RULE_ID
+        rule_id = setting("rule_id", arguments, os.environ) or LOCAL_RULE_ID
         known = streams.setdefault(rule_id, {})
         columns = table_of(arguments, stream)
         key = (stream, table)

@@ -8,17 +8,26 @@ import os
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..._azure.credential import make_credential, token_error_text
+from ..._azure.credential import http_options, make_credential, token_error_text
 from ..._azure.redaction import without_secrets
 from ..._azure.sdk_errors import causes_of, connection_error_text
-from ..._config.clouds import CLOUDS
+from ..._config.clouds import CLOUDS, PUBLIC
 from ..._config.credential_checks import check_credential
+from ..._config.environment import setting
 from ..._config.settings import ENVIRONMENT
-from ..._config.validators import check_endpoint, is_loopback, normal_endpoint, shown
+from ..._config.validators import (
+    check_authorities,
+    check_choice,
+    check_endpoint,
+    check_proxy,
+    is_loopback,
+    normal_endpoint,
+    shown,
+)
 from ...errors import AzureMonitorLoggingError, ConfigurationError
 from .options import add_options, pipeline_arguments
 
@@ -78,6 +87,8 @@ class WorkspaceAddress:
     workspace_id: str
     credential: Any = None
     cloud: str = "public"
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
 
     @property
     def is_local(self) -> bool:
@@ -103,15 +114,19 @@ def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | Non
     """
     environ = os.environ if environ is None else environ
     arguments = pipeline_arguments(options)
-    endpoint = arguments.get("endpoint") or environ.get(ENVIRONMENT["endpoint"], "").strip()
-    credential = arguments.get("credential") or "default"
-    problems = [*check_credential(credential)]
+    endpoint = setting("endpoint", arguments, environ) or ""
+    credential = setting("credential", arguments, environ) or "default"
+    cloud = setting("cloud", arguments, environ) or PUBLIC.name
+    proxy, ca_bundle = (setting(name, arguments, environ) for name in ("proxy", "ca_bundle"))
+    problems = [*check_credential(credential), *check_choice("cloud", cloud, tuple(CLOUDS))]
+    problems += () if proxy is None else check_proxy(proxy)
+    problems += () if ca_bundle is None else check_authorities(ca_bundle)
     option = options.workspace
     if option in (None, LOCAL_ID) and endpoint and is_local(endpoint, credential):
         problems += check_endpoint(endpoint, credential)
         if problems:
             raise ConfigurationError(problems)
-        return WorkspaceAddress(service=normal_endpoint(endpoint), workspace_id=LOCAL_ID)
+        return WorkspaceAddress(service=normal_endpoint(endpoint), workspace_id=LOCAL_ID, ca_bundle=ca_bundle)
     if option == LOCAL_ID:
         problems.append(
             "--workspace local needs the address of the local workspace, as `logging-azmon serve` prints it: give"
@@ -130,9 +145,13 @@ def find_workspace(options: argparse.Namespace, environ: Mapping[str, str] | Non
         )
     if problems:
         raise ConfigurationError(problems)
-    cloud = arguments.get("cloud", "public")
     return WorkspaceAddress(
-        service=CLOUDS[cloud].query_endpoint, workspace_id=workspace, credential=credential, cloud=cloud
+        service=CLOUDS[cloud].query_endpoint,
+        workspace_id=workspace,
+        credential=credential,
+        cloud=cloud,
+        proxy=proxy,
+        ca_bundle=ca_bundle,
     )
 
 
@@ -160,8 +179,9 @@ class WorkspaceClient:
         from .azure import query_client
 
         self.address = address
-        credential = None if address.is_local else make_credential(address.credential, address.cloud)
-        self._client = query_client(address.service, credential)
+        http = http_options(address.proxy, address.ca_bundle)
+        credential = None if address.is_local else make_credential(address.credential, address.cloud, http)
+        self._client = query_client(address.service, credential, http)
 
     def query(self, kql: str, timespan: Timespan = None) -> Result:
         """Return the first table of the answer, or raise a WorkspaceQueryError."""

@@ -11,7 +11,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..._config.settings import ENVIRONMENT
+from ..._config.environment import setting
 from ...errors import ConfigurationError
 from .._shared.numbers import number
 from .._shared.options import add_options, pipeline_arguments
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _handler_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the handler's arguments without --dcr: columns read from the rule could not differ from it."""
     handler = pipeline_arguments(argparse.Namespace(**{**vars(arguments), "dcr": None}))
-    if arguments.dcr is not None and "stream" not in handler and not os.environ.get(ENVIRONMENT["stream"]):
+    if arguments.dcr is not None and "stream" not in handler and setting("stream", {}, os.environ) is None:
         from .deployed import only_stream
 
         handler |= only_stream(arguments.dcr)

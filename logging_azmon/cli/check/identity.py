@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..._azure.credential import make_credential, token_error_text, token_problem
+from ..._azure.credential import http_options, make_credential, token_error_text, token_problem
 from ..._azure.redaction import without_secrets
 from ..._config.clouds import CLOUDS
 from ..._config.settings import Settings
@@ -26,7 +26,8 @@ def request_token(settings: Settings) -> tuple[Step, Any]:
     credential: Any = None
     token: Any = None
     try:
-        credential = make_credential(settings.credential, settings.cloud)
+        http = http_options(settings.proxy, settings.ca_bundle)
+        credential = make_credential(settings.credential, settings.cloud, http)
         token = credential.get_token(CLOUDS[settings.cloud].ingestion_scope)
         problem = token_problem(token)
     except Exception as error:  # noqa: BLE001 - a user's own credential may raise anything

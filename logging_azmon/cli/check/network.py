@@ -21,26 +21,30 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SHORT_DAYS = 14
 
 
-def connection_steps(endpoint: str, *, is_local: bool, seconds: float) -> Iterator[Step]:
-    """Yield one step after another, up to the first that fails."""
+def connection_steps(
+    endpoint: str, *, is_local: bool, seconds: float, proxy: str | None = None, ca_bundle: str | None = None
+) -> Iterator[Step]:
+    """Yield one step after another, up to the first that fails; `proxy` and `ca_bundle` are the handler's own."""
     parts = urlsplit(endpoint)
     if not _is_host_name(parts.hostname):
         yield _bad_name(parts)
         return
     try:
-        proxy = None if is_local else _proxy(parts)
+        used = None if is_local else _proxy(parts, proxy)
     except ValueError:
         yield _bad_proxy()
         return
-    step = _proxy_step(proxy) if proxy else _name(parts)
+    step = _proxy_step(used, is_own=proxy is not None) if used else _name(parts)
     yield step
     # A proxy reached through TLS or SOCKS works for the handler, but cannot be checked with http.client.
-    if step.state != "problem" and (proxy is None or proxy.scheme == "http"):
-        yield _connection(parts, proxy, seconds)
+    if step.state != "problem" and (used is None or used.scheme == "http"):
+        yield _connection(parts, used, seconds, ca_bundle)
 
 
-def _proxy(parts: SplitResult) -> SplitResult | None:
+def _proxy(parts: SplitResult, own: str | None) -> SplitResult | None:
     host = parts.hostname or ""
+    if own is not None:
+        return urlsplit(own)
     if proxy_bypass(host):
         return None
     proxies = getproxies()
@@ -75,10 +79,11 @@ def _bad_name(parts: SplitResult) -> Step:
     return Step(name="name", state="problem", seen=seen, advice=(advice,))
 
 
-def _proxy_step(proxy: SplitResult) -> Step:
+def _proxy_step(proxy: SplitResult, *, is_own: bool) -> Step:
     # Never show its user name and password.
     address = f"{proxy.hostname}:{_port(proxy)}"
-    seen = f"through the proxy {address}, which looks up the name; set by HTTPS_PROXY or the system, see also NO_PROXY"
+    origin = "proxy=" if is_own else "HTTPS_PROXY or the system, see also NO_PROXY"
+    seen = f"through the proxy {address}, which looks up the name; set by {origin}"
     return Step(name="proxy", state="ok", seen=seen, details={"proxy": address})
 
 
@@ -102,11 +107,11 @@ def _name(parts: SplitResult) -> Step:
     return Step(name="name", state="ok", seen=seen, details={"addresses": addresses})
 
 
-def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -> Step:
+def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float, ca_bundle: str | None) -> Step:
     try:
-        connection = _connecting(parts, proxy, seconds)
+        connection = _connecting(parts, proxy, seconds, ca_bundle)
     except OSError as error:  # an SSLError is one, too
-        variable, path = _authorities()
+        variable, path = _authorities(ca_bundle)
         reason = error.strerror or error
         advice = f"let {variable} name a file of certificates in PEM format, or unset it"
         seen = f"no certificate authorities can be read from {variable}={path}: {reason}"
@@ -118,8 +123,8 @@ def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
         return _secured(connection.sock)
     except ssl.SSLCertVerificationError as error:
         advice = (
-            "if a proxy inspects TLS, name its certificate authority in REQUESTS_CA_BUNDLE; else check the endpoint's"
-            " name and this machine's clock"
+            "if a proxy inspects TLS, name its certificate authority in ca_bundle= or REQUESTS_CA_BUNDLE; else check"
+            " the endpoint's name and this machine's clock"
         )
         return Step(
             name="connection",
@@ -144,19 +149,19 @@ def _connection(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
 
 def _unreached(parts: SplitResult, proxy: SplitResult | None) -> tuple[str, ...]:
     if proxy is not None:
-        return ("check HTTPS_PROXY and the login in it; NO_PROXY names hosts to reach directly",)
+        return ("check HTTPS_PROXY or proxy=, and the login in it; NO_PROXY names hosts to reach directly",)
     if parts.scheme == "http":
         return ("start the local workspace: logging-azmon serve",)
-    return (f"let this machine reach {parts.hostname} on port {_port(parts)}, or name a proxy in HTTPS_PROXY",)
+    return (f"let this machine reach {parts.hostname} on port {_port(parts)}, or name a proxy: proxy= or HTTPS_PROXY",)
 
 
-def _connecting(parts: SplitResult, proxy: SplitResult | None, seconds: float) -> HTTPConnection:
+def _connecting(parts: SplitResult, proxy: SplitResult | None, seconds: float, ca_bundle: str | None) -> HTTPConnection:
     host, port = parts.hostname or "", _port(parts)
     if parts.scheme == "http":
         return HTTPConnection(host, port, timeout=seconds)
     if proxy is None:
-        return HTTPSConnection(host, port, timeout=seconds, context=_trust())
-    connection = HTTPSConnection(proxy.hostname or "", _port(proxy), timeout=seconds, context=_trust())
+        return HTTPSConnection(host, port, timeout=seconds, context=_trust(ca_bundle))
+    connection = HTTPSConnection(proxy.hostname or "", _port(proxy), timeout=seconds, context=_trust(ca_bundle))
     headers = {}
     if proxy.username:
         login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
@@ -165,18 +170,20 @@ def _connecting(parts: SplitResult, proxy: SplitResult | None, seconds: float) -
     return connection
 
 
-def _trust() -> ssl.SSLContext:
-    """Trust the certificate authorities that requests trusts."""
-    _, path = _authorities()
+def _trust(ca_bundle: str | None) -> ssl.SSLContext:
+    """Trust the certificate authorities that the handler trusts."""
+    _, path = _authorities(ca_bundle)
     if Path(path).is_dir():
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
 
 
-def _authorities() -> tuple[str, str]:
-    """Return the variable that names the certificate authorities, and their path."""
+def _authorities(ca_bundle: str | None) -> tuple[str, str]:
+    """Return the argument or variable that names the certificate authorities, and their path."""
     import certifi
 
+    if ca_bundle is not None:
+        return "ca_bundle", ca_bundle
     named = ((name, value) for name in _CA_VARIABLES if (value := os.environ.get(name)))
     return next(named, ("certifi", certifi.where()))
 

@@ -7,6 +7,7 @@ subscription that the identity may read. A local workspace answers the same requ
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..._azure.redaction import without_secrets
@@ -29,12 +30,12 @@ class ManagerError(AzureMonitorLoggingError):
 class ResourceManager:
     """Read deployed resources; used by one thread."""
 
-    def __init__(self, address: str, credential: Any) -> None:
-        """Take a credential, or None for a local workspace, which needs no real token."""
+    def __init__(self, address: str, credential: Any, http: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Take a credential, or None for a local workspace, which needs no real token; `http` is for the client."""
         from .._shared.azure import resource_manager_client
 
         self._address = address
-        self._client: Any = resource_manager_client(address, credential)
+        self._client: Any = resource_manager_client(address, credential, http)
 
     def rule(self, rule_id: str) -> Mapping[str, Any] | None:
         """Return the rule with this immutable id, or None if it does not exist or the identity cannot read it."""

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from ..._azure.credential import http_options
 from ..._config.clouds import CLOUDS
+from ..._config.environment import unknown, used
 from ..._config.settings import ENVIRONMENT, Settings
 from ..._config.unfilled import remarks
 from ..._config.validators import check_endpoint
@@ -97,7 +99,10 @@ class Check:
         address = {name: getattr(settings, name) for name in ENVIRONMENT}
         seen = f"{settings.endpoint}, {settings.rule_id}, {settings.stream}; {columns} columns"
         details = {**address, "columns": columns}
+        variables = used(os.environ)
         notes = tuple(_likely_fields(settings.table))
+        if variables:
+            notes = (*notes, f"from the environment, unless the code says otherwise: {', '.join(variables)}")
         advice = tuple(remarks(settings.table))
         state: State = "problem" if advice else "ok"
         # A local workspace accepts any id; in Azure a rule's name often begins with dcr- as well.
@@ -108,6 +113,9 @@ class Check:
                 " printed by: az monitor data-collection rule show --query immutableId"
             )
             advice = (*advice, name_advice)
+        if unknown_variables := tuple(unknown(os.environ)):
+            state = "problem" if state == "problem" else "warning"
+            advice = (*advice, *unknown_variables)
         self._steps.add(Step(name="configuration", state=state, seen=seen, advice=advice, notes=notes, details=details))
         return settings
 
@@ -115,7 +123,11 @@ class Check:
         is_reachable = False
         with self._steps.status("connecting"), self._reporting("connection"):
             for step in network.connection_steps(
-                settings.endpoint, is_local=settings.is_local, seconds=settings.connect_seconds
+                settings.endpoint,
+                is_local=settings.is_local,
+                seconds=settings.connect_seconds,
+                proxy=settings.proxy,
+                ca_bundle=settings.ca_bundle,
             ):
                 is_reachable = self._steps.add(step)
         return is_reachable
@@ -173,7 +185,8 @@ class Check:
         if problems and not settings.is_local:
             raise ConfigurationError(problems)
         # A token is never sent over plain http, not even to this machine.
-        return ResourceManager(address.rstrip("/"), self._credential if address.startswith("https://") else None)
+        http = http_options(settings.proxy, settings.ca_bundle)
+        return ResourceManager(address.rstrip("/"), self._credential if address.startswith("https://") else None, http)
 
     def _send_row(self, settings: Settings, *, is_admitted: bool) -> None:
         if not is_admitted:

@@ -68,11 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0, or 130 if it was interrupted."""
     from rich.console import Console
 
-    from ..._config.options import DISABLED
+    from ..._config.options import PREFIX
     from ...local import Workspace
 
     # Meant for applications; nothing leaves this machine.
-    os.environ.pop(DISABLED, None)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
     console = Console(highlight=False)
     with stopping() as stopped, Workspace() as workspace:
         page = f"{workspace.endpoint}/"

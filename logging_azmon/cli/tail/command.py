@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..._config.environment import setting
 from ..._config.settings import ENVIRONMENT
 from ...errors import ConfigurationError
 from ...local.kql.quoting import kql_name
@@ -89,18 +90,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table_name(option: str | None, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the table's name: the one that the option gives, or the usual one for the stream."""
-    stream = str(arguments.get("stream") or environ.get(ENVIRONMENT["stream"], "")).strip()
+    stream = str(setting("stream", arguments, environ) or "")
     if option is None and not stream:
         raise ConfigurationError([f"the table is missing: give its name, or --stream, or set {ENVIRONMENT['stream']}"])
-    table = option or default_table(stream, arguments.get("columns"))
+    table = option or default_table(stream, setting("columns", arguments, environ))
     if not _TABLE.fullmatch(table):
         raise ConfigurationError([f"table {table!r} is not a table name: use letters, digits and _, as in App_CL"])
     return table
 
 
 def _sent_columns(arguments: Mapping[str, Any]) -> Table | None:
-    """Return the columns that are sent to the table, if the arguments say which."""
-    if not {"columns", "dcr"} & set(arguments):
+    """Return the columns that are sent to the table, if arguments or environment say which."""
+    if setting("columns", arguments, os.environ) is None and setting("dcr", arguments, os.environ) is None:
         return None
     # Reading the settings requires an address; it is not used.
     required = {"endpoint": "https://any.example.org", "rule_id": "any"}
