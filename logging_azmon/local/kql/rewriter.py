@@ -23,6 +23,7 @@ from .stages import Fetch, Stages
 from .standard import add_standard_columns
 from .translation import Columns, Describe, Node, Schema, Translation, parse, plain_name, to_sql
 
+MAX_EXPANDED = 300_000
 _WORD = re.compile(r"[^\W\d]\w*")
 _TABULAR = frozenset(
     {
@@ -67,6 +68,7 @@ class Rewriter:
         self.names = Names(())
         self._now = now
         self._lets: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
         self._calls: dict[tuple[Function, tuple[str, ...]], str] = {}
         self._hidden = 0
 
@@ -131,7 +133,12 @@ class Rewriter:
             number += 1
             inside = f"{name}_{number}"
         self._lets[inside] = f"let {inside} = {parameters}{written}"
+        self._sizes[inside] = self._size(written)
         return inside
+
+    def _size(self, written: str) -> int:
+        """Estimate the length of KQL after the engine has put each value in the place of its name."""
+        return sum(self._sizes.get(word, len(word)) for word in _WORD.findall(written))
 
     def bound(self, name: str) -> str | None:
         """Return the KQL of a value that is bound to a name; None if there is none."""
@@ -298,6 +305,9 @@ class Rewriter:
 
     def stage(self, text: str, columns: Columns | None) -> str:
         """Let the engine translate KQL, and return the stage with its SQL."""
+        if self._size(text) > MAX_EXPANDED:
+            message = "The values that `let` binds are used in each other too often: the query becomes too long."
+            raise QueryError(message, code="LimitExceeded")
         needed = ""
         words = set(_WORD.findall(text))
         for name, statement in reversed(self._lets.items()):

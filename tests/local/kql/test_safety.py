@@ -76,6 +76,12 @@ def test_a_let_that_is_used_twice_in_a_chain_is_translated_once(workspace):
     assert ask(workspace, steps + "v24 | count").json["tables"][0]["rows"] == [[0]]
 
 
+def test_values_that_double_with_each_let_are_refused_before_they_take_memory(workspace):
+    steps = "let v0 = 'x';" + "".join(f"let v{n} = strcat(v{n - 1}, v{n - 1});" for n in range(1, 40))
+    answer = ask(workspace, steps + "print strlen(v39)")
+    assert answer.json["error"]["innererror"]["code"] == "LimitExceeded"
+
+
 def test_the_sql_of_all_stages_together_is_bounded():
     stages = Stages({}, lambda _: {})
     stages.add(f"SELECT 1 -- {'x' * (MAX_SQL - 100)}", {})
