@@ -34,6 +34,7 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
     int PyUnicode_Compare(object first, object second) except? -1
     char* PyOS_double_to_string(double value, char code, int precision, int flags, int* kind) except NULL
+    PyObject* PyTuple_GET_ITEM(object values, Py_ssize_t index)
     void PyMem_Free(void* memory)
     int Py_DTSF_ADD_DOT_0
 
@@ -42,6 +43,9 @@ cdef enum:
     INLINE = 2048
     MOST_NAMES = 40
     SLOTS = 256
+
+
+cdef double[10] POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
 
 
 # A row in the making: on the stack, and in memory of its own only if it is long.
@@ -108,7 +112,13 @@ cdef inline bint _is_plain(uint64_t word) noexcept:
     return (((word - ones * 0x20) | (quote - ones) | (slash - ones)) & <uint64_t>0x8080808080808080) == 0
 
 
-cdef int _put_ascii(Row* row, const unsigned char* text, Py_ssize_t length) except -1:
+cdef inline int _put_ascii(Row* row, const unsigned char* text, Py_ssize_t length) except -1:
+    _put_char(row, c'"')
+    _put_escaped(row, text, length)
+    return _put_char(row, c'"')
+
+
+cdef int _put_escaped(Row* row, const unsigned char* text, Py_ssize_t length) except -1:
     # Each character takes six bytes at most.
     cdef Py_ssize_t index = 0
     cdef Py_ssize_t size
@@ -116,12 +126,10 @@ cdef int _put_ascii(Row* row, const unsigned char* text, Py_ssize_t length) exce
     cdef unsigned char one
     cdef char* data
     cdef const char* digits = b"0123456789abcdef"
-    if 6 * length + 2 > row.room - row.size:
-        _grow(row, 6 * length + 2)
+    if 6 * length > row.room - row.size:
+        _grow(row, 6 * length)
     data = row.data
     size = row.size
-    data[size] = c'"'
-    size += 1
     while index < length:
         if index + 8 <= length:
             memcpy(&word, text + index, 8)
@@ -157,8 +165,7 @@ cdef int _put_ascii(Row* row, const unsigned char* text, Py_ssize_t length) exce
             data[size + 2] = digits[one >> 4]
             data[size + 3] = digits[one & 15]
             size += 4
-    data[size] = c'"'
-    row.size = size + 1
+    row.size = size
     return 0
 
 
@@ -180,15 +187,151 @@ cdef int _put_number(Row* row, long long number) except -1:
     return _put(row, digits + index, 24 - index)
 
 
+cdef int _put_decimal(Row* row, uint64_t number, int places) except -1:
+    # Write a whole number as one with decimals.
+    cdef char digits[32]
+    cdef Py_ssize_t index = 32
+    cdef int done = 0
+    while True:
+        index -= 1
+        digits[index] = <char>(48 + number % 10)
+        number //= 10
+        done += 1
+        if done == places:
+            index -= 1
+            digits[index] = c'.'
+        elif done > places and number == 0:
+            break
+    return _put(row, digits + index, 32 - index)
+
+
+cdef inline int _places(double number, int most, uint64_t* found) noexcept:
+    # Return the number of decimals that suffice for a positive number, and the number without its point; or -1. A number
+    # of at most 15 digits is the only one of so few digits that is read as this float; so it is what `repr` shows.
+    cdef int places
+    cdef double scaled
+    for places in range(most + 1):
+        scaled = number * POWERS[places]
+        if scaled >= 1e15:
+            return -1
+        found[0] = <uint64_t>(scaled + 0.5)
+        if <double>found[0] / POWERS[places] == number:
+            return places
+    return -1
+
+
 cdef int _put_short_float(Row* row, double number) except -1:
-    cdef char* text = PyOS_double_to_string(number, c'r', 0, Py_DTSF_ADD_DOT_0, NULL)
+    # Where Python and orjson write the same digits: from 1e-4 to 1e15.
+    cdef uint64_t whole = 0
+    cdef char* text
     cdef Py_ssize_t size = 0
+    cdef int places = _places(number if number > 0 else -number, 9, &whole)
+    if places >= 0:
+        if number < 0:
+            _put_char(row, c'-')
+        if places == 0:
+            whole *= 10
+            places = 1
+        return _put_decimal(row, whole, places)
+    text = PyOS_double_to_string(number, c'r', 0, Py_DTSF_ADD_DOT_0, NULL)
     while text[size] != 0:
         size += 1
     try:
         return _put(row, text, size)
     finally:
         PyMem_Free(text)
+
+
+cdef bint _put_fixed(Row* row, double number, int places) except -1:
+    # Write as "%.2f" does; return False for a number that would be rounded.
+    cdef uint64_t whole = 0
+    cdef int found
+    if not (1e-4 <= number < 1e9 or -1e9 < number <= -1e-4):
+        return False
+    found = _places(number if number > 0 else -number, places, &whole)
+    if found < 0:
+        return False
+    while found < places:
+        whole *= 10
+        found += 1
+    if number < 0:
+        _put_char(row, c'-')
+    if places:
+        _put_decimal(row, whole, places)
+    else:
+        _put_number(row, <long long>whole)
+    return True
+
+
+cdef bint _put_formatted(Row* row, template, tuple args, Py_ssize_t longest) except -1:
+    """Write an ordinary template and its arguments; otherwise, write nothing and return False. No other code runs."""
+    cdef Py_ssize_t begin = row.size
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t used = 0
+    cdef Py_ssize_t count = len(args)
+    cdef Py_ssize_t start, length, size
+    cdef Py_ssize_t written = 0
+    cdef int overflow = 0
+    cdef long long number
+    cdef const unsigned char* text
+    cdef unsigned char kind
+    cdef PyObject* value
+    if not PyUnicode_IS_ASCII(template):
+        return False
+    text = <const unsigned char*>PyUnicode_DATA(template)
+    length = PyUnicode_GET_LENGTH(template)
+    _put_char(row, c'"')
+    while True:
+        start = position
+        while position < length and text[position] != c'%':
+            position += 1
+        _put_escaped(row, text + start, position - start)
+        written += position - start
+        if position == length:
+            break
+        if position + 1 == length:
+            used = -1
+            break
+        kind = text[position + 1]
+        position += 2
+        if kind == c'%':
+            _put_char(row, c'%')
+            written += 1
+            continue
+        if used == count:
+            used = -1
+            break
+        value = PyTuple_GET_ITEM(args, used)
+        used += 1
+        if (kind == c'd' or kind == c's' or kind == c'i') and PyLong_CheckExact(value):
+            number = PyLong_AsLongLongAndOverflow(<object>value, &overflow)
+            if overflow:
+                used = -1
+                break
+            _put_number(row, number)
+            written += 20
+        elif kind == c's' and PyUnicode_CheckExact(value) and PyUnicode_IS_ASCII(<object>value):
+            size = PyUnicode_GET_LENGTH(<object>value)
+            if size > longest:
+                used = -1
+                break
+            _put_escaped(row, <const unsigned char*>PyUnicode_DATA(<object>value), size)
+            written += size
+        elif (
+            kind == c'.' and PyFloat_CheckExact(value) and position + 1 < length and text[position + 1] == c'f'
+            and c'0' <= text[position] <= c'6' and _put_fixed(row, PyFloat_AS_DOUBLE(<object>value), text[position] - 48)
+        ):
+            position += 2
+            written += 20
+        else:
+            used = -1
+            break
+    # Numbers count as their longest, so that only text which is surely short enough is written here.
+    if used != count or written > longest:
+        row.size = begin
+        return False
+    _put_char(row, c'"')
+    return True
 
 
 cdef inline bint _same(PyObject* first, PyObject* second):
@@ -353,7 +496,6 @@ cdef class _Encoder:
         elif PyFloat_CheckExact(value):
             kind = 2
             real = PyFloat_AS_DOUBLE(<object>value)
-            # Where Python and orjson write the same digits.
             if not (1e-4 <= real < 1e15 or -1e15 < real <= -1e-4):
                 return -1
         elif value == <PyObject*>True or value == <PyObject*>False:
@@ -479,6 +621,7 @@ cdef class RecordEncoder(_Encoder):
         cdef Py_ssize_t index = 0
         cdef Py_ssize_t extras = PyDict_Size(attributes) - self.count
         cdef double moment
+        cdef bint is_untouched
         cdef bytes tail
         # LogRecord's own names first, in its order. Nothing else runs in this loop.
         while index < self.count:
@@ -502,17 +645,20 @@ cdef class RecordEncoder(_Encoder):
         if args is not None and extras and not _are_simple(<tuple>args) and not self._has_simple_extras(attributes):
             return None
         tail = self._known_tail(values)
-        # From here on, other code may run, and `values` is not used again.
+        # From here on, other code may run, and `values` is not used again. If none runs, the extras begin at `position`.
+        is_untouched = tail is not None and exception is None and floor(moment) == self.second
         if tail is None:
             tail = self._new_tail(attributes)
         if not self._put_time(row, moment):
             return None
         _put_bytes(row, self.message)
-        if args is not None and args:
-            message = PyUnicode_Format(message, args)
-        if PyUnicode_GET_LENGTH(message) > self.longest:
-            return None
-        self._put_text(row, message)
+        if args is None or not args or not _put_formatted(row, message, <tuple>args, self.longest):
+            if args is not None and args:
+                is_untouched = False
+                message = PyUnicode_Format(message, args)
+            if PyUnicode_GET_LENGTH(message) > self.longest:
+                return None
+            self._put_text(row, message)
         if exception is not None:
             placed = {}
             exception = self.place_exception(placed, exception)
@@ -523,7 +669,9 @@ cdef class RecordEncoder(_Encoder):
                 self._put_text(row, column)
                 _put_char(row, c':')
                 self._put_text(row, text)
-        if (extras or exception) and not self._put_rest(row, attributes, extras, args, exception):
+        if not is_untouched:
+            position = 0
+        if (extras or exception) and not self._put_rest(row, attributes, extras, args, exception, position):
             return None
         spans = self._spans() if self.has_spans else None
         # The number of a row may have twenty digits.
@@ -559,12 +707,13 @@ cdef class RecordEncoder(_Encoder):
             self.slots[_place(<PyObject*>function, <PyObject*>line)] = made
         return tail
 
-    cdef bint _put_rest(self, Row* row, dict attributes, Py_ssize_t extras, args, exception) except -1:
-        """Write the extras; return False if the pure function must decide."""
+    cdef bint _put_rest(
+        self, Row* row, dict attributes, Py_ssize_t extras, args, exception, Py_ssize_t position
+    ) except -1:
+        """Write the extras, which begin at the position if there is one; return False if the pure function must decide."""
         cdef PyObject* name = NULL
         cdef PyObject* value = NULL
-        cdef Py_ssize_t position = 0
-        cdef Py_ssize_t index = 0
+        cdef Py_ssize_t index = self.count if position else 0
         cdef bint is_first = True
         cdef int written
         cdef Py_ssize_t begin = row.size
