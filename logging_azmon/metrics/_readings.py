@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from .._pipeline.lifecycle import Lifecycle
+from .._queue.ledger import ON_PURPOSE
 
 # "counter" only rises; "level" rises and falls, and those of all pipelines are added; of "age" the highest counts.
 Kind = Literal["counter", "level", "age"]
@@ -52,6 +53,13 @@ EXPORTED = Instrument(
 INFLIGHT = Instrument("otel.sdk.exporter.log.inflight", "level", _ROW, "Rows that are being sent.", is_exporter=True)
 # Our own.
 ACCEPTED = Instrument("logging_azmon.accepted", "counter", _ROW, "Rows that log calls have offered.")
+LEFT_OUT = Instrument(
+    "logging_azmon.left_out",
+    "counter",
+    _ROW,
+    "Rows that were left out on purpose, which is no failure.",
+    ("logging_azmon.reason",),
+)
 ADOPTED = Instrument(
     "logging_azmon.adopted", "counter", _ROW, "Rows taken over from a spool that a dead process has left."
 )
@@ -88,6 +96,7 @@ INSTRUMENTS = (
     EXPORTED,
     INFLIGHT,
     ACCEPTED,
+    LEFT_OUT,
     ADOPTED,
     HANDED_OVER,
     SPOOLED,
@@ -121,7 +130,10 @@ def counts(lifecycle: Lifecycle) -> Reading:
         (SENT, exporter): stats.sent_bytes,
     }
     for reason, rows in stats.dropped.items():
-        reading[PROCESSED, (*own, ("error.type", _ERRORS.get(reason, reason)))] = rows
+        if reason in ON_PURPOSE:
+            reading[LEFT_OUT, (*own, ("logging_azmon.reason", reason))] = rows
+        else:
+            reading[PROCESSED, (*own, ("error.type", _ERRORS.get(reason, reason)))] = rows
     if stats.rejected:
         reading[EXPORTED, (*exporter, ("error.type", "rejected"))] = stats.rejected
     for instrument, outcomes in ((REQUESTS, answers), (RETRIES, retried)):

@@ -16,6 +16,8 @@ from logging_azmon.testing import Answer, Failure, FakeDestination, ManualClock
 from support.lifecycle import run
 from support.pipelines import address
 
+# The attributes that tell the series of one metric apart.
+KEYS = ("error.type", "http.response.status_code", "logging_azmon.reason")
 OUTAGE = Answer(failure=Failure.CONNECTION, message="refused")
 
 
@@ -57,7 +59,7 @@ def points(reader, component, name):
     data = reader.get_metrics_data()
     (scope,) = data.resource_metrics[0].scope_metrics
     return {
-        str(point.attributes.get("error.type", point.attributes.get("http.response.status_code", ""))): point.value
+        next((str(point.attributes[key]) for key in KEYS if key in point.attributes), ""): point.value
         for metric in scope.metrics
         if metric.name == name
         for point in metric.data.data_points
@@ -123,6 +125,16 @@ class TestValues:
             "closed": 2 + 1,  # and the notice of the first loss
             "already_shutdown": 1,
         }
+
+    def test_rows_left_out_on_purpose_are_no_failures(self, reader):
+        """An alert asks for any dropped row."""
+        shop = Shop(before_send=lambda row: None)
+        shop.log("a", "b")
+
+        assert points(reader, shop.component, "otel.sdk.processor.log.processed") == {"": 0}
+        assert points(reader, shop.component, "logging_azmon.left_out") == {"filtered": 2}
+        assert shop.pipeline.health().status == "ok"
+        shop.pipeline.close(0)
 
     def test_rejected_rows_are_failed_exports(self, reader):
         """The conventions give the word for it."""

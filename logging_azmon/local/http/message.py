@@ -24,7 +24,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Hold a response: a body of known length, or a `stream` whose parts are sent as it yields them."""
+    """Hold a response: a body of known length, or a `stream` whose parts are sent as it yields them.
+
+    An empty part sends nothing, and ends the stream if the client is gone.
+    """
 
     status: int
     body: bytes = b""

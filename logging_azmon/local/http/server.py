@@ -3,7 +3,8 @@
 Rules:
 - The application is a callable, `Request` to `Response`, called from the connections' threads. An exception is
   answered with 500 and an explanation, except `HangupError`, which resets the connection.
-- All input is bounded: lines, headers, bodies, the time a client may take, the number of connections.
+- All input is bounded: lines, headers, trailers, bodies, the number of connections, and the time that a client may take
+  for a request, each wait and all of them together.
 - Azure's limit for uploads applies to every request. A longer body is read to its end and discarded, within limits: a
   client that is still sending would see a reset instead of the answer.
 - `_lock` guards the set of open connections. `close` ends them all and waits for their threads, within a limit.
@@ -11,12 +12,15 @@ Rules:
 
 from __future__ import annotations
 
+import io
 import re
+import select
 import socket
 import socketserver
 import ssl
 import struct
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -32,6 +36,7 @@ MAX_HEADERS = 100
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 512
 IDLE_SECONDS = 120.0
+REQUEST_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -67,8 +72,10 @@ class Server(socketserver.ThreadingTCPServer):
         tls: ssl.SSLContext | None = None,
         *,
         max_connections: int = MAX_CONNECTIONS,
+        request_seconds: float = REQUEST_SECONDS,
     ) -> None:
         self.application = application
+        self.request_seconds = request_seconds
         self.tls = tls
         self._max_connections = max_connections
         self._lock = threading.Lock()
@@ -124,6 +131,28 @@ def _cut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
+class _Input(io.RawIOBase):
+    """Read from a socket until a deadline, however slowly the bytes come."""
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self._deadline = 0.0
+
+    def allow(self, seconds: float) -> None:
+        """Set the deadline."""
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("the client takes too long for a request")
+        self._source.settimeout(min(IDLE_SECONDS, remaining))
+        return self._source.recv_into(buffer)
+
+
 class _Connection(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         server, raw = self.server, self.request
@@ -137,9 +166,11 @@ class _Connection(socketserver.BaseRequestHandler):
             # In the connection's thread: a slow handshake delays no other connection.
             if server.tls:
                 self._socket = server.tls.wrap_socket(raw, server_side=True)
-            with self._socket.makefile("rb", 65_536) as self._reader:
+            self._input = _Input(self._socket)
+            with io.BufferedReader(self._input, 65_536) as self._reader:
+                self._input.allow(server.request_seconds)
                 while self._converse():
-                    pass
+                    self._input.allow(server.request_seconds)
         except HangupError:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.close()
@@ -250,9 +281,10 @@ class _Connection(socketserver.BaseRequestHandler):
                 raise _BadRequestError(400, "A chunk has no size.")
             size = int(digits, 16)
             if size == 0:
-                while self._line():
-                    pass  # trailers
-                return
+                for _ in range(MAX_HEADERS + 1):
+                    if not self._line():  # the end of the trailers
+                        return
+                raise _BadRequestError(431, "There are too many trailers.")
             yield size
 
     def _exactly(self, size: int) -> bytes:
@@ -279,10 +311,19 @@ class _Connection(socketserver.BaseRequestHandler):
             if not keep:
                 lines.append("Connection: close")
         data = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+        self._socket.settimeout(IDLE_SECONDS)
         if response.stream is None:
             self._socket.sendall(data if head else data + response.body)
             return keep
         self._socket.sendall(data)
         for part in response.stream:
-            self._socket.sendall(part)
+            if part:
+                self._socket.sendall(part)
+            elif self._is_gone():
+                break
         return False
+
+    def _is_gone(self) -> bool:
+        """Return whether the client has ended the connection: while it listens, it sends nothing."""
+        readable, _, _ = select.select([self.request], [], [], 0)
+        return bool(readable)

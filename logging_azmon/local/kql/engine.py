@@ -27,6 +27,8 @@ def mend() -> None:
             _write_each_text_once(translate)
             _stream_ranges(translate)
             _read_unicode_escapes(lower)
+            _look_for_terms_fast(translate)
+            _add_functions()
             _is_mended = True
 
 
@@ -70,3 +72,37 @@ def _read_unicode_escapes(lower: Any) -> None:
     from .quoting import string_value
 
     lower._string_value = string_value  # noqa: SLF001 - pinned
+
+
+def _look_for_terms_fast(translate: Any) -> None:
+    """Compare the letters before a regular expression looks for the whole term: most rows do not even have those."""
+    original = translate.term_match_sql
+
+    def match(
+        haystack: str, needle: str, *, case_sensitive: bool = False, needle_text: str | None = None, **edges: Any
+    ) -> str:
+        sql = str(original(haystack, needle, case_sensitive=case_sensitive, needle_text=needle_text, **edges))
+        if not needle_text or not needle_text.isascii() or len(haystack) > _INLINE:
+            return sql
+        literal = translate.quote_string(needle_text if case_sensitive else needle_text.lower())
+        found = f"contains({haystack if case_sensitive else f'lower({haystack})'}, {literal})"
+        # Only CASE leaves the other rows alone; AND would compute both sides for each.
+        return f"CASE WHEN {found} THEN {sql} ELSE false END"
+
+    translate.term_match_sql = match
+
+
+def _add_functions() -> None:
+    """Add functions to the engine's registries, which are plain dicts."""
+    from duckdb_kql.translate.functions import AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS, AggregateSpec, FunctionSpec
+
+    from .additions import AGGREGATES, CORRECTED, SCALARS
+
+    for name, (template, arities) in SCALARS.items():
+        SCALAR_FUNCTIONS.setdefault(name, FunctionSpec(name, "template", template, arities))
+    for name, (template, arities) in CORRECTED.items():
+        SCALAR_FUNCTIONS[name] = FunctionSpec(name, "template", template, arities)
+    for name, (template, arities, prefix) in AGGREGATES.items():
+        AGGREGATE_FUNCTIONS.setdefault(
+            name, AggregateSpec(name, template, arities, name_prefix=prefix, name_is_argument=not prefix)
+        )

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from .names import outside
+
 
 class QueryError(Exception):
     """Describe a mistake in a query, with its position if that is known."""
@@ -38,8 +40,9 @@ def error_at_name(name: str, message: str, kql: str, code: str = "SemanticError"
 
 def unknown_name(name: str, kql: str, known: Sequence[str]) -> QueryError:
     """Build the error for a name that does not exist, with the one that was probably meant."""
+    written, name, known = name, outside(name), [outside(other) for other in known]
     same = [other for other in known if other.casefold() == name.casefold()]
     near = same or difflib.get_close_matches(name, known, 1)
     why = " Names are case-sensitive: did" if same else " Did"
     hint = f"{why} you mean '{near[0]}'?" if near else ""
-    return error_at_name(name, f"Failed to resolve table, column or scalar expression named '{name}'.{hint}", kql)
+    return error_at_name(written, f"Failed to resolve table, column or scalar expression named '{name}'.{hint}", kql)

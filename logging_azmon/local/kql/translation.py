@@ -124,6 +124,18 @@ def kusto_type(duckdb_type: object) -> str:
     return "dynamic" if str(duckdb_type).upper() in ('"NULL"', "NULL") else str(name_of(str(duckdb_type)))
 
 
+LIST = "list"
+TIMES = "list of datetime"
+
+
+def stage_type(duckdb_type: object) -> str:
+    """Name the type of a column inside a query: as Kusto does, but lists, which are no JSON yet, as such."""
+    text = str(duckdb_type).upper()
+    if text.startswith("TIMESTAMP") and text.endswith("[]"):
+        return TIMES
+    return LIST if text.endswith("[]") or text.startswith(("STRUCT", "MAP")) else kusto_type(duckdb_type)
+
+
 def plain_name(node: Node) -> str:
     """Return a name without its KQL quotes."""
     text = node.text.strip()
@@ -174,9 +186,9 @@ def check_select(sql: str) -> None:
 def _unsupported(kql: str, error: Any) -> QueryError:
     construct = str(error.construct)
     hint = str(error.hint or "")
-    if construct.startswith("function:"):
-        name = construct.removeprefix("function:")
-        message = f"The function '{name}' is not available in the local workspace."
+    kind, _, name = construct.partition(":")
+    if kind in {"function", "aggregate"}:
+        message = f"The {kind} '{name}' is not available in the local workspace."
         return error_at_name(name, message, kql, "Unsupported")
     # Hints about the engine's waves of development mean nothing to a user.
     reason = f" ({hint})" if hint and "wave" not in hint else ""
@@ -204,15 +216,10 @@ class _NameCheck:
         self._kql = kql
 
     def query(self, query: Any, schema: dict[str, list[str]]) -> None:
-        from duckdb_kql import ir
+        from duckdb_kql.schema import source_columns_or_none
 
-        schema = dict(schema)
-        tables = [(name, bound) for name, bound in query.lets if isinstance(bound, ir.Query)]
-        for name, bound in tables:
-            self.query(bound, schema)
-            schema[name] = self._columns(bound, schema) or []
         self._source(query.source, schema)
-        columns = self._source_columns(query.source, schema)
+        columns = list(source_columns_or_none(query.source, schema) or [])
         for operator in query.operators:
             for nested in _nested(operator):
                 self.query(nested, schema)
@@ -231,37 +238,17 @@ class _NameCheck:
         for nested in _nested(source):
             self.query(nested, schema)
 
-    def _operator(self, operator: Any, columns: list[str] | None, schema: dict[str, list[str]]) -> list[str] | None:
-        from duckdb_kql import KqlError, ir
+    def _operator(self, operator: Any, columns: list[str], schema: dict[str, list[str]]) -> list[str]:
+        from duckdb_kql import ir
         from duckdb_kql.schema import _operator_columns
         from duckdb_kql.translate import _referenced_columns
 
         _check_repeats(operator, self._kql)
-        if columns is None:
-            return None
-        if not isinstance(operator, ir.Join | ir.Lookup | ir.Union):
+        if not isinstance(operator, ir.Join | ir.Lookup):
             for name in sorted(_referenced_columns(operator)):
                 if name not in columns:
                     raise unknown_name(name, self._kql, columns)
-        try:
-            return list(_operator_columns(operator, columns, schema))
-        except KqlError:
-            return None
-
-    def _source_columns(self, source: Any, schema: dict[str, list[str]]) -> list[str] | None:
-        from duckdb_kql.schema import source_columns_or_none
-
-        found = source_columns_or_none(source, schema)
-        return list(found) if found is not None else None
-
-    def _columns(self, query: Any, schema: dict[str, list[str]]) -> list[str] | None:
-        from duckdb_kql import KqlError
-        from duckdb_kql.schema import output_columns
-
-        try:
-            return list(output_columns(query, schema))
-        except KqlError:
-            return None
+        return list(_operator_columns(operator, columns, schema))
 
 
 def _walk(node: Any) -> Iterator[Any]:

@@ -25,6 +25,7 @@ BUNDLE_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15.0
 # On each keep-alive, a program also checks whether its own reader is gone.
 PROGRAM_KEEP_ALIVE_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 MAX_OPEN = 16
 
 
@@ -46,7 +47,8 @@ class EventStreams:
         columns = self._store.schema().get(table)
         if columns is None:
             return failure(404, "NotFound", f"There is no table {table[:100]!r}.")
-        if not self._open.acquire(blocking=False):
+        # A page that was reloaded leaves a stream whose client is gone: it ends at the next look.
+        if not self._open.acquire(timeout=2 * LOOK_SECONDS):
             return failure(503, "ServiceUnavailable", f"{MAX_OPEN} tails are open, the most at once: close one first.")
         return Response(
             200, content_type="text/event-stream; charset=utf-8", stream=self._events(table, dict(columns), every=every)
@@ -61,7 +63,12 @@ class EventStreams:
             last_sent = time.monotonic()
             yield b": listening\n\n"
             while not self._store.ending:
-                version = self._store.wait_for_change(version, keep_alive)
+                seen, version = version, self._store.wait_for_change(version, min(keep_alive, LOOK_SECONDS))
+                if version == seen:
+                    silent = time.monotonic() - last_sent < keep_alive
+                    yield b"" if silent else b": still listening\n\n"
+                    last_sent = last_sent if silent else time.monotonic()
+                    continue
                 rows, last = self._after(table, columns, last, limit, oldest_first=oldest_first)
                 if oldest_first and len(rows) == limit:
                     version = -1  # there may be more rows: do not wait for a change
@@ -70,9 +77,6 @@ class EventStreams:
                     yield b"data: " + orjson.dumps(rows) + b"\n\n"
                     last_sent = time.monotonic()
                     self._never.wait(BUNDLE_SECONDS)
-                elif time.monotonic() - last_sent >= keep_alive:
-                    yield b": still listening\n\n"
-                    last_sent = time.monotonic()
         finally:
             self._open.release()
 
@@ -81,8 +85,10 @@ class EventStreams:
     ) -> tuple[list[dict[str, object]], int]:
         names = ", ".join(sql_name(name) for name in columns)
         order = "ASC" if oldest_first else "DESC"
-        newer = f"SELECT rowid, {names} FROM main.{sql_name(table)} WHERE rowid > ?"
+        # A column of this name hides the row ids; counting the rows takes longer.
+        place = "row_number() OVER () - 1" if "rowid" in map(str.casefold, columns) else "rowid"
+        newer = f'SELECT * FROM (SELECT {place} AS "$at", {names} FROM main.{sql_name(table)}) WHERE "$at" > ?'
         with self._store.cursor() as cursor:
-            found = cursor.execute(f"{newer} ORDER BY rowid {order} LIMIT {limit}", [last]).fetchall()
+            found = cursor.execute(f'{newer} ORDER BY "$at" {order} LIMIT {limit}', [last]).fetchall()
         found.sort(key=lambda row: row[0])
         return [page_row(columns, row[1:]) for row in found], found[-1][0] if found else last

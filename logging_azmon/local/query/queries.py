@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,13 +16,14 @@ import orjson
 
 from ..http.message import Request, Response, answer, failure
 from ..kql.errors import QueryError
+from ..kql.names import outside
 from ..kql.quoting import sql_name
 from ..kql.rewriter import translate
-from ..kql.translation import Columns, Schema, kusto_type
+from ..kql.translation import Columns, Schema, Translation, kusto_type
 from ..storage.database import explain, run
 from ..storage.store import Store
 from .timespan import Timespan, parse_timespan
-from .values import join_lists, json_writer, python_reader
+from .values import json_writer, python_reader
 
 MAX_SECONDS = 30.0
 MAX_ROWS = 500_000
@@ -29,6 +31,8 @@ MAX_BYTES = 100 * 1024 * 1024
 MAX_RUNNING = 4
 MAX_BATCH = 100
 _ROWS_AT_ONCE = 10_000
+# What a number, a time or a null counts for.
+_OTHER_BYTES = 16
 
 
 class Queries:
@@ -73,9 +77,15 @@ class Queries:
         if not isinstance(listed, list) or len(listed) > MAX_BATCH:
             return _bad(f"A batch holds at most {MAX_BATCH} requests.")
         responses = []
+        size = 0
         for each in listed:
             inner = each if isinstance(each, Mapping) else {}
-            response = self.query(inner.get("body"), str(inner.get("workspace")))
+            if size > MAX_BYTES:
+                message = f"The answers of the batch exceed {MAX_BYTES // 1024 // 1024} MB: ask for fewer rows."
+                response = failure(413, "ResponsePayloadTooLarge", message)
+            else:
+                response = self.query(inner.get("body"), str(inner.get("workspace")))
+            size += len(response.body)
             responses.append(
                 {
                     "id": inner.get("id"),
@@ -119,9 +129,14 @@ class Queries:
         if truncated:
             raise QueryError(f"The result has more than {self._max_rows:,} rows: ask for fewer.", code="LimitExceeded")
         readers = [python_reader(kind) for _, kind in columns]
-        return [
-            {name: reader(cell) for (name, _), reader, cell in zip(columns, readers, row, strict=True)} for row in rows
-        ]
+        try:
+            return [
+                {name: reader(cell) for (name, _), reader, cell in zip(columns, readers, row, strict=True)}
+                for row in rows
+            ]
+        except orjson.JSONDecodeError as error:
+            message = f"A dynamic value cannot be decoded ({error}): it is nested too deeply. Select a part of it."
+            raise QueryError(message, code="LimitExceeded") from error
 
     def _answer(self, query: str, timespan: Timespan) -> Response:
         columns, rows, truncated = self._run(query, timespan)
@@ -151,27 +166,38 @@ class Queries:
 
         schema = self._store.schema()
         limited = _limited_tables(schema, timespan)
-        translation = translate(query, schema, self._store.describe, now=self._now())
         prefix = f"WITH {', '.join(limited)} " if limited else ""
-        sql = f"{prefix}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
-        parameters = {**translation.parameters, **(timespan.parameters() if limited else {})}
-        try:
-            with self._store.cursor(self._max_seconds) as cursor:
-                run(cursor, sql, parameters)
-                columns = [(name, kusto_type(kind)) for name, kind, *_ in cursor.description]
-                lists = [place for place, (_, kind, *_) in enumerate(cursor.description) if str(kind) == "JSON[]"]
-                rows, truncated = self._fetch(cursor)
-        except (duckdb.Error, OverflowError, ValueError) as error:
-            code, message = self._limits.get(type(error).__name__, ("SemanticError", explain(error)))
-            raise QueryError(message, code=code) from error
-        return columns, [join_lists(row, lists) for row in rows] if lists else rows, truncated
+        given = timespan.parameters() if limited else {}
+
+        def answer(translation: Translation) -> tuple[list[tuple[str, str]], list[tuple[Any, ...]], bool]:
+            sql = f"{prefix}SELECT * FROM ({translation.sql}) LIMIT {self._max_rows + 1}"
+            try:
+                with self._store.cursor(max(deadline - time.monotonic(), 0.1)) as cursor:
+                    run(cursor, sql, {**translation.parameters, **given})
+                    columns = [(outside(name), kusto_type(kind)) for name, kind, *_ in cursor.description]
+                    return columns, *self._fetch(cursor)
+            except (duckdb.Error, OverflowError, ValueError) as error:
+                code, message = self._limits.get(type(error).__name__, ("SemanticError", outside(explain(error))))
+                raise QueryError(message, code=code) from error
+
+        deadline = time.monotonic() + self._max_seconds
+        return answer(
+            translate(
+                query,
+                schema,
+                self._store.describe,
+                now=self._now(),
+                fetch=lambda part: answer(part)[1],
+                seconds=self._max_seconds,
+            )
+        )
 
     def _fetch(self, cursor: Any) -> tuple[list[tuple[Any, ...]], bool]:
         rows: list[tuple[Any, ...]] = []
         size = 0
         while chunk := cursor.fetchmany(_ROWS_AT_ONCE):
             rows.extend(chunk)
-            size += sum(len(cell) for row in chunk for cell in row if isinstance(cell, str))
+            size += sum(len(cell) if isinstance(cell, str) else _OTHER_BYTES for row in chunk for cell in row)
             if len(rows) > self._max_rows or size > MAX_BYTES:
                 return rows[: self._max_rows], True
         return rows, False

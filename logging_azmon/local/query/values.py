@@ -30,15 +30,6 @@ def page_row(columns: Mapping[str, str], row: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def join_lists(row: tuple[Any, ...], places: Iterable[int]) -> tuple[Any, ...]:
-    """Return the row with one JSON text in place of each list of JSON texts, whose elements are not strings."""
-    cells = list(row)
-    for place in places:
-        if cells[place] is not None:
-            cells[place] = "[" + ",".join("null" if each is None else each for each in cells[place]) + "]"
-    return tuple(cells)
-
-
 def _as_is(cell: Any) -> Any:
     return cell
 

@@ -17,7 +17,7 @@ from ..._config.dcr import Rule
 from ...errors import ConfigurationError
 from ..kql.errors import QueryError
 from ..kql.quoting import sql_name
-from ..kql.translation import Columns, Schema, Translation, kusto_type
+from ..kql.translation import Columns, Schema, Translation, kusto_type, stage_type
 from .database import connect, explain, run
 from .plans import SQL_TYPES, StreamPlan, merged_tables, plan_rule
 from .problems import COLUMNS, TABLE, Problems, no_column
@@ -106,7 +106,7 @@ class Store:
         try:
             with self.cursor() as cursor:
                 run(cursor, "DESCRIBE " + translation.sql, translation.parameters)
-                return {name: kusto_type(kind) for name, kind, *_ in cursor.fetchall()}
+                return {name: stage_type(kind) for name, kind, *_ in cursor.fetchall()}
         except duckdb.Error as error:
             raise QueryError(explain(error)) from error
 

@@ -6,6 +6,7 @@ Rules:
   whatever its size. Parsing is most of the work and runs on both threads at once. Commits happen in the order in which
   the bodies were taken (`_turn`), so that a table keeps its rows in the order in which they were acknowledged.
 - `_lock`, shared by both conditions, guards the queue, the turns and the counters. No SQL runs while it is held.
+- What queries leave of the memory limit may be too little for a body: the thread waits until they have ended.
 - `submit` blocks while the queue is full, then raises `QueueFullError`. `close` stores the rows that wait. Both waits
   have a limit.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,9 @@ QUEUE_BYTES = 64 * 1024 * 1024
 JOINED_BYTES = 4 * 1024 * 1024
 FULL_SECONDS = 10.0
 CLOSE_SECONDS = 30.0
+# A query has ended by then, and its memory is free again.
+MEMORY_SECONDS = 35.0
+MEMORY_PAUSE_SECONDS = 0.25
 # A problem without a body to store, such as a refused request, becomes a row within this time.
 PROBLEM_SECONDS = 0.5
 
@@ -57,6 +62,8 @@ class Writer:
         self._lock = threading.Lock()
         self._to_do = threading.Condition(self._lock)
         self._done = threading.Condition(self._lock)
+        # Never set, so that waiting for it is a pause.
+        self._never = threading.Event()
         self._queue: deque[_Body] = deque()
         # Bytes of the rows that are queued or being stored.
         self._queued_bytes = 0
@@ -188,11 +195,19 @@ class Writer:
     def _try(self, act: Callable[[Any, list[_Body]], None], cursor: Any, bodies: list[_Body]) -> Exception | None:
         import duckdb
 
-        try:
-            act(cursor, bodies)
-        except duckdb.Error as error:
-            return error
-        return None
+        deadline = time.monotonic() + MEMORY_SECONDS
+        while True:
+            try:
+                act(cursor, bodies)
+            except duckdb.OutOfMemoryException as error:
+                # Together they may need more than there is: that is not waited for.
+                if len(bodies) > 1 or time.monotonic() > deadline:
+                    return error
+                self._never.wait(MEMORY_PAUSE_SECONDS)
+            except duckdb.Error as error:
+                return error
+            else:
+                return None
 
     def _stage(self, cursor: Any, bodies: list[_Body]) -> None:
         cursor.execute(bodies[0].plan.stage_sql, {"body": f"[{','.join(body.rows for body in bodies)}]"})

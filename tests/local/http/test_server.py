@@ -11,7 +11,7 @@ import pytest
 
 from logging_azmon.local import Workspace
 from logging_azmon.local.http.message import Response
-from logging_azmon.local.http.server import MAX_HEADERS, MAX_LINE, Server
+from logging_azmon.local.http.server import MAX_HEADERS, MAX_LINE, Server, _Input
 from support.local_client import TIMEOUT, call, connect, port_of, request_head
 
 
@@ -45,6 +45,10 @@ def wire(port):
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"x: y\r\n" * (MAX_HEADERS + 1) + b"\r\n",
+            431,
+        ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
 )
@@ -159,3 +163,26 @@ def test_connections_beyond_the_limit_are_closed_at_once():
 
 def test_a_server_can_be_closed_before_it_started():
     Server(("127.0.0.1", 0), lambda _: Response(204)).close()
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab"])
+def test_a_client_that_trickles_loses_its_connection_after_the_time_for_a_request(data):
+    """Each wait is bounded anyway: this bounds their sum, so that nobody holds a connection for ever."""
+    server = Server(("127.0.0.1", 0), lambda _: Response(200), request_seconds=0.2)
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(data)
+        assert connection.recv(1) == b""
+    server.close()
+
+
+def test_the_time_for_a_request_is_over_although_bytes_are_there():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"x")
+        source = _Input(ours)
+        source.allow(-1)
+        with pytest.raises(TimeoutError):
+            source.readinto(bytearray(1))
+        source.allow(TIMEOUT)
+        assert source.readinto(bytearray(1)) == 1

@@ -2,7 +2,8 @@
 
 import pytest
 
-from logging_azmon.local import Workspace
+from logging_azmon.local import QueryError, Workspace
+from logging_azmon.local.query import queries
 from logging_azmon.local.query.queries import Queries
 from support.local_client import ask, call, send
 
@@ -40,7 +41,7 @@ def test_a_malformed_batch_is_refused(workspace, body):
 
 
 def test_a_runaway_query_is_stopped_and_others_are_answered():
-    with Workspace(query_seconds=0.3) as ws:
+    with Workspace(query_seconds=1) as ws:
         query = (
             "range a from 1 to 100000 step 1 | extend k = 1"
             " | join kind=inner (range b from 1 to 100000 step 1 | extend k = 1) on k | summarize sum(a * b)"
@@ -80,3 +81,22 @@ def test_a_result_that_is_too_long_is_truncated_and_marked_as_partial(workspace)
 def test_a_query_that_finds_no_free_slot_is_answered_with_429_within_the_time_limit(store):
     queries = Queries(store, "local", max_seconds=0.01, max_running=0)
     assert queries.query({"query": "print 1"}, "local").status == 429
+
+
+def test_the_bytes_of_an_answer_are_bounded_whatever_their_types(workspace, monkeypatch):
+    monkeypatch.setattr(queries, "MAX_BYTES", 100_000)
+    answer = ask(workspace, "range a from 1 to 100000 step 1 | extend b = a, c = 1.5, d = now()")
+    assert answer.json["error"]["code"] == "PartialError"
+    assert len(answer.json["tables"][0]["rows"]) < 50_000
+
+
+def test_the_bytes_of_a_batch_are_bounded_together(workspace, monkeypatch):
+    monkeypatch.setattr(queries, "MAX_BYTES", 1_000)
+    requests = [{"id": str(n), "workspace": "local", "body": {"query": "print strrep('x', 900)"}} for n in range(4)]
+    responses = call(workspace, "POST", "/v1/$batch", {"requests": requests}).json["responses"]
+    assert [each["status"] for each in responses] == [200, 200, 413, 413]
+
+
+def test_a_dynamic_value_that_is_nested_too_deeply_is_a_query_error(workspace):
+    with pytest.raises(QueryError, match="nested too deeply"):
+        workspace.query("print x = parse_json(strcat(strrep('[', 1020), '[[[[[[[[[1', ']]]]]]]]]', strrep(']', 1020)))")

@@ -1,6 +1,6 @@
-"""Translate `make-series`: one list per group, with a value for every slot of the axis.
+"""Rule for `make-series`: one list per group, with a value for every slot of the axis.
 
-Pure. The operator's clauses become KQL for the steps that the engine supports, and SQL for the others.
+The operator's clauses become KQL for the steps that the engine supports, and SQL for the others.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .errors import QueryError
-from .quoting import kql_name, sql_name
-from .translation import Columns, Node, plain_name
+from ..errors import QueryError, error_at
+from ..pipeline import Pipeline
+from ..quoting import kql_name, sql_name
+from ..translation import Columns, Node
 
 AXIS_TYPES = ("datetime", "long", "int")
 
@@ -25,6 +26,8 @@ class Series:
     bounds: dict[str, str] = field(default_factory=dict)
     """`step`, and `from` and `to` if they are given."""
     keys: list[tuple[str, str]] = field(default_factory=list)
+    nonempty: bool = False
+    """Whether there is a series of defaults if there are no rows."""
 
     def bounds_kql(self) -> str:
         """Return the KQL that computes the bounds, once."""
@@ -63,6 +66,8 @@ class Series:
         high = f"(SELECT _last FROM {bounds})" if "to" in self.bounds else f"(SELECT max(_slot) FROM {data}) + {step}"
         listed = ", ".join(f"d.{sql_name(key)}" for key in keys)
         groups = f"SELECT DISTINCT {listed} FROM {data} d" if keys else f"SELECT 1 AS _one FROM {data} LIMIT 1"
+        if self.nonempty and not keys:
+            groups = "SELECT 1 AS _one"
         same = ["d._slot = s._slot", *(f"d.{sql_name(key)} IS NOT DISTINCT FROM g.{sql_name(key)}" for key in keys)]
         slot_text = "strftime(s._slot, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if columns["_slot"] == "datetime" else "s._slot"
         outputs = [f"g.{sql_name(key)}" for key in keys]
@@ -81,34 +86,65 @@ class Series:
         return sql, {**{key: columns[key] for key in keys}, **dict.fromkeys(lists, "dynamic")}
 
 
-def read_series(node: Node) -> Series:
+def make_series(pipeline: Pipeline, node: Node) -> None:
+    """Aggregate by slot, combine each group with each slot, and fill empty slots with the default."""
+    series = read_series(pipeline, node)
+    rows, columns = pipeline.rows()
+    if columns.get(series.axis) not in AXIS_TYPES:
+        message = f"make-series needs a column of type datetime, int or long, and '{series.axis}' is not one."
+        raise error_at(node.start, message, pipeline.query.kql)
+    bounds = Pipeline(pipeline.query, pipeline.scope, series.bounds_kql()).cut()
+    if "from" not in series.bounds:
+        pipeline.then(series.slot_kql())
+        rows, columns = pipeline.rows()
+    pipeline.select(*series.slots(rows, columns, bounds))
+    pipeline.then(series.summarize_kql())
+    data, columns = pipeline.rows()
+    pipeline.select(*series.lay_out(data, columns, bounds))
+
+
+def read_series(pipeline: Pipeline, node: Node) -> Series:
     """Read the operator's clauses."""
     series = Series()
+    # The grammar reads `s=sum(v)` as the parameter `s=sum` before the expression `(v)`.
+    prefix = ""
     for child in node.children[1:]:
-        if child.kind == "MakeSeriesOperatorOnClause":
-            series.axis = plain_name(child.children[1])
+        if child.kind == "RelaxedQueryOperatorParameter":
+            series.nonempty = series.nonempty or child.text.replace(" ", "") == "kind=nonempty"
+            prefix = "" if child.children[0].text == "kind" else child.text
+        elif child.kind == "MakeSeriesOperatorOnClause":
+            series.axis = pipeline.name(child.children[1])
         elif child.kind == "MakeSeriesOperatorFromToStepClause":
             words = child.children
-            series.bounds = {words[i].text: words[i + 1].text for i in range(0, len(words) - 1, 2)}
+            series.bounds = {words[i].text: pipeline.write(words[i + 1]) for i in range(0, len(words) - 1, 2)}
+        elif child.kind == "MakeSeriesOperatorInRangeClause":
+            first, last, step = (pipeline.write(each) for each in child.children[3:-1] if each.text != ",")
+            # The end of `in range` belongs to the series, as it does not with `to`.
+            series.bounds = {"from": first, "to": f"{last} + {step}", "step": step}
         elif child.kind == "MakeSeriesOperatorByClause":
-            series.keys = [_named(each, "Column") for each in child.children[1:] if each.text != ","]
+            series.keys = [_named(pipeline, each, "", "Column") for each in child.children[1:] if each.text != ","]
         elif child.kind == "MakeSeriesOperatorAggregation":
             default = child.children[-1].children[-1].text
-            series.aggregates.append((*_named(child.children[0], "series"), default))
+            series.aggregates.append((*_named(pipeline, child.children[0], prefix, "series"), default))
+            prefix = ""
         elif child.kind != "Token":
-            series.aggregates.append((*_named(child, "series"), "0"))
+            series.aggregates.append((*_named(pipeline, child, prefix, "series"), "0"))
+            prefix = ""
     return series
 
 
-def _named(node: Node, fallback: str) -> tuple[str, str]:
+def _named(pipeline: Pipeline, node: Node, prefix: str, fallback: str) -> tuple[str, str]:
     """Return name and expression of ``name = expression``; name a bare call as `summarize` would."""
+    written = pipeline.write(node)
+    if prefix:
+        name, _, function = prefix.partition("=")
+        return name.strip(), f"{function.strip()}{written}"
     if node.kind == "NamedExpression":
-        clause, expression = node.children[0], node.children[1]
-        return plain_name(clause.children[0]), expression.text
+        return pipeline.name(node.children[0].children[0]), pipeline.write(node.children[1])
     call = re.match(r"(\w+)\s*\(\s*([A-Za-z_]\w*)?", node.text)
     if call is None:
-        return plain_name(node), node.text
-    return f"{call[1]}_{call[2] or ''}" if call[1] not in ("bin", "floor") else call[2] or fallback, node.text
+        return pipeline.name(node), written
+    return f"{call[1]}_{call[2] or ''}" if call[1] not in ("bin", "floor") else call[2] or fallback, written
 
 
 def _number(text: str) -> str:
