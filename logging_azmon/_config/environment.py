@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from .._process import implementation
 from ..errors import ConfigurationError
 from .options import ADDRESS, ARGUMENTS, DISABLED, PREFIX, Options
 
 _SETTINGS = tuple(name for name in (*ADDRESS, "credential", *Options.__annotations__) if name != "enabled")
 # The level of each handler and processor.
 LEVEL = f"{PREFIX}LEVEL"
-_OTHERS = (DISABLED, LEVEL)
+_OTHERS = (DISABLED, LEVEL, implementation.VARIABLE)
 
 
 def variable(name: str) -> str:

@@ -284,6 +284,11 @@ class TestCommands:
         assert "LOGGING_AZMON_DISABLED=1 switches off" in enabled
         assert far.startswith("LOGGING_AZMON_XYZ does nothing; there are LOGGING_AZMON_ENDPOINT, ")
 
+    @pytest.mark.parametrize("name", ["LOGGING_AZMON_DISABLED", "LOGGING_AZMON_LEVEL", "LOGGING_AZMON_IMPL"])
+    def test_variables_that_are_no_settings_are_known_too(self, name):
+        """Each does something."""
+        assert list(unknown({name: "1"})) == []
+
     def test_the_variables_that_are_used_are_told(self):
         """In the order of the settings."""
         environ = {"LOGGING_AZMON_LEVEL": "INFO", "LOGGING_AZMON_SPOOL": "x", "LOGGING_AZMON_CLOUD": "", "X": "y"}
