@@ -19,7 +19,7 @@ from .options import ADDRESS, ARGUMENTS, DISABLED, PREFIX, Options
 _SETTINGS = tuple(name for name in (*ADDRESS, "credential", *Options.__annotations__) if name != "enabled")
 # The level of each handler and processor.
 LEVEL = f"{PREFIX}LEVEL"
-_OTHERS = (DISABLED, LEVEL, implementation.VARIABLE)
+_OTHERS = (DISABLED, LEVEL)
 
 
 def variable(name: str) -> str:
@@ -67,7 +67,7 @@ def used(environ: Mapping[str, str]) -> list[str]:
 
 def unknown(environ: Mapping[str, str]) -> Iterator[str]:
     """Point out variables that look like ours, and do nothing."""
-    names = [*map(variable, _SETTINGS), *_OTHERS]
+    names = [*map(variable, _SETTINGS), *_OTHERS, implementation.VARIABLE]
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in names:
             continue
