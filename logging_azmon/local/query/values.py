@@ -67,17 +67,6 @@ def _text(cell: Any) -> Any:
     return cell if cell is None else str(cell)
 
 
-def _dynamic(cell: Any) -> Any:
-    """Write a dynamic value as the service does: as a string of JSON."""
-    if cell is None or isinstance(cell, str):
-        return cell
-    return orjson.dumps(cell, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
-
-
-def _plain(value: Any) -> Any:
-    return _span(value) if isinstance(value, dt.timedelta) else _time(value)
-
-
 _TO_JSON: Mapping[str, Convert] = {
     "long": _long,
     "real": _real,
@@ -86,7 +75,8 @@ _TO_JSON: Mapping[str, Convert] = {
     "guid": _text,
     "decimal": _text,
     "string": _text,
-    "dynamic": _dynamic,
+    # JSON already: the service sends it as a string, too.
+    "dynamic": _text,
 }
 
 
