@@ -114,7 +114,7 @@ say('end')
             assert program.finish() < 3.5
             assert program.process.returncode == 0
             assert program.stderr.count("1 row lost") + program.stderr.count("1 row still on the way") == 3
-        endpoint.release()
+        endpoint.release(0)  # on a slow machine the exit may come before the first connection
 
 
 def test_rows_logged_during_dictconfig_are_not_dropped() -> None:
