@@ -1,18 +1,23 @@
 """Close the pipelines that a test has left open, and let the programs under test hear Ctrl-C.
 
-A shell starts background jobs with SIGINT ignored, and every child inherits that.
+A shell starts background jobs with SIGINT ignored, and every child inherits that. Hypothesis measures no example's time:
+on a machine under load any may be slow.
 """
 
 import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from logging_azmon._pipeline.all_pipelines import pipelines
 from logging_azmon._queue.pipeline_state import State
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("logging_azmon", deadline=None)
+settings.load_profile("logging_azmon")
 
 
 @pytest.fixture(autouse=True)
