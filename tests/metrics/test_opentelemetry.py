@@ -272,6 +272,7 @@ class TestLifetime:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 class TestFork:
     def test_a_child_counts_from_zero_and_its_parent_goes_on(self, reader):
         """The child's rows are its own."""
