@@ -107,7 +107,8 @@ class Uploader:
             with self._building:
                 connection = self._connection
                 if connection is None:
-                    kind = _kind(self._settings.credential)
+                    # A local endpoint needs no credential, so building its client imports none.
+                    kind = "local" if self._settings.is_local else _kind(self._settings.credential)
                     with importing if kind not in _imported else nullcontext():
                         connection = self._connection = _Connection(self._settings)
                     _imported.add(kind)

@@ -9,10 +9,10 @@ from typing import Any
 
 from .validators import shown
 
-# Those that can be named alone.
+# Credentials that need no options.
 CREDENTIALS = ("default", "managed_identity", "workload_identity", "environment", "azure_cli", "local")
 CHAINED = "chained"
-# Those that need options.
+# Credentials that need options, and which.
 _REQUIRED: Mapping[str, frozenset[str]] = {
     "client_secret": frozenset({"tenant_id", "client_id", "client_secret"}),
     "certificate": frozenset({"tenant_id", "client_id"}),

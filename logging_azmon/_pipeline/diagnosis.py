@@ -8,7 +8,7 @@ from ..health import Health, Place, Status
 from ..stats import Stats
 from ..trouble import count
 
-# How long a loss is told.
+# For how many seconds after its last loss a pipeline counts as losing.
 LOSS_SECONDS = 300.0
 
 SWITCHED_OFF = Health(status="off", reason="sending is switched off, by enabled=False or LOGGING_AZMON_DISABLED")

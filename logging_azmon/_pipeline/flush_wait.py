@@ -56,8 +56,8 @@ class FlushWait:
         """
         lost_before = self._lost()
         wakeups: SimpleQueue[None] = SimpleQueue()
-        self._queue.watch(wakeups)
         poll = _FIRST_POLL_SECONDS
+        self._queue.watch(wakeups)
         try:
             with at_exit.spending():
                 while not self._queue.is_settled(watermark):

@@ -30,7 +30,6 @@ from .._queue.batch_queue import EVERYTHING
 from .._queue.pipeline_state import PipelineState, State
 from .._rows.before_send import HookedEncoder
 from .._rows.encoder import Encoder
-from .._rows.redaction.redactor import Redactor
 from ..health import Health
 from ..stats import Stats
 from ..trouble import Trouble, count
@@ -110,11 +109,12 @@ class Lifecycle:
 
     def _make_encoder(self) -> Encoder | HookedEncoder:
         settings = self.settings
-        options: dict[str, Any] = {
-            "max_line_bytes": settings.batch_bytes - 1,
-            "on_misfit": self._count_misfit,
-            "redactor": None if settings.redact is None else Redactor(settings.redact, self._count_redacted),
-        }
+        options: dict[str, Any] = {"max_line_bytes": settings.batch_bytes - 1, "on_misfit": self._count_misfit}
+        if settings.redact is not None:
+            # Compiles its expressions when it is imported, which only those pay who ask for it.
+            from .._rows.redaction.redactor import Redactor
+
+            options["redactor"] = Redactor(settings.redact, self._count_redacted)
         if settings.before_send is not None:
             return HookedEncoder(settings.before_send, settings.table, **options)
         return Encoder(settings.table, **options)

@@ -61,7 +61,7 @@ class BatchQueue:
         # When the store is to be refreshed next; None if never.
         self._next_refresh: float | None = None
         self.settled_batches = 0
-        # How many threads wait in a flush or close.
+        # The number of threads that wait in a flush or close.
         self._flushes = 0
 
     def __repr__(self) -> str:

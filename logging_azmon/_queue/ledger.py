@@ -69,7 +69,7 @@ class Ledger:
         self.accepted = self.delivered = self.queued = self.in_flight = self.rejected = 0
         self.adopted = self.spooled = self.handed_over = 0
         self.misfits = self.redacted = self.requests = self.retries = self.sent_bytes = 0
-        # How many requests were answered so, by status or by what failed; and after how many rows were tried again.
+        # Requests by their answer, a status or what failed; and those of them after which the rows were sent again.
         self.answers: defaultdict[int | str, int] = defaultdict(int)
         self.retried: defaultdict[int | str, int] = defaultdict(int)
         # A defaultdict makes no Python call, so no signal handler or finalizer can interrupt the counting.

@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -33,11 +33,13 @@ from .jsonable import convert, text
 from .layout import Layout, Slot
 from .read_event import EventReader
 from .read_record import RecordReader, carries_event, template_text
-from .redaction.redactor import MAX_TEXT, Redactor
 from .shrink import cut_inside, shrink_row
 from .timestamps import SecondCache, utc_text
 from .tracebacks import exception_text
 from .values import LENIENT, as_datetime, as_string
+
+if TYPE_CHECKING:
+    from .redaction.redactor import Redactor
 
 # The types of columns that take a time as text; others take it as a number.
 _TIME_TEXT_TYPES = ("datetime", "string", "dynamic")
@@ -255,7 +257,8 @@ class Encoder:
         """Render an exception; if it is redacted, it is cut only after that."""
         if self._redactor is None:
             return exception_text(exception)
-        return cut_inside(self._redactor.text(exception_text(exception, MAX_TEXT)), MAX_VALUE_BYTES)
+        text_before = exception_text(exception, self._redactor.max_text)
+        return cut_inside(self._redactor.text(text_before), MAX_VALUE_BYTES)
 
     def _put_rare(self, parts: list[bytes], fields: Fields, leftover: Leftover) -> Leftover:
         """Write a stack, which few rows have, and the columns that are computed for each row."""

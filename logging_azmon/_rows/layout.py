@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..table import FIELD_OF_ATTRIBUTE, YIELDING_FIELDS, Column, Constant, Extra, Source, Table
 from . import service, tracebacks
@@ -26,8 +26,10 @@ from .extra_columns import ExtraColumns
 from .fields import SITE_FIELDS, THREAD_FIELDS, Fields, WantedFields, message_of, origin_of
 from .levels import DERIVED_FIELDS
 from .read_event import FIELD_OF_KEY
-from .redaction.redactor import Redactor
 from .values import ENCODERS
+
+if TYPE_CHECKING:
+    from .redaction.redactor import Redactor
 
 TEXT_TYPES = ("string", "dynamic")
 

@@ -19,7 +19,7 @@ from .files import TRANSIENT
 from .segment import Stored, begun_at, good_lines
 from .space import Space
 
-# How long rows wait that cannot be read now.
+# The pause before a file that cannot be read now is read again.
 RETRY_SECONDS = 5.0
 # As many batches are sent in one request at most, because loading them is not limited by a flush's deadline.
 MAX_JOINED = 256

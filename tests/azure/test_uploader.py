@@ -93,6 +93,14 @@ class TestWire:
         assert "unexpected MemoryError() while delivering; the rows are tried again" in bench.reported("internal")[0]
         assert bench.stats.delivered == 1
 
+    def test_a_local_client_imports_no_credential_for_later_ones(self, server, monkeypatch):
+        """The first client that needs one is still built under the lock that a fork waits for."""
+        monkeypatch.setattr("logging_azmon._azure.uploader._imported", imported := set())
+        uploader = uploader_of(server)
+        with closing(uploader):
+            assert uploader.send(line("a")).status == 204
+        assert imported == {"local"}
+
     def test_no_lines_become_an_empty_array(self, server):
         """The `check` command sends none."""
         uploader = uploader_of(server)

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import subprocess
 import sys
 
 import pytest
@@ -139,6 +140,16 @@ class TestKeys:
             make_record("x", extra=None, exc_info=raised("y")), None
         )
         assert b"ValueError: invalid" in line
+
+
+def test_the_expressions_are_compiled_for_those_who_ask_for_them_only():
+    """Otherwise every service would pay for them when it starts."""
+    code = (
+        "import sys; from logging_azmon import AzureMonitorHandler;"
+        " AzureMonitorHandler('http://localhost:9', 'dcr-1', 'Custom-A').close();"
+        " assert not any('_rows.redaction' in name for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 class TestHandler:

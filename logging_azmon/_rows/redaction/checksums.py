@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# How many characters a country's account numbers have.
+# The length of an account number, by country.
 _IBAN_LENGTHS = {
     **dict.fromkeys(("NO",), 15),
     **dict.fromkeys(("BE",), 16),

@@ -30,6 +30,8 @@ MAX_TEXT = MAX_VALUE_BYTES + 8_192
 class Redactor:
     """Redact text and structures; any thread may call it."""
 
+    max_text = MAX_TEXT
+
     def __init__(self, redaction: Redaction, count: Callable[[int], None]) -> None:
         """`count` is called with the number of replacements in a value, if there are any."""
         self._presets = [PRESETS[name] for name in redaction.presets]

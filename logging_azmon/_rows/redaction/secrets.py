@@ -20,7 +20,7 @@ _NAMES = (
     *("connectionstring", "connection_string"),
 )
 _ENDS = tuple(name + quote for name in _NAMES for quote in ("", '"', "'", " "))
-# What is before a sign is a name only if it ends with three of these characters: a look that costs one slice.
+# The last three characters of each name: comparing these first costs one slice a part.
 _TAILS = frozenset({"", *(cased[-3:] for end in _ENDS for cased in (end, end.upper(), end.title()))})
 _last_three = itemgetter(slice(-3, None))
 _LONGEST = max(map(len, _ENDS))
